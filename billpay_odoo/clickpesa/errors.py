@@ -1,0 +1,90 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""What can go wrong, told apart by what the caller may do next.
+
+=====================  =====================================================
+``Refused``            The gateway said no. The same call will be refused again.
+``Unavailable``        Nothing happened, or the call only reads. Try again later.
+``OutcomeUnknown``     A write that may have happened. Read back before repeating.
+=====================  =====================================================
+
+Every text is fit for a person and free of secrets. The exceptions keep no
+reference to the HTTP request, whose headers carry credentials.
+"""
+
+
+class ClickPesaError(Exception):
+    """Base of all errors of this package.
+
+    :param message: one sentence for a person, without secrets
+    :param status: HTTP status of the answer, ``None`` when there was none
+    """
+
+    def __init__(self, message, status=None):
+        super().__init__(message)
+        self.message = message
+        self.status = status
+
+    def __str__(self):
+        return self.message
+
+
+class Refused(ClickPesaError):
+    """The gateway refused the call for good.
+
+    ``application_wide`` is true when the cause lies with the credentials or the
+    settings, so that every other call would be refused as well: nothing is wrong
+    with the one number or payment that was asked for.
+    """
+
+    application_wide = False
+
+
+class AuthenticationRefused(Refused):
+    """The credentials were refused, or a fresh token was refused with 401."""
+
+    application_wide = True
+
+
+class InvalidConfiguration(Refused, ValueError):
+    """The settings cannot work: bad address, missing or unsendable credentials."""
+
+    application_wide = True
+
+
+class FeatureDisabled(Refused):
+    """The application lacks a feature switch that the call needs."""
+
+    application_wide = True
+
+
+class ChecksumRefused(Refused):
+    """The request's checksum is wrong, or it is required and no key is set."""
+
+    application_wide = True
+
+
+class NotFound(Refused):
+    """404: the number or payment is not known to the gateway."""
+
+
+class Conflict(Refused):
+    """409: the reference is already used; maybe by an earlier try of ours."""
+
+
+class Unavailable(ClickPesaError):
+    """Nothing happened or repeating is harmless: try again later.
+
+    ``retry_after``: seconds the gateway asked to wait, or ``None``.
+    """
+
+    def __init__(self, message, status=None, retry_after=None):
+        super().__init__(message, status)
+        self.retry_after = retry_after
+
+
+class RateLimited(Unavailable):
+    """429: too many requests."""
+
+
+class OutcomeUnknown(ClickPesaError):
+    """A write was sent and its outcome is not known; it may have happened."""

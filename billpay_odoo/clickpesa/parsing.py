@@ -1,0 +1,222 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Tolerant readers for single values and strict readers for JSON.
+
+Whatever a delivery or an answer holds, these return a sane value or nothing.
+"""
+
+import json
+import math
+import re
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal, InvalidOperation
+
+from .text import clean_identity, clean_text
+
+# TZS. The largest documented transfer is 1e9; beyond this it is no payment.
+LARGEST_AMOUNT = Decimal(10) ** 12
+
+DEEPEST = 64
+LONGEST_INTEGER = 400
+
+_AMOUNT = re.compile(r"\+?[0-9]{1,15}(\.[0-9]{0,20})?")
+_FINEST = Decimal("0.000001")
+_TIMESTAMP = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
+    r"(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]{1,12}))?)?"
+    r"\s*(Z|[+-][0-9]{2}:?(?:[0-9]{2})?)?)?",
+    re.IGNORECASE,
+)
+_EPOCH = re.compile(r"[0-9]{9,13}(\.[0-9]{1,9})?")
+_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
+
+
+def read_text(value, limit):
+    """Text from text or a whole number; anything else is ``""``."""
+    return clean_text(_plain(value), limit)
+
+
+def read_identity(value):
+    """An id or reference from text or a whole number; anything else is ``""``."""
+    return clean_identity(_plain(value))
+
+
+def read_amount(value):
+    """Return a ``Decimal`` >= 0, or ``None`` for what is no sane amount.
+
+    Takes numbers and plain decimal text such as ``"10000.00"``. Grouped text such
+    as ``"10,000"`` is not guessed at.
+    """
+    if isinstance(value, str):
+        value = value.strip()
+        if not _AMOUNT.fullmatch(value):
+            return None
+        amount = Decimal(value)
+    elif isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
+        return None
+    else:
+        try:
+            amount = Decimal(repr(value) if isinstance(value, float) else value)
+        except (InvalidOperation, ValueError):
+            return None
+    if not amount.is_finite() or not 0 <= amount <= LARGEST_AMOUNT:
+        return None
+    return plain_decimal(amount.quantize(_FINEST))
+
+
+def plain_decimal(amount):
+    """Return ``amount`` without trailing zeros and without an exponent."""
+    if amount == amount.to_integral_value():
+        return Decimal(int(amount))
+    return amount.normalize()
+
+
+def read_time(value):
+    """Return an aware UTC ``datetime``, or ``None``.
+
+    Takes ISO 8601 with ``Z``, an offset or neither (then UTC), and epoch seconds or
+    milliseconds. Years outside 2000-2100 are refused: they would break date
+    arithmetic later on.
+    """
+    try:
+        found = _read_time(value)
+    except (ValueError, OverflowError, OSError):
+        return None
+    return found if found and 2000 <= found.year <= 2100 else None
+
+
+def load_json(raw):
+    """Parse ``raw`` (bytes or text) strictly; return ``(value, duplicate_keys)``.
+
+    :raises ValueError: no JSON, not UTF-8, NaN or infinity, absurd nesting
+    """
+    if isinstance(raw, str):
+        raw = raw.encode("utf-8", "surrogatepass")
+    try:
+        text = bytes(raw).decode("utf-8-sig")
+    except (TypeError, ValueError):
+        raise ValueError("The body is not UTF-8 text.") from None
+    if nesting(text.encode()) > DEEPEST:
+        raise ValueError("The body is nested too deeply.")
+    duplicates = []
+
+    def members(pairs):
+        found = dict(pairs)
+        if len(found) != len(pairs):
+            duplicates.append(True)
+        return found
+
+    try:
+        value = json.loads(
+            text,
+            object_pairs_hook=members,
+            parse_constant=_refuse_constant,
+            parse_float=_strict_float,
+            parse_int=_strict_int,
+        )
+    except RecursionError:
+        raise ValueError("The body is nested too deeply.") from None
+    return value, bool(duplicates)
+
+
+def load_answer(raw):
+    """Parse an answer of the gateway; one odd number does not spoil the rest.
+
+    NaN, infinity and absurdly long integers become ``None``.
+
+    :raises ValueError: no JSON
+    """
+    if nesting(raw) > DEEPEST:
+        raise ValueError("nested too deeply")
+    try:
+        return json.loads(
+            raw.decode("utf-8-sig"),
+            parse_constant=lambda name: None,
+            parse_float=lambda text: _finite(float(text)),
+            parse_int=lambda text: int(text) if len(text) <= LONGEST_INTEGER else None,
+        )
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def nesting(raw):
+    """Depth of brackets outside strings, without recursion."""
+    if raw.count(b"[") + raw.count(b"{") <= DEEPEST:
+        return 0
+    depth = deepest = 0
+    for token in _STRUCTURE.finditer(raw):
+        char = token.group()[:1]
+        if char in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif char in b"]}":
+            depth -= 1
+    return deepest
+
+
+def _plain(value):
+    if isinstance(value, str):
+        return value
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        value = int(value)
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**40:
+        return str(value)
+    return ""
+
+
+def _finite(number):
+    return number if math.isfinite(number) else None
+
+
+def _refuse_constant(name):
+    raise ValueError(f"{name} is not JSON.")
+
+
+def _strict_float(text):
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError("A number is out of range.")
+    return number
+
+
+def _strict_int(text):
+    if len(text) > LONGEST_INTEGER:
+        raise ValueError("A number is out of range.")
+    return int(text)
+
+
+def _read_time(value):
+    if isinstance(value, datetime):
+        aware = value if value.tzinfo else value.replace(tzinfo=timezone.utc)
+        return aware.astimezone(timezone.utc)
+    if isinstance(value, str):
+        value = value.strip()
+        if not _EPOCH.fullmatch(value):
+            return _read_iso(value)
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    # 1e11 seconds is the year 5138, 1e11 milliseconds is 1973: no overlap.
+    seconds = value / 1000 if value > 1e11 else value
+    return datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=seconds)
+
+
+def _read_iso(text):
+    match = _TIMESTAMP.fullmatch(text)
+    if not match:
+        return None
+    year, month, day, hour, minute, second, fraction, zone = match.groups()
+    moment = datetime(
+        int(year),
+        int(month),
+        int(day),
+        int(hour or 0),
+        int(minute or 0),
+        min(int(second or 0), 59),  # a leap second
+        int((fraction or "0").ljust(6, "0")[:6]),
+        tzinfo=timezone.utc,
+    )
+    if zone and zone not in "Zz":
+        digits = zone[1:].replace(":", "").ljust(4, "0")
+        offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
+        moment += offset if zone[0] == "-" else -offset
+    return moment

@@ -1,0 +1,80 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The access token: fetched once, shared by threads, renewed shortly before expiry.
+
+Per process and in memory, on purpose. A token lives for an hour, so this costs at
+most one token call per process and hour; sharing it through the database would save
+those few calls and in exchange put a secret at rest, into backups and replicas, and
+make all workers contend for one row.
+"""
+
+import copy
+import threading
+from collections import namedtuple
+
+from .errors import ClickPesaError
+
+# Seconds. ClickPesa API docs, generate-token page: valid for one hour.
+LIFETIME = 3600
+MARGIN = 300
+
+Token = namedtuple("Token", "value expires")
+
+
+class TokenKeeper:
+    """Hands out one token to many threads.
+
+    :param fetch: ``fetch(patience) -> str``, asks the gateway for a new token
+    :param clock: monotonic seconds
+    """
+
+    def __init__(self, fetch, clock):
+        self._fetch = fetch
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._token = None
+        self._failures = 0
+        self._failure = None
+
+    def get(self, patience, stale=None):
+        """Return a token that is not ``stale``; at most one thread fetches it.
+
+        :raises ClickPesaError: what the token call raised; threads that waited for
+            a call that failed get the same error instead of trying one by one
+        """
+        token = self._usable(stale)
+        if token:
+            return token
+        arrived = self._failures
+        with self._lock:
+            token = self._usable(stale)
+            if token:
+                return token
+            if self._failures != arrived:
+                raise copy.copy(self._failure)
+            asked = self._clock()
+            try:
+                value = self._fetch(patience)
+            except ClickPesaError as error:
+                self._failures += 1
+                self._failure = copy.copy(error)
+                raise
+            # Counted from before the call: the gateway's clock started no later.
+            self._token = Token(value, asked + LIFETIME - MARGIN)
+            return value
+
+    def current(self):
+        """The cached value, fresh or not, or ``None``."""
+        token = self._token
+        return token.value if token else None
+
+    def forget(self, value):
+        """Drop the token if it still is ``value``."""
+        with self._lock:
+            if self._token and self._token.value == value:
+                self._token = None
+
+    def _usable(self, stale):
+        token = self._token
+        if token and token.value != stale and self._clock() < token.expires:
+            return token.value
+        return None
