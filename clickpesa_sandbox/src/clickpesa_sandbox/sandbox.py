@@ -19,9 +19,9 @@ class Sandbox:
     """One merchant, one application, its numbers, payments and webhooks.
 
     Arguments left out take the value kept in ``state`` (a file name or
-    ``":memory:"``), else the default of the setting. ``deliver`` is ``"thread"`` (webhooks are sent by
-    background threads), ``"manual"`` (by ``deliver_pending()``) or a callable
-    ``(url, body_bytes, headers)`` that is called at once.
+    ``":memory:"``), else the default of the setting. ``deliver`` is ``"thread"``
+    (webhooks are sent by background threads), ``"manual"`` (by ``deliver_pending()``)
+    or a callable ``(url, body_bytes, headers)`` that is called at once.
     """
 
     def __init__(
