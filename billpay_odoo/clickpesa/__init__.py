@@ -12,7 +12,7 @@
 """
 
 from .checksum import canonical_json, checksum, sign, signature_of, verify
-from .client import ClickPesaClient, forget_clients, get_client
+from .client import ClickPesaClient
 from .errors import (
     AuthenticationRefused,
     ChecksumRefused,
@@ -37,6 +37,7 @@ from .notification import (
     Notification,
     parse_notification,
 )
+from .shared import forget_clients, get_client
 from .text import to_ascii
 from .values import (
     EXACT,

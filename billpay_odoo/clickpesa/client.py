@@ -5,13 +5,8 @@ Thread-safe. See :mod:`.transport` for why one session serves all threads and
 :mod:`.tokens` for why the token stays in the memory of the process.
 """
 
-import datetime
 import logging
-import os
-import threading
 import time
-from collections import OrderedDict
-from urllib.parse import quote
 
 from . import errors
 from .answers import parsed
@@ -20,12 +15,19 @@ from .checksum import canonical_json, sign
 from .retrying import retrying
 from .tokens import TokenKeeper
 from .transport import Transport, checked_url, new_session
-from .values import NumberReply, Payment, PaymentPage
+from .values import NumberReply, PaymentPage
+from .wire import (
+    authorization,
+    credential,
+    day,
+    known_segment,
+    payments_of,
+    segment_of,
+    unreadable_read,
+    unreadable_write,
+)
 
 _logger = logging.getLogger(__name__)
-
-LONGEST_REFERENCE = 128
-LONGEST_TOKEN = 16 * 1024
 
 _ORDER = "/billpay/create-order-control-number"
 _CUSTOMER = "/billpay/create-customer-control-number"
@@ -64,8 +66,8 @@ class ClickPesaClient:
         patience=10,
         sleep=time.sleep,
     ):
-        self._client_id = _credential(client_id, "client ID")
-        self._api_key = _credential(api_key, "API key")
+        self._client_id = credential(client_id, "client ID")
+        self._api_key = credential(api_key, "API key")
         self._checksum_key = (checksum_key or "").strip()
         self._patience = patience
         self._clock = clock
@@ -110,7 +112,7 @@ class ClickPesaClient:
                     answer.status,
                 )
             data = parsed(answer, write=False, secrets=self._secrets())
-            return _authorization(data, answer.status)
+            return authorization(data, answer.status)
 
         refused = None
         try:
@@ -180,10 +182,10 @@ class ClickPesaClient:
             max_amount=max_amount,
             ascii_only=bool(self._checksum_key),
         )
-        path = f"/billpay/{_known_segment(number)}"
+        path = f"/billpay/{known_segment(number)}"
         data = self._call("PATCH", path, body=body, patience=patience)
         if not isinstance(data, dict):
-            raise _unreadable_write()
+            raise unreadable_write()
         return NumberReply.parse(data, number)
 
     def get_number(self, number, *, patience=None):
@@ -191,10 +193,10 @@ class ClickPesaClient:
 
         :raises NotFound: the gateway does not know the number
         """
-        path = f"/billpay/{_known_segment(number)}"
+        path = f"/billpay/{known_segment(number)}"
         data = self._call("GET", path, patience=patience)
         if not isinstance(data, dict):
-            raise _unreadable_read()
+            raise unreadable_read()
         return NumberReply.parse(data, number)
 
     def _create(self, path, request, customer, patience):
@@ -202,7 +204,7 @@ class ClickPesaClient:
         data = self._call("POST", path, body=body, patience=patience)
         reply = NumberReply.parse(data) if isinstance(data, dict) else None
         if reply is None or not reply.number:
-            raise _unreadable_write()
+            raise unreadable_write()
         return reply
 
     def _create_all(self, path, requests, customer, patience):
@@ -215,8 +217,8 @@ class ClickPesaClient:
             if isinstance(data, dict):
                 return bulk_reply(data, requests)
         except ValueError as error:
-            raise _unreadable_write(f" ({error})") from None
-        raise _unreadable_write()
+            raise unreadable_write(f" ({error})") from None
+        raise unreadable_write()
 
     def _body(self, request, customer):
         ascii_only = bool(self._checksum_key)
@@ -226,7 +228,7 @@ class ClickPesaClient:
 
     def payments(self, reference, *, patience=None):
         """Return the list of :class:`Payment` of a reference; ``[]`` when unpaid."""
-        segment = _segment(reference)
+        segment = segment_of(reference)
         if segment is None or segment == "all":  # "all" is another endpoint
             return []
         try:
@@ -236,7 +238,7 @@ class ClickPesaClient:
         if isinstance(data, dict):
             rows = data.get("data", [data] if data.get("id") else None)
             data = [rows] if isinstance(rows, dict) else rows
-        return _payments(data)
+        return payments_of(data)
 
     def payments_page(
         self,
@@ -258,8 +260,8 @@ class ClickPesaClient:
         :param order_by: ``"DESC"`` (newest first) or ``"ASC"``
         """
         params = {
-            "startDate": _day(start),
-            "endDate": _day(end),
+            "startDate": day(start),
+            "endDate": day(end),
             "status": status,
             "orderReference": reference,
             "sortBy": sort_by,
@@ -273,7 +275,7 @@ class ClickPesaClient:
         except errors.NotFound:
             return PaymentPage((), 0)
         rows = data.get("data") if isinstance(data, dict) else data
-        payments = _payments(rows)
+        payments = payments_of(rows)
         total = data.get("totalCount") if isinstance(data, dict) else None
         if isinstance(total, str) and total.isascii() and total.isdigit():
             total = int(total[:15])
@@ -293,7 +295,7 @@ class ClickPesaClient:
         if isinstance(data, dict):
             data = data.get("balances", [data] if "balance" in data else None)
         if not isinstance(data, list):
-            raise _unreadable_read()
+            raise unreadable_read()
         return [row for row in data if isinstance(row, dict)]
 
     # ------------------------------------------------------------------ calls
@@ -350,106 +352,3 @@ class ClickPesaClient:
     def _secrets(self, token=None):
         token = (token or "").rpartition(" ")[2]
         return (self._api_key, self._checksum_key, token)
-
-
-def _credential(value, name):
-    """Return a value that fits an HTTP header; the error never quotes it."""
-    value = value.strip() if isinstance(value, str) else ""
-    if not value:
-        raise errors.InvalidConfiguration(f"The {name} is missing.")
-    if not value.isascii() or not value.isprintable():
-        raise errors.InvalidConfiguration(
-            f"The {name} has characters that cannot be sent; copy it again."
-        )
-    return value
-
-
-def _authorization(data, status):
-    """The header value from a token answer; the docs' one has its prefix already."""
-    value = data.get("token") if isinstance(data, dict) else None
-    value = value.strip() if isinstance(value, str) else ""
-    scheme, _, token = value.rpartition(" ")
-    sendable = token.isascii() and token.isprintable() and len(token) < LONGEST_TOKEN
-    if not token or not sendable or scheme.strip().lower() not in ("", "bearer"):
-        raise errors.Unavailable("ClickPesa's token answer could not be read.", status)
-    return f"Bearer {token}"
-
-
-def _segment(reference):
-    """``reference`` as one path segment, or ``None`` where none can exist.
-
-    Dots alone would walk up the path: URL libraries resolve them, encoded or not.
-    """
-    if not isinstance(reference, str) or not 1 <= len(reference) <= LONGEST_REFERENCE:
-        return None
-    if not reference.strip(". "):
-        return None
-    try:
-        return quote(reference, safe="")
-    except UnicodeEncodeError:
-        return None
-
-
-def _known_segment(number):
-    segment = _segment(number)
-    if segment is None:
-        raise errors.NotFound("There can be no such control number.")
-    return segment
-
-
-def _day(value):
-    if value is None:
-        return None
-    if isinstance(value, datetime.datetime):
-        value = value.date()
-    return value.isoformat()
-
-
-def _payments(rows):
-    if not isinstance(rows, list):
-        raise _unreadable_read()
-    return [Payment.parse(row) for row in rows if isinstance(row, dict)]
-
-
-def _unreadable_read():
-    return errors.Unavailable("ClickPesa's answer could not be read.", 200)
-
-
-def _unreadable_write(detail=""):
-    text = f"ClickPesa's answer could not be read{detail}; it may have been done."
-    return errors.OutcomeUnknown(text, 200)
-
-
-# ---------------------------------------------------------------- shared clients
-
-LARGEST_CACHE = 32
-
-_clients = OrderedDict()
-_clients_lock = threading.Lock()
-
-
-def get_client(base_url, client_id, api_key, checksum_key=""):
-    """Return this process's client for these credentials.
-
-    Connections and the token are reused as long as nothing changes; a changed key
-    makes a new client and, with it, a new token. The process id is part of the key: a
-    forked worker must not share its parent's connections.
-
-    :raises InvalidConfiguration: the address or a credential cannot be used
-    """
-    key = (os.getpid(), base_url, client_id, api_key, checksum_key or "")
-    with _clients_lock:
-        client = _clients.get(key)
-        if client is None:
-            client = ClickPesaClient(base_url, client_id, api_key, checksum_key)
-            _clients[key] = client
-            if len(_clients) > LARGEST_CACHE:
-                _clients.popitem(last=False)
-        _clients.move_to_end(key)
-        return client
-
-
-def forget_clients():
-    """Drop all shared clients, with their tokens (for tests)."""
-    with _clients_lock:
-        _clients.clear()
