@@ -5,6 +5,8 @@ import importlib.util
 import sys
 from pathlib import Path
 
+import pytest
+
 FOLDER = Path(__file__).resolve().parents[2] / "billpay_odoo" / "clickpesa"
 
 
@@ -21,3 +23,33 @@ def load_client():
 
 
 load_client()
+
+
+@pytest.fixture
+def gateway():
+    from fake_gateway import FakeGateway
+
+    gateway = FakeGateway()
+    yield gateway
+    gateway.close()
+
+
+@pytest.fixture
+def connect(gateway):
+    """Make clients of ``gateway`` that note their waits in ``naps`` and never sleep."""
+    from clickpesa import ClickPesaClient
+
+    def make(checksum_key="", **options):
+        naps = []
+        options = {"timeout": (2, 2), "sleep": naps.append, **options}
+        client = ClickPesaClient(
+            options.pop("base_url", gateway.url),
+            options.pop("client_id", "IDclient"),
+            options.pop("api_key", "SKapi-key-secret"),
+            checksum_key,
+            **options,
+        )
+        client.naps = naps
+        return client
+
+    return make
