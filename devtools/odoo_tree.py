@@ -132,6 +132,12 @@ def _archives(options):
     ]
 
 
+def _as_options(settings):
+    return [
+        part for pair in settings.items() for part in ("-o", "=".join(map(str, pair)))
+    ]
+
+
 def _common(work):
     options = {
         "Dir::Cache": work / "apt-cache",
@@ -141,7 +147,7 @@ def _common(work):
         "Debug::NoLocking": "true",
     }
     (work / "apt-cache" / "archives" / "partial").mkdir(parents=True, exist_ok=True)
-    return [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
+    return _as_options(options)
 
 
 def _apt(work):
@@ -163,7 +169,7 @@ def _apt(work):
         "Dir::State::lists": work / "lists",
         "APT::Get::List-Cleanup": "false",
     }
-    private = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
+    private = _as_options(options)
     return [*private, *_common(work)]
 
 

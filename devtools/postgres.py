@@ -54,7 +54,7 @@ def _reachable(folder):
 
 
 def home():
-    """Folder of the server: in the state, or where an unprivileged user can reach it."""
+    """Folder of the server: the state, or what an unprivileged user can reach."""
     inside = paths.state() / "postgres"
     if os.geteuid() == 0 and not _reachable(paths.state()):
         inside = Path("/var/lib/billpay-odoo") / paths.key()

@@ -72,7 +72,9 @@ def tail(log, lines=15):
 
 def running():
     """Names of our programs that are alive."""
-    return [path.stem for path in sorted(paths.subfolder("run").glob("*.pid")) if _pid(path)]
+    return [
+        path.stem for path in sorted(paths.subfolder("run").glob("*.pid")) if _pid(path)
+    ]
 
 
 def _pid(pid_file):

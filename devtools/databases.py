@@ -1,0 +1,132 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Databases made once and copied many times.
+
+A template is keyed by what went into it, so that it is made again exactly when that
+changes: first Odoo's own modules with their demo data, then a copy of that with our
+add-ons. A test run copies the second one, which takes a second or two.
+"""
+
+import contextlib
+import os
+import shutil
+
+from . import folders, odoo, odoo_tree, paths, postgres
+from .console import Problem, say, step
+from .run import run
+
+# What the add-on builds on, and the company the demo data has in Tanzania.
+BASE_MODULES = ("account", "account_payment", "l10n_tz_account")
+# Files of an add-on that change no database.
+NOT_INSTALLED = ("tests", "__pycache__", "docs", "readme")
+
+
+def name(kind):
+    """Name of a database of this checkout, apart from others on the same server."""
+    return f"bp_{paths.key()[:4]}_{kind}"
+
+
+def template_base():
+    """Name of the template with Odoo's own modules and demo data."""
+    key = paths.digest(odoo_tree.version(), *BASE_MODULES)
+    title = f"database template ({', '.join(BASE_MODULES)})"
+    return _template("base", key, None, BASE_MODULES, title)
+
+
+def template_addons(addons):
+    """Name of the template that also has these add-ons of ours."""
+    base = template_base()
+    key = paths.digest(base, *addons, *_installed_files(addons))
+    return _template("addons", key, base, addons, f"template with {', '.join(addons)}")
+
+
+def _installed_files(addons):
+    for addon in addons:
+        folder = paths.ROOT / addon
+        for path in sorted(folder.rglob("*")):
+            inside = path.relative_to(folder).parts
+            if path.is_file() and not set(inside) & set(NOT_INSTALLED):
+                yield str(path.relative_to(paths.ROOT))
+                yield path
+
+
+def _template(kind, key, parent, modules, title):
+    wanted = name(f"{kind}_{key}")
+    if postgres.exists(wanted):
+        return wanted
+    with folders.lock(paths.state() / f".{kind}.lock"):
+        if postgres.exists(wanted):
+            return wanted
+        draft = name(f"draft_{kind}")
+        with step(title):
+            remove(draft)
+            if parent:
+                copy(parent, draft)
+            install(draft, modules, demo=True)
+            for old in postgres.databases():
+                if old.startswith(name(f"{kind}_")):
+                    remove(old)
+            rename(draft, wanted)
+    return wanted
+
+
+def install(database, modules, *, demo, update=()):
+    """Install modules into a database, creating it when it does not exist.
+
+    :raise Problem: with the server's own words when a module is not installed after.
+    """
+    log = paths.subfolder("logs") / f"install-{database}.log"
+    options = ["-d", database, "--stop-after-init", "--no-http"]
+    options += ["--with-demo"] if demo else []
+    options += ["--max-cron-threads=0", "--log-level=warn"]
+    options += ["-i", ",".join(modules)] if modules else []
+    options += ["-u", ",".join(update)] if update else []
+    output = run(
+        odoo.command(*options),
+        what=f"installing {', '.join(modules or update)}",
+        log=log,
+        env=odoo.environment(),
+        cwd=paths.ROOT,
+    )
+    sql = "SELECT name FROM ir_module_module WHERE state = 'installed'"
+    missing = set(modules) - set(postgres.psql(database, sql))
+    if missing:
+        tail = "\n".join(output.strip().splitlines()[-20:])
+        raise Problem(f"Not installed: {', '.join(sorted(missing))}\n{tail}")
+    for line in output.splitlines():
+        if " ERROR " in line and "pg_trgm" not in line:
+            say(line)
+
+
+def copy(template, database):
+    """Copy a database with its attachments (hard links: Odoo never changes them)."""
+    postgres.copy(template, database)
+    source, target = odoo.filestore(template), odoo.filestore(database)
+    shutil.rmtree(target, ignore_errors=True)
+    if source.is_dir():
+        shutil.copytree(source, target, copy_function=os.link)
+
+
+def rename(database, new):
+    """Rename a database and its attachments."""
+    postgres.rename(database, new)
+    shutil.rmtree(odoo.filestore(new), ignore_errors=True)
+    if odoo.filestore(database).is_dir():
+        odoo.filestore(database).rename(odoo.filestore(new))
+
+
+def remove(database):
+    """Drop a database and its attachments."""
+    postgres.drop(database)
+    shutil.rmtree(odoo.filestore(database), ignore_errors=True)
+
+
+@contextlib.contextmanager
+def temporary(template):
+    """A copy of a template that is dropped at the end."""
+    database = name(f"test_{os.getpid()}")
+    remove(database)
+    copy(template, database)
+    try:
+        yield database
+    finally:
+        remove(database)

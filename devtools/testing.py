@@ -1,0 +1,193 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""./dev test: every test there is, and one line that counts them.
+
+Plain tests (the gateway client, the sandbox, these tools) run in pytest processes of
+their own. The add-ons' tests run in the real server on a copy of a database template.
+"""
+
+import subprocess
+import tempfile
+from pathlib import Path
+
+from . import counting, databases, odoo, odoo_tree, paths, system
+from .console import PRECONDITION, Problem, say, warn
+
+COMMON = ("-p", "no:cacheprovider", "--tb=short", "-q")
+CORE_MODULES = (
+    "payment",
+    "payment_custom",
+    "payment_demo",
+    "payment_flutterwave",
+    "account_payment",
+    "l10n_id",
+)
+
+
+def test(arguments):
+    """Run tests.
+
+    :param arguments: files or folders (with ::name), and options of pytest.
+    :return: exit status.
+    """
+    selected, options = split(arguments)
+    plain, addons = select(selected)
+    odoo.ready()
+    total = counting.Count()
+    for folder, targets in plain.items():
+        say(f"\n== {folder}")
+        total += _plain(folder, targets, options)
+    if addons:
+        say(f"\n== add-ons: {', '.join(map(str, addons))}")
+        try:
+            total += _addons(addons, options)
+        except Problem as problem:
+            if problem.status == PRECONDITION:
+                raise
+            warn(str(problem))
+            total += counting.Count(0, 1)
+    say(f"\n{total}")
+    return total.status
+
+
+def split(arguments):
+    """Tell files from pytest's options: what exists is a file."""
+    selected, options = [], []
+    previous = ""
+    for argument in arguments:
+        # The word after -k or -m is a pattern even when a file has that name.
+        is_value = previous in ("-k", "-m", "-p", "-o")
+        exists = (Path.cwd() / argument.partition("::")[0]).exists()
+        if argument[:1] != "-" and not is_value and exists:
+            selected.append(argument)
+        elif argument[:1] != "-" and not is_value and "/" in argument:
+            raise Problem(f"There is no {argument}.", PRECONDITION)
+        else:
+            options.append(argument)
+        previous = argument
+    return selected, options
+
+
+def plain_folders():
+    """Folders of tests that need no Odoo."""
+    found = [path for path in paths.ROOT.glob("tests/*") if _has_tests(path)]
+    for project in paths.ROOT.glob("*/pyproject.toml"):
+        if _has_tests(project.parent / "tests"):
+            found.append(project.parent / "tests")
+    return sorted(path.relative_to(paths.ROOT) for path in found)
+
+
+def _has_tests(folder):
+    return next(folder.rglob("test_*.py"), None) is not None
+
+
+def select(selected):
+    """Sort the wanted files into plain folders and add-on tests.
+
+    :return: dict from plain folder to its targets, and a list of add-on targets.
+    """
+    plain = plain_folders()
+    tested = [Path(name) / "tests" for name in paths.addons()]
+    if not selected:
+        existing = [path for path in tested if _has_tests(paths.ROOT / path)]
+        return {folder: [folder] for folder in plain}, existing
+    groups, addons = {}, []
+    for text in selected:
+        name, mark, node = text.partition("::")
+        try:
+            path = (Path.cwd() / name).resolve().relative_to(paths.ROOT)
+        except ValueError as error:
+            raise Problem(f"{name} is not in this checkout.", PRECONDITION) from error
+        target = f"{path}{mark}{node}"
+        inside = [
+            folder for folder in plain if path == folder or folder in path.parents
+        ]
+        below = [folder for folder in plain if path in folder.parents]
+        own = [name for name in paths.addons() if path.parts[:1] == (name,)]
+        for folder in inside:
+            groups.setdefault(folder, []).append(target)
+        for folder in below:
+            groups[folder] = [folder]
+        if own:
+            addons.append(target)
+        if not (inside or below or own):
+            raise Problem(f"No tests are known in {path}.", PRECONDITION)
+    return groups, addons
+
+
+def _plain(folder, targets, options):
+    # pytest-odoo would want a database.
+    options = ["-p", "no:odoo", *options]
+    project = paths.ROOT / folder.parent
+    if not (project / "pyproject.toml").is_file():
+        project = paths.ROOT
+    return _pytest(targets, options, project=project)
+
+
+def _addons(targets, options):
+    system.ensure("chromium", "wkhtmltopdf")
+    template = databases.template_addons(paths.addons())
+    with databases.temporary(template) as database:
+        return _odoo_pytest(database, targets, options, template)
+
+
+def _odoo_pytest(database, targets, options, template, skips_fail=True):
+    server = [
+        f"--odoo-database={database}",
+        "--odoo-http",
+        "--odoo-log-level=warn",
+        f"--odoo-extra=db-filter=^{database}$",
+        "--odoo-extra=max-cron-threads=0",
+    ]
+    extra = {"BILLPAY_DEV_DB": database, "BILLPAY_DEV_TEMPLATE": template}
+    return _pytest(targets, [*server, *options], extra=extra, skips_fail=skips_fail)
+
+
+def _pytest(targets, options, extra=None, project=paths.ROOT, skips_fail=True):
+    with tempfile.TemporaryDirectory() as folder:
+        report = Path(folder) / "report.xml"
+        command = [paths.PYTHON, "-m", "pytest", "-c", project / "pyproject.toml"]
+        command += ["--rootdir", project, f"--junit-xml={report}", *COMMON]
+        command += [*options, *(paths.ROOT / target for target in targets)]
+        done = subprocess.run(
+            [str(part) for part in command],
+            cwd=project,
+            env={**odoo.environment(), **(extra or {})},
+            stdin=subprocess.DEVNULL,
+        )
+        count, skipped = counting.of_report(report, done.returncode, skips_fail)
+    for name in skipped:
+        say(f"SKIPPED (counts as failed): {name}" if skips_fail else f"skipped: {name}")
+    return count
+
+
+def core(options):
+    """Odoo's own tests near ours, without and with our add-ons.
+
+    :return: exit status 0 when all pass and both results are the same.
+    """
+    odoo.ready()
+    system.ensure("chromium", "wkhtmltopdf")
+    base = odoo_tree.source()
+    folders = [base / "odoo" / "addons", base / "addons"]
+    targets = [
+        folder / name / "tests"
+        for name in CORE_MODULES
+        for folder in folders
+        if (folder / name / "tests").is_dir()
+    ]
+    results = {}
+    for title, addons in (("without", []), ("with", paths.addons())):
+        say(f"\n== Odoo's own tests {title} our add-ons")
+        modules = [*CORE_MODULES, *addons]
+        template = databases.template_base()
+        with databases.temporary(template) as database:
+            databases.install(database, modules, demo=True)
+            found = _odoo_pytest(database, targets, options, template, skips_fail=False)
+        results[title] = found
+    for title, found in results.items():
+        say(f"{title} our add-ons: {found}")
+    say(f"\n{results['with']}")
+    same = results["with"] == results["without"]
+    if not same:
+        warn("The results differ.")
+    return results["with"].status if same else 1
