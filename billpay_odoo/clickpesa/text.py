@@ -38,6 +38,7 @@ _STAND_INS = str.maketrans(
         "·": ".",
         "×": "x",
         "÷": "/",
+        "⁄": "/",
         "€": "EUR",
         "£": "GBP",
         "ß": "ss",
@@ -87,6 +88,7 @@ def to_ascii(value, limit=None):
     ASCII. A letter without a stand-in becomes ``?`` so that a name never vanishes.
     """
     text = unicodedata.normalize("NFKD", clean_text(value).translate(_STAND_INS))
+    text = text.translate(_STAND_INS)  # "½" holds its slash only now
     out = []
     for char in text:
         if " " <= char <= "~":

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 FOLDER = Path(__file__).resolve().parents[2] / "billpay_odoo" / "clickpesa"
 
@@ -23,6 +24,10 @@ def load_client():
 
 
 load_client()
+
+# Busy machines are slow; a failing example is printed, so nothing needs to be kept.
+settings.register_profile("clickpesa", deadline=None, database=None)
+settings.load_profile("clickpesa")
 
 
 @pytest.fixture
