@@ -32,6 +32,15 @@ TARGETS = (
     ("webhook", "Webhooks"),
     ("payment", "Payments"),
 )
+WORDS = {
+    " id": " ID",
+    "Api key": "API key",
+    " url": " URL",
+    "Billpay namba": "BillPay-Namba",
+    "Billpay": "BillPay",
+    "utc": "UTC",
+    "json": "JSON",
+}
 STATUSES = ("SETTLED", "ON-HOLD", "REFUNDED", "REVERSED", "FAILED", "SUCCESS")
 
 
@@ -59,6 +68,21 @@ def tzs(value):
     if value is None:
         return "–"
     return f"{value:,.2f}".removesuffix(".00")
+
+
+@page.app_template_filter("plain")
+def plain(value):
+    """Numbers without a needless ``.0``; anything else as it is."""
+    return f"{value:g}" if isinstance(value, float) else value
+
+
+@page.app_template_filter("label")
+def label(name):
+    """``Webhook URL`` of ``webhook_url``."""
+    text = name.replace("_", " ").capitalize()
+    for word, right in WORDS.items():
+        text = text.replace(word, right)
+    return text
 
 
 @page.app_template_filter("moment")

@@ -219,7 +219,7 @@ class Sandbox:
     def _enqueue(self, event, body, headers, hits, deliver, payment=None, ref=None):
         keep_back = ""
         if not deliver:
-            keep_back = "The webhook was asked to be lost."
+            keep_back = "Lost on request."
         elif "lost" in hits:
             keep_back = "Lost on purpose (fault)."
         delay = hits["late"]["seconds"] if "late" in hits else 0.0
