@@ -1,0 +1,85 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from odoo import http
+from odoo.http import request
+
+from odoo.addons.account_payment.controllers.portal import PortalAccount
+
+# The address of a pay page is a secret of its payer: no search engine, cache or other
+# site is to learn it.
+_PRIVATE = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Robots-Tag": "noindex, nofollow",
+}
+
+
+class BillpayPayPage(http.Controller):
+    """The public page that tells a payer how to pay one control number."""
+
+    @http.route(
+        "/billpay/<string:number>/<string:signature>",
+        type="http",
+        auth="public",
+        methods=["GET"],
+        website=True,
+        multilang=False,
+        sitemap=False,
+        readonly=True,
+        save_session=False,
+    )
+    def pay_page(self, number, signature, lang=None, **_kwargs):
+        """Show how to pay, and whether it is paid.
+
+        Whatever is wrong with the address, the answer is the 404 of any other page.
+        """
+        number_sudo = request.env["billpay.control.number"]._find_for_page(
+            number, signature
+        )
+        if not number_sudo:
+            raise request.not_found()
+        values = number_sudo._pay_page_values(lang=lang)
+        values["language_urls"] = {
+            code: f"{number_sudo._get_pay_path()}?lang={code}"
+            for code in values["languages"]
+        }
+        response = request.render("billpay_odoo.pay_page", {"billpay": values})
+        response.headers.update(_PRIVATE)
+        return response
+
+    @http.route(
+        "/billpay/<string:number>/<string:signature>/state",
+        type="http",
+        auth="public",
+        methods=["GET"],
+        readonly=True,
+        save_session=False,
+    )
+    def pay_page_state(self, number, signature, **_kwargs):
+        """Answer an open page that asks whether something has happened (JSON)."""
+        values = request.env["billpay.control.number"]._page_watch(number, signature)
+        if values is None:
+            raise request.not_found()
+        return request.make_json_response(values, headers=list(_PRIVATE.items()))
+
+
+class BillpayPortalAccount(PortalAccount):
+    """The portal's invoice page also shows how to pay the invoice's control number."""
+
+    def _invoice_get_page_view_values(self, invoice, access_token, **kwargs):
+        # EXTENDS account_payment
+        values = super()._invoice_get_page_view_values(invoice, access_token, **kwargs)
+        number_sudo = invoice.sudo().billpay_number_id
+        if number_sudo.state in ("open", "pending") and (
+            number_sudo._get_page_state() in ("open", "pending")
+        ):
+            lang = kwargs.get("lang")
+            billpay = number_sudo._pay_page_values(lang=lang)
+            billpay["language_urls"] = {
+                code: invoice.get_portal_url(
+                    query_string=f"&lang={code}", anchor="billpay"
+                )
+                for code in billpay["languages"]
+            }
+            values["billpay"] = billpay
+        return values

@@ -1,0 +1,126 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""What payers read, in English and Swahili.
+
+Odoo translates templates and `env._` only into languages that the database has
+installed. A Tanzanian payer gets Swahili from any database, so these texts are marked
+for translation here and looked up in ``i18n/<language>.po`` directly.
+"""
+
+from babel.dates import format_date
+
+from odoo.tools.translate import LazyTranslate
+
+_lt = LazyTranslate(__name__)
+
+LANGUAGES = {"en": "English", "sw": "Kiswahili"}
+
+TEXTS = {
+    "title": _lt("Pay with a control number"),
+    "payee": _lt("Pay to"),
+    "amount": _lt("Amount to pay"),
+    "any_amount": _lt("Any amount"),
+    "your_amount": _lt("the amount you want to pay"),
+    "exact": _lt("Pay exactly this amount."),
+    "flexible": _lt(
+        "You may pay a part. You then get a new control number for the rest."
+    ),
+    "reusable": _lt("You may use this control number again and again."),
+    "number": _lt("Control number"),
+    "copy": _lt("Copy"),
+    "copied": _lt("Copied"),
+    "bill": _lt("Invoice"),
+    "due": _lt("Due date"),
+    "customer": _lt("Customer"),
+    "how": _lt("How to pay"),
+    "choose": _lt("Choose how you want to pay"),
+    "no_channel": _lt("Please ask %(payee)s how to pay with this control number."),
+    "dial": _lt("Dial %(ussd)s"),
+    "pin": _lt("Enter your PIN on your phone only. Never tell it to anybody."),
+    "waiting": _lt("Waiting for your payment. This page shows it by itself."),
+    "reload": _lt("Load this page again after paying to see your payment."),
+    "scan": _lt("Scan to open this page on your phone"),
+    "language": _lt("Language"),
+    "clickpesa": _lt("Payments are received through ClickPesa BillPay."),
+    "receipt": _lt("Receipt number"),
+    "received": _lt("We received %(received)s."),
+    "received_label": _lt("Received"),
+    "paid_title": _lt("Paid – thank you!"),
+    "settled_title": _lt("This bill is already paid"),
+    "settled_body": _lt("Please do not pay it again."),
+    "pending_title": _lt("One moment, please"),
+    "pending_body": _lt(
+        "Your control number is being activated. It appears here in a few seconds."
+    ),
+    "partial_title": _lt("Part of this bill is paid"),
+    "partial_body": _lt("Pay the remaining %(amount)s with a new control number."),
+    "partial_wait": _lt("The control number for the rest is on its way."),
+    "next_number": _lt("Pay the rest"),
+    "closed_title": _lt("Do not pay this control number any more"),
+    "closed_body": _lt("Please ask %(payee)s if you think there is something to pay."),
+    "replaced_body": _lt("Another control number has taken its place."),
+    "replaced_link": _lt("Open the new control number"),
+    "failed_title": _lt("This control number does not work"),
+    "failed_body": _lt("Do not pay it. Please ask %(payee)s for a new one."),
+    "document_title": _lt("Pay this invoice by phone, bank or agent"),
+    "document_scan": _lt("Scan for the steps and to see when it is paid"),
+    "mail_link": _lt("How to pay"),
+}
+
+
+def page_language(*wishes):
+    """Return ``sw`` or ``en`` for the first wish that names one of them.
+
+    :param wishes: language codes such as ``sw``, ``sw_TZ``, ``en_US``; empty values and
+        other languages are passed over
+    """
+    for wish in wishes:
+        code = wish[:2].lower() if isinstance(wish, str) else ""
+        if code in LANGUAGES:
+            return code
+    return "en"
+
+
+def document_language(lang):
+    """Return ``sw`` for a Swahili document, ``en`` for any other."""
+    return page_language(lang)
+
+
+def texts(lang, **values):
+    """Return every payer text in one language.
+
+    :param str lang: ``sw`` or ``en``
+    :param values: for the placeholders; texts with a placeholder that is not given are
+        left out, so that a template that forgot one fails in its test
+    :return: dict of str by the keys of `TEXTS`
+    """
+    code = "sw" if lang == "sw" else "en_US"
+    result = {}
+    for key, text in TEXTS.items():
+        translated = text._translate(code)
+        if "%(" in translated:
+            try:
+                translated %= values
+            except KeyError:
+                continue
+        result[key] = translated
+    return result
+
+
+def amount_text(amount, currency):
+    """Return an amount as payers read it: ``TZS 150,000``.
+
+    The currency's code and not its symbol, as operators' menus and receipts show it;
+    without ``.00``, which nobody can type on a handset.
+    """
+    digits = 0 if currency.is_zero(amount - round(amount)) else currency.decimal_places
+    return f"{currency.name}\u00a0{amount:,.{digits}f}"
+
+
+def date_text(date, lang):
+    """Return a date with the month as a word: ``6 Dec 2026``, in Swahili ``6 Des 2026``.
+
+    Not Odoo's own format: without Swahili installed it would be the American one, and
+    the sixth of December would be read as the twelfth of June.
+    """
+    locale = "sw_TZ" if lang == "sw" else "en_GB"
+    return format_date(date, "d MMM y", locale=locale) if date else ""
