@@ -4,6 +4,11 @@
 import time
 from datetime import datetime, timezone
 
+from .errors import SandboxError
+
+#: Where the clock may stand, seconds since 1970: the years 2000 to 2100.
+FIRST, LAST = 946684800, 4102444800
+
 
 def iso(seconds):
     """``2026-03-01T09:00:00.000Z`` for seconds since 1970; None stays None."""
@@ -30,8 +35,11 @@ class Clock:
         return iso(self.now())
 
     def advance(self, seconds):
-        """Move forward (or, negative, back) by ``seconds``."""
-        self.offset += float(seconds)
+        """Move forward (or, negative, back) by ``seconds``; SandboxError if too far."""
+        offset = self.offset + float(seconds)
+        if not FIRST <= time.time() + offset <= LAST:
+            raise SandboxError("The clock stays between the years 2000 and 2100.")
+        self.offset = offset
         if self._on_change:
             self._on_change(self.offset)
 

@@ -7,6 +7,7 @@ import threading
 from dataclasses import dataclass, field
 
 from .errors import SandboxError
+from .settings import LONGEST
 
 #: kind: (applies to, options with defaults, explanation)
 KINDS = {
@@ -149,7 +150,7 @@ class Faults:
                 times = None
             else:
                 times = int(times)
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             raise SandboxError(
                 f"{kind}: times is a whole number, rate and durations are numbers."
             ) from None
@@ -159,8 +160,10 @@ class Faults:
             raise SandboxError("times is at least 1, or -1 for until cleared.")
         if "status" in options and not 500 <= options["status"] <= 599:
             raise SandboxError("status is between 500 and 599.")
-        if options.get("seconds", 0) < 0 or options.get("copies", 1) < 1:
-            raise SandboxError("seconds is at least 0, copies at least 1.")
+        if not 0 <= options.get("seconds", 0) <= LONGEST:
+            raise SandboxError("seconds is at least 0 and at most a year.")
+        if not 1 <= options.get("copies", 1) <= 1000:
+            raise SandboxError("copies is between 1 and 1000.")
         if kind in FORMS and options["form"] not in FORMS[kind]:
             raise SandboxError(f"form is one of {', '.join(FORMS[kind])}.")
         with self._lock:

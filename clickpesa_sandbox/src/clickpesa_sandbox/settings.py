@@ -6,7 +6,9 @@ restart with ``--state`` finds them again.
 """
 
 import json
+from copy import deepcopy
 from dataclasses import dataclass
+from math import isfinite
 from typing import Any
 
 from .errors import SandboxError
@@ -20,6 +22,10 @@ CHANNEL_LIMITS = {
     "HALOPESA": [500, 5_000_000],
     "CRDB COLLECTION": [1_000, 100_000_000],
 }
+
+
+#: Delays beyond a year (seconds) are mistakes.
+LONGEST = 366 * 86400
 
 
 @dataclass(frozen=True)
@@ -44,20 +50,29 @@ class Field:
                 value = value.strip()
             elif kind in (int, float):
                 value = kind(value)
-                if value < 0 and name not in ("filter_utc_offset_hours",):
+                if not isfinite(value):
+                    raise ValueError
+                if name == "filter_utc_offset_hours":
+                    if abs(value) > 24:
+                        raise ValueError
+                elif value < 0:
                     raise ValueError
             elif kind is list:
                 if isinstance(value, str):
                     value = value.replace(",", " ").split()
                 value = [float(item) for item in value]
-                if any(item < 0 for item in value):
+                if not all(0 <= item < LONGEST for item in value):
                     raise ValueError
             elif kind is dict:
-                value = json.loads(value) if isinstance(value, str) else dict(value)
-        except (TypeError, ValueError) as error:
+                value = json.loads(value) if isinstance(value, str) else value
+                value = {
+                    str(channel): self.check_channel(item)
+                    for channel, item in dict(value).items()
+                }
+        except (TypeError, ValueError, OverflowError) as error:
             raise SandboxError(f"{name} cannot be {value!r}: {self.help}") from error
         if self.choices and value not in self.choices:
-            words = ", ".join(self.choices)
+            words = ", ".join(str(choice) for choice in self.choices)
             raise SandboxError(f"{name} is one of {words}, not {value!r}.")
         if name == "billpay_namba" and not (len(value) == 4 and value.isdigit()):
             raise SandboxError(f"billpay_namba is four digits, not {value!r}.")
@@ -66,6 +81,17 @@ class Field:
                 f"webhook_url starts with http:// or https://, not {value!r}."
             )
         return value
+
+    def check_channel(self, item):
+        """A channel's percentage, or its two limits; ValueError otherwise."""
+        if self.default is CHANNEL_LIMITS:
+            least, most = (int(limit) for limit in item)
+            if not 0 <= least <= most:
+                raise ValueError
+            return [least, most]
+        if not 0 <= float(item) <= 100:
+            raise ValueError
+        return float(item)
 
 
 FIELDS = {
@@ -88,7 +114,7 @@ FIELDS = {
     "billpay_enabled": Field(
         True, "Off: the application lacks the BillPay feature, calls answer 400."
     ),
-    "created_status": Field(200, "HTTP status of a successful creation, 200 or 201."),
+    "created_status": Field(200, "HTTP status of a successful creation.", (200, 201)),
     # Webhooks.
     "webhook_url": Field("", "Where webhooks are sent; empty: nowhere."),
     "webhooks_enabled": Field(True, "Off: nothing is sent, the log keeps it back."),
@@ -158,7 +184,8 @@ class Settings:
     """Attribute access to FIELDS. ``on_change(name, old, new)`` hears of changes."""
 
     def __init__(self, store, on_change=None):
-        values = {name: field.default for name, field in FIELDS.items()}
+        # Copies: lists and dicts handed out must not change the defaults.
+        values = {name: deepcopy(field.default) for name, field in FIELDS.items()}
         saved = {n: v for n, v in store.load_settings().items() if n in FIELDS}
         self.__dict__["_values"] = values | saved
         self.__dict__["_store"] = store
@@ -192,4 +219,4 @@ class Settings:
                 self._on_change(name, old, value)
 
     def as_dict(self):
-        return dict(self._values)
+        return deepcopy(self._values)

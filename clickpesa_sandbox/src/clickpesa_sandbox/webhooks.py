@@ -6,6 +6,7 @@ webhooks page, says only that any 2xx is success); what happens here is adjustab
 """
 
 import json
+import sqlite3
 import threading
 import time
 
@@ -257,6 +258,14 @@ class Webhooks:
             self._wake.notify_all()
 
     def _run(self, ticks):
+        try:
+            self._work(ticks)
+        except sqlite3.ProgrammingError:
+            if not self._closing:
+                raise
+            # Closed in the middle of a delivery: the next start sends it again.
+
+    def _work(self, ticks):
         while not self._closing:
             with self._wake:
                 seen = self._generation
