@@ -6,8 +6,8 @@ import os
 import signal
 import sys
 
-from . import linting, odoo, postgres, processes, testing
-from .console import Problem, say, step, warn
+from . import cleaning, demo, linting, odoo, serve, testing
+from .console import Problem, say, warn
 
 EXAMPLES = """\
 examples:
@@ -80,7 +80,20 @@ def _parser():
     lint.add_argument("--fix", action="store_true", help="repair what a program can")
     odoo_help = "the Odoo server program, with any arguments"
     command("odoo", None, odoo_help)
-    command("stop", stop, "end everything this checkout started")
+    show = command("demo", demo.demo, "Odoo with demo data and the sandbox")
+    show.add_argument("--once", action="store_true", help="the main job without hands")
+    show.add_argument("--sandbox-port", type=int, help="default 8079")
+    show.add_argument("--port", type=int, help="port of Odoo, default 8069")
+    clean_db = command("serve", serve.serve, "a clean database, as a new customer")
+    clean_db.add_argument("--db", required=True, metavar="NAME", help="made if new")
+    clean_db.add_argument("--port", type=int, default=8069, help="default 8069")
+    clean_db.add_argument("--install", action="store_true", help="our add-ons too")
+    for server in (show, clean_db):
+        server.add_argument("--host", default="127.0.0.1", help="listen here")
+        server.add_argument("--workers", type=int, default=0, help="server processes")
+    command("stop", cleaning.stop, "end everything this checkout started")
+    clean = command("clean", cleaning.clean, "stop, and delete databases and .venv")
+    clean.add_argument("--all", action="store_true", help="the downloads as well")
     return parser
 
 
@@ -95,13 +108,3 @@ def run_odoo(arguments):
     odoo.ready()
     command = odoo.command(*arguments)
     os.execve(command[0], command, odoo.environment())
-
-
-def stop(options):
-    """End what this checkout started."""
-    for name in processes.running():
-        with step(f"stopping {name}"):
-            processes.stop(name)
-    if postgres.is_running():
-        with step("stopping PostgreSQL"):
-            postgres.stop()

@@ -35,8 +35,13 @@ def template_base():
 def template_addons(addons):
     """Name of the template that also has these add-ons of ours."""
     base = template_base()
-    key = paths.digest(base, *addons, *_installed_files(addons))
-    return _template("addons", key, base, addons, f"template with {', '.join(addons)}")
+    title = f"template with {', '.join(addons)}"
+    return _template("addons", addons_key(addons), base, addons, title)
+
+
+def addons_key(addons):
+    """Hash of everything in these add-ons that an installation reads."""
+    return paths.digest(odoo_tree.version(), *addons, *_installed_files(addons))
 
 
 def _installed_files(addons):

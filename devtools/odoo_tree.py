@@ -86,7 +86,7 @@ def version():
     changes = base / "odoo" / "addons" / "base" / "__manifest__.py"
     release = base / "odoo" / "release.py"
     stat = (base / "odoo" / "addons").stat()
-    return paths.digest(base, release, changes, int(stat.st_mtime))
+    return paths.digest(str(base), release, changes, int(stat.st_mtime))
 
 
 def _mirror(work):

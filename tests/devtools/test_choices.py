@@ -1,0 +1,91 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""What ./dev decides before it starts anything."""
+
+import pytest
+
+from devtools import cli, odoo_tree, paths, postgres, system, testing
+from devtools.console import Problem
+
+
+def test_files_are_told_from_options(monkeypatch):
+    monkeypatch.chdir(paths.ROOT)
+    selected, options = testing.split(["tests/devtools", "-k", "tests", "-x"])
+    assert selected == ["tests/devtools"]
+    assert options == ["-k", "tests", "-x"]
+
+
+def test_mistyped_file_is_named(monkeypatch):
+    monkeypatch.chdir(paths.ROOT)
+    with pytest.raises(Problem, match=r"no tests/test_nothing\.py"):
+        testing.split(["tests/test_nothing.py"])
+
+
+def test_one_file_selects_its_own_run_only(monkeypatch):
+    monkeypatch.chdir(paths.ROOT)
+    name = "tests/devtools/test_choices.py"
+    plain, addons = testing.select([name + "::test_x"])
+    assert {str(folder): targets for folder, targets in plain.items()} == {
+        "tests/devtools": [name + "::test_x"]
+    }
+    assert addons == []
+
+
+def test_no_selection_means_every_folder_of_tests():
+    plain, _ = testing.select([])
+    assert {"tests/devtools", "clickpesa_sandbox/tests"} <= set(map(str, plain))
+
+
+def test_missing_package_is_named_to_those_who_are_not_root(monkeypatch):
+    monkeypatch.setitem(system.PACKAGES, "chromium", lambda: False)
+    monkeypatch.setattr(system, "is_debian", lambda: True)
+    monkeypatch.setattr(system.os, "geteuid", lambda: 1000)
+    with pytest.raises(Problem, match="sudo apt-get install .*chromium") as found:
+        system.ensure("chromium")
+    assert found.value.status == 2
+
+
+def test_other_systems_are_told_about_odoo_path(monkeypatch):
+    monkeypatch.setattr(system, "is_debian", lambda: False)
+    with pytest.raises(Problem, match="ODOO_PATH") as found:
+        odoo_tree.source()
+    assert found.value.status == 2
+
+
+def test_own_source_must_be_odoo_19(tmp_path, monkeypatch):
+    monkeypatch.setenv("ODOO_PATH", str(tmp_path))
+    with pytest.raises(Problem, match=r"no odoo/release\.py"):
+        odoo_tree.source()
+    (tmp_path / "odoo").mkdir()
+    release = tmp_path / "odoo" / "release.py"
+    release.write_text("version_info = (18, 0, 0, FINAL, 0, '')")
+    with pytest.raises(Problem, match=r"not Odoo 19\.0"):
+        odoo_tree.source()
+    release.write_text("version_info = (19, 0, 0, FINAL, 0, '')")
+    assert odoo_tree.source() == tmp_path
+
+
+def test_own_server_is_used_as_it_is(monkeypatch):
+    monkeypatch.setenv("PGHOST", "db.example")
+    monkeypatch.setenv("PGUSER", "me")
+    assert postgres.environment() == {"PGHOST": "db.example", "PGUSER": "me"}
+    assert not postgres.start()
+    assert not postgres.stop()
+
+
+def test_socket_path_stays_within_the_kernel_limit(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ("long" * 30)))
+    monkeypatch.setattr(postgres.os, "geteuid", lambda: 1000)
+    path = postgres.environment()["PGHOST"] + "/.s.PGSQL.5432"
+    assert len(path) < 108
+
+
+def test_database_name_cannot_carry_sql():
+    with pytest.raises(Problem):
+        postgres.identifier('x"; DROP DATABASE y')
+    assert postgres.identifier("shop-1") == '"shop-1"'
+
+
+def test_problem_is_one_message_and_its_status(monkeypatch, capsys):
+    monkeypatch.chdir(paths.ROOT)
+    assert cli.main(["test", "tests/nothing_here.py"]) == 2
+    assert "There is no tests/nothing_here.py" in capsys.readouterr().err
