@@ -86,7 +86,7 @@ def test_restart_keeps_everything(tmp_path, receiver):
         }
     finally:
         command.end(signal.SIGTERM)
-    # The delivery that nobody heard is sent by the next process.
+    # The delivery nobody heard is still in the log.
     command = Command(*arguments, "--webhook-url", receiver.url)
     try:
         url = command.url() + "/_sandbox"

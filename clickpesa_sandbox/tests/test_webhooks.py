@@ -166,6 +166,37 @@ def test_callable_is_called_at_once():
         assert box.deliveries()[0]["state"] == "delivered"
 
 
+def test_retry_goes_to_the_url_of_today(sandbox):
+    urls = []
+
+    def receiver(url, body, headers):
+        urls.append(url)
+        return 500
+
+    sandbox.pay("11225", 10000)
+    sandbox.deliver_pending(receiver)
+    sandbox.settings.webhook_url = "http://new.example/"
+    sandbox.deliver_pending(receiver, everything=True)
+    assert urls == ["http://shop.example/hook", "http://new.example/"]
+    assert sandbox.deliveries()[0]["url"] == "http://new.example/"
+
+
+def test_delivery_under_way_when_the_process_ended_is_sent_again(tmp_path):
+    path = tmp_path / "state.db"
+    box = Sandbox(state=path, deliver="manual", webhook_url="http://x/")
+
+    def crash(url, body, headers):
+        box.close()
+        raise KeyboardInterrupt
+
+    box.pay("11225", 1000)
+    with pytest.raises(KeyboardInterrupt):
+        box.deliver_pending(crash)
+    with Sandbox(state=path, deliver="manual") as box:
+        assert box.deliver_pending(lambda *_: 200) == 1
+        assert box.deliveries()[0]["state"] == "delivered"
+
+
 def test_unknown_delivery_mode():
     with pytest.raises(SandboxError):
         Sandbox(deliver="pigeon")

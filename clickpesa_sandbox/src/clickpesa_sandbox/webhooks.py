@@ -172,10 +172,13 @@ class Webhooks:
             )
             for row in rows:
                 if row["id"] not in tried:
+                    # A retry goes where webhooks go today, not where they went.
+                    url = self._settings.webhook_url or row["url"]
                     db.execute(
-                        "UPDATE delivery SET state='sending' WHERE id=?", (row["id"],)
+                        "UPDATE delivery SET state='sending', url=? WHERE id=?",
+                        (url, row["id"]),
                     )
-                    return dict(row)
+                    return {**dict(row), "url": url}
         return None
 
     def _attempt(self, row, send):
