@@ -19,7 +19,7 @@ TEXTS = {
     "payee": _lt("Pay to"),
     "amount": _lt("Amount to pay"),
     "any_amount": _lt("Any amount"),
-    "your_amount": _lt("the amount you want to pay"),
+    "your_amount": _lt("as much as you want"),
     "exact": _lt("Pay exactly this amount."),
     "flexible": _lt(
         "You may pay a part. You then get a new control number for the rest."
