@@ -32,7 +32,8 @@ def parsed(answer, *, write, secrets):
     if 200 <= status < 300:
         if readable and isinstance(data, (dict, list)):
             return data
-        text = "ClickPesa's answer could not be read."
+        text = "ClickPesa's answer could not be read"
+        text += "; it may have been carried out." if write else "."
         raise _doubtful(write)(text, status)
     said = mask(message_of(data), secrets)
     if status == 401:

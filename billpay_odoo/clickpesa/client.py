@@ -259,6 +259,8 @@ class ClickPesaClient:
             gateway cuts days in is not documented, so overlap by a day
         :param order_by: ``"DESC"`` (newest first) or ``"ASC"``
         """
+        if reference and segment_of(reference) is None:
+            return PaymentPage((), 0)
         params = {
             "startDate": day(start),
             "endDate": day(end),

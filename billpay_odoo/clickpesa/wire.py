@@ -75,5 +75,7 @@ def unreadable_read():
 
 
 def unreadable_write(detail=""):
-    text = f"ClickPesa's answer could not be read{detail}; it may have been done."
+    text = (
+        f"ClickPesa's answer could not be read{detail}; it may have been carried out."
+    )
     return errors.OutcomeUnknown(text, 200)

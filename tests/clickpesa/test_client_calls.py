@@ -168,6 +168,7 @@ def test_references_are_encoded_and_cannot_leave_their_place(gateway, connect):
     )
     for hostile in ("", ".", "..", "all", "x" * 500, "\ud800", None, 7):
         assert client.payments(hostile) == []
+    assert client.payments_page(reference="\ud800").total == 0
     for hostile in ("", "..", "\ud800"):
         with pytest.raises(NotFound):
             client.get_number(hostile)
