@@ -1,6 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The client against the simulator, over real HTTP."""
 
+import dataclasses
 import datetime
 import sys
 import threading
@@ -59,7 +60,12 @@ def test_the_life_of_an_order_number(sandbox, client):
     request = NumberRequest("112200017", 150000.0, "exact", "Ankara – Zaïna / 17")
     made = client.create_order_number(request)
     assert (made.number, made.amount, made.mode) == ("112200017", 150000, "exact")
-    assert client.get_number("112200017").description == "Ankara - Zaina / 17"
+    there = client.get_number("112200017")
+    assert there.description == "Ankara - Zaina / 17"
+    # What a retry reads back is recognised although the text was transliterated.
+    assert there.fits(request)
+    for other in ({"amount": 1}, {"description": "B"}, {"reference": "112200018"}):
+        assert not there.fits(dataclasses.replace(request, **other))
     assert client.payments("112200017") == []
     changed = client.update_number("112200017", amount=90000.5, mode="flexible")
     assert float(changed.amount) == 90000.5 and changed.mode == "flexible"
