@@ -1,0 +1,35 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Words and limits of the ClickPesa gateway, each with the page it comes from."""
+
+# ClickPesa API docs, "Overview": the production address. No sandbox is documented.
+DEFAULT_BASE_URL = "https://api.clickpesa.com/third-parties"
+
+# BillPay collects Tanzanian shillings only: its calls carry no currency.
+CURRENCY = "TZS"
+
+# ClickPesa API docs, "Bulk create": items per call.
+BULK_LIMIT = 50
+
+# Payments asked for per page of the query API; its maximum is not documented.
+POLL_PAGE = 100
+
+# A delivery is about one kilobyte. What is larger is not one.
+MAX_DELIVERY_BYTES = 256 * 1024
+
+# Digits between the BillPay-Namba and the two check digits.
+SEQUENCE_DIGITS = 8
+
+# Added to the payment engine's set: never written to a log.
+SENSITIVE_KEYS = {
+    "clickpesa_api_key",
+    "clickpesa_checksum_key",
+    "clickpesa_webhook_token",
+    "api-key",
+    "token",
+    "checksum",
+}
+
+DEFAULT_PAYMENT_METHOD_CODES = {"billpay"}
+
+# Where payers live when the company's contact has no time zone of its own.
+DEFAULT_TZ = "Africa/Dar_es_Salaam"

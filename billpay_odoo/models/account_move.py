@@ -1,0 +1,318 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+import math
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from odoo.addons.billpay_odoo.clickpesa import ClickPesaError
+from odoo.addons.billpay_odoo.transactions import own_transaction
+
+
+class AccountMove(models.Model):
+    _inherit = "account.move"
+
+    billpay_number_ids = fields.One2many(
+        "billpay.control.number", "move_id", string="Control Numbers"
+    )
+    billpay_number_id = fields.Many2one(
+        "billpay.control.number",
+        string="Control Number to Pay",
+        compute="_compute_billpay_number_id",
+        help="The number to pay now.",
+    )
+    billpay_number = fields.Char(
+        string="Control Number",
+        compute="_compute_billpay_number_id",
+        search="_search_billpay_number",
+    )
+    billpay_number_digits = fields.Char(
+        string="Control Number Digits", compute="_compute_billpay_number_id"
+    )
+    billpay_number_state = fields.Selection(
+        selection=lambda self: (
+            self.env["billpay.control.number"]._fields["state"].selection
+        ),
+        compute="_compute_billpay_number_id",
+    )
+    billpay_issue_on = fields.Selection(
+        selection=[
+            ("post", "When confirmed"),
+            ("send", "When sent"),
+            ("manual", "By hand"),
+        ],
+        string="Get Control Number",
+        copy=False,
+        help="When this invoice gets its control number. Empty: as the company does.",
+    )
+    billpay_payment_ids = fields.One2many(
+        "billpay.payment", "move_id", string="BillPay Payments"
+    )
+    billpay_payment_count = fields.Integer(compute="_compute_billpay_counts")
+    billpay_number_count = fields.Integer(compute="_compute_billpay_counts")
+    billpay_can_issue = fields.Boolean(compute="_compute_billpay_can_issue")
+
+    # === COMPUTE METHODS === #
+
+    @api.depends("billpay_number_ids.state", "billpay_number_ids.name")
+    def _compute_billpay_number_id(self):
+        for move in self:
+            numbers = move.billpay_number_ids.sorted("id", reverse=True)
+            living = numbers.filtered(lambda n: n.state in ("open", "pending"))
+            move.billpay_number_id = living[:1] or numbers[:1]
+            move.billpay_number = move.billpay_number_id.display_number
+            move.billpay_number_digits = move.billpay_number_id.name
+            move.billpay_number_state = move.billpay_number_id.state
+
+    def _search_billpay_number(self, operator, value):
+        if isinstance(value, str):
+            value = "".join(value.split())
+        return [("billpay_number_ids.name", operator, value)]
+
+    @api.depends("billpay_number_ids", "billpay_payment_ids")
+    def _compute_billpay_counts(self):
+        for move in self:
+            move.billpay_number_count = len(move.billpay_number_ids)
+            move.billpay_payment_count = len(move.billpay_payment_ids)
+
+    @api.depends(
+        "state", "move_type", "amount_residual", "currency_id", "billpay_number_ids"
+    )
+    def _compute_billpay_can_issue(self):
+        for move in self:
+            move.billpay_can_issue = bool(move._billpay_wanting_numbers())
+
+    # === RESERVE === #
+
+    def _billpay_wanting_numbers(self):
+        """Return the invoices that may have a control number and have none to pay.
+
+        Posted customer invoices in TZS with something due, of a company with an
+        active application.
+        """
+        provider_of = {
+            company: company.sudo().billpay_provider_id for company in self.company_id
+        }
+        return self.filtered(
+            lambda move: move.move_type in ("out_invoice", "out_receipt")
+            and move.state == "posted"
+            and move.currency_id.name == "TZS"
+            and move.currency_id.compare_amounts(move.amount_residual, 0) > 0
+            and provider_of[move.company_id].code == "clickpesa"
+            and provider_of[move.company_id].state != "disabled"
+            and not move.billpay_number_ids.filtered(
+                lambda number: number.state in ("pending", "open", "failed")
+            )
+        )
+
+    def _billpay_reserve_numbers(self):
+        """Reserve one order number per invoice that wants one, without any HTTP.
+
+        A closed number that was never paid is opened again; after a payment the new
+        number follows the paid one.
+
+        :return: the numbers
+        """
+        numbers = self.env["billpay.control.number"].sudo()
+        for company, moves in self._billpay_wanting_numbers().grouped(
+            "company_id"
+        ).items():
+            provider_sudo = company.sudo().billpay_provider_id
+            fresh, vals_list = self.browse(), []
+            for move in moves:
+                last = move.sudo().billpay_number_ids.sorted("id")[-1:]
+                if last.state == "closed" and not last.payment_ids:
+                    last.write(move._billpay_wanted_values())
+                    last._reopen()
+                    numbers |= last
+                    continue
+                fresh |= move
+                vals_list.append(
+                    {
+                        "kind": "order",
+                        "move_id": move.id,
+                        "partner_id": move.partner_id.id,
+                        "predecessor_id": last.id,
+                        **move._billpay_wanted_values(),
+                    }
+                )
+            numbers |= numbers._reserve(provider_sudo, vals_list)
+        return numbers
+
+    def _billpay_wanted_values(self):
+        """Return what the number of this invoice is to ask for.
+
+        BillPay knows whole shillings only: cents are rounded up.
+        """
+        self.ensure_one()
+        residual = self.currency_id.round(self.amount_residual)
+        return {
+            "amount": math.ceil(residual - self.currency_id.rounding / 2),
+            "mode": self.company_id.billpay_default_mode,
+            "description": self.env._("Invoice %s", self.name),
+        }
+
+    def _billpay_issue_moment(self):
+        self.ensure_one()
+        return self.billpay_issue_on or self.company_id.billpay_issue_on
+
+    # === EVENTS OF AN INVOICE'S LIFE === #
+
+    def _post(self, soft=True):
+        posted = super()._post(soft=soft)
+        posted.filtered(
+            lambda move: move.is_sale_document(include_receipts=True)
+            and move._billpay_issue_moment() == "post"
+        )._billpay_reserve_numbers()
+        return posted
+
+    def button_draft(self):
+        result = super().button_draft()
+        self.sudo().billpay_number_ids._close()
+        return result
+
+    def button_cancel(self):
+        result = super().button_cancel()
+        self.sudo().billpay_number_ids._close()
+        return result
+
+    def _invoice_paid_hook(self):
+        """Paid in another way: the number must not collect the same money again."""
+        result = super()._invoice_paid_hook()
+        self.sudo().billpay_number_ids._close()
+        return result
+
+    def _billpay_after_payment(self):
+        """A control number was paid: reserve the one that asks for the rest."""
+        self.filtered(lambda move: move.state == "posted")._billpay_reserve_numbers()
+
+    # === SENDING === #
+
+    def _billpay_confirm_before_sending(self):
+        """Make sure that no document leaves with a number ClickPesa does not know.
+
+        Reserves numbers where that happens on sending, and makes the outstanding
+        calls in transactions of their own.
+
+        :return: ``{move_id: error}`` for every invoice in ``self``; "" when it may go
+        :rtype: dict[int, str]
+        """
+        errors = dict.fromkeys(self.ids, "")
+        with own_transaction(self.env) as env:
+            moves = self.with_env(env).exists()
+            moves.filtered(
+                lambda move: move._billpay_issue_moment() == "send"
+            )._billpay_reserve_numbers()
+            numbers = moves.sudo().billpay_number_ids.filtered(
+                lambda number: number.state in ("pending", "failed")
+            )
+            wanting = {number.id: number.move_id.id for number in numbers}
+        outcome = (
+            self.env["billpay.control.number"].browse(wanting)._sync_now()
+            if wanting
+            else {}
+        )
+        for number_id, move_id in wanting.items():
+            number = outcome[number_id]
+            if number["state"] in ("pending", "failed"):
+                errors[move_id] = self.env._(
+                    "The control number %(name)s is not registered with ClickPesa "
+                    "yet, so the invoice was not sent: its payer could not have paid. "
+                    "No money is affected. %(error)s Send the invoice again in a "
+                    "moment, or look at its control number.",
+                    name=number["name"],
+                    error=number["error"],
+                )
+        return errors
+
+    def _billpay_document_number(self):
+        """Return the number to print, as it is committed now, or ``None``.
+
+        The document's transaction may be older than the confirmation; a number that
+        is not open in it is looked at once more in a transaction of its own.
+
+        :rtype: dict | None
+        :return: keys ``id``, ``name``, ``display_number``, ``amount`` (TZS, 0 for
+            any), ``url``
+        """
+        self.ensure_one()
+        number_sudo = self.sudo().billpay_number_id
+        if self.currency_id.is_zero(self.amount_residual):
+            return None
+        if number_sudo.state == "open":
+            return number_sudo._billpay_printed()
+        if number_sudo.state in ("paid", "closed"):
+            return None
+        with own_transaction(self.sudo().env) as env:
+            number_sudo = self.with_env(env).exists().billpay_number_id
+            if number_sudo.state != "open":
+                return None
+            return number_sudo._billpay_printed()
+
+    # === ACTION METHODS === #
+
+    def action_billpay_issue(self):
+        """Get a control number now (for invoices that get it by hand)."""
+        self.check_access("write")
+        numbers = self._billpay_reserve_numbers()
+        if not numbers:
+            raise UserError(
+                self.env._(
+                    "No control number was made. An invoice can have one when it is "
+                    "confirmed, in TZS, not fully paid, has no open number yet, and "
+                    "its company has an active ClickPesa application."
+                )
+            )
+
+    def action_billpay_check(self):
+        """Ask ClickPesa now whether these invoices were paid, and book it."""
+        self.check_access("read")
+        with own_transaction(self.env(su=True)) as env:
+            numbers = self.with_env(env).exists().billpay_number_ids
+            numbers = numbers.filtered(lambda n: n.state in ("open", "paid", "closed"))
+            try:
+                found = env["billpay.payment"]._check_numbers_now(numbers)
+            except ClickPesaError as error:
+                raise UserError(
+                    self.env._(
+                        "ClickPesa could not be asked: %s No money is affected: what "
+                        "was paid is found as soon as ClickPesa answers. Try again "
+                        "in a minute.",
+                        error.message,
+                    )
+                ) from None
+            paid = len(found.filtered(lambda payment: payment.state == "posted"))
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "success" if paid else "info",
+                "message": self.env._("%s payment(s) known and booked.", paid)
+                if paid
+                else self.env._("ClickPesa knows of no payment yet."),
+                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
+            },
+        }
+
+    def action_billpay_pay_page(self):
+        self.ensure_one()
+        return self.billpay_number_id.action_open_pay_page()
+
+    def action_view_billpay_numbers(self):
+        self.ensure_one()
+        return {
+            **self.env["ir.actions.act_window"]._for_xml_id(
+                "billpay_odoo.action_billpay_control_number"
+            ),
+            "domain": [("move_id", "=", self.id)],
+        }
+
+    def action_view_billpay_payments(self):
+        self.ensure_one()
+        return {
+            **self.env["ir.actions.act_window"]._for_xml_id(
+                "billpay_odoo.action_billpay_payment"
+            ),
+            "domain": [("move_id", "=", self.id)],
+            "context": {},
+        }

@@ -1,0 +1,342 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import groupby
+
+
+class BillpayControlNumber(models.Model):
+    """What a payer types to pay a bill.
+
+    The row holds what we want (amount, mode, description, active) and what ClickPesa
+    last confirmed (``known_…``). Where they differ ``sync_at`` says when the sync
+    worker is to act; nothing else talks to ClickPesa about a number.
+    """
+
+    _name = "billpay.control.number"
+    _description = "BillPay Control Number"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _order = "id desc"
+    _rec_name = "name"
+    _rec_names_search = ["name"]
+    _check_company_auto = True
+
+    name = fields.Char(
+        string="Control Number", required=True, readonly=True, copy=False
+    )
+    display_number = fields.Char(
+        string="Number", compute="_compute_display_number", search="_search_number"
+    )
+    kind = fields.Selection(
+        [("order", "Order: closed by one payment"), ("customer", "Customer: reusable")],
+        default="order",
+        required=True,
+        readonly=True,
+    )
+    origin = fields.Selection(
+        [
+            ("api", "Registered with ClickPesa"),
+            ("offline", "Made offline"),
+            ("imported", "Imported"),
+        ],
+        default="api",
+        required=True,
+        readonly=True,
+    )
+    state = fields.Selection(
+        [
+            ("pending", "Being registered"),
+            ("open", "Open"),
+            ("paid", "Paid"),
+            ("closed", "Closed"),
+            ("failed", "Refused"),
+        ],
+        default="pending",
+        required=True,
+        readonly=True,
+        copy=False,
+        index=True,
+    )
+    mode = fields.Selection(
+        [("flexible", "Any amount"), ("exact", "Exact amount")],
+        default="flexible",
+        required=True,
+    )
+    amount = fields.Monetary(
+        string="Amount Asked", help="In TZS, whole shillings. Zero asks for any amount."
+    )
+    currency_id = fields.Many2one("res.currency", required=True, readonly=True)
+    description = fields.Char(help="Shown by ClickPesa next to the payment.")
+    provider_id = fields.Many2one(
+        "payment.provider",
+        string="Application",
+        required=True,
+        readonly=True,
+        ondelete="restrict",
+        index=True,
+    )
+    company_id = fields.Many2one(
+        related="provider_id.company_id", store=True, index=True
+    )
+    partner_id = fields.Many2one(
+        "res.partner", string="Customer", readonly=True, index="btree_not_null"
+    )
+    move_id = fields.Many2one(
+        "account.move",
+        string="Invoice",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="restrict",
+        check_company=True,
+    )
+    predecessor_id = fields.Many2one(
+        "billpay.control.number",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        help="The number whose payment left the rest that this one asks for.",
+    )
+    successor_ids = fields.One2many(
+        "billpay.control.number", "predecessor_id", string="Successors"
+    )
+    successor_id = fields.Many2one(
+        "billpay.control.number", compute="_compute_successor_id"
+    )
+    payment_ids = fields.One2many("billpay.payment", "control_number_id")
+    amount_paid = fields.Monetary(compute="_compute_amount_paid")
+
+    # What we want besides amount, mode and description, and what ClickPesa has.
+    wanted_active = fields.Boolean(default=True, copy=False)
+    known_active = fields.Boolean(readonly=True, copy=False)
+    known_amount = fields.Monetary(readonly=True, copy=False)
+    known_mode = fields.Char(readonly=True, copy=False)
+    known_description = fields.Char(readonly=True, copy=False)
+    confirmed_at = fields.Datetime(readonly=True, copy=False)
+    sync_at = fields.Datetime(
+        string="Next Call",
+        readonly=True,
+        copy=False,
+        help="When ClickPesa is told next. Empty: it knows what we want.",
+    )
+    sync_attempts = fields.Integer(readonly=True, copy=False)
+    sync_error = fields.Char(string="Last Trouble", readonly=True, copy=False)
+
+    # ClickPesa's references do not tell letter cases apart.
+    _name_unique = models.UniqueIndex(
+        "(provider_id, upper(name))",
+        "This control number already exists for the application.",
+    )
+    # The sync worker's question, answered without touching settled numbers.
+    _sync_due = models.Index("(sync_at) WHERE sync_at IS NOT NULL")
+
+    # === COMPUTE METHODS === #
+
+    @api.depends("name")
+    def _compute_display_number(self):
+        for number in self:
+            digits = number.name or ""
+            number.display_number = " ".join(
+                digits[i : i + 4] for i in range(0, len(digits), 4)
+            )
+
+    def _search_number(self, operator, value):
+        """Find a number typed with or without spaces."""
+        if isinstance(value, str):
+            value = "".join(value.split())
+        return [("name", operator, value)]
+
+    @api.depends("display_number")
+    def _compute_display_name(self):
+        for number in self:
+            number.display_name = number.display_number
+
+    @api.depends("successor_ids")
+    def _compute_successor_id(self):
+        for number in self:
+            number.successor_id = number.successor_ids.sorted("id")[:1]
+
+    @api.depends("payment_ids.amount", "payment_ids.state")
+    def _compute_amount_paid(self):
+        for number in self:
+            number.amount_paid = sum(
+                number.payment_ids.filtered(
+                    lambda p: p.state in ("confirmed", "posted", "failed")
+                ).mapped("amount")
+            )
+
+    # === CRUD METHODS === #
+
+    def write(self, vals):
+        result = super().write(vals)
+        if not vals.keys().isdisjoint(
+            ("amount", "mode", "description", "wanted_active")
+        ):
+            self._schedule_if_different()
+        return result
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_never_used(self):
+        if self.filtered(lambda number: number.state != "failed" or number.payment_ids):
+            raise UserError(
+                self.env._(
+                    "A control number that a payer may have is not deleted: money "
+                    "could still be sent to it. Close it instead."
+                )
+            )
+
+    # === BUSINESS METHODS === #
+
+    @api.model
+    def _reserve(self, provider, vals_list):
+        """Reserve numbers without any HTTP, in the caller's transaction.
+
+        They are registered with ClickPesa by the sync worker, which is woken when
+        the transaction commits. Offline numbers are payable at once.
+
+        :param payment.provider provider: the application
+        :param list vals_list: values without ``name``, ``provider_id``,
+            ``currency_id``, ``origin`` and ``state``, which are set here
+        :return: one number per item, in order
+        """
+        if not vals_list:
+            return self.browse()
+        now = fields.Datetime.now()
+        offline = provider.clickpesa_number_origin == "offline"
+        currency = self.env.ref("base.TZS")
+        numbers = (
+            self.sudo()
+            .with_context(tracking_disable=True, mail_create_nolog=True)
+            .create(
+                [
+                    {
+                        **vals,
+                        "name": name,
+                        "provider_id": provider.id,
+                        "currency_id": currency.id,
+                        "origin": "offline" if offline else "api",
+                        "state": "open" if offline else "pending",
+                        "confirmed_at": now if offline else False,
+                        "sync_at": False if offline else now,
+                    }
+                    for vals, name in zip(
+                        vals_list,
+                        provider._billpay_next_references(len(vals_list)),
+                        strict=True,
+                    )
+                ]
+            )
+        )
+        if not offline:
+            provider._billpay_trigger("ir_cron_sync_numbers")
+        return numbers.with_env(self.env)
+
+    def _is_known(self):
+        """Tell whether ClickPesa has confirmed this number at least once."""
+        self.ensure_one()
+        return bool(self.confirmed_at)
+
+    def _difference(self):
+        """Return the members in which ClickPesa lags behind, for one PATCH.
+
+        :return: keyword arguments of ``ClickPesaClient.update_number``; empty when
+            nothing differs
+        :rtype: dict
+        """
+        self.ensure_one()
+        difference = {}
+        if self.wanted_active != self.known_active:
+            difference["active"] = self.wanted_active
+        if not self.wanted_active:
+            # What a switched-off number asks for does not matter to anybody.
+            return difference
+        if self.currency_id.compare_amounts(self.amount, self.known_amount):
+            # An amount can be changed, not taken away (ClickPesa docs, "Update").
+            if self.amount:
+                difference["amount"] = int(self.amount)
+        if self.amount and self.mode != (self.known_mode or False):
+            difference["mode"] = self.mode
+        if (self.description or "") != (self.known_description or ""):
+            if self.description:
+                difference["description"] = self.description
+        return difference
+
+    def _schedule_if_different(self):
+        """Make rows due for sync whose wanted state ClickPesa does not have."""
+        now = fields.Datetime.now()
+        due = self.filtered(
+            lambda number: number.origin == "api"
+            and number.state in ("open", "closed")
+            and number._is_known()
+            and not number.sync_at
+            and number._difference()
+        )
+        if due:
+            due.write({"sync_at": now, "sync_attempts": 0})
+            due[0].provider_id._billpay_trigger("ir_cron_sync_numbers")
+
+    def _close(self):
+        """Ask for no more money on these numbers; upstream they are switched off."""
+        numbers = self.filtered(lambda n: n.state in ("pending", "open", "failed"))
+        for known, group in groupby(numbers, lambda n: n._is_known()):
+            group = self.concat(*group)
+            # A number that may be on its way to ClickPesa stays due: the worker
+            # finds it there, or does not, and ends with it switched off.
+            group.write({"state": "closed", "wanted_active": False})
+            if not known:
+                group.filtered(lambda n: not n.sync_attempts).sync_at = False
+
+    def _reopen(self):
+        """Ask for money again on closed, never paid numbers."""
+        closed = self.filtered(lambda n: n.state == "closed" and not n.payment_ids)
+        for known, group in groupby(closed, lambda n: n._is_known()):
+            group = self.concat(*group)
+            group.write(
+                {"state": "open" if known else "pending", "wanted_active": True}
+            )
+            if not known:
+                group.filtered(lambda n: n.origin == "api").write(
+                    {"sync_at": fields.Datetime.now()}
+                )
+                group[0].provider_id._billpay_trigger("ir_cron_sync_numbers")
+
+    def _billpay_printed(self):
+        """Return what a document shows of this number.
+
+        :rtype: dict
+        """
+        self.ensure_one()
+        return {
+            "id": self.id,
+            "name": self.name,
+            "display_number": self.display_number,
+            "amount": self.amount,
+            "url": self._get_pay_url(),
+        }
+
+    # === ACTION METHODS === #
+
+    def action_open_pay_page(self):
+        """Show what the payer sees."""
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_url",
+            "url": self.sudo()._get_pay_url(),
+            "target": "new",
+        }
+
+    def action_open_invoice(self):
+        self.ensure_one()
+        return self.move_id._get_records_action()
+
+    def action_retry(self):
+        """Try again to register refused numbers, under the same digits."""
+        self.check_access("write")
+        refused = self.filtered(lambda n: n.state == "failed")
+        refused.sudo().write(
+            {
+                "state": "pending",
+                "sync_at": fields.Datetime.now(),
+                "sync_error": False,
+            }
+        )
+        self.env["payment.provider"]._billpay_trigger("ir_cron_sync_numbers")

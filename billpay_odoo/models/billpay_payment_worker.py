@@ -1,0 +1,188 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The payments worker: deliveries → payments → confirmed → posted, in batches.
+
+Each step commits. A crash between two steps leaves rows in the state before, and the
+next run goes on from there. Several workers may run at once: rows are taken with SKIP
+LOCKED, and what another has changed meanwhile ends in a conflict, which is run again.
+"""
+
+import logging
+from datetime import timedelta
+
+from odoo import api, fields, models
+
+from odoo.addons.billpay_odoo.clickpesa import ClickPesaError
+from odoo.addons.billpay_odoo.models.billpay_control_number_sync import pause_after
+from odoo.addons.billpay_odoo.transactions import committed
+
+_logger = logging.getLogger(__name__)
+
+EVENT_BATCH = 100
+CONFIRM_BATCH = 20
+POST_BATCH = 100
+
+
+class BillpayPayment(models.Model):
+    _inherit = "billpay.payment"
+
+    @api.model
+    def _cron_process_payments(self):
+        """Work off all that is due. Idle, this is three indexed queries."""
+        cron = self.env["ir.cron"]
+        while True:
+            done = committed(self.env, self._take_events)
+            done += self._confirm_due()
+            done += committed(self.env, self._post_due)
+            if not done:
+                break
+            if not cron._commit_progress(done, remaining=self._count_waiting()):
+                break
+
+    @api.model
+    def _count_waiting(self):
+        return self.env["billpay.event"].search_count(
+            [("state", "=", "new")]
+        ) + self.search_count(self._due_domain("received", "confirmed", "failed"))
+
+    @api.model
+    def _due_domain(self, *states):
+        return [
+            ("state", "in", states),
+            "|",
+            ("next_try_at", "=", False),
+            ("next_try_at", "<=", fields.Datetime.now()),
+        ]
+
+    # === STEP 1: DELIVERIES === #
+
+    @api.model
+    def _take_events(self):
+        """Process a batch of stored deliveries; return how many."""
+        events = self.env["billpay.event"].search(
+            [("state", "=", "new")], order="id", limit=EVENT_BATCH
+        )
+        events = events.try_lock_for_update().filtered_domain([("state", "=", "new")])
+        events._process()
+        return len(events)
+
+    # === STEP 2: CONFIRM === #
+
+    @api.model
+    def _confirm_due(self):
+        """Ask ClickPesa about payments that somebody announced; return how many.
+
+        The row is given a later turn and committed before the call: no lock is held
+        while ClickPesa is asked, and a second worker takes other rows.
+        """
+        payments = committed(self.env, self._take_unconfirmed)
+        for payment in payments:
+            self._confirm_one(payment)
+        return len(payments)
+
+    @api.model
+    def _take_unconfirmed(self):
+        payments = self.search(
+            [
+                *self._due_domain("received"),
+                ("provider_id.state", "!=", "disabled"),
+            ],
+            order="id",
+            limit=CONFIRM_BATCH,
+        ).try_lock_for_update()
+        payments = payments.filtered_domain([("state", "=", "received")])
+        payments = payments.filtered(lambda p: p.provider_id._billpay_is_live())
+        now = fields.Datetime.now()
+        for payment in payments:
+            attempts = max(payment.attempts, 0) + 1
+            payment.write(
+                {
+                    "attempts": attempts,
+                    "next_try_at": now + timedelta(seconds=pause_after(attempts)),
+                }
+            )
+        return payments
+
+    @api.model
+    def _confirm_one(self, payment):
+        """Ask ClickPesa for one payment and store the answer."""
+        provider, number, reference = (
+            payment.provider_id,
+            payment.number,
+            payment.reference,
+        )
+        if not number:
+            committed(
+                self.env,
+                payment.write,
+                {
+                    "reason": self.env._(
+                        "The delivery names no control number to ask for. The next "
+                        "poll brings the facts from ClickPesa."
+                    )
+                },
+            )
+            return
+        client = provider._billpay_client()
+        self.env.cr.commit()  # no transaction stays open while we wait for ClickPesa
+        try:
+            told_list = [told for told in client.payments(number) if told.id]
+        except ClickPesaError as error:
+            _logger.info("Payment %s could not be confirmed: %s", reference, error)
+            committed(self.env, payment.write, {"reason": error.message})
+            return
+        if reference not in [told.id for told in told_list]:
+            committed(
+                self.env,
+                payment.write,
+                {
+                    "reason": self.env._(
+                        "ClickPesa does not know this payment, so nothing is booked. "
+                        "It is asked again; if it stays unknown, the announcement was "
+                        "false."
+                    )
+                },
+            )
+        if told_list:
+            committed(self.env, self._store_answer, provider, told_list)
+
+    @api.model
+    def _store_answer(self, provider, told_list):
+        return self._upsert(provider, told_list, source="query", trusted=True)
+
+    # === STEP 3: POST === #
+
+    @api.model
+    def _post_due(self):
+        """Match, post and reconcile a batch of confirmed payments; return how many."""
+        payments = self.search(
+            self._due_domain("confirmed", "failed"), order="id", limit=POST_BATCH
+        ).try_lock_for_update()
+        payments = payments.filtered_domain([("state", "in", ("confirmed", "failed"))])
+        for company, batch in payments.grouped("company_id").items():
+            batch.with_company(company)._post_batch()
+        return len(payments)
+
+    # === A CLICK === #
+
+    @api.model
+    def _check_numbers_now(self, numbers):
+        """Ask ClickPesa about these numbers and book what it knows, for a person.
+
+        To be called in a transaction of its own (it commits).
+
+        :param numbers: control numbers
+        :return: the payments that ClickPesa knows for them
+        :raise ClickPesaError: ClickPesa could not be asked
+        """
+        found = self.browse()
+        for number in numbers:
+            client = number.provider_id._billpay_client()
+            provider, name = number.provider_id, number.name
+            self.env.cr.commit()
+            told_list = [told for told in client.payments(name) if told.id]
+            found |= committed(self.env, self._store_answer, provider, told_list)
+        while found.filtered(lambda p: p.state == "confirmed"):
+            if not committed(self.env, self._post_due):
+                break
+            found.invalidate_recordset()
+        return found

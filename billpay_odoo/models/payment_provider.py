@@ -1,0 +1,314 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+import re
+import secrets
+
+from stdnum.iso7064 import mod_97_10
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError, ValidationError
+from odoo.tools import SQL, consteq
+from odoo.tools.urls import urljoin
+
+from odoo.addons.billpay_odoo import const
+from odoo.addons.billpay_odoo.clickpesa import get_client
+from odoo.addons.payment.const import SENSITIVE_KEYS
+
+SENSITIVE_KEYS |= const.SENSITIVE_KEYS
+
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{20,64}")
+
+
+class PaymentProvider(models.Model):
+    """One ClickPesa API application: credentials, journal, webhook, numbering."""
+
+    _inherit = "payment.provider"
+
+    code = fields.Selection(
+        selection_add=[("clickpesa", "ClickPesa BillPay")],
+        ondelete={"clickpesa": "set default"},
+    )
+    clickpesa_base_url = fields.Char(
+        string="API Address",
+        help="Where the ClickPesa API answers, with its /third-parties part.",
+        default=const.DEFAULT_BASE_URL,
+        required_if_provider="clickpesa",
+        groups="base.group_system",
+    )
+    clickpesa_client_id = fields.Char(
+        string="Client ID",
+        help="Shown on your application in the ClickPesa dashboard: "
+        "Settings, Developers.",
+        required_if_provider="clickpesa",
+        copy=False,
+        groups="base.group_system",
+    )
+    clickpesa_api_key = fields.Char(
+        string="API Key",
+        help="Shown once by ClickPesa when the key is made.",
+        required_if_provider="clickpesa",
+        copy=False,
+        groups="base.group_system",
+    )
+    clickpesa_checksum_key = fields.Char(
+        string="Checksum Key",
+        help="Set it if checksum is switched on at ClickPesa: requests are then "
+        "signed and deliveries without a valid signature are quarantined.",
+        copy=False,
+        groups="base.group_system",
+    )
+    clickpesa_billpay_namba = fields.Char(
+        string="BillPay-Namba",
+        help="The four digits that ClickPesa gave your business. Every control "
+        "number starts with them.",
+        size=4,
+        required_if_provider="clickpesa",
+        copy=False,
+    )
+    clickpesa_webhook_token = fields.Char(
+        string="Webhook Token",
+        copy=False,
+        groups="base.group_system",
+    )
+    clickpesa_webhook_url = fields.Char(
+        string="Webhook URL",
+        help="Enter it at ClickPesa on this application, for the events "
+        "PAYMENT RECEIVED and PAYMENT FAILED.",
+        compute="_compute_clickpesa_webhook_url",
+        groups="base.group_system",
+    )
+    clickpesa_confirmation = fields.Selection(
+        string="Confirm Payments By",
+        help="Asking ClickPesa is the safest. A signature saves one call per "
+        "payment and needs a checksum key.",
+        selection=[
+            ("query", "Asking ClickPesa for each payment"),
+            ("signature", "A valid signature on the delivery"),
+        ],
+        default="query",
+        required=True,
+    )
+    clickpesa_number_origin = fields.Selection(
+        string="Numbers Are Made",
+        help="Registered numbers carry amount and description to the payer's "
+        "phone. Offline numbers need no call at all and take any amount.",
+        selection=[
+            ("api", "Registered with ClickPesa"),
+            ("offline", "Offline: BillPay-Namba and reference"),
+        ],
+        default="api",
+        required=True,
+    )
+    billpay_number_ids = fields.One2many(
+        "billpay.control.number", "provider_id", string="Control Numbers"
+    )
+
+    _clickpesa_webhook_token_unique = models.UniqueIndex(
+        "(clickpesa_webhook_token) WHERE clickpesa_webhook_token IS NOT NULL",
+        "Another application already uses this webhook token.",
+    )
+
+    # === COMPUTE METHODS === #
+
+    @api.depends("code", "clickpesa_webhook_token")
+    def _compute_clickpesa_webhook_url(self):
+        for provider in self:
+            provider.clickpesa_webhook_url = (
+                urljoin(
+                    provider.get_base_url(),
+                    "/payment/clickpesa/webhook/%s" % provider.clickpesa_webhook_token,
+                )
+                if provider.code == "clickpesa" and provider.clickpesa_webhook_token
+                else False
+            )
+
+    def _get_supported_currencies(self):
+        """Override of `payment`: BillPay collects Tanzanian shillings."""
+        supported = super()._get_supported_currencies()
+        if self.code == "clickpesa":
+            supported = supported.filtered(lambda c: c.name == const.CURRENCY)
+        return supported
+
+    # === CONSTRAINT METHODS === #
+
+    @api.constrains("code", "clickpesa_billpay_namba")
+    def _check_clickpesa_billpay_namba(self):
+        for provider in self:
+            namba = provider.clickpesa_billpay_namba
+            if provider.code == "clickpesa" and namba and not re.match(r"\d{4}\Z", namba):
+                raise ValidationError(
+                    self.env._(
+                        "A BillPay-Namba has exactly four digits, such as 1122. "
+                        "ClickPesa shows yours on its dashboard, under BillPay."
+                    )
+                )
+
+    @api.constrains("code", "clickpesa_confirmation", "clickpesa_checksum_key")
+    def _check_clickpesa_confirmation(self):
+        for provider in self.sudo():
+            if (
+                provider.code == "clickpesa"
+                and provider.clickpesa_confirmation == "signature"
+                and not provider.clickpesa_checksum_key
+            ):
+                raise ValidationError(
+                    self.env._(
+                        "Payments can be confirmed by signature only with a checksum "
+                        "key. Without one anybody could announce a payment: enter the "
+                        "key, or let ClickPesa be asked for each payment."
+                    )
+                )
+
+    # === CRUD METHODS === #
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        providers = super().create(vals_list)
+        providers._billpay_ensure_webhook_token()
+        providers._billpay_become_company_default()
+        return providers
+
+    def write(self, vals):
+        result = super().write(vals)
+        if "state" in vals or "code" in vals:
+            self._billpay_ensure_webhook_token()
+            self._billpay_become_company_default()
+            if vals.get("state", "disabled") != "disabled":
+                # What waited while the application was off is due again.
+                self._billpay_trigger("ir_cron_sync_numbers")
+                self._billpay_trigger("ir_cron_process_payments")
+        return result
+
+    def _get_default_payment_method_codes(self):
+        """Override of `payment` to return the default payment method codes."""
+        self.ensure_one()
+        if self.code != "clickpesa":
+            return super()._get_default_payment_method_codes()
+        return const.DEFAULT_PAYMENT_METHOD_CODES
+
+    def _get_reset_values(self):
+        """Override of `payment` to wipe the credentials."""
+        if self.code != "clickpesa":
+            return super()._get_reset_values()
+        return {
+            "clickpesa_client_id": None,
+            "clickpesa_api_key": None,
+            "clickpesa_confirmation": "query",
+            "clickpesa_checksum_key": None,
+        }
+
+    def _billpay_ensure_webhook_token(self):
+        """Give each application an address of its own that nobody can guess."""
+        for provider in self.sudo():
+            if provider.code == "clickpesa" and not provider.clickpesa_webhook_token:
+                provider.clickpesa_webhook_token = secrets.token_urlsafe(24)
+
+    def _billpay_become_company_default(self):
+        """Let the first active application of a company issue its numbers."""
+        for provider in self.filtered(lambda p: p.code == "clickpesa"):
+            company_sudo = provider.sudo().company_id
+            if provider.state != "disabled" and not company_sudo.billpay_provider_id:
+                company_sudo.billpay_provider_id = provider
+
+    # === BUSINESS METHODS === #
+
+    def _billpay_is_live(self):
+        """Tell whether this application may make HTTP calls.
+
+        Never in a neutralised copy of a database, whatever its fields say.
+        """
+        self.ensure_one()
+        neutralized = (
+            self.env["ir.config_parameter"].sudo().get_param("database.is_neutralized")
+        )
+        return self.code == "clickpesa" and self.state != "disabled" and not neutralized
+
+    def _billpay_client(self):
+        """Return the gateway client, shared by this process.
+
+        :rtype: odoo.addons.billpay_odoo.clickpesa.ClickPesaClient
+        :raise UserError: the application is disabled or the database neutralised
+        """
+        self.ensure_one()
+        if not self._billpay_is_live():
+            raise UserError(
+                self.env._(
+                    "The ClickPesa application %(name)s is switched off, so ClickPesa "
+                    "was not asked. No money is affected. Set it to Test Mode or "
+                    "Enabled under Invoicing, Configuration, BillPay Applications.",
+                    name=self.name,
+                )
+            )
+        provider_sudo = self.sudo()
+        return get_client(
+            provider_sudo.clickpesa_base_url,
+            provider_sudo.clickpesa_client_id,
+            provider_sudo.clickpesa_api_key,
+            provider_sudo.clickpesa_checksum_key or "",
+        )
+
+    @api.model
+    def _billpay_find_by_token(self, token):
+        """Return the application of a webhook address, or an empty recordset."""
+        if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+            return self.sudo().browse()
+        provider_sudo = self.sudo().search(
+            [("code", "=", "clickpesa"), ("clickpesa_webhook_token", "=", token)],
+            limit=1,
+        )
+        if provider_sudo and consteq(provider_sudo.clickpesa_webhook_token, token):
+            return provider_sudo
+        return self.sudo().browse()
+
+    def _billpay_next_references(self, count):
+        """Take ``count`` new order references.
+
+        BillPay-Namba, a running number, two check digits (ISO 7064 MOD 97-10, which
+        finds every single wrong digit and every swap of neighbours). One sequence
+        serves the whole database, so that two applications of one merchant never
+        make the same digits. A PostgreSQL sequence takes no lock.
+
+        :rtype: list[str]
+        :raise UserError: the application has no BillPay-Namba
+        """
+        self.ensure_one()
+        if not self.clickpesa_billpay_namba:
+            raise UserError(
+                self.env._(
+                    "The ClickPesa application %(name)s has no BillPay-Namba, so no "
+                    "control number can be made. Enter its four digits under "
+                    "Invoicing, Configuration, BillPay Applications.",
+                    name=self.name,
+                )
+            )
+        sequence_sudo = self.env.ref("billpay_odoo.sequence_control_number").sudo()
+        rows = self.env.execute_query(
+            SQL(
+                "SELECT nextval(%s) FROM generate_series(1, %s)",
+                "ir_sequence_%03d" % sequence_sudo.id,
+                count,
+            )
+        )
+        references = []
+        for (value,) in rows:
+            body = "%s%0*d" % (
+                self.clickpesa_billpay_namba,
+                const.SEQUENCE_DIGITS,
+                value,
+            )
+            references.append(body + mod_97_10.calc_check_digits(body))
+        return references
+
+    @api.model
+    def _billpay_trigger(self, cron_name, at=None):
+        """Wake one of our scheduled actions after this transaction commits."""
+        cron_sudo = self.env.ref("billpay_odoo.%s" % cron_name).sudo()
+        cron_sudo._trigger(at=at)
+
+    def action_billpay_numbers(self):
+        """Open the control numbers of this application."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "billpay_odoo.action_billpay_control_number"
+        )
+        return {**action, "domain": [("provider_id", "=", self.id)]}

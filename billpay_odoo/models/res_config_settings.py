@@ -1,0 +1,17 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from odoo import fields, models
+
+
+class ResConfigSettings(models.TransientModel):
+    _inherit = "res.config.settings"
+
+    billpay_provider_id = fields.Many2one(
+        related="company_id.billpay_provider_id", readonly=False
+    )
+    billpay_issue_on = fields.Selection(
+        related="company_id.billpay_issue_on", readonly=False
+    )
+    billpay_default_mode = fields.Selection(
+        related="company_id.billpay_default_mode", readonly=False
+    )

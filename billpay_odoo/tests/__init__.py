@@ -1,0 +1,6 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from . import test_control_number
+from . import test_invoice
+from . import test_payment
+from . import test_webhook

@@ -1,0 +1,258 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from stdnum.iso7064 import mod_97_10
+
+from odoo.exceptions import UserError, ValidationError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from odoo.addons.billpay_odoo.clickpesa import NumberRequest
+
+from .common import BillPayCommon
+
+
+@tagged("post_install", "-at_install")
+class TestControlNumber(BillPayCommon):
+    def test_posting_reserves_a_number_without_any_call(self):
+        move = self._invoice(150000)
+        number = move.billpay_number_id
+        self.assertRecordValues(
+            number,
+            [
+                {
+                    "state": "pending",
+                    "kind": "order",
+                    "origin": "api",
+                    "amount": 150000,
+                    "mode": "flexible",
+                    "partner_id": self.partner.id,
+                    "provider_id": self.provider.id,
+                    "company_id": self.company.id,
+                }
+            ],
+        )
+        self.assertEqual(self.sandbox.count_calls(), 0)
+        self.assertEqual(number.name[:4], "1122")
+        self.assertTrue(number.name.isdigit())
+        self.assertTrue(mod_97_10.is_valid(number.name))
+        self.assertEqual(number.display_number.replace(" ", ""), number.name)
+
+    def test_worker_registers_fifty_numbers_in_one_call(self):
+        moves = self.env["account.move"].concat(
+            *[self._invoice(1000 + i, post=False) for i in range(51)]
+        )
+        moves.action_post()
+        self._sync()
+        self.assertEqual(set(moves.billpay_number_ids.mapped("state")), {"open"})
+        self.assertEqual(self.sandbox.count_calls("/third-parties/billpay"), 2)
+        upstream = {n["billPayNumber"]: n for n in self.sandbox.numbers()}
+        for move in moves:
+            there = upstream[move.billpay_number_id.name]
+            self.assertEqual(there["billAmount"], move.amount_total)
+            self.assertIn(move.name, there["billDescription"])
+
+    def test_idle_worker_makes_no_call(self):
+        self._registered_invoice()
+        calls = self.sandbox.count_calls()
+        self._sync()
+        self.assertEqual(self.sandbox.count_calls(), calls)
+
+    def test_cents_are_rounded_up_to_the_shilling(self):
+        self.tzs.rounding = 0.01
+        move = self._invoice(1000.4)
+        self.assertEqual(move.billpay_number_id.amount, 1001)
+
+    def test_timeout_after_the_work_was_done_makes_no_twin(self):
+        move = self._invoice()
+        self.sandbox.faults.add("timeout_after", match="bulk-create", times=1)
+        self._sync()
+        number = move.billpay_number_id
+        self.assertEqual(number.state, "pending")
+        self.assertTrue(number.sync_error)
+        self.assertEqual(len(self.sandbox.numbers()), 1)
+        number.sudo().sync_at = "2020-01-01"
+        name = number.name
+        self._sync()
+        self.assertEqual((number.state, number.name), ("open", name))
+        self.assertEqual(len(self.sandbox.numbers()), 1)
+
+    def test_number_taken_by_somebody_else_takes_the_next_one(self):
+        move = self._invoice()
+        number = move.billpay_number_id
+        taken = number.name
+        self.provider._billpay_client().create_order_number(
+            NumberRequest(reference=taken, amount=999, description="Foreign")
+        )
+        self._sync()
+        self.assertEqual(number.state, "open")
+        self.assertNotEqual(number.name, taken)
+        self.assertIn(taken, move.message_ids.mapped("body")[0])
+        amounts = {n["billPayNumber"]: n["billAmount"] for n in self.sandbox.numbers()}
+        self.assertEqual(amounts, {taken: 999, number.name: 150000})
+
+    def test_outage_is_noted_and_retried_later(self):
+        move = self._invoice()
+        self.sandbox.faults.add("error_500", match="bulk-create", times=1)
+        self._sync()
+        number = move.billpay_number_id
+        self.assertEqual(number.state, "pending")
+        self.assertTrue(number.sync_error)
+        self.assertGreater(number.sync_at, self.env.cr.now())
+        calls = self.sandbox.count_calls()
+        self._sync()  # not due yet
+        self.assertEqual(self.sandbox.count_calls(), calls)
+        number.sudo().sync_at = "2020-01-01"
+        self._sync()
+        self.assertEqual(number.state, "open")
+        self.assertFalse(number.sync_error)
+
+    def test_refused_credentials_keep_numbers_waiting(self):
+        move = self._invoice()
+        self.provider.clickpesa_api_key = "SKwrong"
+        self._sync()
+        number = move.billpay_number_id
+        self.assertEqual(number.state, "pending")
+        self.assertIn("API-Key", number.sync_error)
+        self.assertNotIn("SKwrong", number.sync_error)
+
+    def test_reset_to_draft_switches_the_number_off_and_posting_on_again(self):
+        move = self._registered_invoice()
+        number = move.billpay_number_id
+        move.button_draft()
+        self.assertEqual(number.state, "closed")
+        self._sync()
+        [there] = self.sandbox.numbers()
+        self.assertEqual(there["state"], "INACTIVE")
+        move.action_post()
+        self.assertEqual(move.billpay_number_id, number)
+        self.assertEqual(number.state, "open")
+        self._sync()
+        [there] = self.sandbox.numbers()
+        self.assertEqual(there["state"], "ACTIVE")
+
+    def test_a_changed_amount_is_one_patch(self):
+        number = self._registered_invoice().billpay_number_id.sudo()
+        for amount in (140000, 130000, 120000):
+            number.amount = amount
+        self._sync()
+        [there] = self.sandbox.numbers()
+        self.assertEqual(there["billAmount"], 120000)
+        self.assertEqual(self.sandbox.count_calls(method="PATCH"), 1)
+        self.assertFalse(number.sync_at)
+
+    def test_paid_in_cash_closes_the_number(self):
+        move = self._registered_invoice()
+        number = move.billpay_number_id
+        self.env["account.payment.register"].with_context(
+            active_model="account.move", active_ids=move.ids
+        ).create({})._create_payments()
+        self.assertIn(move.payment_state, ("paid", "in_payment"))
+        self.assertEqual(number.state, "closed")
+        self._sync()
+        self.assertEqual(self.sandbox.numbers()[0]["state"], "INACTIVE")
+
+    def test_duplicate_of_an_invoice_has_no_number(self):
+        move = self._registered_invoice()
+        self.assertFalse(move.copy().billpay_number_ids)
+
+    def test_disabled_application_makes_no_call_and_no_number(self):
+        self.provider.state = "disabled"
+        move = self._invoice()
+        self.assertFalse(move.billpay_number_ids)
+        self._sync()
+        self._poll()
+        self.assertEqual(self.sandbox.count_calls(), 0)
+
+    def test_neutralised_database_makes_no_call(self):
+        self._invoice()
+        self.env["ir.config_parameter"].sudo().set_param(
+            "database.is_neutralized", True
+        )
+        self._sync()
+        self._poll()
+        self.assertEqual(self.sandbox.count_calls(), 0)
+
+    def test_issue_moments(self):
+        self.company.billpay_issue_on = "manual"
+        move = self._invoice()
+        self.assertFalse(move.billpay_number_ids)
+        self.assertTrue(move.billpay_can_issue)
+        move.action_billpay_issue()
+        self.assertEqual(move.billpay_number_id.state, "pending")
+        with self.assertRaises(UserError):
+            move.action_billpay_issue()
+        own = self._invoice(billpay_issue_on="post")
+        self.assertTrue(own.billpay_number_ids)
+
+    def test_only_shilling_invoices_get_a_number(self):
+        usd = self.env.ref("base.USD")
+        usd.active = True
+        self.assertFalse(self._invoice(currency_id=usd.id).billpay_number_ids)
+
+    def test_two_companies_keep_their_numbers_apart(self):
+        other = self.setup_other_company(name="Shule ya Pili", currency_id=self.tzs.id)
+        self._make_application(other["company"])
+        ours = self._invoice()
+        theirs = self._invoice_of(other)
+        self.assertNotEqual(ours.billpay_number_id.name, theirs.billpay_number_id.name)
+        user = self.env["res.users"].create(
+            {
+                "name": "Accountant",
+                "login": "billpay-accountant",
+                "company_id": self.company.id,
+                "company_ids": self.company.ids,
+                "group_ids": [(4, self.env.ref("account.group_account_invoice").id)],
+            }
+        )
+        visible = self.env["billpay.control.number"].with_user(user).search([])
+        self.assertEqual(visible, ours.billpay_number_id)
+        self.assertNotIn(
+            "clickpesa_api_key",
+            self.env["payment.provider"].with_user(user).fields_get(),
+        )
+
+    def _invoice_of(self, company_data):
+        move = (
+            self.env["account.move"]
+            .with_context(allowed_company_ids=company_data["company"].ids)
+            .create(
+                {
+                    "move_type": "out_invoice",
+                    "partner_id": self.partner.id,
+                    "currency_id": self.tzs.id,
+                    "invoice_line_ids": [
+                        (0, 0, {"name": "x", "price_unit": 500, "tax_ids": []})
+                    ],
+                }
+            )
+        )
+        move.action_post()
+        return move
+
+    def test_one_number_is_unique_whatever_the_letter_case(self):
+        number = self._invoice().billpay_number_id.sudo()
+        values = {
+            "provider_id": self.provider.id,
+            "currency_id": self.tzs.id,
+            "name": "ABC123",
+        }
+        number.create(values)
+        with self.assertRaises(Exception) as caught, mute_logger("odoo.sql_db"):
+            number.create({**values, "name": "abc123"})
+        self.assertIn("name_unique", str(caught.exception))
+
+    def test_used_numbers_are_not_deleted(self):
+        number = self._invoice().billpay_number_id.sudo()
+        with self.assertRaises(UserError):
+            number.unlink()
+
+    def test_namba_has_four_digits(self):
+        for wrong in ("12", "12a4", "١١٢٢"):
+            with self.assertRaises(ValidationError):
+                self.provider.clickpesa_billpay_namba = wrong
+
+    def test_signature_confirmation_needs_a_key(self):
+        with self.assertRaises(ValidationError):
+            self.provider.write(
+                {"clickpesa_checksum_key": False, "clickpesa_confirmation": "signature"}
+            )

@@ -1,0 +1,157 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+import json
+
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from odoo.addons.billpay_odoo.clickpesa import sign
+
+from .common import CHECKSUM_KEY, BillPayHttpCommon
+
+WEBHOOK = "odoo.addons.billpay_odoo.controllers.webhook"
+
+
+@tagged("post_install", "-at_install")
+class TestWebhook(BillPayHttpCommon):
+    def setUp(self):
+        super().setUp()
+        self.move = self._registered_invoice(150000)
+        self.paid = self._pay(self.move.billpay_number_id.name, 150000)
+        self.body = self.sandbox.webhook_body(self.paid["id"])
+        self.events = self.env["billpay.event"].search(
+            [("provider_id", "=", self.provider.id)]
+        )
+
+    def _new_events(self):
+        self.env.invalidate_all()
+        found = self.env["billpay.event"].search(
+            [("provider_id", "=", self.provider.id)]
+        )
+        return found - self.events
+
+    def test_signed_delivery_is_stored_answered_and_booked(self):
+        calls = self.sandbox.count_calls()
+        response = self._deliver(self.body)
+        self.assertEqual(response.status_code, 200)
+        self.assertEqual(self.sandbox.count_calls(), calls, "no call in the request")
+        event = self._new_events()
+        self.assertRecordValues(
+            event,
+            [{"state": "new", "signed": True, "event": "PAYMENT RECEIVED", "times": 1}],
+        )
+        self._process()
+        self.assertBooked(self._ledger(self.paid), 150000)
+        self.assertEqual(self.move.amount_residual, 0)
+
+    def test_repeat_counts_up_and_is_answered_200(self):
+        for _repeat in range(3):
+            self.assertEqual(self._deliver(self.body).status_code, 200)
+        self.assertRecordValues(self._new_events(), [{"times": 3}])
+
+    def test_unknown_address_is_404_and_stores_nothing(self):
+        for token in ("x", "a" * 32, "ù" * 30, "%27%20OR%201=1", "a" * 5000):
+            self.assertEqual(self._deliver(self.body, token=token).status_code, 404)
+        self.assertFalse(self._new_events())
+
+    @mute_logger(WEBHOOK)
+    def test_wrong_or_missing_signature_is_quarantined(self):
+        wrong = {**self.body, "checksum": "0" * 64}
+        missing = {k: v for k, v in self.body.items() if k != "checksum"}
+        forged = sign({k: v for k, v in missing.items()}, "another key")
+        for body in (wrong, missing, forged):
+            self.assertEqual(self._deliver(body).status_code, 401)
+        self.assertEqual(self._new_events().mapped("state"), ["quarantine"] * 3)
+        self._process()
+        self.assertFalse(self._ledger(self.paid))
+        # The quarantined copies do not stand in the way of the true one.
+        self.assertEqual(self._deliver(self.body).status_code, 200)
+        self._process()
+        self.assertBooked(self._ledger(self.paid), 150000)
+
+    def test_not_json_is_400(self):
+        for body in (b"", b"x=1", b"[1]", b'"text"', b"\xff\xfe", b'{"a":', b"[" * 9999):
+            self.assertEqual(self._deliver(body).status_code, 400, body[:20])
+        self.assertFalse(self._new_events())
+
+    def test_large_body_is_413(self):
+        body = json.dumps({"event": "PAYMENT RECEIVED", "data": "x" * 2**20}).encode()
+        self.assertEqual(self._deliver(body).status_code, 413)
+        self.assertFalse(self._new_events())
+
+    def test_without_a_key_a_delivery_is_a_hint_that_must_be_confirmed(self):
+        self.provider.clickpesa_checksum_key = False
+        self.sandbox.settings.update(checksum_key="")
+        body = {k: v for k, v in self.body.items() if k != "checksum"}
+        body["data"] = {**body["data"], "collectedAmount": "999999"}
+        self.assertEqual(self._deliver(body).status_code, 200)
+        self.assertFalse(self._new_events().signed)
+        self._process()
+        self.assertBooked(self._ledger(self.paid), 150000)
+
+    def _deliver_signed(self, **data):
+        """A delivery with changed members, rightly signed; then the worker."""
+        body = {
+            "event": data.pop("event", "PAYMENT RECEIVED"),
+            "data": {**self.body["data"], **data},
+        }
+        response = self._deliver(sign(body, CHECKSUM_KEY))
+        self._process()
+        return response
+
+    def test_odd_values_are_stored_and_never_book_what_was_said(self):
+        odd = [
+            {"collectedAmount": "150000.00"},
+            {"collectedAmount": "NaN"},
+            {"collectedAmount": "-5"},
+            {"collectedAmount": {"a": 1}},
+            {"collectedAmount": True},
+            {"collectedAmount": "9" * 400},
+            {"collectedCurrency": "USD"},
+            {"status": "WHO KNOWS"},
+            {"status": 7},
+            {"orderReference": None},
+            {"orderReference": ["x"]},
+            {"orderReference": "1' OR '1'='1"},
+            {"customer": "text"},
+            {"createdAt": "yesterday"},
+            {"createdAt": 10**30},
+            {"event": "SOMETHING NEW"},
+            {"event": None},
+            {"message": "a\x00b\x07\u202e"},
+        ]
+        for changes in odd:
+            with self.subTest(changes=str(changes)[:60]):
+                self.assertEqual(self._deliver_signed(**dict(changes)).status_code, 200)
+                for row in self._ledger(self.paid).account_payment_ids:
+                    self.assertEqual(row.amount, 150000)
+        self._poll()
+        self._process()
+        self.assertBooked(self._ledger(self.paid), 150000)
+        self.assertEqual(self.move.amount_residual, 0)
+
+    def test_delivery_without_an_id_stays_visible(self):
+        self.assertEqual(self._deliver_signed(id=None).status_code, 200)
+        self.assertEqual(self._new_events().state, "failed")
+        self.assertTrue(self._new_events().reason)
+
+    def test_duplicate_keys_are_not_trusted(self):
+        self.provider.clickpesa_confirmation = "signature"
+        raw = json.dumps(self.body)
+        raw = raw.replace('"data":', '"data": {"id": "EVIL"}, "data":', 1).encode()
+        self.assertEqual(self._deliver(raw).status_code, 200)
+        calls = self.sandbox.count_calls()
+        self._process()
+        self.assertGreater(self.sandbox.count_calls(), calls, "it was asked for")
+        self.assertBooked(self._ledger(self.paid), 150000)
+
+    def test_payouts_and_deposits_are_noted_only(self):
+        for event in ("PAYOUT INITIATED", "DEPOSIT RECEIVED"):
+            self._deliver_signed(event=event)
+        self.assertEqual(self._new_events().mapped("state"), ["logged"] * 2)
+        self.assertFalse(self._ledger(self.paid))
+
+    def test_get_is_not_a_delivery(self):
+        token = self.provider.sudo().clickpesa_webhook_token
+        response = self.url_open(f"/payment/clickpesa/webhook/{token}")
+        self.assertIn(response.status_code, (404, 405))
