@@ -97,6 +97,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.server.got.append((dict(self.headers), raw))
             status = self.server.answers.pop(0) if self.server.answers else 200
         self.send_response(status)
+        if status in (302, 307):
+            self.send_header("Location", self.server.url)
         self.send_header("Content-Length", "0")
         self.end_headers()
 

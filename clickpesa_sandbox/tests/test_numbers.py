@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: LGPL-3.0-or-later
 """Control numbers: creating, changing, reading."""
 
+import json
 import threading
 
 import pytest
 import requests
 from conftest import BULK_CUSTOMER, BULK_ORDER, CREATE_CUSTOMER, CREATE_ORDER, Client
+
+from clickpesa_sandbox import create_app
 
 FLEXIBLE = "ALLOW_PARTIAL_AND_OVER_PAYMENT"
 CUSTOMER = {"customerName": "Asha Juma", "customerPhone": "255712345678"}
@@ -94,6 +97,22 @@ def test_reference_rules(client, reference):
 def test_reference_of_twenty_and_null_members_pass(client):
     body = {"billReference": "A" * 20, "billAmount": None, "billDescription": None}
     assert client.post(CREATE_ORDER, body).status_code == 200
+
+
+def test_half_a_surrogate_pair_is_no_crash(client, sandbox):
+    sandbox.settings.checksum_key = "key"
+    client.login()
+    description = "a\ud800b\x00"
+    assert client.order(billDescription=description).status_code == 200
+    assert sandbox.numbers()[0]["description"] == "a\ufffdb\x00"
+    assert complaint(client.order(billReference="\ud800")).startswith("Invalid Order")
+    assert complaint(client.post(BULK_ORDER, {"\ud800": 1}))
+    web = create_app(sandbox).test_client()
+    for path in ("/", "/_sandbox/calls", "/_sandbox/numbers"):
+        assert web.get(path).status_code == 200
+    pay = {"number": "11225", "amount": 1000, "channel": "\ud800", "name": "\ud800"}
+    answer = web.post("/_sandbox/pay", data=json.dumps(pay))
+    assert answer.json["channel"] == "\ufffd"
 
 
 def test_two_decimals_pass(client):

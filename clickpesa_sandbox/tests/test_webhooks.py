@@ -130,10 +130,13 @@ def test_receiver_that_raises_is_an_attempt(sandbox):
     assert delivery["error"] == "ConnectionError: refused"
 
 
-def test_redirect_is_no_success(sandbox):
-    sandbox.pay("11225", 10000)
-    sandbox.deliver_pending(lambda *_: 302)
-    assert sandbox.deliveries()[0]["state"] == "pending"
+def test_redirect_is_neither_followed_nor_success(live, receiver):
+    receiver.answers = [302, 307]
+    live.pay("11225", 10000)
+    delivered(live)
+    statuses = [a["status"] for a in live.deliveries()[0]["attempt_log"]]
+    assert statuses == [302, 307, 200]
+    assert len(receiver.got) == 3
 
 
 def test_lost_webhook_stays_in_the_log(sandbox):

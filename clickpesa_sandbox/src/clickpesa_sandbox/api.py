@@ -11,6 +11,7 @@ from flask import Blueprint, Response, current_app, jsonify, request
 from . import checksum, queries
 from .errors import ApiError
 from .numbers import view
+from .store import storable
 
 #: In the WSGI environment when there is no network to time out on.
 IN_PROCESS = "clickpesa_sandbox.in_process"
@@ -130,14 +131,15 @@ class _Call:
                 raise ApiError(400, ["Request body is not valid JSON"]) from None
         if not isinstance(body, dict):
             raise ApiError(400, ["Request body must be a JSON object"])
-        self.body = body
+        self.body = storable(body)
         key = self.sandbox.settings.checksum_key
         if key:
             if not body.get("checksum"):
                 raise ApiError(400, ["checksum is required"])
             if not checksum.verify(key, body, body["checksum"]):
                 raise ApiError(400, ["Invalid checksum"])
-        return {name: body[name] for name in body if name not in checksum.UNSIGNED}
+        unsigned = checksum.UNSIGNED
+        return {name: self.body[name] for name in self.body if name not in unsigned}
 
     def _sleep(self, seconds):
         if request.environ.get(IN_PROCESS):

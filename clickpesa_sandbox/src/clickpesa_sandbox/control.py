@@ -9,6 +9,7 @@ from flask import Blueprint, current_app, jsonify, request
 
 from .errors import PaymentRefused, SandboxError
 from .faults import KINDS
+from .store import storable
 
 control = Blueprint("control", __name__, url_prefix="/_sandbox")
 
@@ -22,7 +23,7 @@ def body():
     values = request.get_json(force=True, silent=True) if request.data else {}
     if not isinstance(values, dict):
         raise SandboxError("The body must be a JSON object.")
-    return values
+    return storable(values)
 
 
 def wanted(values, name):

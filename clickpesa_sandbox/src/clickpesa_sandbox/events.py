@@ -94,7 +94,7 @@ def signed(body, key, place="body", wrong=False):
 def encode(body):
     """The bytes that travel: compact JSON, raw UTF-8, members in their own order."""
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    return text.encode("utf-8", "backslashreplace")
+    return text.encode("utf-8")
 
 
 #: Data of events that no payment row stands behind (ClickPesa API docs, webhooks).

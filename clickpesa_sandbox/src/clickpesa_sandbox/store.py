@@ -5,6 +5,7 @@ Amounts are cents (TZS x 100), moments are seconds since 1970 (UTC).
 """
 
 import json
+import re
 import sqlite3
 import threading
 from contextlib import contextmanager
@@ -75,6 +76,24 @@ CREATE TABLE IF NOT EXISTS delivery (
 );
 CREATE INDEX IF NOT EXISTS delivery_due ON delivery (state, next_attempt_at);
 """
+
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
+
+def storable(value):
+    """JSON value whose texts can be written as UTF-8.
+
+    JSON can carry half of a surrogate pair (``"\\ud800"``); it becomes U+FFFD, as it
+    does in most databases.
+    """
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [storable(item) for item in value]
+    if isinstance(value, dict):
+        return {storable(key): storable(item) for key, item in value.items()}
+    return value
 
 
 class Store:
