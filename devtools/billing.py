@@ -146,14 +146,16 @@ class Billing:
         )
         if not entries or not entries[0]["move_id"]:
             raise Problem("the payment has no journal entry")
-        return {**values, **payments[0], "entry": entries[0]["move_id"][1]}
+        # The name without what the display adds in brackets.
+        entry = entries[0]["move_id"][1].partition(" ")[0]
+        return {**values, **payments[0], "entry": entry}
 
     def example(self):
         """The number of an unpaid invoice for a newcomer to pay."""
         domain = [
             ("move_type", "=", "out_invoice"),
             ("payment_state", "=", "not_paid"),
-            ("billpay_number_id.state", "=", "open"),
+            ("billpay_number_ids.state", "=", "open"),
         ]
         found = self.odoo.call("account.move", "search", domain, limit=1)
         move = found[0] if found else self.invoice(45_000, "School fees, first term")

@@ -28,7 +28,8 @@ exit status: 0 done, 1 failed, 2 something is missing and the message names it
 def main(arguments=None):
     """Run one command and return its exit status."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # SIGINT too: a shell starts programs in the background with it ignored.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     try:
         return _dispatch(arguments) or 0

@@ -29,7 +29,7 @@ def of_report(path, status, skips_fail=True):
 
     :param path: its JUnit report; a run that broke early has none.
     :param status: its exit status; 5 means that no test was selected.
-    :return: Count, and the names of skipped tests.
+    :return: Count, and the names of skipped tests with their reasons.
     """
     try:
         suites = ElementTree.parse(path).getroot().iter("testsuite")
@@ -37,21 +37,15 @@ def of_report(path, status, skips_fail=True):
         return Count(0, 0 if status == 5 else 1), []
     passed = failed = 0
     skipped = []
-    for suite in suites:
-        outcomes = {}
-        for case in suite.iter("testcase"):
-            # A test whose tear-down breaks is written twice.
+    for case in (case for suite in suites for case in suite.iter("testcase")):
+        skip = case.find("skipped")
+        if case.find("failure") is not None or case.find("error") is not None:
+            failed += 1
+        elif skip is not None:
             name = f"{case.get('classname')}::{case.get('name')}"
-            bad = any(case.find(tag) is not None for tag in ("failure", "error"))
-            outcome = "failed" if bad else "passed"
-            if case.find("skipped") is not None:
-                outcome = "skipped"
-            if outcomes.get(name) != "failed":
-                outcomes[name] = outcome
-        values = list(outcomes.values())
-        passed += values.count("passed")
-        failed += values.count("failed")
-        skipped += [name for name, value in outcomes.items() if value == "skipped"]
+            skipped.append(f"{name} ({skip.get('message', 'no reason')})")
+        else:
+            passed += 1
     if skips_fail:
         failed += len(skipped)
     if status not in (0, 5) and not failed:

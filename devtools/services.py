@@ -6,7 +6,7 @@ import re
 import signal
 import time
 
-from . import odoo, paths, postgres, processes, rpc
+from . import odoo, paths, postgres, processes, rpc, system
 from .console import Problem, say, step
 
 SANDBOX = {
@@ -26,6 +26,8 @@ class Services:
 
     def start_base(self):
         """Odoo's source, its packages, and PostgreSQL."""
+        # Invoices are printed.
+        system.ensure("wkhtmltopdf")
         was_running = postgres.is_running()
         odoo.ready()
         self.postgres = postgres.is_running() and not was_running

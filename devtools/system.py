@@ -33,9 +33,7 @@ PACKAGES = {
     "python3-venv": _has_venv,
     "wkhtmltopdf": lambda: shutil.which("wkhtmltopdf"),
     "chromium": _has_browser,
-    "fonts-dejavu-core": lambda: os.path.isdir("/usr/share/fonts"),
 }
-ALWAYS = ("python3-venv",)
 
 
 def ensure(*names):

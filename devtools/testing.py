@@ -35,11 +35,11 @@ def test(arguments):
     total = counting.Count()
     for folder, targets in plain.items():
         say(f"\n== {folder}")
-        total += _plain(folder, targets, options)
+        total += _plain(folder, targets, options)[0]
     if addons:
         say(f"\n== add-ons: {', '.join(map(str, addons))}")
         try:
-            total += _addons(addons, options)
+            total += _addons(addons, options)[0]
         except Problem as problem:
             if problem.status == PRECONDITION:
                 raise
@@ -156,8 +156,8 @@ def _pytest(targets, options, extra=None, project=paths.ROOT, skips_fail=True):
         )
         count, skipped = counting.of_report(report, done.returncode, skips_fail)
     for name in skipped:
-        say(f"SKIPPED (counts as failed): {name}" if skips_fail else f"skipped: {name}")
-    return count
+        say(f"SKIPPED{' (counts as failed)' if skips_fail else ''}: {name}")
+    return count, skipped
 
 
 def core(options):
@@ -182,12 +182,14 @@ def core(options):
         template = databases.template_base()
         with databases.temporary(template) as database:
             databases.install(database, modules, demo=True)
-            found = _odoo_pytest(database, targets, options, template, skips_fail=False)
-        results[title] = found
-    for title, found in results.items():
-        say(f"{title} our add-ons: {found}")
-    say(f"\n{results['with']}")
+            results[title] = _odoo_pytest(database, targets, options, template, False)
+    say()
+    for title, (found, skipped) in results.items():
+        total = found.passed + found.failed + len(skipped)
+        say(f"{title} our add-ons: {total} tests, {len(skipped)} skip themselves")
     same = results["with"] == results["without"]
     if not same:
         warn("The results differ.")
-    return results["with"].status if same else 1
+    found, _ = results["with"]
+    say(f"\n{found}")
+    return found.status if same else 1
