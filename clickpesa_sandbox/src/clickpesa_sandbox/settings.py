@@ -6,9 +6,9 @@ restart with ``--state`` finds them again.
 """
 
 import json
+import re
 from copy import deepcopy
 from dataclasses import dataclass
-from math import isfinite
 from typing import Any
 
 from .errors import SandboxError
@@ -36,62 +36,63 @@ class Field:
 
     def check(self, name, value):
         """``value`` in the type of the default; SandboxError says what is wrong."""
-        kind = type(self.default)
-        if kind is bool:
-            if isinstance(value, str):
-                value = value.strip().lower() in ("1", "true", "yes", "on")
-            return bool(value)
         try:
-            if kind is str:
-                if value is None:
-                    value = ""
-                if not isinstance(value, str):
-                    raise ValueError
-                value = value.strip()
-            elif kind in (int, float):
-                value = kind(value)
-                if not isfinite(value):
-                    raise ValueError
-                if name == "filter_utc_offset_hours":
-                    if abs(value) > 24:
-                        raise ValueError
-                elif value < 0:
-                    raise ValueError
-            elif kind is list:
-                if isinstance(value, str):
-                    value = value.replace(",", " ").split()
-                value = [float(item) for item in value]
-                if not all(0 <= item < LONGEST for item in value):
-                    raise ValueError
-            elif kind is dict:
-                value = json.loads(value) if isinstance(value, str) else value
-                value = {
-                    str(channel): self.check_channel(item)
-                    for channel, item in dict(value).items()
-                }
+            value = self._convert(name, value)
         except (TypeError, ValueError, OverflowError) as error:
             raise SandboxError(f"{name} cannot be {value!r}: {self.help}") from error
         if self.choices and value not in self.choices:
             words = ", ".join(str(choice) for choice in self.choices)
             raise SandboxError(f"{name} is one of {words}, not {value!r}.")
-        if name == "billpay_namba" and not (len(value) == 4 and value.isdigit()):
+        if name == "billpay_namba" and not re.fullmatch("[0-9]{4}", value):
             raise SandboxError(f"billpay_namba is four digits, not {value!r}.")
-        if name == "webhook_url" and value and not value.startswith("http"):
+        if name == "webhook_url" and value and not re.match("https?://", value):
             raise SandboxError(
                 f"webhook_url starts with http:// or https://, not {value!r}."
             )
         return value
 
-    def check_channel(self, item):
-        """A channel's percentage, or its two limits; ValueError otherwise."""
+    def _convert(self, name, value):
+        """``value`` as the type of the default, ValueError if that cannot be."""
+        kind = type(self.default)
+        if kind is bool:
+            if isinstance(value, str):
+                value = value.strip().lower() in ("1", "true", "yes", "on")
+            return bool(value)
+        if kind is str:
+            return ("" if value is None else _text(value)).strip()
+        if kind is list:
+            if isinstance(value, str):
+                value = value.replace(",", " ").split()
+            return [_within(float(item), 0, LONGEST) for item in value]
+        if kind is dict:
+            value = json.loads(value) if isinstance(value, str) else value
+            return {
+                str(channel): self._channel(item)
+                for channel, item in dict(value).items()
+            }
+        if name == "filter_utc_offset_hours":
+            return _within(kind(value), -24, 24)
+        return _within(kind(value), 0, 2**53)
+
+    def _channel(self, item):
+        """A channel's two limits (TZS), or its percentage; ValueError otherwise."""
         if self.default is CHANNEL_LIMITS:
             least, most = (int(limit) for limit in item)
-            if not 0 <= least <= most:
-                raise ValueError
-            return [least, most]
-        if not 0 <= float(item) <= 100:
-            raise ValueError
-        return float(item)
+            return [_within(least, 0, most), most]
+        return _within(float(item), 0, 100)
+
+
+def _text(value):
+    if not isinstance(value, str):
+        raise ValueError("not a text")
+    return value
+
+
+def _within(value, least, most):
+    # Written so that "not a number" is outside.
+    if not least <= value <= most:
+        raise ValueError("out of range")
+    return value
 
 
 FIELDS = {
