@@ -23,6 +23,6 @@ class AccountPayment(models.Model):
 
     # A ClickPesa payment is booked exactly once: the database says so.
     _billpay_part_unique = models.UniqueIndex(
-        "(billpay_payment_id, billpay_part) WHERE billpay_payment_id IS NOT NULL",
+        "(billpay_payment_id, COALESCE(billpay_part, 0)) WHERE billpay_payment_id IS NOT NULL",
         "This part of the ClickPesa payment is already booked.",
     )

@@ -252,7 +252,7 @@ class BillpayControlNumber(models.Model):
         if self.currency_id.compare_amounts(self.amount, self.known_amount):
             # An amount can be changed, not taken away (ClickPesa docs, "Update").
             if self.amount:
-                difference["amount"] = int(self.amount)
+                difference["amount"] = self.amount
         if self.amount and self.mode != (self.known_mode or False):
             difference["mode"] = self.mode
         if (self.description or "") != (self.known_description or ""):

@@ -149,7 +149,7 @@ class BillpayControlNumber(models.Model):
         self.ensure_one()
         return NumberRequest(
             reference=self.name,
-            amount=int(self.amount) or None,
+            amount=self.amount or None,
             mode=self.mode if self.amount else None,
             description=self.description or "",
             **(
@@ -166,7 +166,17 @@ class BillpayControlNumber(models.Model):
     def _send_creation(self):
         """Register new numbers, up to 50 in one call."""
         provider = self.provider_id
-        requests = [number._request() for number in self]
+        requests = []
+        for number in self:
+            try:
+                requests.append(number._request())
+            except ValueError as error:
+                # ClickPesa would refuse it, and its neighbours with it.
+                committed(self.env, number._store_trouble, Refused(str(error)))
+                others = self - number
+                if others:
+                    others._send_creation()
+                return
         tries = {number.id: number.sync_attempts for number in self}
         bulk = (
             "create_order_numbers"
@@ -208,11 +218,8 @@ class BillpayControlNumber(models.Model):
         except ClickPesaError as error:
             committed(self.env, self._store_trouble, error)
             return
-        ours = not first_try and (
-            there.description == (request.description or "")
-            or (not there.description and there.amount == request.amount)
-        )
-        if ours:
+        # On the first try nobody can have sent it for us.
+        if not first_try and there.fits(request):
             committed(self.env, self._store_adopted, there)
         else:
             committed(self.env, self._store_collision)

@@ -135,7 +135,7 @@ class PaymentProvider(models.Model):
     def _check_clickpesa_billpay_namba(self):
         for provider in self:
             namba = provider.clickpesa_billpay_namba
-            if provider.code == "clickpesa" and namba and not re.match(r"\d{4}\Z", namba):
+            if provider.code == "clickpesa" and namba and not re.match(r"[0-9]{4}\Z", namba):
                 raise ValidationError(
                     self.env._(
                         "A BillPay-Namba has exactly four digits, such as 1122. "

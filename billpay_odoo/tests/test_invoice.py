@@ -28,7 +28,7 @@ class TestInvoice(BillPayCommon):
 
     def test_sending_stops_when_clickpesa_cannot_be_told(self):
         move = self._invoice()
-        self.sandbox.faults.add("error_500", match="bulk-create")
+        self.sandbox.faults.add("error", match="bulk-create")
         with self._workers():
             errors = move._billpay_confirm_before_sending()
         self.assertIn("was not sent", errors[move.id])

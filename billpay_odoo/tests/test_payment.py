@@ -7,6 +7,8 @@ from odoo.exceptions import UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
+from odoo.addons.billpay_odoo.transactions import own_transaction
+
 from .common import BillPayCommon
 
 POSTING = "odoo.addons.billpay_odoo.models.billpay_payment_posting"
@@ -227,10 +229,15 @@ class TestPayment(BillPayCommon):
     def test_pending_waits_and_success_books(self):
         move = self._registered_invoice()
         payment = self._pay(move.billpay_number_id.name, 150000)
-        for status in ("PROCESSING", "SOMETHING-NEW"):
-            self._poll_as(payment, status=status)
-            self.assertFalse(self._ledger(payment).account_payment_ids)
-        self._poll_as(payment)
+        self.sandbox.set_status(payment["id"], "PROCESSING")
+        self._poll()
+        self._process()
+        self.assertEqual(self._ledger(payment).state, "received")
+        self._poll_as(payment, status="SOMETHING-NEW")
+        self.assertFalse(self._ledger(payment).account_payment_ids)
+        self.sandbox.set_status(payment["id"], "SUCCESS")
+        self._poll()
+        self._process()
         self.assertBooked(self._ledger(payment), 150000)
 
     def test_failed_payment_is_no_money_until_it_succeeds(self):
@@ -297,8 +304,8 @@ class TestPayment(BillPayCommon):
 
     def _poll_only(self):
         """Poll, without the payments worker that it wakes."""
-        with self._workers():
-            self.env["payment.provider"].sudo()._cron_poll_payments()
+        with self._workers(), own_transaction(self.env(su=True)) as env:
+            env["payment.provider"]._cron_poll_payments()
 
     def test_two_payments_on_one_invoice_in_one_batch(self):
         move = self._registered_invoice(150000)

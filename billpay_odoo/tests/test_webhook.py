@@ -81,7 +81,7 @@ class TestWebhook(BillPayHttpCommon):
 
     def test_without_a_key_a_delivery_is_a_hint_that_must_be_confirmed(self):
         self.provider.clickpesa_checksum_key = False
-        self.sandbox.settings.update(checksum_key="")
+        self.sandbox.settings.update({"checksum_key": ""})
         body = {k: v for k, v in self.body.items() if k != "checksum"}
         body["data"] = {**body["data"], "collectedAmount": "999999"}
         self.assertEqual(self._deliver(body).status_code, 200)
