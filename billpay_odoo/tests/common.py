@@ -72,6 +72,7 @@ class BillPayCommon(AccountTestInvoicingCommon):
         forget_clients()
         self.sandbox.reset()
         self.sandbox.faults.clear()
+        self.sandbox.settings.update({"checksum_key": self.checksum_key})
 
     @classmethod
     def _request_handler(cls, s, r, /, **kw):
