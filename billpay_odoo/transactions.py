@@ -31,6 +31,12 @@ def own_transaction(env):
         yield api.Environment(cr, env.uid, env.context, env.su)
 
 
+def end_transaction(env):
+    """Commit, so that no transaction and no lock stays open while we call out."""
+    env.flush_all()
+    env.cr.commit()  # pylint: disable=invalid-commit
+
+
 def committed(env, work, *args):
     """Run ``work(*args)`` and commit; on a conflict roll back and run it afresh.
 
@@ -42,8 +48,7 @@ def committed(env, work, *args):
     for attempt in range(1, MAX_TRIES + 1):
         try:
             result = work(*args)
-            env.flush_all()
-            env.cr.commit()
+            end_transaction(env)
             return result
         except CONFLICTS:
             env.cr.rollback()

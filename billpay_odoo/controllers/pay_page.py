@@ -1,5 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+from werkzeug.exceptions import NotFound
+
 from odoo import http
 from odoo.http import request
 
@@ -37,6 +39,10 @@ class BillpayPayPage(http.Controller):
             number, signature
         )
         if not number_sudo:
+            if "\x00" in number + signature:
+                # Odoo's page looks for an attachment at this address first, and
+                # PostgreSQL takes no null character: it would be a 500.
+                return NotFound().get_response()
             raise request.not_found()
         values = number_sudo._pay_page_values(lang=lang)
         values["language_urls"] = {

@@ -5,8 +5,8 @@ import logging
 from odoo import http
 from odoo.http import request
 
-from odoo.addons.billpay_odoo import const
-from odoo.addons.billpay_odoo.clickpesa import parse_notification, verify
+from .. import const
+from ..clickpesa import parse_notification, verify
 
 _logger = logging.getLogger(__name__)
 

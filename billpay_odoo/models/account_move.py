@@ -5,8 +5,8 @@ import math
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from odoo.addons.billpay_odoo.clickpesa import ClickPesaError
-from odoo.addons.billpay_odoo.transactions import own_transaction
+from ..clickpesa import ClickPesaError
+from ..transactions import own_transaction
 
 
 class AccountMove(models.Model):
@@ -94,14 +94,16 @@ class AccountMove(models.Model):
             company: company.sudo().billpay_provider_id for company in self.company_id
         }
         return self.filtered(
-            lambda move: move.move_type in ("out_invoice", "out_receipt")
-            and move.state == "posted"
-            and move.currency_id.name == "TZS"
-            and move.currency_id.compare_amounts(move.amount_residual, 0) > 0
-            and provider_of[move.company_id].code == "clickpesa"
-            and provider_of[move.company_id].state != "disabled"
-            and not move.billpay_number_ids.filtered(
-                lambda number: number.state in ("pending", "open", "failed")
+            lambda move: (
+                move.move_type in ("out_invoice", "out_receipt")
+                and move.state == "posted"
+                and move.currency_id.name == "TZS"
+                and move.currency_id.compare_amounts(move.amount_residual, 0) > 0
+                and provider_of[move.company_id].code == "clickpesa"
+                and provider_of[move.company_id].state != "disabled"
+                and not move.billpay_number_ids.filtered(
+                    lambda number: number.state in ("pending", "open", "failed")
+                )
             )
         )
 
@@ -114,9 +116,9 @@ class AccountMove(models.Model):
         :return: the numbers
         """
         numbers = self.env["billpay.control.number"].sudo()
-        for company, moves in self._billpay_wanting_numbers().grouped(
-            "company_id"
-        ).items():
+        for company, moves in (
+            self._billpay_wanting_numbers().grouped("company_id").items()
+        ):
             provider_sudo = company.sudo().billpay_provider_id
             fresh, vals_list = self.browse(), []
             for move in moves:
@@ -161,8 +163,10 @@ class AccountMove(models.Model):
     def _post(self, soft=True):
         posted = super()._post(soft=soft)
         posted.filtered(
-            lambda move: move.is_sale_document(include_receipts=True)
-            and move._billpay_issue_moment() == "post"
+            lambda move: (
+                move.is_sale_document(include_receipts=True)
+                and move._billpay_issue_moment() == "post"
+            )
         )._billpay_reserve_numbers()
         return posted
 

@@ -56,7 +56,7 @@ class AccountMoveSend(models.AbstractModel):
         invoice when many are sent.
         """
         # EXTENDS account
-        super()._call_web_service_before_invoice_pdf_render(invoices_data)
+        result = super()._call_web_service_before_invoice_pdf_render(invoices_data)
         moves = self.env["account.move"].union(
             *(move for move, data in invoices_data.items() if not data.get("error"))
         )
@@ -65,6 +65,7 @@ class AccountMoveSend(models.AbstractModel):
             if error := errors.get(move.id):
                 move_data["error"] = {"error_title": error}
                 move_data["billpay_stopped"] = True
+        return result
 
     @api.model
     def _generate_invoice_fallback_documents(self, invoices_data):
@@ -74,7 +75,7 @@ class AccountMoveSend(models.AbstractModel):
         be paid.
         """
         # EXTENDS account
-        super()._generate_invoice_fallback_documents(
+        return super()._generate_invoice_fallback_documents(
             {
                 move: move_data
                 for move, move_data in invoices_data.items()
@@ -109,14 +110,10 @@ class AccountMoveSend(models.AbstractModel):
         :return: the body as it is when the invoice has no confirmed number to pay, or
             when it tells it already, because a user wrote the link into the text
         """
-        document = move._billpay_document_number()
         body = Markup(body or "")
-        if not document or document["url"] in body:
+        billpay = self.env["billpay.control.number"]._document_for(move, lang)
+        if not billpay or billpay["url"] in body:
             return body
-        values = self.env["billpay.control.number"]._document_values(
-            document, move.company_id, lang
+        return body + self.env["ir.qweb"]._render(
+            "billpay_odoo.mail_pay_block", {"billpay": billpay}
         )
-        block = self.env["ir.qweb"]._render(
-            "billpay_odoo.mail_pay_block", {"billpay": values}
-        )
-        return body + block

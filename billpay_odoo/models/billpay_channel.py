@@ -219,9 +219,11 @@ class BillpayChannel(models.Model):
         )
         own_codes = {channel.code for channel in channels if channel.company_id}
         return channels.filtered(
-            lambda channel: channel.active
-            and channel.complete
-            and (channel.company_id or channel.code not in own_codes)
+            lambda channel: (
+                channel.active
+                and channel.complete
+                and (channel.company_id or channel.code not in own_codes)
+            )
         )
 
     @api.model
@@ -248,7 +250,11 @@ class BillpayChannel(models.Model):
         Cached: the payments worker asks for every payment, the records hardly change.
         """
         ids_by_word = {}
-        channels = self.sudo().with_context(active_test=False).search([])
+        channels = (
+            self.sudo()
+            .with_context(active_test=False)
+            .search([("clickpesa_codes", "!=", False)])
+        )
         # Active records first, so that an archived twin never wins.
         for channel in channels.sorted(lambda c: (not c.active, c.sequence, c.id)):
             for word in (channel.clickpesa_codes or "").split(","):

@@ -264,11 +264,13 @@ class BillpayControlNumber(models.Model):
         """Make rows due for sync whose wanted state ClickPesa does not have."""
         now = fields.Datetime.now()
         due = self.filtered(
-            lambda number: number.origin == "api"
-            and number.state in ("open", "closed")
-            and number._is_known()
-            and not number.sync_at
-            and number._difference()
+            lambda number: (
+                number.origin == "api"
+                and number.state in ("open", "closed")
+                and number._is_known()
+                and not number.sync_at
+                and number._difference()
+            )
         )
         if due:
             due.write({"sync_at": now, "sync_attempts": 0})

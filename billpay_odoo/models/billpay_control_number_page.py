@@ -11,7 +11,7 @@ from odoo.http import request
 from odoo.tools import SQL, consteq, hmac
 from odoo.tools.urls import urljoin
 
-from odoo.addons.billpay_odoo.models import billpay_texts
+from . import billpay_texts
 
 _SIGNATURE = re.compile(r"[0-9a-f]{32}\Z")
 # ClickPesa documents no length; 64 is beyond any number we make or import.
@@ -37,9 +37,7 @@ class BillpayControlNumber(models.Model):
         :param int number_id: database id of the number
         :param str name: its digits
         """
-        return hmac(
-            self.env(su=True), "billpay-pay-page", (number_id, name)
-        )[:32]
+        return hmac(self.env(su=True), "billpay-pay-page", (number_id, name))[:32]
 
     def _pay_signature(self):
         """Return the second secret half of this number's pay page address."""
@@ -317,7 +315,9 @@ class BillpayControlNumber(models.Model):
         state = number._get_page_state()
         following = number._get_next_number()
         asked = (
-            number._get_amount_due() if state == "partial" else number._get_amount_asked()
+            number._get_amount_due()
+            if state == "partial"
+            else number._get_amount_asked()
         )
         values = {
             "lang": lang,
@@ -341,7 +341,8 @@ class BillpayControlNumber(models.Model):
             "next_url": following and following._get_pay_url(lang=lang),
             "next_groups": following and following.display_number.split(),
             "watch_url": f"{number._get_pay_path()}/state",
-            "watch": state in ("pending", "open") or (state == "partial" and not following),
+            "watch": state in ("pending", "open")
+            or (state == "partial" and not following),
             "languages": billpay_texts.LANGUAGES,
         }
         values["due"] = billpay_texts.date_text(values["bill"]["due"], lang)
@@ -385,38 +386,50 @@ class BillpayControlNumber(models.Model):
     # === DOCUMENTS === #
 
     @api.model
-    def _document_values(self, document, company, lang, limit=4):
-        """Return the values of the pay block on a PDF or in an e-mail.
+    def _document_for(self, move, lang, limit=4):
+        """Return the pay block of an invoice's PDF or e-mail.
 
-        :param dict document: what `account.move._billpay_document_number` returns; not a
-            record, because another transaction may have made it that the current one
-            cannot read
-        :param res.company company: the payee
+        The number is read as it is committed now and not through `move`: another
+        transaction has just made or confirmed it, and the current one cannot see that.
+
+        :param account.move move: one invoice
         :param lang: the document's language code
         :param int limit: channels at most, so that the block stays small
-        :return: dict: ``groups``, ``number``, ``amount`` (str or ""), ``url``, ``qr``,
-            ``channels`` (list of dict with ``name``, ``ussd`` and ``steps``), ``t``
+        :return: None when there is no confirmed number to pay; else dict: ``number``,
+            ``groups``, ``amount`` (str, "" for any), ``url``, ``qr``, ``channels``
+            (list of dict with ``name``, ``ussd`` and ``steps``), ``lang``, ``t``
         """
+        company = move.company_id
+        if (
+            not company.sudo().billpay_provider_id
+            and not move.sudo().billpay_number_ids
+        ):
+            # Companies without BillPay do not pay for a second transaction.
+            return None
+        document = move._billpay_document_number()
+        if not document:
+            return None
         lang = billpay_texts.document_language(lang)
-        currency = self.env.ref("base.TZS")
         t = billpay_texts.texts(lang, payee=company.name)
-        amount = document["amount"] or 0.0
-        text = billpay_texts.amount_text(amount, currency) if amount else ""
-        name = document["name"]
-        url = document["url"]
+        amount = document["amount"] and billpay_texts.amount_text(
+            document["amount"], self.env.ref("base.TZS")
+        )
         channels = self.env["billpay.channel"]._for_company(company)[:limit]
         return {
-            "groups": [name[i : i + 4] for i in range(0, len(name), 4)],
-            "number": name,
-            "amount": text,
-            "url": url,
-            "qr": self._qr_data_uri(url),
+            "number": document["name"],
+            "groups": document["display_number"].split(),
+            "amount": amount or "",
+            "url": document["url"],
+            "qr": self._qr_data_uri(document["url"]),
             "channels": [
                 {
                     "name": channel.name,
                     "ussd": channel.ussd_code or "",
                     "steps": channel._get_steps(
-                        lang, number=name, amount=text or t["your_amount"], short=True
+                        lang,
+                        number=document["name"],
+                        amount=amount or t["your_amount"],
+                        short=True,
                     ),
                 }
                 for channel in channels

@@ -15,8 +15,8 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.tools import SQL
 
-from odoo.addons.billpay_odoo import const
-from odoo.addons.billpay_odoo.clickpesa import (
+from .. import const
+from ..clickpesa import (
     ClickPesaError,
     NotFound,
     NumberRequest,
@@ -24,7 +24,7 @@ from odoo.addons.billpay_odoo.clickpesa import (
     Refused,
     Unavailable,
 )
-from odoo.addons.billpay_odoo.transactions import committed, own_transaction
+from ..transactions import committed, end_transaction, own_transaction
 
 _logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def pause_after(attempts):
 
 
 class BillpayControlNumber(models.Model):
-    _inherit = "billpay.control.number"
+    _inherit = "billpay.control.number"  # pylint: disable=consider-merging-classes-inherited
 
     # === CRON === #
 
@@ -184,7 +184,7 @@ class BillpayControlNumber(models.Model):
             else "create_customer_numbers"
         )
         client = provider._billpay_client()
-        self.env.cr.commit()  # no transaction stays open while we wait for ClickPesa
+        end_transaction(self.env)
         try:
             reply = getattr(client, bulk)(requests)
         except Refused as error:
@@ -200,7 +200,7 @@ class BillpayControlNumber(models.Model):
             return
         refused = {self[index]: reason for index, reason in reply.errors.items()}
         made = self.filtered(lambda number: number not in refused)
-        committed(self.env, made._store_created, dict(zip(self.ids, requests)))
+        committed(self.env, made._store_created, dict(zip(self.ids, requests, strict=True)))
         for number, reason in refused.items():
             number._settle_refusal(reason, first_try=tries[number.id] == 1)
 
@@ -209,7 +209,7 @@ class BillpayControlNumber(models.Model):
         self.ensure_one()
         client = self.provider_id._billpay_client()
         name, request = self.name, self._request()
-        self.env.cr.commit()
+        end_transaction(self.env)
         try:
             there = client.get_number(name)
         except NotFound:
@@ -232,7 +232,7 @@ class BillpayControlNumber(models.Model):
             committed(self.env, self._store_known, {})
             return
         client = self.provider_id._billpay_client()
-        self.env.cr.commit()
+        end_transaction(self.env)
         try:
             client.update_number(name, **difference)
         except ClickPesaError as error:
@@ -380,7 +380,7 @@ class BillpayControlNumber(models.Model):
                 ):
                     break
             while time.monotonic() < deadline:
-                env.cr.commit()
+                end_transaction(env)
                 env.invalidate_all()
                 if not any(n.state == "pending" and not n.sync_error for n in numbers):
                     break

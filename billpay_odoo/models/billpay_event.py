@@ -5,7 +5,7 @@ import hashlib
 from odoo import api, fields, models
 from odoo.tools import SQL
 
-from odoo.addons.billpay_odoo.clickpesa import parse_notification
+from ..clickpesa import parse_notification
 
 # Bodies are kept whole: a delivery is at most MAX_DELIVERY_BYTES.
 _NUL = "\x00"
@@ -167,6 +167,8 @@ class BillpayEvent(models.Model):
     def action_replay(self):
         """Process accepted deliveries once more; a payment is never booked twice."""
         self.check_access("write")
-        events = self.filtered(lambda event: event.state in ("done", "failed", "logged"))
+        events = self.filtered(
+            lambda event: event.state in ("done", "failed", "logged")
+        )
         events.sudo().write({"state": "new", "reason": False})
         self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")

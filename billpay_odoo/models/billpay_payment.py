@@ -8,7 +8,7 @@ from odoo import api, fields, models
 from odoo.exceptions import ConcurrencyError, UserError
 from odoo.tools import mute_logger
 
-from odoo.addons.billpay_odoo import const
+from .. import const
 
 
 def _naive(moment):

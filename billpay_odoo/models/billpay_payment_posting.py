@@ -7,14 +7,14 @@ from datetime import UTC, timedelta
 from odoo import fields, models
 from odoo.exceptions import UserError
 
-from odoo.addons.billpay_odoo.models.billpay_control_number_sync import pause_after
-from odoo.addons.billpay_odoo.transactions import CONFLICTS
+from ..transactions import CONFLICTS
+from .billpay_control_number_sync import pause_after
 
 _logger = logging.getLogger(__name__)
 
 
 class BillpayPayment(models.Model):
-    _inherit = "billpay.payment"
+    _inherit = "billpay.payment"  # pylint: disable=consider-merging-classes-inherited
 
     def _post_batch(self):
         """Book these locked, confirmed payments; one that cannot be stops only itself.
@@ -210,9 +210,11 @@ class BillpayPayment(models.Model):
         if move.state != "posted":
             return self.env["account.move.line"]
         return move.line_ids.filtered(
-            lambda line: line.account_id.account_type == "asset_receivable"
-            and not line.reconciled
-            and line.amount_residual_currency > 0
+            lambda line: (
+                line.account_id.account_type == "asset_receivable"
+                and not line.reconciled
+                and line.amount_residual_currency > 0
+            )
         ).sorted(lambda line: (line.date_maturity or line.date, line.id))
 
     def _reconcile_booked(self, account_payments):
@@ -227,8 +229,10 @@ class BillpayPayment(models.Model):
                 lambda p, ids=set(payments.ids): p.billpay_payment_id.id in ids
             )
             credits = booked.move_id.line_ids.filtered(
-                lambda line: line.account_id.account_type == "asset_receivable"
-                and not line.reconciled
+                lambda line: (
+                    line.account_id.account_type == "asset_receivable"
+                    and not line.reconciled
+                )
             )
             for account, lines in open_lines.grouped("account_id").items():
                 same = credits.filtered(lambda line, a=account: line.account_id == a)
@@ -281,7 +285,9 @@ class BillpayPayment(models.Model):
                 payment.env._(
                     "Paid by %(channel)s: %(amount)s, receipt %(receipt)s, from "
                     "%(payer)s, control number %(number)s.",
-                    channel=payment.channel_id.name or payment.channel_code or "BillPay",
+                    channel=payment.channel_id.name
+                    or payment.channel_code
+                    or "BillPay",
                     amount=payment.currency_id.format(payment.amount),
                     receipt=payment.receipt or payment.reference,
                     payer=" ".join(

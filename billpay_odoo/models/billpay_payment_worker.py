@@ -11,9 +11,9 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 
-from odoo.addons.billpay_odoo.clickpesa import ClickPesaError
-from odoo.addons.billpay_odoo.models.billpay_control_number_sync import pause_after
-from odoo.addons.billpay_odoo.transactions import committed
+from ..clickpesa import ClickPesaError
+from ..transactions import committed, end_transaction
+from .billpay_control_number_sync import pause_after
 
 _logger = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ POST_BATCH = 100
 
 
 class BillpayPayment(models.Model):
-    _inherit = "billpay.payment"
+    _inherit = "billpay.payment"  # pylint: disable=consider-merging-classes-inherited
 
     @api.model
     def _cron_process_payments(self):
@@ -123,7 +123,7 @@ class BillpayPayment(models.Model):
             )
             return
         client = provider._billpay_client()
-        self.env.cr.commit()  # no transaction stays open while we wait for ClickPesa
+        end_transaction(self.env)
         try:
             told_list = [told for told in client.payments(number) if told.id]
         except ClickPesaError as error:
@@ -178,7 +178,7 @@ class BillpayPayment(models.Model):
         for number in numbers:
             client = number.provider_id._billpay_client()
             provider, name = number.provider_id, number.name
-            self.env.cr.commit()
+            end_transaction(self.env)
             told_list = [told for told in client.payments(name) if told.id]
             found |= committed(self.env, self._store_answer, provider, told_list)
         while found.filtered(lambda p: p.state == "confirmed"):

@@ -117,7 +117,7 @@ def amount_text(amount, currency):
 
 
 def date_text(date, lang):
-    """Return a date with the month as a word: ``6 Dec 2026``, in Swahili ``6 Des 2026``.
+    """Return a date with the month as a word: ``6 Dec 2026``, ``6 Des 2026``.
 
     Not Odoo's own format: without Swahili installed it would be the American one, and
     the sixth of December would be read as the twelfth of June.

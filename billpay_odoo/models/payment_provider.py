@@ -10,9 +10,10 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL, consteq
 from odoo.tools.urls import urljoin
 
-from odoo.addons.billpay_odoo import const
-from odoo.addons.billpay_odoo.clickpesa import get_client
 from odoo.addons.payment.const import SENSITIVE_KEYS
+
+from .. import const
+from ..clickpesa import get_client
 
 SENSITIVE_KEYS |= const.SENSITIVE_KEYS
 
@@ -135,7 +136,11 @@ class PaymentProvider(models.Model):
     def _check_clickpesa_billpay_namba(self):
         for provider in self:
             namba = provider.clickpesa_billpay_namba
-            if provider.code == "clickpesa" and namba and not re.match(r"[0-9]{4}\Z", namba):
+            if (
+                provider.code == "clickpesa"
+                and namba
+                and not re.match(r"[0-9]{4}\Z", namba)
+            ):
                 raise ValidationError(
                     self.env._(
                         "A BillPay-Namba has exactly four digits, such as 1122. "

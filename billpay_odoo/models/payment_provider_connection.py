@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from odoo import fields, models
 from odoo.exceptions import UserError
 
-from odoo.addons.billpay_odoo.clickpesa import (
+from ..clickpesa import (
     AuthenticationRefused,
     ClickPesaError,
 )
@@ -19,7 +19,7 @@ _PRIVATE_HOSTS = ("localhost", "127.", "10.", "192.168.", "0.0.0.0", "[::1]")
 
 
 class PaymentProvider(models.Model):
-    _inherit = "payment.provider"
+    _inherit = "payment.provider"  # pylint: disable=consider-merging-classes-inherited
 
     def action_billpay_test_connection(self):
         """Check the application step by step, one sentence per check.
@@ -55,7 +55,9 @@ class PaymentProvider(models.Model):
             return [(False, str(error))]
         try:
             client.token(force=True)
-            checks.append((True, self.env._("ClickPesa accepts client ID and API key.")))
+            checks.append(
+                (True, self.env._("ClickPesa accepts client ID and API key."))
+            )
         except AuthenticationRefused as error:
             return [
                 (

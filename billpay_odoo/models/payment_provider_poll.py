@@ -12,9 +12,9 @@ from datetime import UTC, timedelta
 
 from odoo import api, fields, models
 
-from odoo.addons.billpay_odoo import const
-from odoo.addons.billpay_odoo.clickpesa import ClickPesaError
-from odoo.addons.billpay_odoo.transactions import committed
+from .. import const
+from ..clickpesa import ClickPesaError
+from ..transactions import committed, end_transaction
 
 _logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ MAX_PAGES = 1000
 
 
 class PaymentProvider(models.Model):
-    _inherit = "payment.provider"
+    _inherit = "payment.provider"  # pylint: disable=consider-merging-classes-inherited
 
     billpay_polled_until = fields.Datetime(
         string="Polled Until",
@@ -38,9 +38,7 @@ class PaymentProvider(models.Model):
     billpay_last_poll_at = fields.Datetime(
         string="Last Poll", readonly=True, copy=False
     )
-    billpay_poll_error = fields.Char(
-        string="Poll Trouble", readonly=True, copy=False
-    )
+    billpay_poll_error = fields.Char(string="Poll Trouble", readonly=True, copy=False)
 
     @api.model
     def _cron_poll_payments(self, deep=False):
@@ -81,7 +79,7 @@ class PaymentProvider(models.Model):
             else min(known_until, started) - OVERLAP
         )
         client = self._billpay_client()
-        self.env.cr.commit()  # no transaction stays open while we wait for ClickPesa
+        end_transaction(self.env)
         found, skip = False, 0
         try:
             for _page in range(MAX_PAGES):

@@ -4,7 +4,7 @@ import pytz
 
 from odoo import fields, models
 
-from odoo.addons.billpay_odoo import const
+from .. import const
 
 
 class ResCompany(models.Model):

@@ -5,14 +5,16 @@ import json
 from contextlib import contextmanager
 
 import requests
-from clickpesa_sandbox import Sandbox, create_app
-from clickpesa_sandbox.testing import InProcess
 
 from odoo import Command
 from odoo.tests import HttpCase, tagged
 
 from odoo.addons.account.tests.common import AccountTestInvoicingCommon
-from odoo.addons.billpay_odoo.clickpesa import forget_clients
+
+from clickpesa_sandbox import Sandbox, create_app
+from clickpesa_sandbox.testing import InProcess
+
+from ..clickpesa import forget_clients, parse_notification
 
 BASE_URL = "https://sandbox.example.test/third-parties"
 CHECKSUM_KEY = "CHKtest"
@@ -143,8 +145,6 @@ class BillPayCommon(AccountTestInvoicingCommon):
 
     def _event(self, payment, *, signed=True, provider=None, **variants):
         """A delivery of a sandbox payment, stored as the webhook stores it."""
-        from odoo.addons.billpay_odoo.clickpesa import parse_notification
-
         raw = json.dumps(self.sandbox.webhook_body(payment["id"], **variants)).encode()
         self.env["billpay.event"]._store_delivery(
             (provider or self.provider).sudo(),

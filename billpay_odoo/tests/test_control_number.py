@@ -6,8 +6,7 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from odoo.addons.billpay_odoo.clickpesa import NumberRequest
-
+from ..clickpesa import NumberRequest
 from .common import BillPayCommon
 
 

@@ -1,5 +1,6 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+import json
 from unittest.mock import patch
 
 from odoo import Command
@@ -7,8 +8,8 @@ from odoo.exceptions import UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from odoo.addons.billpay_odoo.transactions import own_transaction
-
+from ..clickpesa import Payment, parse_notification
+from ..transactions import own_transaction
 from .common import BillPayCommon
 
 POSTING = "odoo.addons.billpay_odoo.models.billpay_payment_posting"
@@ -144,10 +145,6 @@ class TestPayment(BillPayCommon):
         self.assertEqual(move.amount_residual, 145000)
 
     def _store(self, body, signed=True):
-        import json
-
-        from odoo.addons.billpay_odoo.clickpesa import parse_notification
-
         raw = json.dumps(body).encode()
         self.env["billpay.event"]._store_delivery(
             self.provider.sudo(),
@@ -195,8 +192,6 @@ class TestPayment(BillPayCommon):
 
     def _poll_as(self, payment, **changes):
         """Upsert a payment as a query tells it, with changed members, and book."""
-        from odoo.addons.billpay_odoo.clickpesa import Payment
-
         told = Payment.parse({**self.sandbox.payment(payment["id"]), **changes})
         self.env["billpay.payment"]._upsert(
             self.provider.sudo(), [told], source="poll", trusted=True
@@ -282,7 +277,7 @@ class TestPayment(BillPayCommon):
 
         def broken(payment):
             if payment.move_id == bad:
-                raise UserError("The account is archived.")
+                raise UserError(payment.env._("The account is archived."))
             return prepare(payment)
 
         self._poll_only()
@@ -319,8 +314,6 @@ class TestPayment(BillPayCommon):
         self.assertEqual(sum(rows.account_payment_ids.mapped("amount")), 150000)
 
     def _poll_as_new(self, payment, payment_id, amount):
-        from odoo.addons.billpay_odoo.clickpesa import Payment
-
         told = Payment.parse(
             {
                 **self.sandbox.payment(payment["id"]),
@@ -431,9 +424,7 @@ class TestPayment(BillPayCommon):
                 ],
             }
         )
-        move = self._registered_invoice(
-            100000, invoice_payment_term_id=terms.id
-        )
+        move = self._registered_invoice(100000, invoice_payment_term_id=terms.id)
         payment = self._pay(move.billpay_number_id.name, 70000)
         self._poll()
         self._process()

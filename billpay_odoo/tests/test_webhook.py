@@ -5,8 +5,7 @@ import json
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from odoo.addons.billpay_odoo.clickpesa import sign
-
+from ..clickpesa import sign
 from .common import CHECKSUM_KEY, BillPayHttpCommon
 
 WEBHOOK = "odoo.addons.billpay_odoo.controllers.webhook"
@@ -70,7 +69,15 @@ class TestWebhook(BillPayHttpCommon):
         self.assertBooked(self._ledger(self.paid), 150000)
 
     def test_not_json_is_400(self):
-        for body in (b"", b"x=1", b"[1]", b'"text"', b"\xff\xfe", b'{"a":', b"[" * 9999):
+        for body in (
+            b"",
+            b"x=1",
+            b"[1]",
+            b'"text"',
+            b"\xff\xfe",
+            b'{"a":',
+            b"[" * 9999,
+        ):
             self.assertEqual(self._deliver(body).status_code, 400, body[:20])
         self.assertFalse(self._new_events())
 
