@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from . import cleaning, demo, linting, odoo, serve, testing
+from . import cleaning, demo, linting, locking, odoo, serve, testing
 from .console import Problem, say, warn
 
 EXAMPLES = """\
@@ -95,6 +95,8 @@ def _parser():
     command("stop", cleaning.stop, "end everything this checkout started")
     clean = command("clean", cleaning.clean, "stop, and delete databases and .venv")
     clean.add_argument("--all", action="store_true", help="the downloads as well")
+    again = command("lock", locking.lock, "pin the Python packages again")
+    again.add_argument("--upgrade", action="store_true", help="newest versions")
     return parser
 
 

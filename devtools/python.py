@@ -21,7 +21,7 @@ def _create(folder):
     run(command, what="virtual environment")
 
 
-def _uv():
+def uv():
     """The fast installer, itself installed by pip from its own lock."""
     lock = paths.REQUIREMENTS / "uv.txt"
     folder = paths.cache() / f"uv-{paths.digest(stamp(lock))}"
@@ -43,7 +43,7 @@ def _pip_install(folder, lock):
     )
 
 
-def _index_of_pip():
+def index_of_pip():
     """The package index this machine's pip is set to, for uv, which does not look."""
     if any(name.startswith(("UV_INDEX", "UV_DEFAULT_INDEX")) for name in os.environ):
         return {}
@@ -61,12 +61,12 @@ def _fill(folder, lock):
     options = ["--no-deps", "--require-hashes", "--only-binary", ":all:"]
     env = {
         **os.environ,
-        **_index_of_pip(),
+        **index_of_pip(),
         "UV_CACHE_DIR": str(paths.cache() / "uv-cache"),
         "UV_LINK_MODE": "copy",
         "UV_NO_CONFIG": "1",
     }
-    command = [_uv(), "pip", "install", "--python", folder / "bin" / "python"]
+    command = [uv(), "pip", "install", "--python", folder / "bin" / "python"]
     command += [*options, "--compile-bytecode", "-r", lock]
     done = subprocess.run(
         [str(part) for part in command],
