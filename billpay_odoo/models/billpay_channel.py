@@ -27,15 +27,15 @@ class BillpayChannel(models.Model):
 
     name = fields.Char(required=True, translate=False)
     code = fields.Char(
-        help="Short name used inside Odoo. A company's own record replaces the general "
-        "record that has the same code.",
+        help="Short name used inside Odoo. A company's own record replaces the "
+        "general record that has the same code.",
         required=True,
         index=True,
     )
     clickpesa_codes = fields.Char(
         string="ClickPesa Names",
-        help="The words by which ClickPesa reports this channel on a payment, separated "
-        "by commas. Capitals, spaces and hyphens make no difference.",
+        help="The words by which ClickPesa reports this channel on a payment, "
+        "separated by commas. Capitals, spaces and hyphens make no difference.",
     )
     kind = fields.Selection(
         selection=[
@@ -209,8 +209,8 @@ class BillpayChannel(models.Model):
         it is archived or incomplete: that is how one company hides a channel.
 
         :param company: `res.company` record
-        :return: `billpay.channel` records in sudo, so that anyone who may see a bill may
-            see how to pay it
+        :return: `billpay.channel` records in sudo, so that anyone who may see a bill
+            may see how to pay it
         """
         channels = (
             self.sudo()

@@ -261,7 +261,7 @@ class BillpayControlNumber(models.Model):
         }
 
     def _get_receipts(self):
-        """Return the operators' receipt numbers of this number's payments, newest first.
+        """Return the operators' receipt numbers of the payments, newest first.
 
         A number that is used again and again shows its latest only.
         """
