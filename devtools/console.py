@@ -33,8 +33,16 @@ def warn(text):
 
 @contextlib.contextmanager
 def step(title):
-    """Show that a step began and, when it is done, its seconds."""
+    """Show that a step began and, when it is done, its seconds.
+
+    A step that fails is named in the message.
+    """
     say(f"... {title}")
     start = time.monotonic()
-    yield
+    try:
+        yield
+    except Problem as problem:
+        if problem.status == PRECONDITION:
+            raise
+        raise Problem(f"step failed: {title}: {problem}") from problem
     say(f" ok {title} ({time.monotonic() - start:.1f} s)")

@@ -4,7 +4,7 @@
 import pytest
 
 from devtools import cli, odoo_tree, paths, postgres, system, testing
-from devtools.console import Problem
+from devtools.console import PRECONDITION, Problem, step
 
 
 def test_files_are_told_from_options(monkeypatch):
@@ -89,3 +89,17 @@ def test_problem_is_one_message_and_its_status(monkeypatch, capsys):
     monkeypatch.chdir(paths.ROOT)
     assert cli.main(["test", "tests/nothing_here.py"]) == 2
     assert "There is no tests/nothing_here.py" in capsys.readouterr().err
+
+
+def test_failed_step_is_named():
+    with (
+        pytest.raises(Problem, match="step failed: the roof: no tiles"),
+        step("the roof"),
+    ):
+        raise Problem("no tiles")
+
+
+def test_missing_precondition_keeps_its_own_words_and_status():
+    with pytest.raises(Problem, match="^type this$") as found, step("the roof"):
+        raise Problem("type this", PRECONDITION)
+    assert found.value.status == 2
