@@ -25,7 +25,7 @@ class BillpayChannel(models.Model):
     _description = "BillPay Payment Channel"
     _order = "sequence, id"
 
-    name = fields.Char(required=True, translate=False)
+    name = fields.Char(required=True)
     code = fields.Char(
         help="Short name used inside Odoo. A company's own record replaces the "
         "general record that has the same code.",

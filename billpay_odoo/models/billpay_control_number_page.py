@@ -297,7 +297,8 @@ class BillpayControlNumber(models.Model):
 
         English on a customer is Odoo's default and says nothing; Swahili was chosen.
         """
-        if (self.partner_id or self.move_id.partner_id).lang == "sw":
+        partner = self.partner_id or self.move_id.partner_id
+        if billpay_texts.page_language(partner.lang) == "sw":
             return "sw"
         accepted = request.httprequest.accept_languages if request else []
         return billpay_texts.page_language(*(code for code, _quality in accepted))

@@ -5,6 +5,7 @@ from unittest.mock import patch
 
 from pypdf import PdfReader
 
+from odoo import Command
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
@@ -180,6 +181,41 @@ class TestInvoiceDocument(BillPayCommon):
         self._send(move)
         (mail,) = self._mails(move)
         self.assertNotIn("o_billpay", mail.body)
+
+    def test_sender_needs_no_right_on_numbers(self):
+        move = self._registered_invoice()
+        user = (
+            self.env["res.users"]
+            .sudo()
+            .create(
+                {
+                    "name": "Clerk",
+                    "login": "billpay_clerk",
+                    "email": "clerk@example.com",
+                    "company_id": self.company.id,
+                    "company_ids": [Command.set(self.company.ids)],
+                    "group_ids": [
+                        Command.set(self.env.ref("account.group_account_invoice").ids)
+                    ],
+                }
+            )
+        )
+        group = self.env.ref("billpay_odoo.group_billpay_user").sudo()
+        implying = (
+            self.env["res.groups"].sudo().search([("implied_ids", "in", group.id)])
+        )
+        implying.implied_ids = [Command.unlink(group.id)]
+        numbers = self.env["billpay.control.number"].with_user(user)
+        self.assertFalse(numbers.has_access("read"))
+        wizard = (
+            self.env["account.move.send.wizard"]
+            .with_user(user)
+            .create({"move_id": move.id})
+        )
+        self.assertIn("billpay_mail", wizard.alerts)
+        with self._workers():
+            wizard.action_send_and_print()
+        self.assertTrue(self._mails(move))
 
     def test_wizard_tells_what_the_mail_will_carry(self):
         move = self._registered_invoice()

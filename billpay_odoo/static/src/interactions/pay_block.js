@@ -60,7 +60,7 @@ export class BillpayPayBlock extends Interaction {
         button.dataset.label = label;
         if (!(await this.waitFor(this.copy(button.dataset.number)))) {
             // Neither way is allowed here: mark the digits so that the payer can copy them.
-            browser.getSelection?.().selectAllChildren(this.part("number"));
+            document.getSelection().selectAllChildren(this.part("number"));
             return;
         }
         text.textContent = button.dataset.copied;
