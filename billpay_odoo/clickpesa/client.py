@@ -126,6 +126,14 @@ class ClickPesaClient:
         _logger.debug("new ClickPesa token")
         return token
 
+    @property
+    def clock_skew(self):
+        """Seconds by which the gateway's clock was ahead at its last answer.
+
+        ``None`` when it has not said. Answers tell it to the second only.
+        """
+        return self._transport.clock_skew
+
     # ---------------------------------------------------------------- numbers
 
     def create_order_number(self, request, *, patience=None):

@@ -10,6 +10,8 @@ starts a thread per request would never reuse a connection.
 import logging
 import time
 from collections import namedtuple
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from urllib.parse import urlsplit
 
@@ -82,6 +84,7 @@ class Transport:
         self.session = session
         self.timeout = timeout
         self.secrets = secrets
+        self.clock_skew = None
 
     def send(self, method, path, *, write, headers, data=None, params=None, limit=None):
         """Return the :class:`Answer` of one request.
@@ -132,6 +135,7 @@ class Transport:
             body = _bounded(response, time.monotonic() + read)
         finally:
             response.close()
+        self.clock_skew = _skew(response.headers.get("Date"))
         return Answer(response.status_code, response.headers, body)
 
     def _explain(self, trouble, write):
@@ -143,6 +147,16 @@ class Transport:
             f"The connection to ClickPesa ({host}) failed after the request was sent:"
             f" {reason}. It may have been carried out."
         )
+
+
+def _skew(date):
+    """Seconds by which the peer's clock is ahead of ours, or ``None``."""
+    try:
+        return (
+            parsedate_to_datetime(date) - datetime.now(timezone.utc)
+        ).total_seconds()
+    except (TypeError, ValueError):
+        return None
 
 
 def _bounded(response, deadline):

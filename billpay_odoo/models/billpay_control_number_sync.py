@@ -200,7 +200,9 @@ class BillpayControlNumber(models.Model):
             return
         refused = {self[index]: reason for index, reason in reply.errors.items()}
         made = self.filtered(lambda number: number not in refused)
-        committed(self.env, made._store_created, dict(zip(self.ids, requests, strict=True)))
+        committed(
+            self.env, made._store_created, dict(zip(self.ids, requests, strict=True))
+        )
         for number, reason in refused.items():
             number._settle_refusal(reason, first_try=tries[number.id] == 1)
 

@@ -1,6 +1,6 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
-from datetime import UTC
+from datetime import timezone
 
 import psycopg2.errors
 
@@ -13,7 +13,7 @@ from .. import const
 
 def _naive(moment):
     """Odoo keeps moments in UTC without saying so."""
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment else False
+    return moment.astimezone(timezone.utc).replace(tzinfo=None) if moment else False
 
 
 class BillpayPayment(models.Model):

@@ -2,7 +2,7 @@
 """From a confirmed payment to journal items: match, create, post, reconcile."""
 
 import logging
-from datetime import UTC, timedelta
+from datetime import timedelta, timezone
 
 from odoo import fields, models
 from odoo.exceptions import UserError
@@ -201,7 +201,7 @@ class BillpayPayment(models.Model):
     def _accounting_date(self):
         """Return the day of the payment where the company is (ClickPesa tells UTC)."""
         self.ensure_one()
-        moment = self.paid_at.replace(tzinfo=UTC)
+        moment = self.paid_at.replace(tzinfo=timezone.utc)
         return moment.astimezone(self.company_id._billpay_tz()).date()
 
     def _open_lines(self, move):

@@ -10,6 +10,7 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tools import SQL, consteq
 from odoo.tools.urls import urljoin
 
+from odoo.addons.payment import utils as payment_utils
 from odoo.addons.payment.const import SENSITIVE_KEYS
 
 from .. import const
@@ -216,6 +217,22 @@ class PaymentProvider(models.Model):
                 company_sudo.billpay_provider_id = provider
 
     # === BUSINESS METHODS === #
+
+    @api.model
+    def _get_compatible_providers(self, *args, report=None, **kwargs):
+        """Override of `payment`: control numbers are not made at a checkout.
+
+        Payers get the number with their invoice; no transaction stands behind it.
+        """
+        providers = super()._get_compatible_providers(*args, report=report, **kwargs)
+        ours = providers.filtered(lambda provider: provider.code == "clickpesa")
+        payment_utils.add_to_report(
+            report,
+            ours,
+            available=False,
+            reason=self.env._("control numbers come with invoices"),
+        )
+        return providers - ours
 
     def _billpay_is_live(self):
         """Tell whether this application may make HTTP calls.

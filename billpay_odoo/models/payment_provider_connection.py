@@ -1,25 +1,31 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
-import logging
 from datetime import timedelta
 from urllib.parse import urlsplit
 
+import requests
+from markupsafe import Markup
+
 from odoo import fields, models
 from odoo.exceptions import UserError
+from odoo.tools import format_datetime
 
-from ..clickpesa import (
-    AuthenticationRefused,
-    ClickPesaError,
-)
+from ..clickpesa import ClickPesaError, NotFound
 
-_logger = logging.getLogger(__name__)
-
-# Hosts that ClickPesa cannot reach from outside.
-_PRIVATE_HOSTS = ("localhost", "127.", "10.", "192.168.", "0.0.0.0", "[::1]")
+# Nobody's number: asking for it shows whether the BillPay feature answers.
+PROBE_NUMBER = "0"
+# Half of the shortest time in which a wrong clock would matter (seconds).
+MAX_SKEW = 120
+# Patience with our own address (seconds).
+PROBE_TIMEOUT = 3
 
 
 class PaymentProvider(models.Model):
     _inherit = "payment.provider"  # pylint: disable=consider-merging-classes-inherited
+
+    billpay_connection_report = fields.Html(
+        string="Connection", readonly=True, copy=False, groups="base.group_system"
+    )
 
     def action_billpay_test_connection(self):
         """Check the application step by step, one sentence per check.
@@ -29,60 +35,81 @@ class PaymentProvider(models.Model):
         self.ensure_one()
         self.check_access("write")
         checks = self._billpay_connection_checks()
-        good = all(passed for passed, _sentence in checks)
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "title": self.env._("The connection works")
-                if good
-                else self.env._("The connection needs attention"),
-                "message": "\n".join(
-                    "%s %s" % ("✓" if passed else "✗", sentence)
-                    for passed, sentence in checks
-                ),
-                "type": "success" if good else "warning",
-                "sticky": True,
-            },
-        }
+        lines = Markup("").join(
+            Markup('<li><span class="%s fw-bold">%s</span> %s</li>')
+            % (
+                "text-success" if passed else "text-danger",
+                "✓" if passed else "✗",
+                sentence,
+            )
+            for passed, sentence in checks
+        )
+        self.billpay_connection_report = Markup(
+            '<p class="mb-1">%s</p><ul class="list-unstyled">%s</ul>'
+        ) % (
+            self.env._(
+                "Tested on %s:", format_datetime(self.env, fields.Datetime.now())
+            ),
+            lines,
+        )
 
     def _billpay_connection_checks(self):
-        """Return ``(passed, sentence)`` for token, feature, books and webhook."""
-        checks = []
+        """Return ``(passed, sentence)`` for each step; the later need the earlier."""
         try:
             client = self._billpay_client()
         except UserError as error:
             return [(False, str(error))]
         try:
             client.token(force=True)
-            checks.append(
-                (True, self.env._("ClickPesa accepts client ID and API key."))
-            )
-        except AuthenticationRefused as error:
-            return [
-                (
-                    False,
-                    self.env._(
-                        "ClickPesa refuses the credentials (%s) Copy client ID and API "
-                        "key again from its dashboard: Settings, Developers.",
-                        error.message,
-                    ),
-                )
-            ]
         except ClickPesaError as error:
             return [
                 (
                     False,
                     self.env._(
-                        "ClickPesa does not answer at the API address: %s",
+                        "ClickPesa gave no token: %s Compare API address, client ID "
+                        "and API key with its dashboard: Settings, Developers.",
                         error.message,
                     ),
                 )
             ]
-        checks.append(self._billpay_check_payments(client))
-        checks.append(self._billpay_check_books())
-        checks.append(self._billpay_check_webhook())
-        return checks
+        return [
+            (True, self.env._("ClickPesa accepts client ID and API key.")),
+            self._billpay_check_clock(client),
+            self._billpay_check_billpay(client),
+            self._billpay_check_payments(client),
+            self._billpay_check_books(),
+            self._billpay_check_webhook(),
+        ]
+
+    def _billpay_check_clock(self, client):
+        skew = client.clock_skew
+        if skew is not None and abs(skew) > MAX_SKEW:
+            return (
+                False,
+                self.env._(
+                    "The clocks of this server and ClickPesa differ by %s seconds. "
+                    "Payments would get a wrong time: switch on time synchronisation "
+                    "(NTP) on the server.",
+                    round(abs(skew)),
+                ),
+            )
+        return True, self.env._("The clocks agree.")
+
+    def _billpay_check_billpay(self, client):
+        try:
+            client.get_number(PROBE_NUMBER)
+        except NotFound:
+            pass  # the right answer for a number that does not exist
+        except ClickPesaError as error:
+            return (
+                False,
+                self.env._(
+                    "Control numbers cannot be reached: %s Switch on the BillPay "
+                    "feature of the application at ClickPesa.",
+                    error.message,
+                ),
+            )
+        return True, self.env._("The BillPay feature is switched on.")
 
     def _billpay_check_payments(self, client):
         try:
@@ -91,8 +118,8 @@ class PaymentProvider(models.Model):
             return (
                 False,
                 self.env._(
-                    "Payments cannot be read: %s Switch on the collection and BillPay "
-                    "features of the application at ClickPesa.",
+                    "Payments cannot be read: %s Switch on the collection feature of "
+                    "the application at ClickPesa.",
                     error.message,
                 ),
             )
@@ -113,34 +140,42 @@ class PaymentProvider(models.Model):
         )
 
     def _billpay_check_webhook(self):
-        """Say whether deliveries can come, and whether one came."""
+        """Say whether deliveries can come: whether one came, else by trying."""
         url = self.sudo().clickpesa_webhook_url or ""
-        host = urlsplit(url).hostname or ""
-        last = (
-            self.env["billpay.event"]
-            .sudo()
-            .search([("provider_id", "=", self.id)], limit=1)
+        last = self.env["billpay.event"].search(
+            [("provider_id", "=", self.id), ("state", "!=", "quarantine")], limit=1
         )
-        if last:
-            recent = last.last_received_at > fields.Datetime.now() - timedelta(days=7)
+        if last and last.last_received_at > fields.Datetime.now() - timedelta(days=7):
             return (
-                recent or last.state != "quarantine",
-                self.env._("The last webhook came on %s (UTC).", last.last_received_at),
+                True,
+                self.env._(
+                    "Webhooks arrive, the last one on %s.",
+                    format_datetime(self.env, last.last_received_at),
+                ),
             )
-        if host.startswith(_PRIVATE_HOSTS) or not url.startswith("https://"):
+        try:
+            answer = requests.get(
+                url, timeout=PROBE_TIMEOUT, allow_redirects=False, stream=True
+            )
+            answer.close()
+            # Our address takes POST only, and says so.
+            found = answer.status_code == 405
+        except requests.RequestException:
+            found = False
+        if not found:
             return (
                 False,
                 self.env._(
-                    "The webhook URL points to %s, which ClickPesa reaches only on the "
-                    "same machine and needs https elsewhere. Payments are still found "
-                    "by asking, some minutes later.",
-                    host,
+                    "The webhook URL does not answer at %s. Payments are still found, "
+                    "by asking every few minutes. Correct the system parameter "
+                    "web.base.url, or the proxy in front of Odoo.",
+                    urlsplit(url).netloc,
                 ),
             )
         return (
-            False,
+            True,
             self.env._(
-                "No webhook has come yet. Enter the webhook URL at ClickPesa on this "
-                "application; until then payments are found by asking."
+                "The webhook URL answers, seen from this server; no webhook has come "
+                "lately. Enter it at ClickPesa on this application."
             ),
         )

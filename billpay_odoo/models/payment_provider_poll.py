@@ -8,7 +8,7 @@ never hides one.
 """
 
 import logging
-from datetime import UTC, timedelta
+from datetime import timedelta, timezone
 
 from odoo import api, fields, models
 
@@ -93,7 +93,7 @@ class PaymentProvider(models.Model):
                 found |= committed(self.env, self._billpay_store_page, told_list)
                 skip += page.rows
                 moments = [told.created_at for told in told_list if told.created_at]
-                behind = moments and min(moments) < horizon.replace(tzinfo=UTC)
+                behind = moments and min(moments) < horizon.replace(tzinfo=timezone.utc)
                 if not page.rows or skip >= page.total or behind:
                     break
         except ClickPesaError as error:
