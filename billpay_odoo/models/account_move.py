@@ -3,7 +3,7 @@
 import math
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 
 from ..clickpesa import ClickPesaError
 from ..transactions import own_transaction
@@ -255,9 +255,29 @@ class AccountMove(models.Model):
 
     # === ACTION METHODS === #
 
+    def _billpay_check_clerk(self):
+        """Numbers and payments belong to those who make invoices.
+
+        :raise AccessError: the user is none of them
+        """
+        self.check_access("read")
+        user = self.env.user
+        if not (
+            self.env.su
+            or user.has_group("account.group_account_invoice")
+            or user.has_group("billpay_odoo.group_billpay_manager")
+        ):
+            raise AccessError(
+                self.env._(
+                    "Only users with the right to make invoices can get control "
+                    "numbers or ask ClickPesa for payments. No money is affected: "
+                    "ask your accountant."
+                )
+            )
+
     def action_billpay_issue(self):
         """Get a control number now (for invoices that get it by hand)."""
-        self.check_access("write")
+        self._billpay_check_clerk()
         numbers = self._billpay_reserve_numbers()
         if not numbers:
             raise UserError(
@@ -270,7 +290,7 @@ class AccountMove(models.Model):
 
     def action_billpay_check(self):
         """Ask ClickPesa now whether these invoices were paid, and book it."""
-        self.check_access("read")
+        self._billpay_check_clerk()
         with own_transaction(self.env(su=True)) as env:
             numbers = self.with_env(env).exists().billpay_number_ids
             numbers = numbers.filtered(lambda n: n.state in ("open", "paid", "closed"))

@@ -1,7 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 from odoo.tools import groupby
 
 
@@ -20,6 +20,8 @@ class BillpayControlNumber(models.Model):
     _rec_name = "name"
     _rec_names_search = ["name"]
     _check_company_auto = True
+    # Nobody writes on a number but the workers; people may still discuss it.
+    _mail_post_access = "read"
 
     name = fields.Char(
         string="Control Number", required=True, readonly=True, copy=False
@@ -118,7 +120,7 @@ class BillpayControlNumber(models.Model):
         copy=False,
         help="When ClickPesa is told next. Empty: it knows what we want.",
     )
-    sync_attempts = fields.Integer(readonly=True, copy=False)
+    sync_attempts = fields.Integer(default=0, readonly=True, copy=False)
     sync_error = fields.Char(string="Last Trouble", readonly=True, copy=False)
 
     # ClickPesa's references do not tell letter cases apart.
@@ -332,7 +334,14 @@ class BillpayControlNumber(models.Model):
 
     def action_retry(self):
         """Try again to register refused numbers, under the same digits."""
-        self.check_access("write")
+        self.check_access("read")
+        if not self.env.user.has_group("account.group_account_invoice"):
+            raise AccessError(
+                self.env._(
+                    "Only users with the right to make invoices can try a control "
+                    "number again. No money is affected: ask your accountant."
+                )
+            )
         refused = self.filtered(lambda n: n.state == "failed")
         refused.sudo().write(
             {

@@ -1,0 +1,123 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Who may do what: the ledger is written by the workers, not by people."""
+
+from odoo import Command
+from odoo.exceptions import AccessError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from .common import BillPayCommon
+
+
+@tagged("post_install", "-at_install")
+class TestRights(BillPayCommon):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.clerk = cls._user("billpay_clerk", "account.group_account_invoice")
+        cls.accountant = cls._user("billpay_accountant", "account.group_account_manager")
+        cls.auditor = cls._user("billpay_auditor", "account.group_account_readonly")
+
+    @classmethod
+    def _user(cls, login, *groups):
+        return (
+            cls.env["res.users"]
+            .sudo()
+            .with_context(no_reset_password=True)
+            .create(
+                {
+                    "name": login,
+                    "login": login,
+                    "company_id": cls.company.id,
+                    "company_ids": [Command.set(cls.company.ids)],
+                    "group_ids": [
+                        Command.set(
+                            [cls.env.ref(g).id for g in ("base.group_user", *groups)]
+                        )
+                    ],
+                }
+            )
+        )
+
+    def _booked(self, amount=150000):
+        move = self._registered_invoice(amount)
+        payment = self._pay(move.billpay_number_id.name, amount)
+        self._event(payment)
+        self._process()
+        row = self._ledger(payment)
+        self.assertBooked(row, amount)
+        return move, row
+
+    def assertRefused(self, records, user, values):
+        with self.assertRaises(AccessError), mute_logger("odoo.models"):
+            records.with_user(user).write(values)
+
+    # === The ledger === #
+
+    def test_nobody_writes_the_ledger_by_hand(self):
+        move, row = self._booked()
+        number, event = move.billpay_number_ids, row.event_ids
+        self.assertTrue(event)
+        for user in (self.clerk, self.accountant, self.auditor):
+            with self.subTest(user.login):
+                self.assertRefused(row, user, {"state": "confirmed"})
+                self.assertRefused(row, user, {"amount": 1})
+                self.assertRefused(row, user, {"control_number_id": False})
+                self.assertRefused(number, user, {"state": "open"})
+                self.assertRefused(number, user, {"amount": 1})
+                self.assertRefused(number, user, {"move_id": False})
+                self.assertRefused(event, user, {"state": "new"})
+                for records in (row, number, event):
+                    with self.assertRaises(AccessError), mute_logger("odoo.models"):
+                        records.with_user(user).unlink()
+
+    def test_people_may_still_discuss_a_number(self):
+        number = self._registered_invoice().billpay_number_id
+        number.with_user(self.auditor).message_post(body="Juma asked about this one.")
+        self.assertIn("Juma asked", number.message_ids[:1].body)
+
+    def test_link_between_payment_and_ledger_is_not_made_by_hand(self):
+        _move, row = self._booked()
+        payment = row.account_payment_ids.with_user(self.accountant)
+        values = {
+            "payment_type": "inbound",
+            "partner_type": "customer",
+            "partner_id": self.partner.id,
+            "amount": 5,
+            "journal_id": payment.journal_id.id,
+        }
+        with self.assertRaises(AccessError):
+            payment.create({**values, "billpay_payment_id": row.id, "billpay_part": 2})
+        other = payment.create({**values, "billpay_payment_id": False})
+        for refused in (
+            {"billpay_payment_id": row.id},
+            {"billpay_part": 3},
+        ):
+            with self.assertRaises(AccessError):
+                other.write(refused)
+        with self.assertRaises(AccessError):
+            payment.write({"billpay_payment_id": False})
+        payment.write({"billpay_payment_id": row.id, "billpay_part": 0})
+        self.assertEqual(payment.billpay_payment_id.sudo(), row.sudo())
+
+    # === Buttons === #
+
+    def test_refused_number_is_tried_again_by_clerks_only(self):
+        number = self._invoice().billpay_number_id
+        number.sudo().write({"state": "failed", "sync_at": False})
+        with self.assertRaises(AccessError):
+            number.with_user(self.auditor).action_retry()
+        number.with_user(self.clerk).action_retry()
+        self.assertEqual(number.state, "pending")
+
+    def test_numbers_are_made_and_checked_by_clerks_only(self):
+        self.company.billpay_issue_on = "manual"
+        move = self._invoice()
+        for action in ("action_billpay_issue", "action_billpay_check"):
+            with self.assertRaises(AccessError):
+                getattr(move.with_user(self.auditor), action)()
+        move.with_user(self.clerk).action_billpay_issue()
+        self.assertEqual(len(move.billpay_number_ids), 1)
+        with self._workers():
+            action = move.with_user(self.clerk).action_billpay_check()
+        self.assertEqual(action["tag"], "display_notification")
