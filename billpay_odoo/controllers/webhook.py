@@ -36,7 +36,8 @@ class BillPayWebhook(http.Controller):
         provider_sudo = request.env["payment.provider"]._billpay_find_by_token(token)
         if not provider_sudo:
             return request.make_json_response({"error": "unknown address"}, status=404)
-        raw = request.httprequest.get_data(cache=False)
+        # Kept by the request: Odoo replays it when two deliveries conflict.
+        raw = request.httprequest.get_data(cache=True)
         try:
             notification = parse_notification(raw)
         except ValueError:
