@@ -168,17 +168,28 @@ class AccountMove(models.Model):
                 and move._billpay_issue_moment() == "post"
             )
         )._billpay_reserve_numbers()
+        posted._billpay_booked_payments()._billpay_back_in_books()
         return posted
 
     def button_draft(self):
         result = super().button_draft()
         self.sudo().billpay_number_ids._close()
+        # From the form of the entry: the payment's own state does not follow.
+        self._billpay_booked_payments()._billpay_out_of_books()
         return result
 
     def button_cancel(self):
         result = super().button_cancel()
         self.sudo().billpay_number_ids._close()
         return result
+
+    def _billpay_booked_payments(self):
+        """Return the payments that these entries book, as far as ClickPesa's."""
+        return self.origin_payment_id.filtered(
+            lambda payment: (
+                payment.billpay_payment_id and payment.state in ("in_process", "paid")
+            )
+        )
 
     def _invoice_paid_hook(self):
         """Paid in another way: the number must not collect the same money again."""

@@ -1,10 +1,14 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
+
+from ..clickpesa.values import REVERSED
 
 # Set by the payments worker alone.
 _LINK_FIELDS = ("billpay_payment_id", "billpay_part")
+# States of a payment that is in the books.
+_BOOKED = ("in_process", "paid")
 
 
 class AccountPayment(models.Model):
@@ -49,7 +53,26 @@ class AccountPayment(models.Model):
                 )
             ):
                 self._billpay_check_worker()
-        return super().write(vals)
+        if "state" not in vals:
+            return super().write(vals)
+        linked = self.filtered("billpay_payment_id")
+        before = linked.filtered(lambda payment: payment.state in _BOOKED)
+        result = super().write(vals)
+        after = linked.filtered(lambda payment: payment.state in _BOOKED)
+        (before - after)._billpay_out_of_books()
+        (after - before)._billpay_back_in_books()
+        return result
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_never_billpay(self):
+        if any(payment.billpay_payment_id for payment in self):
+            raise UserError(
+                self.env._(
+                    "This payment books a ClickPesa payment, so it is not deleted: "
+                    "the money would vanish from the books. Cancel it instead; its "
+                    "ClickPesa payment is then marked for attention."
+                )
+            )
 
     def _billpay_check_worker(self):
         """The link to the money ledger is not a thing to be claimed by hand.
@@ -64,3 +87,51 @@ class AccountPayment(models.Model):
                     "hand. Nothing was changed."
                 )
             )
+
+    # === BUSINESS METHODS === #
+
+    def _billpay_out_of_books(self):
+        """Their entries were reset or cancelled: say so in the money ledger."""
+        for row_sudo in self.sudo().billpay_payment_id:
+            if row_sudo.state != "posted":
+                continue
+            if row_sudo.status in REVERSED:
+                row_sudo.write(
+                    {
+                        "attention": False,
+                        "reason": self.env._(
+                            "ClickPesa took this money back, and its entry was reset "
+                            "or cancelled: nothing is left to do."
+                        ),
+                    }
+                )
+                continue
+            row_sudo.write(
+                {
+                    "attention": True,
+                    "reason": self.env._(
+                        "Its entry was reset or cancelled: this money is not in the "
+                        "books. Open the payment under Entries, set it to draft if "
+                        "it is cancelled, and confirm it."
+                    ),
+                }
+            )
+
+    def _billpay_back_in_books(self):
+        """Their entries are posted again: nothing to look at any more."""
+        for row_sudo in self.sudo().billpay_payment_id:
+            # While it is booked for the first time the worker writes the verdict.
+            if row_sudo.state != "posted":
+                continue
+            if row_sudo.status in REVERSED:
+                row_sudo.write(
+                    {
+                        "attention": True,
+                        "reason": self.env._(
+                            "ClickPesa took this money back, but its entry is posted "
+                            "again. Cancel the payment under Entries."
+                        ),
+                    }
+                )
+                continue
+            row_sudo.write({"attention": False, "reason": False})

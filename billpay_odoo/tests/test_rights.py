@@ -2,7 +2,7 @@
 """Who may do what: the ledger is written by the workers, not by people."""
 
 from odoo import Command
-from odoo.exceptions import AccessError
+from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
@@ -99,6 +99,55 @@ class TestRights(BillPayCommon):
             payment.write({"billpay_payment_id": False})
         payment.write({"billpay_payment_id": row.id, "billpay_part": 0})
         self.assertEqual(payment.billpay_payment_id.sudo(), row.sudo())
+
+    # === Entries of booked payments === #
+
+    def test_booked_payment_is_not_deleted(self):
+        _move, row = self._booked()
+        payment = row.account_payment_ids.with_user(self.accountant)
+        payment.action_draft()
+        with self.assertRaises(UserError) as caught:
+            payment.unlink()
+        self.assertIn("Cancel it instead", str(caught.exception))
+
+    def test_entry_reset_and_posted_again_is_told_by_the_ledger(self):
+        _move, row = self._booked(150000)
+        payment = row.account_payment_ids.with_user(self.accountant)
+        self.assertFalse(row.attention)
+        payment.action_draft()
+        self.assertTrue(row.attention)
+        self.assertIn("not in the books", row.reason)
+        self.assertEqual(payment.move_id.state, "draft")
+        payment.action_post()
+        self.assertFalse(row.attention)
+        self.assertFalse(row.reason)
+        self.assertBooked(row, 150000)
+
+    def test_cancelled_entry_is_told_by_the_ledger(self):
+        _move, row = self._booked(150000)
+        payment = row.account_payment_ids.with_user(self.accountant)
+        entry = payment.move_id
+        payment.action_cancel()
+        self.assertTrue(row.attention)
+        self.assertEqual(entry.state, "cancel")
+        self.assertFalse(
+            self.env["account.move.line"].search_count(
+                [("move_id", "=", entry.id), ("parent_state", "=", "posted")]
+            )
+        )
+        payment.action_draft()
+        payment.action_post()
+        self.assertFalse(row.attention)
+        self.assertBooked(row, 150000)
+
+    def test_entry_reset_on_its_own_form_is_told_by_the_ledger(self):
+        _move, row = self._booked(150000)
+        entry = row.account_payment_ids.move_id.with_user(self.accountant)
+        entry.button_draft()
+        self.assertTrue(row.attention)
+        entry.action_post()
+        self.assertFalse(row.attention)
+        self.assertBooked(row, 150000)
 
     # === Buttons === #
 
