@@ -12,5 +12,21 @@ def post_init_hook(env):
 
 
 def uninstall_hook(env):
-    """Detach the provider; journal entries and payments stay as they are."""
-    reset_payment_provider(env, "clickpesa")
+    """Detach the applications; journal entries and payments stay as they are.
+
+    ``account_payment`` refuses to let go of a provider with payments. Ours stay: so
+    does, for them, the accounting payment method.
+    """
+    methods = env["account.payment.method"].search([("code", "=", "clickpesa")])
+    used = env["account.payment"].search_count(
+        [("payment_method_id", "in", methods.ids)], limit=1
+    )
+    if not used:
+        reset_payment_provider(env, "clickpesa")
+        return
+    providers = (
+        env["payment.provider"]
+        .with_context(active_test=False)
+        .search([("code", "=", "clickpesa")])
+    )
+    providers.write(providers._get_removal_values())
