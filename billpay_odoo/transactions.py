@@ -11,24 +11,49 @@ import random
 import time
 from contextlib import contextmanager
 
+import psycopg2.errors
+
 from odoo import api
-from odoo.exceptions import ConcurrencyError
+from odoo.exceptions import ConcurrencyError, UserError
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 
 _logger = logging.getLogger(__name__)
 
 CONFLICTS = (*PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, ConcurrencyError)
 MAX_TRIES = 6
+# How long a transaction of ours waits for a lock while a caller waits for it.
+LOCK_TIMEOUT_MS = 3000
 
 
 @contextmanager
 def own_transaction(env):
     """Yield an environment on a new cursor, committed at the end.
 
-    The caller's uncommitted rows are not visible in it.
+    The caller's uncommitted rows are not visible in it, and rows that the caller has
+    locked stay locked for it: PostgreSQL cannot see that the caller waits for us, so
+    waiting is bounded.
+
+    :raise UserError: a row stayed locked
     """
     with env.registry.cursor() as cr:
-        yield api.Environment(cr, env.uid, env.context, env.su)
+        cr.execute("SET lock_timeout = %s", (LOCK_TIMEOUT_MS,))
+        cr.commit()  # pylint: disable=invalid-commit
+        try:
+            inner = api.Environment(cr, env.uid, env.context, env.su)
+            yield inner
+            end_transaction(inner)
+        except psycopg2.errors.LockNotAvailable:
+            raise UserError(
+                env._(
+                    "The record is being changed by somebody else at this moment. "
+                    "Nothing was done and no money is affected: try again."
+                )
+            ) from None
+        finally:
+            # Cursors are pooled: the next user wants the server's own setting.
+            cr.rollback()
+            cr.execute("RESET lock_timeout")
+            cr.commit()  # pylint: disable=invalid-commit
 
 
 def end_transaction(env):
@@ -50,10 +75,12 @@ def committed(env, work, *args):
             result = work(*args)
             end_transaction(env)
             return result
-        except CONFLICTS:
+        except CONFLICTS as error:
             env.cr.rollback()
             env.invalidate_all(flush=False)
-            if attempt == MAX_TRIES:
+            if attempt == MAX_TRIES or isinstance(
+                error, psycopg2.errors.LockNotAvailable
+            ):
                 raise
             _logger.info("Conflict with another transaction, try %s.", attempt)
             time.sleep(random.uniform(0.0, 0.02 * 2**attempt))

@@ -290,8 +290,8 @@ class ClickPesaClient:
         if isinstance(total, str) and total.isascii() and total.isdigit():
             total = int(total[:15])
         if isinstance(total, bool) or not isinstance(total, int):
-            total = int(skip) + len(rows)
-        return PaymentPage(tuple(payments), max(total, 0), len(rows))
+            total = None
+        return PaymentPage(tuple(payments), total, len(rows))
 
     def balance(self, *, patience=None):
         """Return the account's balances, ``[{"currency": …, "balance": …}, …]``.

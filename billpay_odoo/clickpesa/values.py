@@ -233,12 +233,13 @@ _DEPOSIT = ("depositAmount", "depositCurrency")
 class PaymentPage:
     """One page of payments.
 
-    ``total`` counts the payments that match on all pages, ``rows`` the ones the
+    ``total`` counts the payments that match on all pages, if the gateway says so
+    (else ``None``), ``rows`` the ones the
     gateway sent on this one: skip that many for the next page.
     """
 
     payments: tuple[Payment, ...]
-    total: int
+    total: int | None
     rows: int = 0
 
 

@@ -1,11 +1,16 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 import hashlib
+import logging
 
 from odoo import api, fields, models
+from odoo.exceptions import AccessError
 from odoo.tools import SQL
 
 from ..clickpesa import parse_notification
+from ..transactions import CONFLICTS
+
+_logger = logging.getLogger(__name__)
 
 # Bodies are kept whole: a delivery is at most MAX_DELIVERY_BYTES.
 _NUL = "\x00"
@@ -121,13 +126,25 @@ class BillpayEvent(models.Model):
         """
         payments = self.env["billpay.payment"]
         for event in self:
-            # What is stored was parsed before; a body that decodes otherwise fails.
             try:
-                notification = parse_notification(event.body.encode())
-            except ValueError as error:
-                event.write({"state": "failed", "reason": str(error)})
-                continue
-            payments |= event._process_notification(notification)
+                with self.env.cr.savepoint():
+                    # What is stored was parsed before; other bytes fail here.
+                    notification = parse_notification(event.body.encode())
+                    payments |= event._process_notification(notification)
+            except CONFLICTS:
+                raise
+            except Exception as error:
+                if not isinstance(error, ValueError):
+                    _logger.exception("Delivery %s could not be processed.", event.id)
+                event.write(
+                    {
+                        "state": "failed",
+                        "reason": self.env._(
+                            "This delivery could not be understood. If money was "
+                            "meant, the poll finds it at ClickPesa."
+                        ),
+                    }
+                )
         return payments
 
     def _process_notification(self, notification):
@@ -166,7 +183,10 @@ class BillpayEvent(models.Model):
 
     def action_replay(self):
         """Process accepted deliveries once more; a payment is never booked twice."""
-        self.check_access("write")
+        if not self.env.user.has_group("billpay_odoo.group_billpay_manager"):
+            raise AccessError(
+                self.env._("Only a BillPay manager may process deliveries again.")
+            )
         events = self.filtered(
             lambda event: event.state in ("done", "failed", "logged")
         )

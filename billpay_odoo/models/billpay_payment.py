@@ -1,14 +1,18 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+import logging
 from datetime import timezone
 
 import psycopg2.errors
 
 from odoo import api, fields, models
-from odoo.exceptions import ConcurrencyError, UserError
+from odoo.exceptions import AccessError, ConcurrencyError, UserError
 from odoo.tools import mute_logger
 
 from .. import const
+from ..transactions import CONFLICTS
+
+_logger = logging.getLogger(__name__)
 
 
 def _naive(moment):
@@ -27,6 +31,7 @@ class BillpayPayment(models.Model):
     _description = "BillPay Payment"
     _inherit = ["mail.thread", "mail.activity.mixin"]
     _order = "paid_at desc, id desc"
+    _mail_post_access = "read"
     _rec_name = "reference"
     _rec_names_search = ["reference", "receipt", "number"]
     _check_company_auto = True
@@ -64,6 +69,9 @@ class BillpayPayment(models.Model):
     )
     paid_at = fields.Datetime(readonly=True, index=True)
     status = fields.Char(string="ClickPesa Status", readonly=True)
+    told_at = fields.Datetime(
+        string="ClickPesa's Last Word", readonly=True, help="Its updatedAt."
+    )
     message = fields.Char(string="ClickPesa Message", readonly=True)
     state = fields.Selection(
         [
@@ -79,7 +87,6 @@ class BillpayPayment(models.Model):
         required=True,
         readonly=True,
         index=True,
-        tracking=True,
     )
     reason = fields.Char(
         readonly=True, help="Why it is in this state, and what comes next."
@@ -150,25 +157,73 @@ class BillpayPayment(models.Model):
             to be run again on a fresh snapshot
         """
         self = self.sudo()
-        references = [told.id for told in told_list]
+        owners = {told: self._owner(provider, told) for told in told_list}
         known = {
-            payment.reference: payment
+            (payment.provider_id, payment.reference): payment
             for payment in self.search(
-                [("provider_id", "=", provider.id), ("reference", "in", references)]
+                [
+                    ("provider_id", "in", [owner.id for owner in owners.values()]),
+                    ("reference", "in", [told.id for told in told_list]),
+                ]
             )
         }
-        now = fields.Datetime.now()
-        rows = self.browse()
-        for told in told_list:
-            seen = {"webhook_at" if source == "webhook" else "poll_at": now}
-            payment = known.get(told.id)
+        seen = {
+            "webhook_at" if source == "webhook" else "poll_at": fields.Datetime.now()
+        }
+        rows = []
+        for told, owner in owners.items():
+            payment = known.get((owner, told.id))
             if payment is None:
-                payment = self._insert_told(provider, told, trusted, seen)
-                known[told.id] = payment
+                payment = self._insert_told(owner, told, trusted, seen)
+                known[owner, told.id] = payment
             else:
                 payment._update_told(told, trusted, seen)
-            rows |= payment
-        return self.browse([known[reference].id for reference in references])
+            rows.append(payment.id)
+        return self.browse(rows)
+
+    @api.model
+    def _upsert_each(self, provider, told_list, *, source, trusted):
+        """The same, but one payment that cannot be stored stops only itself.
+
+        :return: the rows, and the ids of payments that could not be stored
+        :rtype: tuple
+        """
+        rows, failures = self.browse(), []
+        for told in told_list:
+            try:
+                with self.env.cr.savepoint():
+                    rows |= self._upsert(
+                        provider, [told], source=source, trusted=trusted
+                    )
+            except CONFLICTS:
+                raise
+            except Exception:
+                _logger.exception("Payment %s could not be stored.", told.id)
+                failures.append(told.id)
+        return rows, failures
+
+    @api.model
+    def _owner(self, provider, told):
+        """Return the application a payment belongs to.
+
+        One merchant may have several applications, and the query API may tell one of
+        the payments of the other.
+        """
+        if not told.client_id or told.client_id == provider.clickpesa_client_id:
+            return provider
+        other = (
+            self.env["payment.provider"]
+            .sudo()
+            .search(
+                [
+                    ("code", "=", "clickpesa"),
+                    ("clickpesa_client_id", "=", told.client_id),
+                    ("clickpesa_base_url", "=", provider.clickpesa_base_url),
+                ],
+                limit=1,
+            )
+        )
+        return other or provider
 
     @api.model
     def _insert_told(self, provider, told, trusted, seen):
@@ -194,33 +249,70 @@ class BillpayPayment(models.Model):
         """Learn more of a payment that is already here; never book it again."""
         self.ensure_one()
         values = {name: moment for name, moment in seen.items() if not self[name]}
-        settled = self.state in ("posted", "reversed") or self.account_payment_ids
-        if trusted:
-            values["status"] = told.status
-            values["message"] = told.message
-        if trusted and told.is_reversed and self.status != told.status:
-            values.update(self._reversal_told(told, settled))
-        elif not settled and self.state in ("received", "ignored", "unmatched"):
-            if trusted:
-                values.update(self._facts(told))
-            # A failed payment of which somebody says that it came through after all
-            # is asked for; what a person ignored stays ignored.
-            revived = self.state == "ignored" and not told.is_failed
-            if (trusted or revived) and not self.ignored_by_id:
-                values.update(self._state_told(told, trusted))
+        if trusted and not self._is_old_news(told):
+            values.update(self._learn(told))
+        elif self.state == "ignored" and not told.is_failed and not self.ignored_by_id:
+            # It had failed; somebody says that it came through after all: ask.
+            values.update(self._state_told(told, trusted=False))
         changed = {
             name: value
             for name, value in values.items()
-            if self._fields[name].convert_to_write(self[name], self) != value
+            if (self._fields[name].convert_to_write(self[name], self) or False)
+            != (value or False)
         }
         if changed:
             self.write(changed)
+
+    def _is_old_news(self, told):
+        """Deliveries may come out of order: a later word of ClickPesa stands."""
+        return bool(
+            told.updated_at and self.told_at and _naive(told.updated_at) < self.told_at
+        )
+
+    def _learn(self, told):
+        """Return what a trusted word changes about this payment."""
+        if self.state in ("posted", "reversed") or self.account_payment_ids:
+            return self._learn_booked(told)
+        facts = self._facts(told)
+        same_money = (
+            facts["amount"] == self.amount
+            and facts["currency_id"] == self.currency_id.id
+            and facts["number"] == (self.number or "")
+        )
+        if self.ignored_by_id:
+            return facts
+        if told.is_paid and same_money:
+            if self.state in ("confirmed", "failed"):
+                return facts
+            if self.state == "unmatched" and not self._find_control_number():
+                return facts
+        state = self._state_told(told, trusted=True)
+        if self.state == state["state"] == "received":
+            # It keeps the turn that it was given, else it would be asked without end.
+            state.pop("next_try_at")
+        return {**facts, **state}
+
+    def _learn_booked(self, told):
+        """The books stand; what went back afterwards asks for a person."""
+        values = {"status": told.status, "message": told.message}
+        if told.updated_at:
+            values["told_at"] = _naive(told.updated_at)
+        if self.status != told.status and (told.is_reversed or told.is_failed):
+            values["attention"] = True
+            values["reason"] = self.env._(
+                "ClickPesa took this money back (%s). The entry still stands: reverse "
+                "the payment, then the invoice is open again.",
+                told.status,
+            )
+        return values
 
     def _facts(self, told):
         """Return what was told, as field values."""
         currency = self.env["res.currency"]
         if told.currency in ("", const.CURRENCY):
             currency = self.env.ref("base.TZS")
+        company = self.company_id or self.env.company
+        channel = self.env["billpay.channel"]._find_by_code(told.channel, company)
         return {
             "status": told.status,
             "message": told.message,
@@ -230,86 +322,105 @@ class BillpayPayment(models.Model):
             "currency_code": told.currency,
             "currency_id": currency.id,
             "channel_code": told.channel,
-            "channel_id": self.env["billpay.channel"]._find_by_code(told.channel).id,
+            "channel_id": channel.id,
             "payer_name": told.payer_name,
             "payer_phone": told.payer_phone,
             "paid_at": _naive(told.created_at or told.updated_at)
+            or self.paid_at
             or fields.Datetime.now(),
+            "told_at": _naive(told.updated_at),
         }
 
     @api.model
     def _state_told(self, told, trusted):
         """Return the state in which a payment told like this enters the ledger."""
         now = fields.Datetime.now()
+        if not trusted and not told.is_failed:
+            return {
+                "state": "received",
+                "reason": self.env._("Waiting for ClickPesa to confirm it."),
+                "next_try_at": now,
+            }
         if told.is_failed:
             return {
                 "state": "ignored",
                 "reason": self.env._("The payment failed at ClickPesa: no money came."),
                 "next_try_at": False,
             }
-        if told.is_reversed and trusted:
+        if told.is_reversed:
             return {
                 "state": "ignored",
                 "reason": self.env._("ClickPesa gave the money back to the payer."),
                 "next_try_at": False,
             }
-        if not trusted or not told.is_paid:
+        if not told.is_paid:
             return {
                 "state": "received",
-                "reason": self.env._("Waiting for ClickPesa to confirm it."),
+                "reason": self.env._(
+                    "ClickPesa has not finished this payment yet (%s).", told.status
+                ),
                 "next_try_at": now,
             }
         confirmed = {"confirmed_at": now, "attempts": 0, "next_try_at": False}
-        if told.amount is None or told.amount <= 0:
-            return {
-                **confirmed,
-                "state": "unmatched",
-                "reason": self.env._(
-                    "ClickPesa gave no amount that can be booked. Compare with the "
-                    "ClickPesa dashboard and book it by hand."
-                ),
-            }
-        if told.currency not in ("", const.CURRENCY):
-            return {
-                **confirmed,
-                "state": "unmatched",
-                "reason": self.env._(
-                    "ClickPesa reports the currency %s, but control numbers collect "
-                    "TZS. Nothing was booked: compare with the ClickPesa dashboard.",
-                    told.currency,
-                ),
-            }
+        trouble = self._why_not_bookable(told)
+        if trouble:
+            return {**confirmed, "state": "unmatched", "reason": trouble}
         return {**confirmed, "state": "confirmed", "reason": False}
 
-    def _reversal_told(self, told, settled):
-        """The money went back after we had learned of the payment."""
-        if not settled:
-            return {**self._state_told(told, True), **self._facts(told)}
-        return {
-            "attention": True,
-            "reason": self.env._(
-                "ClickPesa took this money back (%s). The entry still stands: reverse "
-                "the payment, then the invoice is open again.",
-                told.status,
-            ),
-        }
+    @api.model
+    def _why_not_bookable(self, told):
+        """Return why a paid payment cannot be booked as it was told, or ""."""
+        if told.amount is None or told.amount <= 0:
+            return self.env._(
+                "ClickPesa gave no amount that can be booked. Compare with the "
+                "ClickPesa dashboard and book it by hand."
+            )
+        if told.currency not in ("", const.CURRENCY):
+            return self.env._(
+                "ClickPesa reports the currency %s, but control numbers collect TZS. "
+                "Nothing was booked: compare with the ClickPesa dashboard.",
+                told.currency,
+            )
+        return ""
 
     # === ACTION METHODS === #
 
     def action_process_now(self):
         """Ask again and try again, without waiting for the next turn."""
-        self.check_access("write")
-        waiting = self.filtered(
-            lambda p: p.state in ("received", "confirmed", "failed", "unmatched")
-        ).sudo()
-        now = fields.Datetime.now()
-        for payment in waiting:
-            values = {"next_try_at": now}
-            if payment.state in ("unmatched", "failed"):
-                # Asking ClickPesa once more also picks up what was corrected there.
-                values["state"] = "received"
-            payment.write(values)
+        self._check_accountant()
+        for payment in self.sudo():
+            if payment.state not in ("received", "confirmed", "failed", "unmatched"):
+                continue
+            bookable = (
+                payment.confirmed_at and payment.currency_id and payment.amount > 0
+            )
+            payment.write(
+                {
+                    "state": "confirmed" if bookable else "received",
+                    "next_try_at": False,
+                }
+            )
         self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
+
+    def action_mark_seen(self):
+        """A person has looked at what was unusual."""
+        self._check_accountant()
+        seen = self.filtered("attention").sudo()
+        seen.attention = False
+        for payment in seen:
+            payment._message_log(
+                body=self.env._("Seen by %s: %s", self.env.user.name, payment.reason)
+            )
+
+    def _check_accountant(self):
+        self.check_access("read")
+        if not self.env.user.has_group("account.group_account_invoice"):
+            raise AccessError(
+                self.env._(
+                    "Only people who may make invoices and payments may do this. "
+                    "Nothing was changed: ask your accountant."
+                )
+            )
 
     def action_view_entries(self):
         """Open what this payment did in the books."""

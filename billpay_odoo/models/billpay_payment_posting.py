@@ -4,6 +4,8 @@
 import logging
 from datetime import timedelta, timezone
 
+from markupsafe import Markup
+
 from odoo import fields, models
 from odoo.exceptions import UserError
 
@@ -22,31 +24,31 @@ class BillpayPayment(models.Model):
         Runs in the caller's transaction: entry, reconciliation and state become
         visible together, or not at all.
         """
-        matched = self.filtered(lambda payment: payment._match())
-        if not matched:
-            return
+        self = self.with_context(
+            billpay_posting=True, tracking_disable=True, mail_create_nolog=True
+        )
         try:
             with self.env.cr.savepoint():
-                matched._book()
+                self._match()._book()
             return
         except CONFLICTS:
             raise
-        except Exception as error:  # noqa: BLE001 - any one record may be the cause
-            if len(matched) == 1:
-                matched._note_failure(error)
+        except Exception as error:
+            if len(self) == 1:
+                self._note_failure(error)
                 return
             _logger.warning(
                 "Booking %s payments together failed (%s); trying one by one.",
-                len(matched),
+                len(self),
                 error,
             )
-        for payment in matched:
+        for payment in self:
             try:
                 with self.env.cr.savepoint():
-                    payment._book()
+                    payment._match()._book()
             except CONFLICTS:
                 raise
-            except Exception as error:  # noqa: BLE001 - it is noted on the record
+            except Exception as error:
                 payment._note_failure(error)
 
     def _note_failure(self, error):
@@ -54,7 +56,11 @@ class BillpayPayment(models.Model):
         self.ensure_one()
         _logger.warning("Payment %s was not booked.", self.reference, exc_info=error)
         attempts = self.attempts + 1
-        reason = str(error) if isinstance(error, UserError) else repr(error)
+        reason = (
+            str(error)
+            if isinstance(error, UserError)
+            else self.env._("An unexpected error, written to the server's log.")
+        )
         self.write(
             {
                 "state": "failed",
@@ -72,66 +78,93 @@ class BillpayPayment(models.Model):
     # === MATCH === #
 
     def _match(self):
-        """Find the control number; never by guess.
+        """Find the control numbers; never by guess.
 
         The number as sent, then the part before the first "-": ClickPesa may add a
         suffix to repeated payments on a customer number.
 
-        :return: whether it is known what the payment is for
-        :rtype: bool
+        :return: the payments of which is known what they are for
         """
-        self.ensure_one()
-        number = self.control_number_id or self._find_control_number()
-        if not number:
-            self.write(
+        matched = self.browse()
+        numbers = self._find_control_numbers()
+        for payment in self:
+            number = payment.control_number_id or numbers[payment]
+            if not number:
+                payment.write(
+                    {
+                        "state": "unmatched",
+                        "reason": self.env._(
+                            "No control number %s was made here. The money is at "
+                            "ClickPesa and not booked.",
+                            payment.number or "?",
+                        ),
+                    }
+                )
+                continue
+            if payment.control_number_id != number:
+                payment.control_number_id = number
+            if number.move_id or number.partner_id:
+                matched |= payment
+                continue
+            payment.write(
                 {
                     "state": "unmatched",
-                    "reason": self.env._(
-                        "No control number %s was made here. The money is at "
-                        "ClickPesa and not booked: match it by hand.",
-                        self.number or "?",
-                    ),
-                }
-            )
-            return False
-        if not (number.move_id or number.partner_id):
-            self.write(
-                {
-                    "state": "unmatched",
-                    "control_number_id": number.id,
                     "reason": self.env._(
                         "The control number belongs to no invoice and no customer."
                     ),
                 }
             )
-            return False
-        self.control_number_id = number
-        return True
+        return matched
 
     def _find_control_number(self):
         self.ensure_one()
-        numbers = self.env["billpay.control.number"]
-        for candidate in dict.fromkeys(
-            (self.number or "", (self.number or "").partition("-")[0])
-        ):
-            if candidate:
-                # "=ilike" with its wildcards would guess; letter case is the only
-                # liberty that ClickPesa takes.
-                numbers = numbers.search(
-                    [
-                        ("provider_id", "=", self.provider_id.id),
-                        ("name", "in", list({candidate, candidate.upper()})),
-                    ],
-                    limit=1,
+        return self._find_control_numbers()[self]
+
+    def _find_control_numbers(self):
+        """Return ``{payment: number}`` with one search; letter case does not count."""
+        spelled = {
+            payment: list(
+                dict.fromkeys(
+                    filter(
+                        None,
+                        (
+                            (payment.number or "").upper(),
+                            (payment.number or "").partition("-")[0].upper(),
+                        ),
+                    )
                 )
-            if numbers:
-                break
-        return numbers
+            )
+            for payment in self
+        }
+        names = {name for names in spelled.values() for name in names}
+        sent = {payment.number for payment in self if payment.number}
+        numbers = self.env["billpay.control.number"].search(
+            [
+                ("provider_id", "in", self.provider_id.ids),
+                ("name", "in", list(names | sent)),
+            ]
+        )
+        known = {
+            (number.provider_id, number.name.upper()): number for number in numbers
+        }
+        return {
+            payment: next(
+                (
+                    known[payment.provider_id, name]
+                    for name in names
+                    if (payment.provider_id, name) in known
+                ),
+                numbers.browse(),
+            )
+            for payment, names in spelled.items()
+        }
 
     # === BOOK === #
 
     def _book(self):
         """Create, post and reconcile; write the outcome on payments and numbers."""
+        if not self:
+            return
         vals_list = [payment._prepare_account_payment() for payment in self]
         account_payments = self.env["account.payment"].create(vals_list)
         for account_payment in account_payments:
@@ -246,11 +279,12 @@ class BillpayPayment(models.Model):
         self.ensure_one()
         move, currency = self.move_id, self.currency_id
         credit = sum(
-            -line.amount_residual
+            -line.amount_residual_currency
             for line in self.account_payment_ids.move_id.line_ids
             if line.account_id.account_type == "asset_receivable"
         )
-        if not move or currency.is_zero(credit):
+        # Numbers ask for whole shillings: less than one is rounding, not a surplus.
+        if not move or credit < 1:
             return {"reason": False, "attention": False}
         if move.state != "posted":
             reason = self.env._("The invoice is not open: kept as customer credit.")
@@ -281,7 +315,7 @@ class BillpayPayment(models.Model):
         """Note the payment where people look: on the invoice."""
         bodies = {}
         for move, payments in self.filtered("move_id").grouped("move_id").items():
-            bodies[move.id] = "\n".join(
+            bodies[move.id] = Markup("<br/>").join(
                 payment.env._(
                     "Paid by %(channel)s: %(amount)s, receipt %(receipt)s, from "
                     "%(payer)s, control number %(number)s.",

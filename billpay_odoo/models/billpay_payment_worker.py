@@ -10,6 +10,7 @@ import logging
 from datetime import timedelta
 
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 
 from ..clickpesa import ClickPesaError
 from ..transactions import committed, end_transaction
@@ -31,8 +32,9 @@ class BillpayPayment(models.Model):
         cron = self.env["ir.cron"]
         while True:
             done = committed(self.env, self._take_events)
-            done += self._confirm_due()
             done += committed(self.env, self._post_due)
+            # Asking comes last: what is confirmed must not wait for an answer.
+            done += self._confirm_due()
             if not done:
                 break
             if not cron._commit_progress(done, remaining=self._count_waiting()):
@@ -75,8 +77,14 @@ class BillpayPayment(models.Model):
         while ClickPesa is asked, and a second worker takes other rows.
         """
         payments = committed(self.env, self._take_unconfirmed)
+        down = self.env["payment.provider"]
         for payment in payments:
-            self._confirm_one(payment)
+            if payment.provider_id in down:
+                continue  # it has got a later turn
+            if not self._confirm_one(payment):
+                down |= payment.provider_id
+            if not self.env["ir.cron"]._commit_progress():
+                break
         return len(payments)
 
     @api.model
@@ -104,58 +112,58 @@ class BillpayPayment(models.Model):
 
     @api.model
     def _confirm_one(self, payment):
-        """Ask ClickPesa for one payment and store the answer."""
-        provider, number, reference = (
-            payment.provider_id,
-            payment.number,
-            payment.reference,
-        )
+        """Ask ClickPesa for one payment and store the answer.
+
+        :return: False when ClickPesa does not answer
+        :rtype: bool
+        """
+        provider, number = payment.provider_id, payment.number
+        reference = payment.reference
         if not number:
-            committed(
-                self.env,
-                payment.write,
-                {
-                    "reason": self.env._(
-                        "The delivery names no control number to ask for. The next "
-                        "poll brings the facts from ClickPesa."
-                    )
-                },
+            reason = self.env._(
+                "The delivery names no control number to ask for. The poll brings the "
+                "facts from ClickPesa."
             )
-            return
-        client = provider._billpay_client()
-        end_transaction(self.env)
+            committed(self.env, payment.write, {"reason": reason})
+            return True
         try:
-            told_list = [told for told in client.payments(number) if told.id]
-        except ClickPesaError as error:
+            client = provider._billpay_client()
+            end_transaction(self.env)
+            told_list = [told for told in client.payments(number, patience=0)]
+        except (ClickPesaError, UserError) as error:
             _logger.info("Payment %s could not be confirmed: %s", reference, error)
-            committed(self.env, payment.write, {"reason": error.message})
-            return
+            committed(self.env, payment.write, {"reason": str(error)})
+            return False
         if reference not in [told.id for told in told_list]:
-            committed(
-                self.env,
-                payment.write,
-                {
-                    "reason": self.env._(
-                        "ClickPesa does not know this payment, so nothing is booked. "
-                        "It is asked again; if it stays unknown, the announcement was "
-                        "false."
-                    )
-                },
+            reason = self.env._(
+                "ClickPesa does not know this payment, so nothing is booked. It is "
+                "asked again; if it stays unknown, the announcement was false."
             )
-        if told_list:
-            committed(self.env, self._store_answer, provider, told_list)
+            committed(self.env, payment.write, {"reason": reason})
+        committed(self.env, self._store_answer, provider, told_list)
+        return True
 
     @api.model
     def _store_answer(self, provider, told_list):
-        return self._upsert(provider, told_list, source="query", trusted=True)
+        told_list = [told for told in told_list if told.id]
+        rows, _failures = self._upsert_each(
+            provider, told_list, source="query", trusted=True
+        )
+        return rows
 
     # === STEP 3: POST === #
 
     @api.model
-    def _post_due(self):
-        """Match, post and reconcile a batch of confirmed payments; return how many."""
+    def _post_due(self, ids=None):
+        """Match, post and reconcile a batch of confirmed payments; return how many.
+
+        :param ids: only these
+        """
+        domain = self._due_domain("confirmed", "failed")
+        if ids is not None:
+            domain = [("id", "in", ids), *domain]
         payments = self.search(
-            self._due_domain("confirmed", "failed"), order="id", limit=POST_BATCH
+            domain, order="id", limit=POST_BATCH
         ).try_lock_for_update()
         payments = payments.filtered_domain([("state", "in", ("confirmed", "failed"))])
         for company, batch in payments.grouped("company_id").items():
@@ -179,10 +187,10 @@ class BillpayPayment(models.Model):
             client = number.provider_id._billpay_client()
             provider, name = number.provider_id, number.name
             end_transaction(self.env)
-            told_list = [told for told in client.payments(name) if told.id]
+            told_list = client.payments(name)
             found |= committed(self.env, self._store_answer, provider, told_list)
         while found.filtered(lambda p: p.state == "confirmed"):
-            if not committed(self.env, self._post_due):
-                break
+            if not committed(self.env, self._post_due, found.ids):
+                break  # a worker is at it
             found.invalidate_recordset()
         return found

@@ -11,6 +11,7 @@ import logging
 from datetime import timedelta, timezone
 
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 
 from .. import const
 from ..clickpesa import ClickPesaError
@@ -51,7 +52,18 @@ class PaymentProvider(models.Model):
         cron._commit_progress(remaining=len(providers))
         found = False
         for provider in providers:
-            found |= provider._billpay_poll(deep=deep)
+            try:
+                found |= provider._billpay_poll(deep=deep)
+            except Exception:
+                _logger.exception("Poll of application %s failed.", provider.id)
+                self.env.cr.rollback()
+                message = self.env._("Unexpected error; see the server's log.")
+                committed(
+                    self.env,
+                    provider._billpay_note_poll,
+                    fields.Datetime.now(),
+                    message,
+                )
             if not cron._commit_progress(1):
                 break
         if found:
@@ -78,10 +90,10 @@ class PaymentProvider(models.Model):
             if deep or not known_until
             else min(known_until, started) - OVERLAP
         )
-        client = self._billpay_client()
-        end_transaction(self.env)
-        found, skip = False, 0
+        trouble, found, skip = "", False, 0
         try:
+            client = self._billpay_client()
+            end_transaction(self.env)
             for _page in range(MAX_PAGES):
                 page = client.payments_page(
                     # Which zone the date filter means is not documented: a day more.
@@ -89,38 +101,49 @@ class PaymentProvider(models.Model):
                     skip=skip,
                     limit=const.POLL_PAGE,
                 )
-                told_list = [told for told in page.payments if told.id]
-                found |= committed(self.env, self._billpay_store_page, told_list)
+                new, failures = committed(
+                    self.env, self._billpay_store_page, page.payments
+                )
+                found |= new
+                if failures:
+                    trouble = self.env._(
+                        "These payments could not be stored: %s. They are asked for "
+                        "again; see the server's log.",
+                        ", ".join(failures[:5]),
+                    )
                 skip += page.rows
-                moments = [told.created_at for told in told_list if told.created_at]
-                behind = moments and min(moments) < horizon.replace(tzinfo=timezone.utc)
-                if not page.rows or skip >= page.total or behind:
+                moments = [told.created_at for told in page.payments]
+                oldest = min(filter(None, moments), default=None)
+                behind = oldest and oldest < horizon.replace(tzinfo=timezone.utc)
+                all_read = page.total is not None and skip >= page.total
+                if not page.rows or behind or all_read:
                     break
-        except ClickPesaError as error:
+            else:
+                trouble = self.env._("There are more payments than one poll reads.")
+        except (ClickPesaError, UserError) as error:
             _logger.warning("Poll of application %s: %s", self.id, error)
-            committed(
-                self.env,
-                self.write,
-                {"billpay_last_poll_at": started, "billpay_poll_error": error.message},
-            )
-            return found
-        committed(
-            self.env,
-            self.write,
-            {
-                "billpay_last_poll_at": started,
-                "billpay_polled_until": started,
-                "billpay_poll_error": False,
-            },
-        )
+            trouble = str(error)
+        committed(self.env, self._billpay_note_poll, started, trouble)
         return found
 
+    def _billpay_note_poll(self, started, trouble):
+        """Note how a poll ended; only a complete one moves the known ground."""
+        values = {"billpay_last_poll_at": started, "billpay_poll_error": trouble}
+        if not trouble:
+            values["billpay_polled_until"] = started
+        self.write(values)
+
     def _billpay_store_page(self, told_list):
-        """Store one page; return whether something waits to be booked."""
-        payments = self.env["billpay.payment"]._upsert(
-            self, told_list, source="poll", trusted=True
+        """Store one page.
+
+        :return: whether something waits to be booked, and what could not be stored
+        :rtype: tuple[bool, list[str]]
+        """
+        payments, failures = self.env["billpay.payment"]._upsert_each(
+            self, [told for told in told_list if told.id], source="poll", trusted=True
         )
-        return any(payment.state == "confirmed" for payment in payments)
+        failures += ["?" for told in told_list if not told.id]
+        return any(payment.state == "confirmed" for payment in payments), failures
 
     def action_billpay_poll(self):
         """Poll at once, without waiting for the scheduled action."""

@@ -2,11 +2,13 @@
 
 from stdnum.iso7064 import mod_97_10
 
+from odoo import fields
 from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from ..clickpesa import NumberRequest
+from ..clickpesa import NumberRequest, Refused
+from ..transactions import own_transaction
 from .common import BillPayCommon
 
 
@@ -88,6 +90,90 @@ class TestControlNumber(BillPayCommon):
         self.assertIn(taken, move.message_ids.mapped("body")[0])
         amounts = {n["number"]: n["amount"] for n in self.sandbox.numbers()}
         self.assertEqual(amounts, {taken: 999, number.name: 150000})
+
+    def test_pauses_grow_while_clickpesa_is_down(self):
+        number = self._invoice().billpay_number_id.sudo()
+        self.sandbox.faults.add("error", match="bulk-create", times=-1)
+        pauses = []
+        for attempt in (1, 2, 3):
+            number.sync_at = "2020-01-01"
+            self._sync()
+            self.assertEqual(number.sync_attempts, attempt)
+            pauses.append((number.sync_at - fields.Datetime.now()).total_seconds())
+        self.assertLess(pauses[0] * 1.2, pauses[1])
+        self.assertLess(pauses[1] * 1.2, pauses[2])
+
+    def test_number_of_unknown_outcome_is_switched_off_when_cancelled(self):
+        move = self._invoice()
+        self.sandbox.faults.add("timeout_after", match="bulk-create", times=1)
+        self._sync()
+        move.button_draft()
+        number = move.billpay_number_id.sudo()
+        self.assertEqual(number.state, "closed")
+        number.sync_at = "2020-01-01"
+        self._sync()
+        self.assertEqual([n["state"] for n in self.sandbox.numbers()], ["INACTIVE"])
+
+    def test_changed_amount_after_an_unknown_outcome_is_adopted_and_patched(self):
+        number = self._invoice().billpay_number_id.sudo()
+        self.sandbox.faults.add("timeout_after", match="bulk-create", times=1)
+        self._sync()
+        number.write({"amount": 90000, "sync_at": "2020-01-01"})
+        name = number.name
+        self._sync()
+        [there] = self.sandbox.numbers()
+        self.assertEqual((there["number"], there["amount"]), (name, 90000))
+        self.assertRecordValues(number, [{"state": "open", "name": name}])
+
+    def test_outcome_of_an_expired_lease_changes_nothing(self):
+        """A slow worker learns of a refusal after another one has settled the row."""
+        number = self._invoice().billpay_number_id.sudo()
+        with self._workers(), own_transaction(self.env(su=True)) as env:
+            slow = env["billpay.control.number"]._claim(number.ids)
+            tries = {slow.id: slow.sync_attempts}
+            env.cr.execute(
+                "UPDATE billpay_control_number SET sync_at = '2020-01-01' WHERE id = %s",
+                (number.id,),
+            )
+            name = slow.name
+            fast = env["billpay.control.number"]._claim(number.ids)
+            fast._sync_claimed(fast)
+            self.assertEqual(fast.state, "open")
+            slow._store_collision(tries)
+            slow._store_trouble(Refused("already used"), tries)
+            self.assertRecordValues(
+                slow, [{"name": name, "state": "open", "sync_error": False}]
+            )
+
+    def test_impossible_number_stops_only_itself(self):
+        bad, good = self._invoice(), self._invoice()
+        bad.billpay_number_id.sudo().amount = -5
+        self._sync()
+        self.assertEqual(bad.billpay_number_id.state, "failed")
+        self.assertTrue(bad.billpay_number_id.sync_error)
+        self.assertEqual(good.billpay_number_id.state, "open")
+        good.billpay_number_id.sudo().amount = -5
+        self._sync()
+        self.assertTrue(good.billpay_number_id.sync_error)
+
+    def test_badly_typed_address_stops_only_its_application(self):
+        good = self._invoice()
+        other = self.setup_other_company(name="Shule ya Pili", currency_id=self.tzs.id)
+        broken = self._make_application(other["company"])
+        bad = self._invoice_of(other)
+        self.env.cr.execute(
+            "UPDATE payment_provider SET clickpesa_base_url = 'api/x' WHERE id = %s",
+            (broken.id,),
+        )
+        self.env.invalidate_all()
+        self._sync()
+        self._poll()
+        self.assertEqual(good.billpay_number_id.state, "open")
+        number = bad.sudo().billpay_number_id
+        self.assertEqual(number.state, "pending")
+        self.assertTrue(number.sync_error)
+        self.assertTrue(broken.billpay_poll_error)
+        self.assertTrue(self.provider.billpay_polled_until)
 
     def test_outage_is_noted_and_retried_later(self):
         move = self._invoice()

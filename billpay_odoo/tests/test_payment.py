@@ -1,6 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 import json
+from dataclasses import replace
 from unittest.mock import patch
 
 from odoo import Command
@@ -8,11 +9,12 @@ from odoo.exceptions import UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from ..clickpesa import Payment, parse_notification
+from ..clickpesa import ClickPesaClient, Payment, parse_notification
 from ..transactions import own_transaction
 from .common import BillPayCommon
 
 POSTING = "odoo.addons.billpay_odoo.models.billpay_payment_posting"
+LEDGER = "odoo.addons.billpay_odoo.models.billpay_payment"
 
 
 @tagged("post_install", "-at_install")
@@ -226,7 +228,12 @@ class TestPayment(BillPayCommon):
         payment = self._pay(move.billpay_number_id.name, 150000)
         self.sandbox.set_status(payment["id"], "PROCESSING")
         self._poll()
+        calls = self.sandbox.count_calls("/third-parties/payments/11")
         self._process()
+        self._process()
+        self.assertEqual(
+            self.sandbox.count_calls("/third-parties/payments/11"), calls + 1
+        )
         self.assertEqual(self._ledger(payment).state, "received")
         self._poll_as(payment, status="SOMETHING-NEW")
         self.assertFalse(self._ledger(payment).account_payment_ids)
@@ -242,6 +249,144 @@ class TestPayment(BillPayCommon):
         self.assertEqual(self._ledger(payment).state, "ignored")
         self._poll_as(payment)
         self.assertBooked(self._ledger(payment), 150000)
+
+    def test_failed_after_all_is_not_booked(self):
+        """ClickPesa's last word counts until the money is booked."""
+        move = self._registered_invoice()
+        payment = self._pay(move.billpay_number_id.name, 150000)
+        self._poll_only()
+        row = self._ledger(payment)
+        self.assertEqual(row.state, "confirmed")
+        row.write({"state": "failed", "next_try_at": "2100-01-01"})
+        self.sandbox.set_status(payment["id"], "FAILED")
+        self._poll()
+        row.next_try_at = False
+        self._process()
+        self.assertEqual(row.state, "ignored")
+        self.assertFalse(row.account_payment_ids)
+        self.assertEqual(move.amount_residual, 150000)
+
+    def test_old_news_does_not_undo_newer(self):
+        move = self._registered_invoice()
+        payment = self._pay(move.billpay_number_id.name, 150000)
+        self._tell_only(payment, updatedAt="2026-03-01T10:00:00Z")
+        self._tell_only(payment, status="FAILED", updatedAt="2026-03-01T09:00:00Z")
+        self._process()
+        self.assertBooked(self._ledger(payment), 150000)
+
+    def _tell_only(self, payment, **changes):
+        told = Payment.parse({**self.sandbox.payment(payment["id"]), **changes})
+        self.env["billpay.payment"]._upsert(
+            self.provider.sudo(), [told], source="poll", trusted=True
+        )
+
+    def test_unmatched_waits_quietly_and_binds_when_its_number_appears(self):
+        payment = self._pay("1122999999", 7000)
+        self._poll()
+        self._process()
+        row = self._ledger(payment)
+        confirmed_at, messages = row.confirmed_at, row.message_ids
+        for _poll in range(2):
+            self._poll()
+            self._process()
+        self.assertEqual(row.state, "unmatched")
+        self.assertEqual(row.confirmed_at, confirmed_at)
+        self.assertEqual(row.message_ids, messages)
+        move = self._invoice(7000)
+        self.env.cr.execute(
+            "UPDATE billpay_control_number SET name = '1122999999' WHERE id = %s",
+            (move.billpay_number_id.id,),
+        )
+        self.env.invalidate_all()
+        self._poll()
+        self._process()
+        self.assertBooked(row, 7000)
+        self.assertEqual(move.amount_residual, 0)
+
+    def test_one_delivery_that_breaks_stops_only_itself(self):
+        moves = [self._registered_invoice(1000), self._registered_invoice(2000)]
+        payments = [
+            self._pay(moves[0].billpay_number_id.name, 1000),
+            self._pay(moves[1].billpay_number_id.name, 2000),
+        ]
+        for payment in payments:
+            self._event(payment)
+        insert = type(self.env["billpay.payment"])._insert_told
+
+        def broken(ledger, provider, told, *args):
+            if told.id == payments[0]["id"]:
+                raise ZeroDivisionError
+            return insert(ledger, provider, told, *args)
+
+        with (
+            patch.object(type(self.env["billpay.payment"]), "_insert_told", broken),
+            mute_logger("odoo.addons.billpay_odoo.models.billpay_event", LEDGER),
+        ):
+            self._process()
+            self.assertBooked(self._ledger(payments[1]), 2000)
+            self._poll()
+            self.assertIn(payments[0]["id"], self.provider.billpay_poll_error)
+            self.assertFalse(self.provider.billpay_polled_until)
+        states = self.env["billpay.event"].search([], limit=2).mapped("state")
+        self.assertEqual(sorted(states), ["done", "failed"])
+        self._poll()
+        self._process()
+        self.assertBooked(self._ledger(payments[0]), 1000)
+
+    def test_poll_reads_on_when_the_total_is_not_told(self):
+        for amount in (1000, 2000, 3000):
+            self._pay(self._registered_invoice(amount).billpay_number_id.name, amount)
+        page = ClickPesaClient.payments_page
+
+        def silent(client, **kw):
+            return replace(page(client, **{**kw, "limit": 1}), total=None)
+
+        with patch.object(ClickPesaClient, "payments_page", silent):
+            self._poll_only()
+        found = self.env["billpay.payment"].search([("state", "=", "confirmed")])
+        self.assertEqual(sum(found.mapped("amount")), 6000)
+
+    def test_payment_of_another_application_goes_to_its_own_ledger(self):
+        other = self.setup_other_company(name="Shule ya Pili", currency_id=self.tzs.id)
+        theirs = self._make_application(
+            other["company"], clickpesa_client_id="IDother"
+        )
+        payment = self._pay("1122999999", 7000)
+        self._tell_only(payment, clientId="IDother")
+        self.assertEqual(self._ledger(payment).sudo().provider_id, theirs)
+
+    def test_surplus_is_told_in_the_currency_of_the_payment(self):
+        dollar = self.setup_other_company(name="Dollar Books")
+        self.assertNotEqual(dollar["company"].currency_id, self.tzs)
+        self.env["res.currency.rate"].create(
+            {
+                "name": "2020-01-01",
+                "currency_id": self.tzs.id,
+                "rate": 2500,
+                "company_id": dollar["company"].id,
+            }
+        )
+        provider = self._make_application(dollar["company"])
+        journal = dollar["default_journal_sale"]
+        move = self._invoice(150000, journal_id=journal.id)
+        self._sync()
+        self.assertEqual(move.billpay_number_id.provider_id, provider)
+        payment = self._pay(move.billpay_number_id.name, 170000)
+        self._poll()
+        self._process()
+        row = self._ledger(payment)
+        self.assertEqual(move.amount_residual, 0)
+        self.assertEqual(row.account_payment_ids.currency_id, self.tzs)
+        self.assertIn("20,000", row.reason)
+
+    def test_rounding_up_cents_is_no_surplus_to_look_at(self):
+        self.tzs.rounding = 0.01
+        move = self._registered_invoice(1000.5)
+        payment = self._pay(move.billpay_number_id.name, 1001)
+        self._poll()
+        self._process()
+        self.assertEqual(move.amount_residual, 0)
+        self.assertFalse(self._ledger(payment).attention)
 
     def test_money_taken_back_asks_for_a_person(self):
         move = self._registered_invoice()

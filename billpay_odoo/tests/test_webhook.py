@@ -127,14 +127,24 @@ class TestWebhook(BillPayHttpCommon):
             {"event": None},
             {"message": "a\x00b\x07\u202e"},
         ]
-        for changes in odd:
-            with self.subTest(changes=str(changes)[:60]):
-                self.assertEqual(self._deliver_signed(**dict(changes)).status_code, 200)
-                for row in self._ledger(self.paid).account_payment_ids:
-                    self.assertEqual(row.amount, 150000)
+        for confirmation in ("query", "signature"):
+            self.provider.clickpesa_confirmation = confirmation
+            for changes in odd:
+                with self.subTest(confirmation=confirmation, odd=str(changes)[:60]):
+                    self._check_odd(dict(changes), confirmation)
+
+    def _check_odd(self, changes, confirmation):
+        self.move = self._registered_invoice(150000)
+        self.paid = self._pay(self.move.billpay_number_id.name, 150000)
+        self.body = self.sandbox.webhook_body(self.paid["id"])
+        self.assertEqual(self._deliver_signed(**changes).status_code, 200)
+        row = self._ledger(self.paid)
+        for booked in row.account_payment_ids:
+            self.assertEqual(booked.amount, 150000)
+        self.assertTrue(self._new_events(), "it is kept")
         self._poll()
         self._process()
-        self.assertBooked(self._ledger(self.paid), 150000)
+        self.assertBooked(row, 150000)
         self.assertEqual(self.move.amount_residual, 0)
 
     def test_delivery_without_an_id_stays_visible(self):
