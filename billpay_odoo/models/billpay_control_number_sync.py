@@ -451,11 +451,13 @@ class BillpayControlNumber(models.Model):
     def _leased_elsewhere(self):
         now = fields.Datetime.now()
         return self.filtered(
-            lambda n: n.state == "pending"
-            and not n.sync_error
-            and n.sync_at
-            and n.sync_at > now
-            and n.provider_id._billpay_is_live()
+            lambda n: (
+                n.state == "pending"
+                and not n.sync_error
+                and n.sync_at
+                and n.sync_at > now
+                and n.provider_id._billpay_is_live()
+            )
         )
 
     def _why_not_called(self):

@@ -172,12 +172,14 @@ class BillpayPayment(models.Model):
         }
         rows = []
         for told, owner in owners.items():
+            # One application's key says nothing about the money of another.
+            believed = trusted and (source != "webhook" or owner == provider)
             payment = known.get((owner, told.id))
             if payment is None:
-                payment = self._insert_told(owner, told, trusted, seen)
+                payment = self._insert_told(owner, told, believed, seen)
                 known[owner, told.id] = payment
             else:
-                payment._update_told(told, trusted, seen)
+                payment._update_told(told, believed, seen)
             rows.append(payment.id)
         return self.browse(rows)
 
@@ -209,9 +211,9 @@ class BillpayPayment(models.Model):
         One merchant may have several applications, and the query API may tell one of
         the payments of the other.
         """
-        if not told.client_id or told.client_id == provider.clickpesa_client_id:
+        if not told.client_id:
             return provider
-        other = (
+        sharing = (
             self.env["payment.provider"]
             .sudo()
             .search(
@@ -220,10 +222,14 @@ class BillpayPayment(models.Model):
                     ("clickpesa_client_id", "=", told.client_id),
                     ("clickpesa_base_url", "=", provider.clickpesa_base_url),
                 ],
-                limit=1,
+                order="id",
             )
         )
-        return other or provider
+        if len(sharing) < 2:
+            return sharing or provider
+        # Companies that share one application: the number tells whose money it is.
+        number = self.new({"number": told.reference})._find_control_number(sharing)
+        return number.provider_id or sharing[0]
 
     @api.model
     def _insert_told(self, provider, told, trusted, seen):
@@ -409,7 +415,11 @@ class BillpayPayment(models.Model):
         seen.attention = False
         for payment in seen:
             payment._message_log(
-                body=self.env._("Seen by %s: %s", self.env.user.name, payment.reason)
+                body=self.env._(
+                    "Seen by %(user)s: %(reason)s",
+                    user=self.env.user.name,
+                    reason=payment.reason,
+                )
             )
 
     def _check_accountant(self):

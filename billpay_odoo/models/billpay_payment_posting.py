@@ -116,47 +116,46 @@ class BillpayPayment(models.Model):
             )
         return matched
 
-    def _find_control_number(self):
+    def _spellings(self):
+        """Ways in which our number may stand in what was sent, the likeliest first."""
         self.ensure_one()
-        return self._find_control_numbers()[self]
+        sent = (self.number or "").upper()
+        return [name for name in dict.fromkeys((sent, sent.partition("-")[0])) if name]
+
+    def _find_control_number(self, providers=None):
+        self.ensure_one()
+        providers = providers or self.provider_id
+        numbers = self._search_control_numbers(providers)
+        for name in self._spellings():
+            if found := numbers.filtered(lambda n, name=name: n.name.upper() == name):
+                return found[0]
+        return numbers.browse()
+
+    def _search_control_numbers(self, providers):
+        """Numbers that any of these payments may mean; letter case does not count."""
+        names = {name for payment in self for name in payment._spellings()}
+        sent = {payment.number for payment in self if payment.number}
+        return self.env["billpay.control.number"].search(
+            [("provider_id", "in", providers.ids), ("name", "in", list(names | sent))]
+        )
 
     def _find_control_numbers(self):
-        """Return ``{payment: number}`` with one search; letter case does not count."""
-        spelled = {
-            payment: list(
-                dict.fromkeys(
-                    filter(
-                        None,
-                        (
-                            (payment.number or "").upper(),
-                            (payment.number or "").partition("-")[0].upper(),
-                        ),
-                    )
-                )
-            )
-            for payment in self
-        }
-        names = {name for names in spelled.values() for name in names}
-        sent = {payment.number for payment in self if payment.number}
-        numbers = self.env["billpay.control.number"].search(
-            [
-                ("provider_id", "in", self.provider_id.ids),
-                ("name", "in", list(names | sent)),
-            ]
-        )
+        """Return ``{payment: number}`` with one search."""
         known = {
-            (number.provider_id, number.name.upper()): number for number in numbers
+            (number.provider_id, number.name.upper()): number
+            for number in self._search_control_numbers(self.provider_id)
         }
+        nothing = self.env["billpay.control.number"]
         return {
             payment: next(
                 (
                     known[payment.provider_id, name]
-                    for name in names
+                    for name in payment._spellings()
                     if (payment.provider_id, name) in known
                 ),
-                numbers.browse(),
+                nothing,
             )
-            for payment, names in spelled.items()
+            for payment in self
         }
 
     # === BOOK === #

@@ -96,10 +96,11 @@ class PaymentProvider(models.Model):
         return True, self.env._("The clocks agree.")
 
     def _billpay_check_billpay(self, client):
+        good = True, self.env._("The BillPay feature is switched on.")
         try:
             client.get_number(PROBE_NUMBER)
         except NotFound:
-            pass  # the right answer for a number that does not exist
+            return good  # the right answer for a number that does not exist
         except ClickPesaError as error:
             return (
                 False,
@@ -109,7 +110,7 @@ class PaymentProvider(models.Model):
                     error.message,
                 ),
             )
-        return True, self.env._("The BillPay feature is switched on.")
+        return good
 
     def _billpay_check_payments(self, client):
         try:

@@ -131,10 +131,7 @@ class TestControlNumber(BillPayCommon):
         with self._workers(), own_transaction(self.env(su=True)) as env:
             slow = env["billpay.control.number"]._claim(number.ids)
             tries = {slow.id: slow.sync_attempts}
-            env.cr.execute(
-                "UPDATE billpay_control_number SET sync_at = '2020-01-01' WHERE id = %s",
-                (number.id,),
-            )
+            slow.sync_at = "2020-01-01"
             name = slow.name
             fast = env["billpay.control.number"]._claim(number.ids)
             fast._sync_claimed(fast)
