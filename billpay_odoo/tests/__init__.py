@@ -9,3 +9,4 @@ from . import test_pay_page
 from . import test_payment
 from . import test_rights
 from . import test_webhook
+from . import test_send_cron
