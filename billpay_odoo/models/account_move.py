@@ -4,36 +4,47 @@ import math
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
+from odoo.fields import Domain
 
 from ..clickpesa import ClickPesaError
 from ..transactions import own_transaction
+from .billpay_control_number import without_blanks
 
 
 class AccountMove(models.Model):
     _inherit = "account.move"
 
+    # Whoever may open an invoice sees its number, with no right on numbers at all.
     billpay_number_ids = fields.One2many(
-        "billpay.control.number", "move_id", string="Control Numbers"
+        "billpay.control.number",
+        "move_id",
+        string="Control Numbers",
+        groups="billpay_odoo.group_billpay_user",
     )
     billpay_number_id = fields.Many2one(
         "billpay.control.number",
         string="Control Number to Pay",
         compute="_compute_billpay_number_id",
+        compute_sudo=True,
         help="The number to pay now.",
     )
     billpay_number = fields.Char(
         string="Control Number",
         compute="_compute_billpay_number_id",
+        compute_sudo=True,
         search="_search_billpay_number",
     )
     billpay_number_digits = fields.Char(
-        string="Control Number Digits", compute="_compute_billpay_number_id"
+        string="Control Number Digits",
+        compute="_compute_billpay_number_id",
+        compute_sudo=True,
     )
     billpay_number_state = fields.Selection(
         selection=lambda self: (
             self.env["billpay.control.number"]._fields["state"].selection
         ),
         compute="_compute_billpay_number_id",
+        compute_sudo=True,
     )
     billpay_issue_on = fields.Selection(
         selection=[
@@ -46,11 +57,20 @@ class AccountMove(models.Model):
         help="When this invoice gets its control number. Empty: as the company does.",
     )
     billpay_payment_ids = fields.One2many(
-        "billpay.payment", "move_id", string="BillPay Payments"
+        "billpay.payment",
+        "move_id",
+        string="BillPay Payments",
+        groups="billpay_odoo.group_billpay_user",
     )
-    billpay_payment_count = fields.Integer(compute="_compute_billpay_counts")
-    billpay_number_count = fields.Integer(compute="_compute_billpay_counts")
-    billpay_can_issue = fields.Boolean(compute="_compute_billpay_can_issue")
+    billpay_payment_count = fields.Integer(
+        compute="_compute_billpay_counts", compute_sudo=True
+    )
+    billpay_number_count = fields.Integer(
+        compute="_compute_billpay_counts", compute_sudo=True
+    )
+    billpay_can_issue = fields.Boolean(
+        compute="_compute_billpay_can_issue", compute_sudo=True
+    )
 
     # === COMPUTE METHODS === #
 
@@ -65,9 +85,19 @@ class AccountMove(models.Model):
             move.billpay_number_state = move.billpay_number_id.state
 
     def _search_billpay_number(self, operator, value):
-        if isinstance(value, str):
-            value = "".join(value.split())
-        return [("billpay_number_ids.name", operator, value)]
+        """Find an invoice by any of its numbers, typed with or without blanks."""
+        if operator in Domain.NEGATIVE_OPERATORS:
+            return NotImplemented  # Odoo asks for the opposite and turns it round
+        numbers_sudo = self.env["billpay.control.number"].sudo()
+        if operator == "in" and not all(value):
+            numbered = numbers_sudo._search([("move_id", "!=", False)])
+            none = Domain("id", "not in", numbered.subselect("move_id"))
+            given = [text for text in value if text]
+            return none | Domain("billpay_number", "in", given) if given else none
+        found = numbers_sudo._search(
+            [("name", operator, without_blanks(value)), ("move_id", "!=", False)]
+        )
+        return Domain("id", "in", found.subselect("move_id"))
 
     @api.depends("billpay_number_ids", "billpay_payment_ids")
     def _compute_billpay_counts(self):
@@ -101,7 +131,7 @@ class AccountMove(models.Model):
                 and move.currency_id.compare_amounts(move.amount_residual, 0) > 0
                 and provider_of[move.company_id].code == "clickpesa"
                 and provider_of[move.company_id].state != "disabled"
-                and not move.billpay_number_ids.filtered(
+                and not move.sudo().billpay_number_ids.filtered(
                     lambda number: number.state in ("pending", "open", "failed")
                 )
             )

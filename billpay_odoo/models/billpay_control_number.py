@@ -3,6 +3,19 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.tools import groupby
+from odoo.tools.misc import OrderedSet
+
+
+def without_blanks(value):
+    """Return what was typed into a search as the digits are stored.
+
+    :param value: a text, or a collection of texts (Odoo turns "=" into "in")
+    """
+    if isinstance(value, str):
+        return "".join(value.split())
+    if isinstance(value, list | tuple | set | OrderedSet):
+        return [without_blanks(item) for item in value]
+    return value
 
 
 class BillpayControlNumber(models.Model):
@@ -143,9 +156,7 @@ class BillpayControlNumber(models.Model):
 
     def _search_number(self, operator, value):
         """Find a number typed with or without spaces."""
-        if isinstance(value, str):
-            value = "".join(value.split())
-        return [("name", operator, value)]
+        return [("name", operator, without_blanks(value))]
 
     @api.depends("display_number")
     def _compute_display_name(self):

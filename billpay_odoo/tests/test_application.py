@@ -25,6 +25,8 @@ class TestApplication(BillPayCommon):
 
     def test_uninstalling_without_payments_removes_the_method(self):
         uninstall_hook(self.env(su=True))
-        methods = self.env["account.payment.method"].search([("code", "=", "clickpesa")])
+        methods = self.env["account.payment.method"].search(
+            [("code", "=", "clickpesa")]
+        )
         self.assertFalse(methods)
         self.assertRecordValues(self.provider, [{"code": "none", "state": "disabled"}])

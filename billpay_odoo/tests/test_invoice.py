@@ -17,6 +17,28 @@ class TestInvoice(BillPayCommon):
                 self.env["account.move"].search([("billpay_number", "ilike", typed)]),
             )
 
+    def test_number_in_full_is_found_with_and_without_spaces(self):
+        move, other = self._registered_invoice(), self._invoice(post=False)
+        number = move.billpay_number_id
+        moves, numbers = self.env["account.move"], self.env["billpay.control.number"]
+        ours = [("id", "in", (move | other).ids)]
+        # A number without an invoice hides nothing.
+        numbers._reserve(self.provider, [{"kind": "customer"}])
+        for typed in (number.name, number.display_number):
+            for operator, value in (("=", typed), ("in", [typed, "1"])):
+                domain = [("billpay_number", operator, value)]
+                self.assertEqual(moves.search(domain), move, domain)
+                domain = [("display_number", operator, value)]
+                self.assertEqual(numbers.search(domain), number, domain)
+            domain = [*ours, ("billpay_number", "!=", typed)]
+            self.assertEqual(moves.search(domain), other, domain)
+            domain = [("id", "=", number.id), ("display_number", "!=", typed)]
+            self.assertFalse(numbers.search(domain))
+        domain = [*ours, ("billpay_number", "=", False)]
+        self.assertEqual(moves.search(domain), other)
+        domain = [*ours, ("billpay_number", "!=", False)]
+        self.assertEqual(moves.search(domain), move)
+
     def test_sending_confirms_the_number_first(self):
         move = self._invoice()
         self.assertEqual(move.billpay_number_id.state, "pending")

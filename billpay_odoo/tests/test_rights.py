@@ -15,7 +15,9 @@ class TestRights(BillPayCommon):
     def setUpClass(cls):
         super().setUpClass()
         cls.clerk = cls._user("billpay_clerk", "account.group_account_invoice")
-        cls.accountant = cls._user("billpay_accountant", "account.group_account_manager")
+        cls.accountant = cls._user(
+            "billpay_accountant", "account.group_account_manager"
+        )
         cls.auditor = cls._user("billpay_auditor", "account.group_account_readonly")
 
     @classmethod
@@ -148,6 +150,36 @@ class TestRights(BillPayCommon):
         entry.action_post()
         self.assertFalse(row.attention)
         self.assertBooked(row, 150000)
+
+    # === Invoices === #
+
+    def test_invoice_shows_its_number_to_whoever_may_open_it(self):
+        move = self._registered_invoice()
+        seller = self._user("billpay_seller")
+        self.env["ir.model.access"].sudo().create(
+            {
+                "name": "invoices for sellers",
+                "model_id": self.env.ref("account.model_account_move").id,
+                "group_id": self.env.ref("base.group_user").id,
+                "perm_read": True,
+            }
+        )
+        self.env.invalidate_all()
+        seen = move.with_user(seller)
+        with self.assertRaises(AccessError), mute_logger("odoo.models"):
+            self.env["billpay.control.number"].with_user(seller).search([])
+        names = [name for name in seen.fields_get() if name.startswith("billpay_")]
+        self.assertIn("billpay_number_state", names)
+        [values] = seen.read(names)
+        number = move.billpay_number_id
+        self.assertEqual(values["billpay_number"], number.display_number)
+        self.assertEqual(values["billpay_number_digits"], number.name)
+        self.assertEqual(values["billpay_number_state"], "open")
+        self.assertEqual(values["billpay_number_count"], 1)
+        self.assertEqual(values["billpay_payment_count"], 0)
+        self.assertFalse(values["billpay_can_issue"])
+        found = seen.search([("billpay_number", "ilike", number.display_number)])
+        self.assertEqual(found, seen)
 
     # === Buttons === #
 
