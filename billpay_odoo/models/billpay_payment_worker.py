@@ -7,6 +7,7 @@ LOCKED, and what another has changed meanwhile ends in a conflict, which is run 
 """
 
 import logging
+import time
 from datetime import timedelta
 
 from odoo import api, fields, models
@@ -14,13 +15,15 @@ from odoo.exceptions import UserError
 
 from ..clickpesa import ClickPesaError
 from ..transactions import committed, end_transaction
-from .billpay_control_number_sync import pause_after
+from .billpay_control_number_sync import CLICK_PATIENCE, pause_after
 
 _logger = logging.getLogger(__name__)
 
 EVENT_BATCH = 100
 CONFIRM_BATCH = 20
 POST_BATCH = 100
+# A worker looks at this many batches for rows that are not locked.
+LOOK_AHEAD = 5
 
 
 class BillpayPayment(models.Model):
@@ -55,15 +58,24 @@ class BillpayPayment(models.Model):
             ("next_try_at", "<=", fields.Datetime.now()),
         ]
 
+    @api.model
+    def _lock_some(self, model, domain, size):
+        """Lock the first rows of a domain that no other worker has locked.
+
+        Looks past what others have locked. A row that was changed since this
+        transaction began ends in a conflict, so what is locked is as it was read.
+        """
+        waiting = model.search(domain, order="id", limit=size * LOOK_AHEAD)
+        return waiting.try_lock_for_update(limit=size)
+
     # === STEP 1: DELIVERIES === #
 
     @api.model
     def _take_events(self):
         """Process a batch of stored deliveries; return how many."""
-        events = self.env["billpay.event"].search(
-            [("state", "=", "new")], order="id", limit=EVENT_BATCH
+        events = self._lock_some(
+            self.env["billpay.event"], [("state", "=", "new")], EVENT_BATCH
         )
-        events = events.try_lock_for_update().filtered_domain([("state", "=", "new")])
         events._process()
         return len(events)
 
@@ -89,15 +101,14 @@ class BillpayPayment(models.Model):
 
     @api.model
     def _take_unconfirmed(self):
-        payments = self.search(
+        payments = self._lock_some(
+            self,
             [
                 *self._due_domain("received"),
                 ("provider_id.state", "!=", "disabled"),
             ],
-            order="id",
-            limit=CONFIRM_BATCH,
-        ).try_lock_for_update()
-        payments = payments.filtered_domain([("state", "=", "received")])
+            CONFIRM_BATCH,
+        )
         payments = payments.filtered(lambda p: p.provider_id._billpay_is_live())
         now = fields.Datetime.now()
         for payment in payments:
@@ -162,10 +173,7 @@ class BillpayPayment(models.Model):
         domain = self._due_domain("confirmed", "failed")
         if ids is not None:
             domain = [("id", "in", ids), *domain]
-        payments = self.search(
-            domain, order="id", limit=POST_BATCH
-        ).try_lock_for_update()
-        payments = payments.filtered_domain([("state", "in", ("confirmed", "failed"))])
+        payments = self._lock_some(self, domain, POST_BATCH)
         for company, batch in payments.grouped("company_id").items():
             batch.with_company(company)._post_batch()
         return len(payments)
@@ -173,12 +181,14 @@ class BillpayPayment(models.Model):
     # === A CLICK === #
 
     @api.model
-    def _check_numbers_now(self, numbers):
+    def _check_numbers_now(self, numbers, patience=CLICK_PATIENCE):
         """Ask ClickPesa about these numbers and book what it knows, for a person.
 
-        To be called in a transaction of its own (it commits).
+        To be called in a transaction of its own (it commits). A payment that a worker
+        is booking at this moment is waited for.
 
         :param numbers: control numbers
+        :param float patience: seconds to wait for a worker
         :return: the payments that ClickPesa knows for them
         :raise ClickPesaError: ClickPesa could not be asked
         """
@@ -189,8 +199,12 @@ class BillpayPayment(models.Model):
             end_transaction(self.env)
             told_list = client.payments(name)
             found |= committed(self.env, self._store_answer, provider, told_list)
+        deadline = time.monotonic() + patience
         while found.filtered(lambda p: p.state == "confirmed"):
             if not committed(self.env, self._post_due, found.ids):
-                break  # a worker is at it
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(0.1)  # a worker is at it
+            # Committed: what is read from here on is as it stands now.
             found.invalidate_recordset()
         return found
