@@ -1,0 +1,292 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The other side of ``processes.py``; started by it as a script, imported by nobody.
+
+Odoo and the registry are loaded once. Each worker is then a fork with a pid, cursors
+and connections of its own, as in Odoo's multi-process server, and ready at once. A
+worker can be stopped before or after a step, which is how two of them meet in the
+narrowest place, and where one of them is killed.
+"""
+
+import functools
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+import threading
+import traceback
+
+# This folder holds modules with common names, and not for us.
+sys.path[:] = [path for path in sys.path if path != os.path.dirname(__file__)]
+
+import odoo  # noqa: E402
+from odoo import SUPERUSER_ID, Command, api  # noqa: E402
+from odoo.modules.registry import Registry  # noqa: E402
+from odoo.tools import config  # noqa: E402
+
+TASKS = {}
+
+
+def task(function):
+    TASKS[function.__name__] = function
+    return function
+
+
+# === WHAT IS NEEDED BEFORE === #
+
+
+@task
+def company(env):
+    """Make a company that keeps its books in shillings."""
+    made = env["res.company"].create(
+        {
+            "name": "Duka la Wengi",
+            "currency_id": env.ref("base.TZS").id,
+            "country_id": env.ref("base.tz").id,
+        }
+    )
+    env.ref("base.TZS").active = True
+    env["account.chart.template"].try_loading(
+        "generic_coa", company=made, install_demo=False
+    )
+    made.currency_id = env.ref("base.TZS")
+    env["res.partner"].create({"name": "Juma Hamisi", "company_id": made.id})
+    return made.id
+
+
+@task
+def application(env, company, url, checksum_key, **values):
+    """Make the only active application of the company."""
+    made = env["res.company"].browse(company)
+    providers = env["payment.provider"]
+    providers.search([("code", "=", "clickpesa")]).write({"state": "disabled"})
+    template = env.ref("billpay_odoo.payment_provider_clickpesa")
+    provider = template.copy({"company_id": company})
+    provider.write(
+        {
+            # A journal takes no two payment methods of one name.
+            "name": "ClickPesa %s" % provider.id,
+            "clickpesa_base_url": url,
+            "clickpesa_client_id": "IDsandbox",
+            "clickpesa_api_key": "SKsandbox",
+            "clickpesa_checksum_key": checksum_key,
+            "clickpesa_billpay_namba": "1122",
+            "state": "test",
+            **values,
+        }
+    )
+    made.billpay_provider_id = provider
+    # Read by the settings page too; it makes the journal's payment method.
+    assert provider.journal_id
+    return {"id": provider.id, "token": provider.clickpesa_webhook_token}
+
+
+@task
+def invoices(env, company, amounts):
+    """Post one customer invoice per amount (TZS); return ``[[move, number], …]``."""
+    env = env(context={"allowed_company_ids": [company]})
+    partner = env["res.partner"].search([("company_id", "=", company)], limit=1)
+    moves = env["account.move"].create(
+        [
+            {
+                "move_type": "out_invoice",
+                "partner_id": partner.id,
+                "currency_id": env.ref("base.TZS").id,
+                "invoice_line_ids": [
+                    Command.create(
+                        {
+                            "name": "Ada ya shule",
+                            "price_unit": amount,
+                            "tax_ids": [Command.clear()],
+                        }
+                    )
+                ],
+            }
+            for amount in amounts
+        ]
+    )
+    moves.action_post()
+    return [[move.id, move.billpay_number_id.name] for move in moves]
+
+
+@task
+def reserve(env, provider, count, **values):
+    """Reserve numbers that ClickPesa does not know yet."""
+    numbers = env["billpay.control.number"]._reserve(
+        env["payment.provider"].browse(provider), [dict(values)] * count
+    )
+    return numbers.mapped("name")
+
+
+# === WHAT IS TESTED === #
+
+
+@task
+def deliver(env, provider, body):
+    """Store a delivery as the webhook does."""
+    from odoo.addons.billpay_odoo.clickpesa import parse_notification
+    from odoo.addons.billpay_odoo.transactions import committed
+
+    return committed(
+        env,
+        lambda: env["billpay.event"]._store_delivery(
+            env["payment.provider"].browse(provider),
+            body.encode(),
+            parse_notification(body.encode()),
+            state="new",
+            signed=True,
+        ),
+    )
+
+
+@task
+def sync(env):
+    env["billpay.control.number"]._cron_sync_numbers()
+
+
+@task
+def process(env):
+    env["billpay.payment"]._cron_process_payments()
+
+
+@task
+def poll(env):
+    env["payment.provider"]._cron_poll_payments()
+
+
+@task
+def poll_and_process(env):
+    poll(env)
+    process(env)
+
+
+@task
+def check(env, company, move):
+    """A click on "Check Payment Now"."""
+    env = env(context={"allowed_company_ids": [company]})
+    return env["account.move"].browse(move).action_billpay_check()["params"]
+
+
+@task
+def click_sync(env, name):
+    """A person waits for this number to be registered."""
+    number = env["billpay.control.number"].search([("name", "=", name)])
+    return list(number._sync_now().values())
+
+
+@task
+def change_amount(env, name, amount):
+    number = env["billpay.control.number"].search([("name", "=", name)])
+    number.amount = amount
+
+
+# === THE PROCESS === #
+
+
+class Line:
+    """The connection of a worker to the test: one JSON object per line."""
+
+    def __init__(self, port):
+        self._socket = socket.create_connection(("127.0.0.1", port))
+        self._stream = self._socket.makefile("rw")
+
+    def say(self, **message):
+        self._stream.write(json.dumps(message) + "\n")
+        self._stream.flush()
+
+    def stop_at(self, point):
+        """Tell that the point is reached, and wait for leave to go on."""
+        self.say(at=point)
+        if not self._stream.readline():
+            os._exit(1)  # the test is gone
+
+
+def owner_of(registry, name):
+    """Return the class of a model, or of a dotted Python name."""
+    if name in registry:
+        return registry[name]
+    module, _dot, attribute = name.rpartition(".")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def set_stop(registry, line, point):
+    """Make the worker stop when it passes ``OWNER:METHOD:before|after`` first."""
+    owner, method, moment = point.split(":")
+    owner = owner_of(registry, owner)
+    original = getattr(owner, method)
+    passed = []
+
+    def stop(record):
+        if passed:
+            return
+        passed.append(True)
+        if moment == "after" and isinstance(record, odoo.models.BaseModel):
+            # What the step wrote is to be in the database, yet uncommitted.
+            record.env.flush_all()
+        line.stop_at(point)
+
+    @functools.wraps(original)
+    def stopping(self, *args, **kwargs):
+        if moment == "before":
+            stop(self)
+        result = original(self, *args, **kwargs)
+        if moment == "after":
+            stop(self)
+        return result
+
+    setattr(owner, method, stopping)
+
+
+def work(database, order):
+    """Do one task, in the forked process."""
+    line = Line(order["port"])
+    line.say(pid=os.getpid())
+    threading.current_thread().dbname = database
+    try:
+        for name, value in order["constants"].items():
+            module, _dot, constant = name.rpartition(".")
+            setattr(importlib.import_module(module), constant, value)
+        registry = Registry(database).check_signaling()
+        # Its connections carry the name of this process, not of its mother.
+        registry._db = odoo.sql_db.db_connect(database)
+        for point in order["stops"]:
+            set_stop(registry, line, point)
+        with registry.cursor() as cr:
+            env = api.Environment(cr, SUPERUSER_ID, {})
+            result = TASKS[order["task"]](env, **order["arguments"])
+        line.say(result=result)
+    except BaseException:  # noqa: BLE001 - whatever it was, the test is to show it
+        line.say(error=traceback.format_exc())
+
+
+def end_all():
+    """End this process, its workers and the servers: the test is over or gone."""
+    os.killpg(os.getpgid(0), signal.SIGKILL)
+
+
+def main(configuration, database):
+    config.parse_config(
+        ["-c", configuration, "-d", database, "--no-http", "--max-cron-threads=0"],
+        setup_logging=True,
+    )
+    Registry(database)
+    odoo.sql_db.close_all()
+    print("ready", flush=True)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    # readline() and not iteration: that would read ahead, into the forks.
+    while text := sys.stdin.readline():
+        order = json.loads(text)
+        if os.fork() == 0:
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            if "command" in order:
+                os.dup2(os.open(os.devnull, os.O_RDWR), 0)
+                os.dup2(2, 1)
+                os.execv(order["command"][0], order["command"])
+            work(database, order)
+            os._exit(0)
+    end_all()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
