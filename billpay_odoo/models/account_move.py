@@ -163,7 +163,6 @@ class AccountMove(models.Model):
                     {
                         "kind": "order",
                         "move_id": move.id,
-                        "partner_id": move.partner_id.id,
                         "predecessor_id": last.id,
                         **move._billpay_wanted_values(),
                     }
@@ -181,6 +180,7 @@ class AccountMove(models.Model):
         return {
             "amount": math.ceil(residual - self.currency_id.rounding / 2),
             "mode": self.company_id.billpay_default_mode,
+            "partner_id": self.partner_id.id,
             "description": self.env._("Invoice %s", self.name),
         }
 
@@ -224,12 +224,75 @@ class AccountMove(models.Model):
     def _invoice_paid_hook(self):
         """Paid in another way: the number must not collect the same money again."""
         result = super()._invoice_paid_hook()
-        self.sudo().billpay_number_ids._close()
+        # Our own posting settles the numbers itself, all at once.
+        if not self.env.context.get("billpay_posting"):
+            self.sudo().billpay_number_ids._close()
         return result
 
     def _billpay_after_payment(self):
-        """A control number was paid: reserve the one that asks for the rest."""
-        self.filtered(lambda move: move.state == "posted")._billpay_reserve_numbers()
+        """A control number was paid: let the others follow, ask for the rest."""
+        posted = self.filtered(lambda move: move.state == "posted")
+        paid = posted.filtered(
+            lambda move: move.currency_id.compare_amounts(move.amount_residual, 0) <= 0
+        )
+        paid.sudo().billpay_number_ids._close()
+        (posted - paid)._billpay_follow_residual()
+        posted._billpay_reserve_numbers()
+
+    def _billpay_follow_residual(self):
+        """Let the numbers ask for what is due now, after something was (un)reconciled.
+
+        One search; none for companies without an application.
+        """
+        moves = self.filtered(
+            lambda move: (
+                move.move_type in ("out_invoice", "out_receipt")
+                and move.company_id.sudo().billpay_provider_id
+            )
+        )
+        if not moves:
+            return
+        numbers_sudo = (
+            self.env["billpay.control.number"]
+            .sudo()
+            .search([("move_id", "in", moves.ids), ("kind", "=", "order")])
+        )
+        for move, numbers in numbers_sudo.grouped("move_id").items():
+            if move.state != "posted" or move.amount_residual <= 0:
+                continue
+            amount = move._billpay_wanted_values()["amount"]
+            asking = numbers.filtered(
+                lambda number: number.state in ("pending", "open", "failed")
+            )
+            asking.filtered(
+                lambda number, amount=amount: number.amount != amount
+            ).write({"amount": amount})
+            last = numbers.sorted("id")[-1:]
+            if (
+                not asking
+                and last.state == "closed"
+                and not last.payment_ids
+                and move._billpay_issue_moment() == "post"
+            ):
+                # Due again: the number that was closed by another payment reopens.
+                move._billpay_reserve_numbers()
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_billpay_numbers(self):
+        """Numbers that nobody can have go with their invoice; others keep it."""
+        numbers_sudo = self.sudo().billpay_number_ids
+        used = numbers_sudo - numbers_sudo._never_left()
+        if used:
+            raise UserError(
+                self.env._(
+                    "The invoice %(invoice)s is not deleted: a payer may have its "
+                    "control number %(number)s, and money sent to it must find its "
+                    "invoice. Cancel the invoice instead.",
+                    invoice=used[0].move_id.display_name,
+                    number=used[0].display_number,
+                )
+            )
+        numbers_sudo.unlink()
 
     # === SENDING === #
 

@@ -91,7 +91,11 @@ class BillpayControlNumber(models.Model):
         index=True,
     )
     company_id = fields.Many2one(
-        related="provider_id.company_id", store=True, index=True
+        "res.company",
+        compute="_compute_company_id",
+        store=True,
+        index=True,
+        help="The invoice's: a branch may use the application of its parent.",
     )
     partner_id = fields.Many2one(
         "res.partner", string="Customer", readonly=True, index="btree_not_null"
@@ -146,6 +150,13 @@ class BillpayControlNumber(models.Model):
 
     # === COMPUTE METHODS === #
 
+    @api.depends("move_id.company_id", "provider_id.company_id")
+    def _compute_company_id(self):
+        for number in self:
+            number.company_id = (
+                number.move_id.company_id or number.provider_id.company_id
+            )
+
     @api.depends("name")
     def _compute_display_number(self):
         for number in self:
@@ -189,7 +200,8 @@ class BillpayControlNumber(models.Model):
 
     @api.ondelete(at_uninstall=False)
     def _unlink_never_used(self):
-        if self.filtered(lambda number: number.state != "failed" or number.payment_ids):
+        kept = self - self._never_left()
+        if kept.filtered(lambda number: number.state != "failed" or number.payment_ids):
             raise UserError(
                 self.env._(
                     "A control number that a payer may have is not deleted: money "
@@ -198,6 +210,17 @@ class BillpayControlNumber(models.Model):
             )
 
     # === BUSINESS METHODS === #
+
+    def _never_left(self):
+        """Return the numbers of which neither ClickPesa nor a payer can know."""
+        return self.filtered(
+            lambda number: (
+                not number.confirmed_at
+                and not number.sync_attempts
+                and number.state != "paid"
+                and not number.payment_ids
+            )
+        )
 
     @api.model
     def _reserve(self, provider, vals_list):

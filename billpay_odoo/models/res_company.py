@@ -2,7 +2,8 @@
 
 import pytz
 
-from odoo import fields, models
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
 
 from .. import const
 
@@ -13,7 +14,7 @@ class ResCompany(models.Model):
     billpay_provider_id = fields.Many2one(
         "payment.provider",
         string="BillPay Application",
-        domain=[("code", "=", "clickpesa")],
+        domain="[('code', '=', 'clickpesa'), ('company_id', 'parent_of', id)]",
         ondelete="set null",
         help="The ClickPesa application that makes this company's control numbers.",
     )
@@ -36,6 +37,23 @@ class ResCompany(models.Model):
         default="flexible",
         required=True,
     )
+
+    @api.constrains("billpay_provider_id")
+    def _check_billpay_provider_id(self):
+        for company in self:
+            provider_sudo = company.sudo().billpay_provider_id
+            if provider_sudo and provider_sudo.company_id not in company.parent_ids:
+                raise ValidationError(
+                    self.env._(
+                        "The application %(application)s belongs to %(owner)s, so "
+                        "%(company)s cannot use it: its money would reach the wrong "
+                        "books. Choose an application of %(company)s or of the "
+                        "company it is a branch of.",
+                        application=provider_sudo.name,
+                        owner=provider_sudo.company_id.name,
+                        company=company.name,
+                    )
+                )
 
     def _billpay_tz(self):
         """Return the time zone in which this company's days begin (pytz)."""

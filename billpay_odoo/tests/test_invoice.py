@@ -1,5 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+from unittest.mock import patch
+
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
@@ -38,6 +40,133 @@ class TestInvoice(BillPayCommon):
         self.assertEqual(moves.search(domain), other)
         domain = [*ours, ("billpay_number", "!=", False)]
         self.assertEqual(moves.search(domain), move)
+
+    # === What is due changes === #
+
+    def _cash(self, move, amount):
+        """The customer pays a part over the counter."""
+        return (
+            self.env["account.payment.register"]
+            .with_context(active_model="account.move", active_ids=move.ids)
+            .create({"amount": amount, "payment_difference_handling": "open"})
+            ._create_payments()
+        )
+
+    def _patches(self):
+        return self.sandbox.count_calls(method="PATCH")
+
+    def test_number_asks_for_what_is_left_after_cash(self):
+        move = self._registered_invoice(10000)
+        number = move.billpay_number_id
+        before = self._patches()
+        self._cash(move, 4000)
+        self.assertEqual(number.amount, 6000)
+        self._sync()
+        self._sync()
+        self.assertEqual(self._patches() - before, 1)
+        self.assertEqual(self.sandbox.number(number.name)["amount"], 6000)
+        self.assertEqual(move.billpay_number_ids, number)
+
+    def test_number_follows_a_credit_note(self):
+        move = self._registered_invoice(10000)
+        credit = self._invoice(2500, move_type="out_refund")
+        lines = (move | credit).line_ids.filtered(
+            lambda line: line.account_type == "asset_receivable"
+        )
+        lines.reconcile()
+        self.assertEqual(move.billpay_number_id.amount, 7500)
+        lines.remove_move_reconcile()
+        self.assertEqual(move.billpay_number_id.amount, 10000)
+
+    def test_number_reopens_when_other_payment_is_taken_back(self):
+        move = self._registered_invoice(10000)
+        number = move.billpay_number_id
+        payment = self._cash(move, 10000)
+        self.assertEqual(number.state, "closed")
+        self._sync()
+        payment.move_id.line_ids.remove_move_reconcile()
+        self.assertEqual(number.state, "open")
+        self._sync()
+        self.assertTrue(number.known_active)
+        self.assertEqual(move.billpay_number_ids, number)
+
+    def test_own_posting_sends_no_change(self):
+        whole, part = self._registered_invoice(10000), self._registered_invoice(9000)
+        before = self._patches()
+        for move, amount in ((whole, 10000), (part, 4000)):
+            self._event(self._pay(move.billpay_number_id.name, amount))
+        self._process()
+        self._sync()
+        self.assertEqual(self._patches(), before)
+        self.assertEqual(whole.billpay_number_ids.state, "paid")
+        self.assertEqual(part.billpay_number_id.amount, 5000)
+
+    def test_other_open_number_of_a_paid_invoice_is_closed(self):
+        move = self._registered_invoice(10000)
+        first = move.billpay_number_id
+        self._pay(first.name, 4000)
+        self._poll()
+        self._process()
+        self._sync()
+        second = move.billpay_number_id
+        self.assertNotEqual(first, second)
+        # The first is paid once more by other means of ClickPesa: all is paid.
+        payment = self.env["billpay.payment"].sudo().search(
+            [("control_number_id", "=", first.id)]
+        )
+        payment.copy(
+            {
+                "reference": "twice",
+                "amount": 6000,
+                "state": "confirmed",
+                "next_try_at": False,
+            }
+        )
+        self._process()
+        self.assertEqual(move.amount_residual, 0)
+        self.assertEqual(second.state, "closed")
+
+    def test_reconciling_elsewhere_costs_no_query_for_numbers(self):
+        self.company.billpay_provider_id = False
+        move = self._invoice(10000)
+        self.env.flush_all()
+        search = type(self.env["billpay.control.number"]).search
+        with patch.object(
+            type(self.env["billpay.control.number"]), "search", side_effect=search
+        ) as asked:
+            self._cash(move, 4000)
+        asked.assert_not_called()
+
+    def test_reopened_number_has_the_invoices_customer(self):
+        move = self._registered_invoice(10000)
+        number = move.billpay_number_id
+        other = self.env["res.partner"].create({"name": "Neema"})
+        move.button_draft()
+        move.partner_id = other
+        move.action_post()
+        self.assertEqual(move.billpay_number_id, number)
+        self.assertEqual(number.partner_id, other)
+
+    # === Deleting === #
+
+    def test_draft_invoice_takes_its_unsent_number_along(self):
+        move = self._invoice()
+        number = move.billpay_number_id
+        move.button_draft()
+        move.unlink()
+        self.assertFalse(number.exists())
+
+    def test_draft_invoice_with_a_known_number_is_not_deleted(self):
+        move = self._registered_invoice()
+        tried = self._invoice()
+        tried.billpay_number_id.sudo().sync_attempts = 1
+        for kept in (move, tried):
+            kept.button_draft()
+            with self.assertRaises(UserError) as caught:
+                kept.unlink()
+            self.assertIn("Cancel the invoice instead", str(caught.exception))
+
+    # === Sending === #
 
     def test_sending_confirms_the_number_first(self):
         move = self._invoice()
