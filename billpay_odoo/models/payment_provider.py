@@ -14,9 +14,19 @@ from odoo.addons.payment import utils as payment_utils
 from odoo.addons.payment.const import SENSITIVE_KEYS
 
 from .. import const
-from ..clickpesa import get_client
+from ..clickpesa import InvalidConfiguration, get_client
+from ..clickpesa.transport import checked_url
 
 SENSITIVE_KEYS |= const.SENSITIVE_KEYS
+
+# What is pasted from a dashboard, often with a blank at its end.
+_PASTED = (
+    "clickpesa_base_url",
+    "clickpesa_client_id",
+    "clickpesa_api_key",
+    "clickpesa_checksum_key",
+    "clickpesa_billpay_namba",
+)
 
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,64}")
 
@@ -89,6 +99,7 @@ class PaymentProvider(models.Model):
         ],
         default="query",
         required=True,
+        copy=False,
     )
     clickpesa_number_origin = fields.Selection(
         string="Numbers Are Made",
@@ -165,17 +176,41 @@ class PaymentProvider(models.Model):
                     )
                 )
 
+    @api.constrains("code", "clickpesa_base_url")
+    def _check_clickpesa_base_url(self):
+        for provider in self.sudo():
+            if provider.code != "clickpesa" or not provider.clickpesa_base_url:
+                continue
+            try:
+                checked_url(provider.clickpesa_base_url)
+            except InvalidConfiguration:
+                raise ValidationError(
+                    self.env._(
+                        "The API address %(url)s cannot be used: it must be a plain "
+                        "http:// or https:// address, such as %(example)s. Nothing "
+                        "was saved.",
+                        url=provider.clickpesa_base_url,
+                        example=const.DEFAULT_BASE_URL,
+                    )
+                ) from None
+
+    @api.constrains("company_id")
+    def _check_billpay_company(self):
+        self.env["res.company"].sudo().search(
+            [("billpay_provider_id", "in", self.ids)]
+        )._check_billpay_provider_id()
+
     # === CRUD METHODS === #
 
     @api.model_create_multi
     def create(self, vals_list):
-        providers = super().create(vals_list)
+        providers = super().create([self._billpay_stripped(v) for v in vals_list])
         providers._billpay_ensure_webhook_token()
         providers._billpay_become_company_default()
         return providers
 
     def write(self, vals):
-        result = super().write(vals)
+        result = super().write(self._billpay_stripped(vals))
         if "state" in vals or "code" in vals:
             self._billpay_ensure_webhook_token()
             self._billpay_become_company_default()
@@ -201,6 +236,16 @@ class PaymentProvider(models.Model):
             "clickpesa_api_key": None,
             "clickpesa_confirmation": "query",
             "clickpesa_checksum_key": None,
+        }
+
+    @api.model
+    def _billpay_stripped(self, vals):
+        """Return ``vals`` without blanks around what was pasted."""
+        return {
+            name: value.strip()
+            if name in _PASTED and isinstance(value, str)
+            else value
+            for name, value in vals.items()
         }
 
     def _billpay_ensure_webhook_token(self):
@@ -257,7 +302,7 @@ class PaymentProvider(models.Model):
                 self.env._(
                     "The ClickPesa application %(name)s is switched off, so ClickPesa "
                     "was not asked. No money is affected. Set it to Test Mode or "
-                    "Enabled under Invoicing, Configuration, BillPay Applications.",
+                    "Enabled under Invoicing, Configuration, BillPay, BillPay Applications.",
                     name=self.name,
                 )
             )
@@ -299,7 +344,7 @@ class PaymentProvider(models.Model):
                 self.env._(
                     "The ClickPesa application %(name)s has no BillPay-Namba, so no "
                     "control number can be made. Enter its four digits under "
-                    "Invoicing, Configuration, BillPay Applications.",
+                    "Invoicing, Configuration, BillPay, BillPay Applications.",
                     name=self.name,
                 )
             )

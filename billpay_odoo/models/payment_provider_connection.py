@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from odoo import fields, models
 from odoo.exceptions import UserError
-from odoo.tools import format_datetime
+from odoo.tools import config, format_datetime
 
 from ..clickpesa import ClickPesaError, NotFound
 
@@ -18,6 +18,12 @@ PROBE_NUMBER = "0"
 MAX_SKEW = 120
 # Patience with our own address (seconds).
 PROBE_TIMEOUT = 3
+# Colour and sign of a check.
+_MARKS = {
+    True: ("text-success", "✓"),
+    False: ("text-danger", "✗"),
+    None: ("text-muted", "–"),
+}
 
 
 class PaymentProvider(models.Model):
@@ -38,8 +44,7 @@ class PaymentProvider(models.Model):
         lines = Markup("").join(
             Markup('<li><span class="%s fw-bold">%s</span> %s</li>')
             % (
-                "text-success" if passed else "text-danger",
-                "✓" if passed else "✗",
+                *_MARKS[passed],
                 sentence,
             )
             for passed, sentence in checks
@@ -54,10 +59,13 @@ class PaymentProvider(models.Model):
         )
 
     def _billpay_connection_checks(self):
-        """Return ``(passed, sentence)`` for each step; the later need the earlier."""
+        """Return ``(passed, sentence)`` for each step; the later need the earlier.
+
+        ``passed`` is ``None`` for what could not be tried.
+        """
         try:
             client = self._billpay_client()
-        except UserError as error:
+        except (UserError, ClickPesaError) as error:
             return [(False, str(error))]
         try:
             client.token(force=True)
@@ -152,6 +160,17 @@ class PaymentProvider(models.Model):
                 self.env._(
                     "Webhooks arrive, the last one on %s.",
                     format_datetime(self.env, last.last_received_at),
+                ),
+            )
+        if config["workers"] == 1:
+            # The only HTTP worker is busy with this very click.
+            return (
+                None,
+                self.env._(
+                    "Whether the webhook URL answers could not be tried: Odoo runs "
+                    "with one worker, which cannot ask itself. Payments are found "
+                    "anyway, by asking every few minutes. Open the URL in a browser: "
+                    "Method Not Allowed is the right answer."
                 ),
             )
         try:

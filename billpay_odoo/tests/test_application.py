@@ -1,14 +1,103 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Setting up an application, and taking the add-on away again."""
 
+from unittest.mock import patch
+
+from odoo import Command
+from odoo.exceptions import ValidationError
 from odoo.tests import tagged
+from odoo.tools import config
 
 from .. import uninstall_hook
-from .common import BillPayCommon
+from .common import BASE_URL, BillPayCommon
 
 
 @tagged("post_install", "-at_install")
 class TestApplication(BillPayCommon):
+    # === Settings === #
+
+    def test_copy_of_an_application_asks_for_each_payment(self):
+        self.provider.clickpesa_confirmation = "signature"
+        copy = self.provider.copy()
+        self.assertEqual(copy.clickpesa_confirmation, "query")
+        self.assertFalse(copy.sudo().clickpesa_checksum_key)
+
+    def test_blanks_around_pasted_settings_are_left_out(self):
+        pasted = {
+            "clickpesa_base_url": f" {BASE_URL} ",
+            "clickpesa_client_id": "IDsandbox\n",
+            "clickpesa_api_key": "\tSKsandbox ",
+            "clickpesa_checksum_key": " CHKtest",
+            "clickpesa_billpay_namba": " 1122",
+        }
+        stripped = {name: text.strip() for name, text in pasted.items()}
+        self.provider.write(pasted)
+        self.assertRecordValues(self.provider, [stripped])
+        created = self.provider.create(
+            {"name": "Second", "code": "clickpesa", **pasted}
+        )
+        self.assertRecordValues(created, [stripped])
+
+    def test_address_that_cannot_work_is_refused(self):
+        for address in ("api.clickpesa.com", "ftp://x.example", "https://a b.example"):
+            with self.assertRaises(ValidationError) as caught:
+                self.provider.clickpesa_base_url = address
+            self.assertIn("https://", str(caught.exception))
+        self.provider.write({"state": "disabled", "clickpesa_base_url": False})
+
+    # === Companies === #
+
+    def test_application_of_a_stranger_is_refused(self):
+        stranger = self.setup_other_company(name="Duka la Neema")["company"]
+        with self.assertRaises(ValidationError) as caught:
+            stranger.billpay_provider_id = self.provider
+        self.assertIn("wrong books", str(caught.exception))
+        with self.assertRaises(ValidationError):
+            self.provider.company_id = stranger
+
+    def test_branch_uses_the_application_of_its_parent(self):
+        self.company.write(
+            {"child_ids": [Command.create({"name": "Duka la Asha, Mwanza"})]}
+        )
+        branch = self.company.child_ids
+        self.cr.precommit.run()  # the chart of accounts of the branch
+        self.env.user.company_ids |= branch
+        branch.write(
+            {"billpay_provider_id": self.provider.id, "billpay_issue_on": "post"}
+        )
+        move = self._invoice(5000, company_id=branch.id)
+        number = move.billpay_number_ids
+        self.assertEqual(number.provider_id, self.provider)
+        self.assertEqual(number.company_id, branch)
+        self._sync()
+        self.assertEqual(number.state, "open")
+        payment = self._pay(number.name, 5000)
+        self._event(payment)
+        self._process()
+        self.assertBooked(self._ledger(payment), 5000)
+        self.assertEqual(move.amount_residual, 0)
+
+    # === Testing the connection === #
+
+    def test_only_worker_does_not_ask_itself(self):
+        with (
+            patch.dict(config.options, {"workers": 1}),
+            patch("requests.get") as asked,
+        ):
+            *_others, (passed, sentence) = self.provider._billpay_connection_checks()
+        asked.assert_not_called()
+        self.assertIsNone(passed)
+        self.assertIn("could not be tried", sentence)
+        with patch.dict(config.options, {"workers": 1}):
+            self.provider.action_billpay_test_connection()
+        self.assertIn("could not be tried", self.provider.billpay_connection_report)
+
+    def test_credentials_that_cannot_be_sent_are_one_failed_line(self):
+        self.provider.clickpesa_api_key = "SK\u00e9sandbox"
+        [(passed, sentence)] = self.provider._billpay_connection_checks()
+        self.assertFalse(passed)
+        self.assertIn("API key", sentence)
+
     # === Uninstalling === #
 
     def test_uninstalling_is_not_stopped_by_booked_payments(self):
