@@ -149,3 +149,14 @@ class PaymentProvider(models.Model):
         """Poll at once, without waiting for the scheduled action."""
         self.check_access("write")
         self._billpay_trigger("ir_cron_poll_payments")
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "info",
+                "message": self.env._(
+                    "ClickPesa is asked for payments now; they appear under BillPay "
+                    "Payments in a moment."
+                ),
+            },
+        }
