@@ -31,7 +31,8 @@ class AccountPayment(models.Model):
 
     # A ClickPesa payment is booked exactly once: the database says so.
     _billpay_part_unique = models.UniqueIndex(
-        "(billpay_payment_id, COALESCE(billpay_part, 0)) WHERE billpay_payment_id IS NOT NULL",
+        "(billpay_payment_id, COALESCE(billpay_part, 0))"
+        " WHERE billpay_payment_id IS NOT NULL",
         "This part of the ClickPesa payment is already booked.",
     )
 

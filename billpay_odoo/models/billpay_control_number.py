@@ -200,7 +200,7 @@ class BillpayControlNumber(models.Model):
 
     @api.ondelete(at_uninstall=False)
     def _unlink_never_used(self):
-        kept = self - self._never_left()
+        kept = self - self._never_left().filtered(lambda n: n.state == "closed")
         if kept.filtered(lambda number: number.state != "failed" or number.payment_ids):
             raise UserError(
                 self.env._(

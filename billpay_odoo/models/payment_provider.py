@@ -242,9 +242,7 @@ class PaymentProvider(models.Model):
     def _billpay_stripped(self, vals):
         """Return ``vals`` without blanks around what was pasted."""
         return {
-            name: value.strip()
-            if name in _PASTED and isinstance(value, str)
-            else value
+            name: value.strip() if name in _PASTED and isinstance(value, str) else value
             for name, value in vals.items()
         }
 
@@ -302,7 +300,8 @@ class PaymentProvider(models.Model):
                 self.env._(
                     "The ClickPesa application %(name)s is switched off, so ClickPesa "
                     "was not asked. No money is affected. Set it to Test Mode or "
-                    "Enabled under Invoicing, Configuration, BillPay, BillPay Applications.",
+                    "Enabled under Invoicing, Configuration, BillPay, BillPay "
+                    "Applications.",
                     name=self.name,
                 )
             )

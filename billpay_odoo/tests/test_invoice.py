@@ -111,8 +111,10 @@ class TestInvoice(BillPayCommon):
         second = move.billpay_number_id
         self.assertNotEqual(first, second)
         # The first is paid once more by other means of ClickPesa: all is paid.
-        payment = self.env["billpay.payment"].sudo().search(
-            [("control_number_id", "=", first.id)]
+        payment = (
+            self.env["billpay.payment"]
+            .sudo()
+            .search([("control_number_id", "=", first.id)])
         )
         payment.copy(
             {
