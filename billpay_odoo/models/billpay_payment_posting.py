@@ -33,7 +33,7 @@ class BillpayPayment(models.Model):
             return
         except CONFLICTS:
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - any record may be the cause
             if len(self) == 1:
                 self._note_failure(error)
                 return
@@ -48,7 +48,7 @@ class BillpayPayment(models.Model):
                     payment._match()._book()
             except CONFLICTS:
                 raise
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - noted on the record
                 payment._note_failure(error)
 
     def _note_failure(self, error):
