@@ -106,7 +106,11 @@ class AccountMove(models.Model):
             move.billpay_payment_count = len(move.billpay_payment_ids)
 
     @api.depends(
-        "state", "move_type", "amount_residual", "currency_id", "billpay_number_ids"
+        "state",
+        "move_type",
+        "amount_residual",
+        "currency_id",
+        "billpay_number_ids.state",
     )
     def _compute_billpay_can_issue(self):
         for move in self:

@@ -2,6 +2,8 @@
 
 from unittest.mock import patch
 
+from lxml import etree
+
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
@@ -148,6 +150,22 @@ class TestInvoice(BillPayCommon):
         move.action_post()
         self.assertEqual(move.billpay_number_id, number)
         self.assertEqual(number.partner_id, other)
+
+    # === Getting a number by hand === #
+
+    def test_button_shows_beside_an_old_number(self):
+        self.company.billpay_issue_on = "manual"
+        move = self._invoice(10000)
+        self.assertTrue(move.billpay_can_issue)
+        move.action_billpay_issue()
+        self.assertFalse(move.billpay_can_issue)
+        move.billpay_number_id.sudo()._close()
+        self.assertTrue(move.billpay_can_issue)
+        arch = etree.fromstring(move.get_view(view_type="form")["arch"])
+        [button] = arch.xpath("//button[@name='action_billpay_issue']")
+        self.assertEqual(button.getparent().get("invisible"), "not billpay_can_issue")
+        move.action_billpay_issue()
+        self.assertEqual(move.billpay_number_state, "pending")
 
     # === Deleting === #
 
