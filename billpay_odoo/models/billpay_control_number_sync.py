@@ -88,6 +88,7 @@ class BillpayControlNumber(models.Model):
         return committed(self.env, self._claim_once, ids, tuple(down))
 
     def _claim_once(self, ids, down):
+        self.flush_model()
         now = fields.Datetime.now()
         wanted = SQL("n.sync_at <= %s", now)
         if ids is not None:

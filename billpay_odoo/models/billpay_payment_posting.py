@@ -224,7 +224,7 @@ class BillpayPayment(models.Model):
             raise UserError(
                 self.env._(
                     "The application %s has no payment journal. Set one under "
-                    "Invoicing, Configuration, BillPay Applications.",
+                    "Invoicing, Configuration, BillPay, BillPay Applications.",
                     self.provider_id.name,
                 )
             )

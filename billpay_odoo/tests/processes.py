@@ -70,7 +70,7 @@ class DatabaseCopy:
         self.name = "%s_processes" % self.source[:50]
         self._connection = None
 
-    def create(self):
+    def make(self):
         """Make the copy; PostgreSQL wants nobody to be connected to the source."""
         self.drop()
         eventually(self._copied, "the end of other connections to %s" % self.source)

@@ -125,6 +125,8 @@ def reserve(env, provider, count, **values):
 @task
 def deliver(env, provider, body):
     """Store a delivery as the webhook does."""
+    # A program of its own: there is no package to be relative to.
+    # pylint: disable=odoo-addons-relative-import
     from odoo.addons.billpay_odoo.clickpesa import parse_notification
     from odoo.addons.billpay_odoo.transactions import committed
 
@@ -272,7 +274,8 @@ def main(configuration, database):
     )
     Registry(database)
     odoo.sql_db.close_all()
-    print("ready", flush=True)
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     # readline() and not iteration: that would read ahead, into the forks.
     while text := sys.stdin.readline():
