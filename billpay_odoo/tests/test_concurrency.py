@@ -25,7 +25,7 @@ class ConcurrencyCase(BaseCase):
         super().setUpClass()
         cls.db = DatabaseCopy()
         cls.addClassCleanup(cls.db.drop)
-        cls.db.make()
+        cls.db.create()
         cls.processes = Processes(cls.db)
         cls.addClassCleanup(cls.processes.stop)
         cls.processes.start()
@@ -308,10 +308,10 @@ class TestConcurrency(ConcurrencyCase):
         """Both have read it as waiting; one books, the other finds it done."""
         move, payment = self.paid_invoice()
         self.run_worker("poll")
-        lock = "billpay.payment:try_lock_for_update:before"
-        first, second = (self.begin("process", lock) for _turn in range(2))
-        first.reach(lock)
-        second.reach(lock)
+        read = "billpay.payment:search:after"
+        first, second = (self.begin("process", read) for _turn in range(2))
+        first.reach(read)
+        second.reach(read)
         first.go()
         second.go()
         first.result()
@@ -394,11 +394,16 @@ class TestConcurrency(ConcurrencyCase):
 
     def test_two_workers_never_lease_the_same_number(self):
         self.run_worker("reserve", provider=self.provider, count=30)
-        gate = "billpay.control.number:_claim_once:after"
-        first = self.begin("sync", gate).reach(gate)
+        lease = "billpay.control.number:_claim_once:after"
+        call = CLIENT + "create_order_numbers:before"
+        first = self.begin("sync", lease, call).reach(lease)
         # The lease of the first is not committed yet.
         self.run_worker("sync")
-        self.assertEqual(self.numbers_there(), [])
+        self.assertEqual(self.sandbox.count_calls(), 0)
+        # Now it is, but ClickPesa has not been asked yet.
+        first.go().reach(call)
+        self.run_worker("sync")
+        self.assertEqual(self.sandbox.count_calls(), 0)
         first.go().result()
         self.assertEqual(set(self.number_states()), {"open"})
         self.assertEqual(self.numbers_here(), self.numbers_there())
