@@ -289,7 +289,7 @@ class ClickPesaClient:
         total = data.get("totalCount") if isinstance(data, dict) else None
         if isinstance(total, str) and total.isascii() and total.isdigit():
             total = int(total[:15])
-        if isinstance(total, bool) or not isinstance(total, int):
+        if isinstance(total, bool) or not isinstance(total, int) or total < 0:
             total = None
         return PaymentPage(tuple(payments), total, len(rows))
 

@@ -209,8 +209,9 @@ def test_a_page_of_payments(gateway, connect):
     [
         (answer(200, {"data": [], "totalCount": 0}), [], 0),
         (answer(200, {"data": [{"id": "P1"}], "totalCount": "3"}), ["P1"], 3),
-        (answer(200, {"data": [{"id": "P1"}]}), ["P1"], 1),
-        (answer(200, [{"id": "P1"}]), ["P1"], 1),
+        (answer(200, {"data": [{"id": "P1"}]}), ["P1"], None),
+        (answer(200, [{"id": "P1"}]), ["P1"], None),
+        (answer(200, {"data": [{"id": "P1"}], "totalCount": -7}), ["P1"], None),
         (answer(404, {"message": "none"}), [], 0),
         (answer(404), [], 0),
     ],
