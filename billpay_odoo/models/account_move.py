@@ -414,14 +414,30 @@ class AccountMove(models.Model):
                     )
                 ) from None
             paid = len(found.filtered(lambda payment: payment.state == "posted"))
+            waiting = len(
+                found.filtered(
+                    lambda p: (
+                        p.state in ("received", "confirmed", "unmatched", "failed")
+                    )
+                )
+            )
+        kind, message = "info", self.env._("ClickPesa knows of no payment yet.")
+        if paid:
+            kind = "success"
+            message = self.env._("%s payment(s) known and booked.", paid)
+        elif waiting:
+            kind = "warning"
+            message = self.env._(
+                "%s payment(s) known, but not booked yet. Under BillPay Payments each "
+                "says why, and what comes next.",
+                waiting,
+            )
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",
             "params": {
-                "type": "success" if paid else "info",
-                "message": self.env._("%s payment(s) known and booked.", paid)
-                if paid
-                else self.env._("ClickPesa knows of no payment yet."),
+                "type": kind,
+                "message": message,
                 "next": {"type": "ir.actions.client", "tag": "soft_reload"},
             },
         }

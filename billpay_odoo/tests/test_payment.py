@@ -555,6 +555,20 @@ class TestPayment(BillPayCommon):
         self.assertBooked(self._ledger(payment), 150000)
         self.assertEqual(move.amount_residual, 0)
 
+    def test_check_now_tells_of_a_payment_that_cannot_be_booked(self):
+        move = self._registered_invoice()
+        self._pay(move.billpay_number_id.name, 150000)
+        with (
+            patch.object(
+                type(self.env["billpay.payment"]), "_book", side_effect=OSError
+            ),
+            mute_logger(POSTING),
+            self._workers(),
+        ):
+            action = move.action_billpay_check()
+        self.assertEqual(action["params"]["type"], "warning")
+        self.assertIn("not booked yet", action["params"]["message"])
+
     def test_instalments_are_paid_oldest_first(self):
         terms = self.env["account.payment.term"].create(
             {
