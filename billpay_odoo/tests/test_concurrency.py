@@ -25,7 +25,7 @@ class ConcurrencyCase(BaseCase):
         super().setUpClass()
         cls.db = DatabaseCopy()
         cls.addClassCleanup(cls.db.drop)
-        cls.db.create()
+        cls.db.make()
         cls.processes = Processes(cls.db)
         cls.addClassCleanup(cls.processes.stop)
         cls.processes.start()
