@@ -2,7 +2,7 @@
 
 from . import account_move
 from . import account_move_send
-from . import account_move_send_cron
+from . import account_move_sending
 from . import account_partial_reconcile
 from . import account_payment
 from . import billpay_channel
