@@ -220,6 +220,17 @@ class PaymentProvider(models.Model):
                 self._billpay_trigger("ir_cron_process_payments")
         return result
 
+    def copy_data(self, default=None):
+        """Give a copied application a name of its own.
+
+        Odoo takes no two payment method lines of one name in one journal.
+        """
+        vals_list = super().copy_data(default=default)
+        for provider, vals in zip(self, vals_list, strict=True):
+            if provider.code == "clickpesa" and "name" not in (default or {}):
+                vals["name"] = self.env._("%s (copy)", provider.name)
+        return vals_list
+
     def _get_default_payment_method_codes(self):
         """Override of `payment` to return the default payment method codes."""
         self.ensure_one()

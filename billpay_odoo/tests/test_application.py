@@ -119,3 +119,18 @@ class TestApplication(BillPayCommon):
         )
         self.assertFalse(methods)
         self.assertRecordValues(self.provider, [{"code": "none", "state": "disabled"}])
+
+    def test_two_applications_of_one_company_book_in_one_journal(self):
+        second = self._make_application(self.company, name="Mauzo ya pili")
+        self.assertNotEqual(self.provider.copy().name, self.provider.name)
+        second.journal_id = self.provider.journal_id
+        self.company.billpay_provider_id = second
+        move = self._registered_invoice(1000)
+        payment = self._pay(move.billpay_number_id.name, 1000)
+        self._poll()
+        self._process()
+        row = self._ledger(payment)
+        self.assertEqual(row.provider_id, second)
+        self.assertBooked(row, 1000)
+        line = row.account_payment_ids.payment_method_line_id
+        self.assertEqual(line.payment_provider_id, second)
