@@ -3,7 +3,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
-from ..clickpesa.values import REVERSED
+from ..clickpesa.values import FAILED, REVERSED
 
 # Set by the payments worker alone.
 _LINK_FIELDS = ("billpay_payment_id", "billpay_part")
@@ -96,7 +96,7 @@ class AccountPayment(models.Model):
         for row_sudo in self.sudo().billpay_payment_id:
             if row_sudo.state != "posted":
                 continue
-            if row_sudo.status in REVERSED:
+            if row_sudo.status in REVERSED | FAILED:
                 row_sudo.write(
                     {
                         "attention": False,
@@ -124,7 +124,7 @@ class AccountPayment(models.Model):
             # While it is booked for the first time the worker writes the verdict.
             if row_sudo.state != "posted":
                 continue
-            if row_sudo.status in REVERSED:
+            if row_sudo.status in REVERSED | FAILED:
                 row_sudo.write(
                     {
                         "attention": True,

@@ -136,8 +136,8 @@ class BillpayPayment(models.Model):
     def _unlink_never(self):
         raise UserError(
             self.env._(
-                "A ClickPesa payment is never deleted: it is money. If it is not "
-                "yours, ignore it and give the reason."
+                "A ClickPesa payment is never deleted: it is money. It stays in the "
+                "list, whatever became of it."
             )
         )
 
@@ -334,7 +334,7 @@ class BillpayPayment(models.Model):
             "paid_at": _naive(told.created_at or told.updated_at)
             or self.paid_at
             or fields.Datetime.now(),
-            "told_at": _naive(told.updated_at),
+            "told_at": _naive(told.updated_at) or self.told_at,
         }
 
     @api.model

@@ -132,11 +132,19 @@ class BillpayPayment(models.Model):
         return numbers.browse()
 
     def _search_control_numbers(self, providers):
-        """Numbers that any of these payments may mean; letter case does not count."""
+        """Numbers that any of these payments may mean; letter case does not count.
+
+        Only numbers that a payer can have: digits that ClickPesa has not confirmed may
+        be somebody else's there, as after a restored backup.
+        """
         names = {name for payment in self for name in payment._spellings()}
         sent = {payment.number for payment in self if payment.number}
         return self.env["billpay.control.number"].search(
-            [("provider_id", "in", providers.ids), ("name", "in", list(names | sent))]
+            [
+                ("provider_id", "in", providers.ids),
+                ("name", "in", list(names | sent)),
+                ("confirmed_at", "!=", False),
+            ]
         )
 
     def _find_control_numbers(self):

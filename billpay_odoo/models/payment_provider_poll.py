@@ -85,11 +85,9 @@ class PaymentProvider(models.Model):
         self.ensure_one()
         started = fields.Datetime.now()
         known_until = self.billpay_polled_until
-        horizon = (
-            started - DEEP
-            if deep or not known_until
-            else min(known_until, started) - OVERLAP
-        )
+        horizon = min(known_until or started, started) - OVERLAP
+        if deep or not known_until:
+            horizon = min(horizon, started - DEEP)
         trouble, found, skip = "", False, 0
         try:
             client = self._billpay_client()

@@ -185,6 +185,22 @@ class TestPayment(BillPayCommon):
         self.assertIn("1122999999", row.reason)
         self.assertFalse(row.account_payment_ids)
 
+    def test_digits_that_clickpesa_has_not_confirmed_match_nothing(self):
+        """After a restored backup they may be another bill's there."""
+        move = self._invoice(7000)
+        payment = self._pay("1122999999", 7000)
+        self._tell_only(payment, orderReference=move.billpay_number_id.name)
+        self._process()
+        self.assertEqual(self._ledger(payment).state, "unmatched")
+        self.assertEqual(move.amount_residual, 7000)
+
+    def test_nightly_look_reaches_back_to_known_ground(self):
+        self.provider.sudo().billpay_polled_until = "2020-01-01 00:00:00"
+        with self._workers(), own_transaction(self.env(su=True)) as env:
+            env["payment.provider"]._cron_poll_payments_deep()
+        [call] = self.sandbox.calls("/third-parties/payments/all")
+        self.assertIn("startDate=2019-12-30", call["path"] + str(call))
+
     def test_suffixed_reference_finds_its_number(self):
         move = self._registered_invoice()
         payment = self._pay(move.billpay_number_id.name, 150000)
@@ -292,7 +308,7 @@ class TestPayment(BillPayCommon):
         self.assertEqual(row.state, "unmatched")
         self.assertEqual(row.confirmed_at, confirmed_at)
         self.assertEqual(row.message_ids, messages)
-        move = self._invoice(7000)
+        move = self._registered_invoice(7000)
         self.env.cr.execute(
             "UPDATE billpay_control_number SET name = '1122999999' WHERE id = %s",
             (move.billpay_number_id.id,),
