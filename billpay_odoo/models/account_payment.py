@@ -112,7 +112,7 @@ class AccountPayment(models.Model):
                     "attention": True,
                     "reason": self.env._(
                         "Its entry was reset or cancelled: this money is not in the "
-                        "books. Open the payment under Entries, set it to draft if "
+                        "books. Open it with the button Payment, set it to draft if "
                         "it is cancelled, and confirm it."
                     ),
                 }
@@ -130,7 +130,7 @@ class AccountPayment(models.Model):
                         "attention": True,
                         "reason": self.env._(
                             "ClickPesa took this money back, but its entry is posted "
-                            "again. Cancel the payment under Entries."
+                            "again. Cancel it: the button Payment opens it."
                         ),
                     }
                 )
