@@ -237,6 +237,9 @@ class BillpayPayment(models.Model):
             "provider_id": provider.id,
             "reference": told.id,
             **self._facts(told),
+            # Only ClickPesa's own word has a date that counts: a forged one far in the
+            # future would make every true answer look like old news.
+            **({} if trusted else {"told_at": False}),
             **seen,
             **self._state_told(told, trusted),
         }

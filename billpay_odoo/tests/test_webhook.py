@@ -147,6 +147,21 @@ class TestWebhook(BillPayHttpCommon):
         self.assertBooked(row, 150000)
         self.assertEqual(self.move.amount_residual, 0)
 
+    def test_date_of_a_delivery_does_not_outrank_the_answer(self):
+        for status, date in (
+            ("SUCCESS", "2099-01-01T00:00:00.000Z"),
+            ("FAILED", "2099-01-01T00:00:00.000Z"),
+        ):
+            with self.subTest(status=status):
+                self.move = self._registered_invoice(150000)
+                self.paid = self._pay(self.move.billpay_number_id.name, 150000)
+                self.body = self.sandbox.webhook_body(self.paid["id"])
+                self._deliver_signed(status=status, updatedAt=date)
+                self._poll()
+                self._process()
+                self.assertBooked(self._ledger(self.paid), 150000)
+                self.assertEqual(self.move.amount_residual, 0)
+
     def test_delivery_without_an_id_stays_visible(self):
         self.assertEqual(self._deliver_signed(id=None).status_code, 200)
         self.assertEqual(self._new_events().state, "failed")
