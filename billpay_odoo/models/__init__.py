@@ -11,6 +11,7 @@ from . import billpay_control_number_page
 from . import billpay_control_number_sync
 from . import billpay_event
 from . import billpay_payment
+from . import billpay_payment_allocation
 from . import billpay_payment_posting
 from . import billpay_payment_worker
 from . import payment_provider

@@ -157,7 +157,11 @@ class AccountMove(models.Model):
             fresh, vals_list = self.browse(), []
             for move in moves:
                 last = move.sudo().billpay_number_ids.sorted("id")[-1:]
-                if last.state == "closed" and not last.payment_ids:
+                if (
+                    last.state == "closed"
+                    and not last.payment_ids
+                    and last.provider_id == provider_sudo
+                ):
                     last.write(move._billpay_wanted_values())
                     last._reopen()
                     numbers |= last
@@ -262,7 +266,11 @@ class AccountMove(models.Model):
             .search([("move_id", "in", moves.ids), ("kind", "=", "order")])
         )
         for move, numbers in numbers_sudo.grouped("move_id").items():
-            if move.state != "posted" or move.amount_residual <= 0:
+            if move.state != "posted":
+                continue
+            if move.currency_id.compare_amounts(move.amount_residual, 0) <= 0:
+                # Also by a credit note, for which Odoo calls no paid hook.
+                numbers._close()
                 continue
             amount = move._billpay_wanted_values()["amount"]
             asking = numbers.filtered(

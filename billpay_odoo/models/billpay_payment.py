@@ -62,10 +62,24 @@ class BillpayPayment(models.Model):
     payer_name = fields.Char(readonly=True)
     payer_phone = fields.Char(readonly=True)
     partner_id = fields.Many2one(
-        related="control_number_id.partner_id", string="Customer", store=True
+        "res.partner",
+        string="Customer",
+        compute="_compute_partner_id",
+        store=True,
+        index="btree_not_null",
     )
     move_id = fields.Many2one(
-        related="control_number_id.move_id", string="Invoice", store=True
+        "account.move",
+        string="Invoice",
+        compute="_compute_partner_id",
+        store=True,
+        index="btree_not_null",
+    )
+    # A person's decision comes before what the digits say.
+    matched_partner_id = fields.Many2one("res.partner", readonly=True)
+    matched_by_id = fields.Many2one("res.users", readonly=True)
+    allocation_ids = fields.One2many(
+        "billpay.payment.allocation", "payment_id", readonly=True
     )
     paid_at = fields.Datetime(readonly=True, index=True)
     status = fields.Char(string="ClickPesa Status", readonly=True)
@@ -129,6 +143,20 @@ class BillpayPayment(models.Model):
     def _compute_display_name(self):
         for payment in self:
             payment.display_name = payment.receipt or payment.reference
+
+    @api.depends(
+        "control_number_id.partner_id",
+        "control_number_id.move_id",
+        "matched_partner_id",
+        "allocation_ids.move_id.partner_id",
+    )
+    def _compute_partner_id(self):
+        for payment in self:
+            number, chosen = payment.control_number_id, payment.allocation_ids.move_id
+            payment.move_id = chosen[:1] if chosen else number.move_id
+            payment.partner_id = (
+                payment.matched_partner_id or chosen.partner_id[:1] or number.partner_id
+            )
 
     # === CRUD METHODS === #
 
@@ -236,7 +264,7 @@ class BillpayPayment(models.Model):
         values = {
             "provider_id": provider.id,
             "reference": told.id,
-            **self._facts(told),
+            **self._facts(told, provider),
             # Only ClickPesa's own word has a date that counts: a forged one far in the
             # future would make every true answer look like old news.
             **({} if trusted else {"told_at": False}),
@@ -282,7 +310,7 @@ class BillpayPayment(models.Model):
         """Return what a trusted word changes about this payment."""
         if self.state in ("posted", "reversed") or self.account_payment_ids:
             return self._learn_booked(told)
-        facts = self._facts(told)
+        facts = self._facts(told, self.provider_id)
         same_money = (
             facts["amount"] == self.amount
             and facts["currency_id"] == self.currency_id.id
@@ -315,13 +343,14 @@ class BillpayPayment(models.Model):
             )
         return values
 
-    def _facts(self, told):
+    def _facts(self, told, provider):
         """Return what was told, as field values."""
         currency = self.env["res.currency"]
         if told.currency in ("", const.CURRENCY):
             currency = self.env.ref("base.TZS")
-        company = self.company_id or self.env.company
-        channel = self.env["billpay.channel"]._find_by_code(told.channel, company)
+        channel = self.env["billpay.channel"]._find_by_code(
+            told.channel, provider.company_id
+        )
         return {
             "status": told.status,
             "message": told.message,

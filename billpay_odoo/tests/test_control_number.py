@@ -233,6 +233,26 @@ class TestControlNumber(BillPayCommon):
         self._sync()
         self.assertEqual(self.sandbox.numbers()[0]["state"], "INACTIVE")
 
+    def test_full_credit_note_closes_the_number(self):
+        move = self._registered_invoice()
+        number = move.billpay_number_id
+        move._reverse_moves(cancel=True)
+        self.assertEqual(move.amount_residual, 0)
+        self.assertEqual(number.state, "closed")
+        self._sync()
+        self.assertEqual(self.sandbox.numbers()[0]["state"], "INACTIVE")
+
+    def test_number_of_another_application_is_not_reopened(self):
+        move = self._registered_invoice()
+        old = move.billpay_number_id
+        move.button_draft()
+        other = self._make_application(self.company, name="Mauzo ya pili")
+        self.company.billpay_provider_id = other
+        self.provider.state = "disabled"
+        move.action_post()
+        self.assertEqual(old.state, "closed")
+        self.assertEqual(move.billpay_number_id.provider_id, other)
+
     def test_duplicate_of_an_invoice_has_no_number(self):
         move = self._registered_invoice()
         self.assertFalse(move.copy().billpay_number_ids)

@@ -369,6 +369,13 @@ class TestPayment(BillPayCommon):
         self._tell_only(payment, clientId="IDother")
         self.assertEqual(self._ledger(payment).sudo().provider_id, theirs)
 
+    def test_channel_is_the_companys_own(self):
+        general = self.env["billpay.channel"]._find_by_code("M-PESA")
+        own = general.sudo().copy({"company_id": self.company.id})
+        payment = self._pay("1122999999", 7000)
+        self._poll()
+        self.assertEqual(self._ledger(payment).channel_id, own)
+
     def test_surplus_is_told_in_the_currency_of_the_payment(self):
         dollar = self.setup_other_company(name="Dollar Books")
         self.assertNotEqual(dollar["company"].currency_id, self.tzs)
