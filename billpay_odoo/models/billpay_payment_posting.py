@@ -304,18 +304,7 @@ class BillpayPayment(models.Model):
 
     def _settle_numbers(self):
         """Close what was paid and, for a rest, reserve the number that asks for it."""
-        orders = self.control_number_id.filtered(
-            lambda number: number.kind == "order" and number.state != "paid"
-        )
-        orders.with_context(tracking_disable=True).write(
-            {
-                "state": "paid",
-                # ClickPesa closes an order number by itself when it is paid.
-                "wanted_active": False,
-                "known_active": False,
-                "sync_at": False,
-            }
-        )
+        self.control_number_id._settle_paid()
         self.move_id._billpay_after_payment()
 
     def _tell(self):

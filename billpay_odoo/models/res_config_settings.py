@@ -15,3 +15,12 @@ class ResConfigSettings(models.TransientModel):
     billpay_default_mode = fields.Selection(
         related="company_id.billpay_default_mode", readonly=False
     )
+    billpay_instalments = fields.Selection(
+        related="company_id.billpay_instalments", readonly=False
+    )
+    billpay_rate_date = fields.Selection(
+        related="company_id.billpay_rate_date", readonly=False
+    )
+    billpay_tell_successor = fields.Boolean(
+        related="company_id.billpay_tell_successor", readonly=False
+    )
