@@ -81,6 +81,15 @@ class BillpayControlNumber(models.Model):
         string="Amount Asked", help="In TZS, whole shillings. Zero asks for any amount."
     )
     currency_id = fields.Many2one("res.currency", required=True, readonly=True)
+    bill_amount = fields.Monetary(
+        string="Amount of the Bill",
+        currency_field="bill_currency_id",
+        readonly=True,
+        copy=False,
+        help="What the number asks for in the currency of the invoice, when that is "
+        "not TZS.",
+    )
+    bill_currency_id = fields.Many2one("res.currency", readonly=True, copy=False)
     description = fields.Char(help="Shown by ClickPesa next to the payment.")
     provider_id = fields.Many2one(
         "payment.provider",
