@@ -21,7 +21,7 @@ _logger = logging.getLogger(__name__)
 
 EVENT_BATCH = 100
 CONFIRM_BATCH = 20
-POST_BATCH = 100
+POST_BATCH = 200
 # A worker looks at this many batches for rows that are not locked.
 LOOK_AHEAD = 5
 

@@ -4,10 +4,12 @@ from . import test_application
 from . import test_channel
 from . import test_concurrency
 from . import test_control_number
+from . import test_foreign_currency
 from . import test_invoice
 from . import test_invoice_document
 from . import test_pay_page
 from . import test_payment
+from . import test_posting
 from . import test_rights
 from . import test_webhook
 from . import test_send_cron

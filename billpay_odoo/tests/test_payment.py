@@ -441,10 +441,10 @@ class TestPayment(BillPayCommon):
         ]
         prepare = type(self.env["billpay.payment"])._prepare_account_payment
 
-        def broken(payment):
+        def broken(payment, part):
             if payment.move_id == bad:
                 raise UserError(payment.env._("The account is archived."))
-            return prepare(payment)
+            return prepare(payment, part)
 
         self._poll_only()
         with (

@@ -1,0 +1,104 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""What is a confirmed payment for? The digits say so, or a person did."""
+
+from odoo import models
+
+
+class BillpayPayment(models.Model):
+    _inherit = "billpay.payment"  # pylint: disable=consider-merging-classes-inherited
+
+    # === MATCH === #
+
+    def _match(self):
+        """Find the control numbers; never by guess.
+
+        The number as sent, then the part before the first "-": ClickPesa may add a
+        suffix to repeated payments on a customer number.
+
+        :return: the payments of which is known what they are for
+        """
+        matched = self.browse()
+        numbers = self._find_control_numbers()
+        for payment in self:
+            number = payment.control_number_id or numbers[payment]
+            if payment.allocation_ids or payment.matched_partner_id:
+                if number and payment.control_number_id != number:
+                    payment.control_number_id = number
+                matched |= payment
+                continue
+            if not number:
+                payment.write(
+                    {
+                        "state": "unmatched",
+                        "reason": self.env._(
+                            "No control number %s was made here. The money is at "
+                            "ClickPesa and not booked.",
+                            payment.number or "?",
+                        ),
+                    }
+                )
+                continue
+            if payment.control_number_id != number:
+                payment.control_number_id = number
+            if number.move_id or number.partner_id:
+                matched |= payment
+                continue
+            payment.write(
+                {
+                    "state": "unmatched",
+                    "reason": self.env._(
+                        "The control number belongs to no invoice and no customer."
+                    ),
+                }
+            )
+        return matched
+
+    def _spellings(self):
+        """Ways in which our number may stand in what was sent, the likeliest first."""
+        self.ensure_one()
+        sent = (self.number or "").upper()
+        return [name for name in dict.fromkeys((sent, sent.partition("-")[0])) if name]
+
+    def _find_control_number(self, providers=None):
+        self.ensure_one()
+        providers = providers or self.provider_id
+        numbers = self._search_control_numbers(providers)
+        for name in self._spellings():
+            if found := numbers.filtered(lambda n, name=name: n.name.upper() == name):
+                return found[0]
+        return numbers.browse()
+
+    def _search_control_numbers(self, providers):
+        """Numbers that any of these payments may mean; letter case does not count.
+
+        Only numbers that a payer can have: digits that ClickPesa has not confirmed may
+        be somebody else's there, as after a restored backup.
+        """
+        names = {name for payment in self for name in payment._spellings()}
+        sent = {payment.number for payment in self if payment.number}
+        return self.env["billpay.control.number"].search(
+            [
+                ("provider_id", "in", providers.ids),
+                ("name", "in", list(names | sent)),
+                ("confirmed_at", "!=", False),
+            ]
+        )
+
+    def _find_control_numbers(self):
+        """Return ``{payment: number}`` with one search."""
+        known = {
+            (number.provider_id, number.name.upper()): number
+            for number in self._search_control_numbers(self.provider_id)
+        }
+        nothing = self.env["billpay.control.number"]
+        return {
+            payment: next(
+                (
+                    known[payment.provider_id, name]
+                    for name in payment._spellings()
+                    if (payment.provider_id, name) in known
+                ),
+                nothing,
+            )
+            for payment in self
+        }
