@@ -16,10 +16,12 @@ from . import billpay_payment_allocation
 from . import billpay_payment_entry
 from . import billpay_payment_matching
 from . import billpay_payment_posting
+from . import billpay_payment_reversal
 from . import billpay_payment_shares
 from . import billpay_payment_telling
 from . import billpay_payment_worker
 from . import payment_provider
+from . import payment_provider_booking
 from . import payment_provider_connection
 from . import payment_provider_poll
 from . import res_company

@@ -151,7 +151,7 @@ class BillpayPayment(models.Model):
 
     # === RECONCILE === #
 
-    def _reconcile_parts(self, parts):
+    def _reconcile_booked(self, parts):
         """Reconcile each part with its invoices: one plan for all, in their order.
 
         Money that finds nothing open stays an open credit of the customer.

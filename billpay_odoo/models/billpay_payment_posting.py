@@ -90,7 +90,7 @@ class BillpayPayment(models.Model):
             return
         parts = self._plan_parts()
         self._make_account_payments(parts)
-        self._reconcile_parts(parts)
+        self._reconcile_booked(parts)
         self._store_outcome(parts)
         self._settle_numbers(parts)
         self._tell(parts)

@@ -31,11 +31,12 @@ class BillpayPayment(models.Model):
 
     @api.model
     def _cron_process_payments(self):
-        """Work off all that is due. Idle, this is three indexed queries."""
+        """Work off all that is due. Idle, this is four indexed queries."""
         cron = self.env["ir.cron"]
         while True:
             done = committed(self.env, self._take_events)
             done += committed(self.env, self._post_due)
+            done += committed(self.env, self._reverse_due)
             # Asking comes last: what is confirmed must not wait for an answer.
             done += self._confirm_due()
             if not done:
@@ -45,9 +46,11 @@ class BillpayPayment(models.Model):
 
     @api.model
     def _count_waiting(self):
-        return self.env["billpay.event"].search_count(
-            [("state", "=", "new")]
-        ) + self.search_count(self._due_domain("received", "confirmed", "failed"))
+        return (
+            self.env["billpay.event"].search_count([("state", "=", "new")])
+            + self.search_count(self._due_domain("received", "confirmed", "failed"))
+            + self.search_count(self._taken_back_domain())
+        )
 
     @api.model
     def _due_domain(self, *states):

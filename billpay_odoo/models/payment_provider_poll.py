@@ -134,14 +134,18 @@ class PaymentProvider(models.Model):
     def _billpay_store_page(self, told_list):
         """Store one page.
 
-        :return: whether something waits to be booked, and what could not be stored
+        :return: whether something waits for the worker, and what could not be stored
         :rtype: tuple[bool, list[str]]
         """
         payments, failures = self.env["billpay.payment"]._upsert_each(
             self, [told for told in told_list if told.id], source="poll", trusted=True
         )
         failures += ["?" for told in told_list if not told.id]
-        return any(payment.state == "confirmed" for payment in payments), failures
+        # To be booked, or booked and taken back.
+        due = payments.filtered(
+            lambda p: p.state == "confirmed" or (p.state == "posted" and p.next_try_at)
+        )
+        return bool(due), failures
 
     def action_billpay_poll(self):
         """Poll at once, without waiting for the scheduled action."""

@@ -10,6 +10,7 @@ from . import test_invoice_document
 from . import test_pay_page
 from . import test_payment
 from . import test_posting
+from . import test_reversal
 from . import test_rights
 from . import test_webhook
 from . import test_send_cron
