@@ -1,5 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+# Before account_move: what credit pays, no number asks for.
+from . import account_move_credit
 from . import account_move
 from . import account_move_send
 from . import account_move_sending

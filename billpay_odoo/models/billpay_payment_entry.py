@@ -72,7 +72,8 @@ class BillpayPayment(models.Model):
         no_analytics = self._has_no_analytic_rules()
         vals_list = []
         for part, account_payment in zip(parts, account_payments, strict=True):
-            vals = account_payment._generate_move_vals()
+            write_offs = [vals for share in part.shares for vals in share.write_offs]
+            vals = account_payment._generate_move_vals(write_off_line_vals=write_offs)
             self._force_balance(vals, part)
             for _command, _id, line_vals in vals["line_ids"] if no_analytics else ():
                 line_vals.setdefault("analytic_distribution", False)
@@ -135,15 +136,15 @@ class BillpayPayment(models.Model):
             )
         return line[:1]
 
-    def _accounting_date(self):
-        """Return the day of the payment where the company is (ClickPesa tells UTC).
-
-        In a locked period it is the first open day.
-        """
+    def _day(self):
+        """Return the day of the payment where the company is (ClickPesa tells UTC)."""
         self.ensure_one()
         moment = self.paid_at.replace(tzinfo=timezone.utc)
-        day = moment.astimezone(self.company_id._billpay_tz()).date()
-        return self._open_day(day)
+        return moment.astimezone(self.company_id._billpay_tz()).date()
+
+    def _accounting_date(self):
+        """Return the day of the entry: that of the payment, or the first open one."""
+        return self._open_day(self._day())
 
     def _open_day(self, day):
         locked = self.company_id._get_user_fiscal_lock_date(self.provider_id.journal_id)

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from odoo import models
 
+from ..allocation import CREDIT, EXACT_OLDEST, exact_bills, oldest_first
+
 
 @dataclass
 class Share:
@@ -19,7 +21,8 @@ class Share:
     many units of the other currency one of the company's is worth, for invoices in
     another currency than TZS: just as the control number asked, so that what was paid
     is what was asked. ``balance`` is what the share is worth in the company's
-    currency, where Odoo has no way to be told a rate.
+    currency, where Odoo has no way to be told a rate. ``write_offs`` are the journal
+    items of an early payment discount.
     """
 
     move: models.Model
@@ -28,6 +31,7 @@ class Share:
     full: bool
     rate: float | None = None
     balance: float | None = None
+    write_offs: list = field(default_factory=list)
 
 
 @dataclass
@@ -72,67 +76,193 @@ class BillpayPayment(models.Model):
 
         :rtype: list[Part]
         """
-        # What is still open of an invoice, in TZS, when the ones before have paid.
+        # What journal items still ask for, in TZS, when the payments before have paid.
         still_open, parts = {}, []
+        waiting = self._open_lines_of_customers()
         for payment in self:
-            parts += payment._plan_own_parts(payment._plan_shares(still_open))
+            wanted = payment._wanted_allocation(waiting, still_open)
+            shares = payment._plan_shares(wanted, still_open)
+            parts += payment._plan_own_parts(shares)
         return parts
 
-    def _plan_shares(self, still_open):
+    def _plan_shares(self, wanted, still_open):
         """Return what this payment pays, in order.
 
-        :param dict still_open: TZS that invoices still ask for; counted down
+        :param list wanted: journal items of one invoice, and TZS for them at most
+        :param dict still_open: TZS that journal items still ask for; counted down
         :rtype: list[Share]
         """
         self.ensure_one()
         shares, left = [], self.amount
-        for move, limit in self._wanted_allocation():
+        for lines, limit in wanted:
             if self.currency_id.compare_amounts(left, 0) <= 0:
                 break
-            share = self._plan_share(move, min(limit, left), still_open)
+            share = self._plan_share(lines, min(limit, left), still_open)
             if share:
                 shares.append(share)
                 left -= share.amount
         return shares
 
-    def _wanted_allocation(self):
-        """Return invoices and the most that each may take of this payment, in TZS.
+    def _wanted_allocation(self, waiting, still_open):
+        """Return journal items and the most that each group takes of this payment.
 
-        A person's choice comes before the number's invoice.
+        A person's choice comes before the number's invoice, and that before the
+        policy of a customer's number.
 
+        :param dict waiting: open journal items by customer
         :rtype: list[tuple]
         """
         if self.allocation_ids:
-            return [(item.move_id, item.amount) for item in self.allocation_ids]
+            return [
+                (self._open_lines(item.move_id), item.amount)
+                for item in self.allocation_ids
+            ]
         if self.matched_partner_id:
             return []
-        return [(move, self.amount) for move in self.move_id]
+        if self.move_id:
+            return [(self._open_lines(self.move_id), self.amount)]
+        lines = waiting.get(self.partner_id.commercial_partner_id)
+        return self._by_policy(lines, still_open) if lines else []
 
-    def _plan_share(self, move, limit, still_open):
-        lines = self._open_lines(move)
+    def _by_policy(self, lines, still_open):
+        """Return what a customer's number pays: the oldest, or bills that fit exactly.
+
+        :param lines: open journal items of the customer, oldest due first
+        """
+        policy = self.control_number_id.allocation_policy
+        unit = self.currency_id.rounding
+
+        def due(items):
+            return round(self._due_of(items, still_open) / unit)
+
+        amount = round(self.amount / unit)
+        if policy == EXACT_OLDEST:
+            bills = list(lines.grouped("move_id").values())
+            found = exact_bills(amount, [due(items) for items in bills])
+            if found:
+                return [(bills[i], self.amount) for i in found]
+        # Instalments count by their own dates, whatever invoice they belong to.
+        dues = [due(line) for line in lines]
+        return [
+            (line, part * unit)
+            for line, part in zip(lines, oldest_first(amount, dues), strict=True)
+            if part
+        ]
+
+    def _open_lines_of_customers(self):
+        """Return open journal items for payments on customer numbers, by customer.
+
+        One search for all of them; oldest due first.
+        """
+        payments = self.filtered(
+            lambda payment: (
+                not payment.allocation_ids
+                and not payment.matched_partner_id
+                and not payment.move_id
+                and payment.control_number_id.kind == "customer"
+                and payment.control_number_id.allocation_policy != CREDIT
+            )
+        )
+        partners = payments.partner_id.commercial_partner_id
+        if not partners:
+            return {}
+        lines = self.env["account.move.line"].search(
+            [
+                ("company_id", "child_of", payments.company_id.ids),
+                ("partner_id", "in", partners.ids),
+                ("account_id.account_type", "=", "asset_receivable"),
+                ("parent_state", "=", "posted"),
+                ("reconciled", "=", False),
+                ("amount_residual_currency", ">", 0),
+                ("move_id.move_type", "in", ("out_invoice", "out_receipt")),
+            ],
+            order="date_maturity, id",
+        )
+        return lines.grouped("partner_id")
+
+    def _plan_share(self, lines, limit, still_open):
         # One journal item pays lines of one account.
         lines = lines.filtered(lambda line: line.account_id == lines[0].account_id)
         if not lines:
             return None
-        rate = self._asked_rate(move)
-        due = still_open.get(move)
-        if due is None:
-            due = self._due_in_tzs(move, lines, rate)
+        move = lines.move_id
+        due = self._due_of(lines, still_open)
         amount = self.currency_id.round(min(limit, due))
         if self.currency_id.compare_amounts(amount, 0) <= 0:
             return None
-        still_open[move] = due - amount
         full = self.currency_id.compare_amounts(amount, due) >= 0
         share = Share(move, lines, amount, full)
-        if move.currency_id == self.currency_id:
-            return share
-        company_currency = move.company_id.currency_id
-        if company_currency not in (move.currency_id, self.currency_id):
-            residual = sum(lines.mapped("amount_residual"))
-            share.balance = company_currency.round(residual * amount / due)
-        elif rate:
-            share.rate = rate if move.currency_id == company_currency else 1 / rate
+        if not full:
+            self._discount(share, due)
+        if move.currency_id != self.currency_id:
+            self._value(share, still_open)
+        taken = due if share.full else amount
+        for line in lines:
+            part = min(taken, still_open[line])
+            still_open[line] -= part
+            taken -= part
         return share
+
+    def _discount(self, share, due):
+        """Close the invoice with less, when it is paid early and that was agreed.
+
+        The conditions and the journal items are Odoo's own.
+        """
+        move, line = share.move, share.lines
+        day = self._day()
+        if not (
+            move.invoice_payment_term_id.early_discount
+            and len(line) == 1
+            and not self.currency_id.compare_amounts(due, line.amount_residual_currency)
+            and move._is_eligible_for_early_payment_discount(self.currency_id, day)
+        ):
+            return
+        wanted = self.currency_id.round(line.discount_amount_currency)
+        if self.currency_id.compare_amounts(share.amount, wanted) < 0:
+            return
+
+        def in_books(amount):
+            return self.currency_id._convert(
+                amount, move.company_id.currency_id, self.company_id, day
+            )
+
+        items = move._get_invoice_counterpart_amls_for_early_payment_discount(
+            [{"aml": line, "amount_currency": -due, "balance": in_books(-due)}],
+            in_books(due - wanted),
+        )
+        share.write_offs = [vals for group in items.values() for vals in group]
+        share.amount, share.full = wanted, True
+
+    def _value(self, share, still_open):
+        """Say what the share of an invoice in another currency is worth."""
+        move = share.move
+        company_currency = move.company_id.currency_id
+        if company_currency in (move.currency_id, self.currency_id):
+            rate = self._asked_rate(move)
+            if rate:
+                at_home = move.currency_id == company_currency
+                share.rate = rate if at_home else 1 / rate
+            return
+        # Neither currency is the company's: the entry gets the invoice's value.
+        worth = sum(share.lines.mapped("amount_residual"))
+        given = still_open.get(move, 0.0)
+        if share.full:
+            share.balance = worth - given
+        else:
+            asked = sum(self._due_in_tzs(line) for line in share.lines)
+            share.balance = company_currency.round(worth * share.amount / asked)
+        still_open[move] = given + share.balance
+
+    def _due_of(self, lines, still_open):
+        """Return what the payer has to pay to close these lines, in TZS."""
+        for line in lines:
+            if line not in still_open:
+                still_open[line] = self._due_in_tzs(line)
+        due = sum(still_open[line] for line in lines)
+        if lines.currency_id == self.currency_id:
+            return due
+        # Whole shillings, rounded up as on the number.
+        return math.ceil(round(due, 4))
 
     def _open_lines(self, move):
         """Receivable lines of a posted invoice that still ask for money, oldest due
@@ -163,17 +293,20 @@ class BillpayPayment(models.Model):
                 return number.amount / number.bill_amount
         return 0.0
 
-    def _due_in_tzs(self, move, lines, rate):
-        """Return what the payer has to pay to close these lines."""
-        residual = sum(lines.mapped("amount_residual_currency"))
-        if move.currency_id == self.currency_id:
+    def _due_in_tzs(self, line):
+        residual, currency = line.amount_residual_currency, line.currency_id
+        if currency == self.currency_id:
             return residual
-        if not rate:
-            return move.currency_id._convert(
-                residual, self.currency_id, self.company_id, self._accounting_date()
-            )
-        # Whole shillings, rounded up as on the number.
-        return math.ceil(round(residual * rate, 4))
+        rate = self._asked_rate(line.move_id)
+        if rate:
+            return residual * rate
+        return currency._convert(
+            residual,
+            self.currency_id,
+            self.company_id,
+            self._accounting_date(),
+            round=False,
+        )
 
     def _plan_own_parts(self, shares):
         """Group the shares of this payment, and add what is left over.

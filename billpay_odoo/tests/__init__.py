@@ -1,5 +1,6 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+from . import test_allocation
 from . import test_application
 from . import test_channel
 from . import test_concurrency
