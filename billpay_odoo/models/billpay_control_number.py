@@ -281,7 +281,9 @@ class BillpayControlNumber(models.Model):
                 ]
             )
         )
-        if not offline:
+        if offline:
+            self.env["billpay.payment"]._bind_waiting(numbers)
+        else:
             provider._billpay_trigger("ir_cron_sync_numbers")
         return numbers.with_env(self.env)
 

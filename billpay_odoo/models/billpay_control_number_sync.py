@@ -317,6 +317,7 @@ class BillpayControlNumber(models.Model):
                     **SETTLED,
                 }
             )
+        self.env["billpay.payment"]._bind_waiting(numbers)
         numbers._schedule_if_different()
 
     def _store_adopted(self, there, tries):
@@ -335,6 +336,7 @@ class BillpayControlNumber(models.Model):
                 **SETTLED,
             }
         )
+        self.env["billpay.payment"]._bind_waiting(number)
         number._schedule_if_different()
 
     def _store_collision(self, tries):

@@ -1,11 +1,15 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """What is a confirmed payment for? The digits say so, or a person did."""
 
-from odoo import models
+from odoo import api, models
+from odoo.tools import SQL
 
 
 class BillpayPayment(models.Model):
     _inherit = "billpay.payment"  # pylint: disable=consider-merging-classes-inherited
+
+    # What waits for its number, found without touching what is settled.
+    _unmatched = models.Index("(number) WHERE state = 'unmatched'")
 
     # === MATCH === #
 
@@ -102,3 +106,40 @@ class BillpayPayment(models.Model):
             )
             for payment in self
         }
+
+    # === LATE BINDING === #
+
+    @api.model
+    def _bind_waiting(self, numbers):
+        """Let payments be booked that waited for these numbers to exist.
+
+        To be called when numbers become payable. One indexed query for all of them.
+
+        :param numbers: control numbers
+        :return: the payments that the worker is woken for
+        """
+        names = {number.name.upper() for number in numbers if number.confirmed_at}
+        if not names:
+            return self.browse()
+        self.flush_model(["state", "number", "amount", "confirmed_at"])
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT id FROM billpay_payment
+                 WHERE state = 'unmatched' AND number IS NOT NULL
+                   AND confirmed_at IS NOT NULL AND amount > 0
+                   AND currency_id IS NOT NULL AND provider_id IN %s
+                   AND (upper(number) IN %s OR split_part(upper(number), '-', 1) IN %s)
+                """,
+                tuple(numbers.provider_id.ids),
+                tuple(names),
+                tuple(names),
+            )
+        )
+        waiting = self.sudo().browse(row[0] for row in rows)
+        if waiting:
+            waiting.with_context(tracking_disable=True).write(
+                {"state": "confirmed", "reason": False, "next_try_at": False}
+            )
+            self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
+        return waiting
