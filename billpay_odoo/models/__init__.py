@@ -15,6 +15,7 @@ from . import billpay_control_number_sync
 from . import billpay_event
 from . import billpay_payment
 from . import billpay_payment_allocation
+from . import billpay_payment_confirming
 from . import billpay_payment_entry
 from . import billpay_payment_matching
 from . import billpay_payment_posting

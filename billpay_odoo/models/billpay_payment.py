@@ -395,12 +395,14 @@ class BillpayPayment(models.Model):
         if told.is_failed:
             return {
                 "state": "ignored",
+                "attention": False,
                 "reason": self.env._("The payment failed at ClickPesa: no money came."),
                 "next_try_at": False,
             }
         if told.is_reversed:
             return {
                 "state": "ignored",
+                "attention": False,
                 "reason": self.env._("ClickPesa gave the money back to the payer."),
                 "next_try_at": False,
             }
@@ -412,7 +414,12 @@ class BillpayPayment(models.Model):
                 ),
                 "next_try_at": now,
             }
-        confirmed = {"confirmed_at": now, "attempts": 0, "next_try_at": False}
+        confirmed = {
+            "confirmed_at": now,
+            "attempts": 0,
+            "next_try_at": False,
+            "attention": False,
+        }
         trouble = self._why_not_bookable(told)
         if trouble:
             return {**confirmed, "state": "unmatched", "reason": trouble}

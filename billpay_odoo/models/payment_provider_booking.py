@@ -17,3 +17,20 @@ class PaymentProvider(models.Model):
         default="auto",
         required=True,
     )
+
+    def write(self, vals):
+        result = super().write(vals)
+        if not {"clickpesa_client_id", "clickpesa_api_key"}.isdisjoint(vals):
+            self._billpay_ask_again()
+        return result
+
+    def _billpay_ask_again(self):
+        """With other credentials ClickPesa may know what it did not before."""
+        waiting = (
+            self.env["billpay.payment"]
+            .sudo()
+            .search([("state", "=", "received"), ("provider_id", "in", self.ids)])
+        )
+        if waiting:
+            waiting.next_try_at = False
+            self._billpay_trigger("ir_cron_process_payments")
