@@ -23,6 +23,11 @@ class AccountPayment(models.Model):
         ondelete="restrict",
         check_company=True,
     )
+    billpay_payer = fields.Char(
+        string="Paid By",
+        related="billpay_payment_id.payer_name",
+        help="Whose phone paid; the entry is of the customer.",
+    )
     billpay_part = fields.Integer(
         readonly=True,
         copy=False,

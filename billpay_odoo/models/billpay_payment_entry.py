@@ -52,14 +52,17 @@ class BillpayPayment(models.Model):
             "payment_type": "inbound",
             "partner_type": "customer",
             "partner_id": part.partner.id,
-            "amount": part.amount,
+            # What arrives: Odoo adds the write-offs for the customer's side.
+            "amount": self.currency_id.round(part.amount - part.fee),
             "currency_id": self.currency_id.id,
             "date": self._accounting_date(),
             "journal_id": method_line.journal_id.id,
             "company_id": self.company_id.id,
             "payment_method_line_id": method_line.id,
             "destination_account_id": part.account.id,
-            "payment_reference": self.receipt or self.reference,
+            "payment_reference": " ".join(
+                filter(None, (self.receipt, self.reference, self.number))
+            ),
             "memo": " ".join(
                 filter(None, (*names, self.number, self.reference, self.receipt))
             ),
@@ -73,6 +76,8 @@ class BillpayPayment(models.Model):
         vals_list = []
         for part, account_payment in zip(parts, account_payments, strict=True):
             write_offs = [vals for share in part.shares for vals in share.write_offs]
+            if part.fee:
+                write_offs.append(part.payment._prepare_fee_line(part))
             vals = account_payment._generate_move_vals(write_off_line_vals=write_offs)
             self._force_balance(vals, part)
             for _command, _id, line_vals in vals["line_ids"] if no_analytics else ():
@@ -110,12 +115,34 @@ class BillpayPayment(models.Model):
         rules_sudo = self.env["account.analytic.distribution.model"].sudo()
         return not rules_sudo.search_count([], limit=1)
 
+    def _prepare_fee_line(self, part):
+        """Return the journal item of the fee: the merchant bears it."""
+        channel = self.channel_id.name
+        return {
+            "name": self.env._(
+                "Fee of %(channel)s: %(payment)s",
+                channel=channel,
+                payment=self.reference,
+            ),
+            "account_id": self.provider_id.clickpesa_fee_account_id.id,
+            "partner_id": part.partner.id,
+            "currency_id": self.currency_id.id,
+            "amount_currency": part.fee,
+            "balance": self.currency_id._convert(
+                part.fee,
+                self.company_id.currency_id,
+                self.company_id,
+                self._accounting_date(),
+            ),
+        }
+
     def _force_balance(self, vals, part):
         """Let an entry be worth in the company's currency what its share is."""
         if part.balance is None:
             return
-        liquidity, receivable = (command[2] for command in vals["line_ids"][:2])
-        liquidity.update(debit=part.balance, credit=0.0)
+        liquidity, receivable, *others = (command[2] for command in vals["line_ids"])
+        kept = sum(item["balance"] for item in others)
+        liquidity.update(debit=part.balance - kept, credit=0.0)
         receivable.update(debit=0.0, credit=part.balance)
 
     def _payment_method_line(self):

@@ -38,8 +38,8 @@ class Share:
 class Part:
     """The money of one ClickPesa payment for one customer, in one entry.
 
-    ``amount`` is in TZS. Only the last share may leave its invoice open, since Odoo
-    reconciles as much of a journal item as there is.
+    ``amount`` is in TZS; ``fee`` is what ClickPesa keeps of it. Only the last share may
+    leave its invoice open, since Odoo reconciles as much of a journal item as there is.
     """
 
     payment: models.Model
@@ -47,6 +47,7 @@ class Part:
     account: models.Model
     shares: list = field(default_factory=list)
     amount: float = 0.0
+    fee: float = 0.0
     rate: float | None = None
     balance: float | None = None
     account_payment: models.Model | None = None
@@ -330,7 +331,17 @@ class BillpayPayment(models.Model):
                 account = partner.property_account_receivable_id
                 parts.append(Part(self, partner, account))
             parts[-1].amount += left
+        largest = max(parts, key=lambda part: part.amount)
+        largest.fee = min(self._fee(), largest.amount)
         return parts
+
+    def _fee(self):
+        """Return what ClickPesa keeps of this payment, in TZS; zero if not booked."""
+        channel = self.channel_id
+        if not self.provider_id.clickpesa_fee_account_id or not channel:
+            return 0.0
+        fee = self.amount * channel.fee_percent / 100 + channel.fee_fixed
+        return self.currency_id.round(fee)
 
     def _credit_partner(self):
         """Return whose money it is that pays no invoice."""

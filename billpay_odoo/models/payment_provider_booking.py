@@ -17,6 +17,17 @@ class PaymentProvider(models.Model):
         default="auto",
         required=True,
     )
+    clickpesa_fee_account_id = fields.Many2one(
+        "account.account",
+        string="Fee Account",
+        help="Where the fees of the channels are booked, in the entry of each payment. "
+        "Empty: they are not booked, and a payment is worth what the payer paid.",
+        domain="[('company_ids', 'parent_of', company_id),"
+        " ('account_type', 'in', ('expense', 'expense_direct_cost'))]",
+        check_company=True,
+        copy=False,
+        ondelete="restrict",
+    )
 
     def write(self, vals):
         result = super().write(vals)

@@ -6,6 +6,7 @@ from . import test_channel
 from . import test_concurrency
 from . import test_confirming
 from . import test_control_number
+from . import test_fees
 from . import test_foreign_currency
 from . import test_invoice
 from . import test_invoice_document
