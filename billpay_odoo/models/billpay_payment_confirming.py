@@ -23,7 +23,7 @@ CONFIRM_BATCH = 100
 # Up to so many payments of one application are asked for one by one.
 FEW = 5
 # A window ends somewhere, whatever moments were announced.
-WINDOW_PAGES = 5
+WINDOW_PAGES, LONGEST = 5, timedelta(days=30)
 # Denied for so long and so often, a payment is asked for once a day only.
 DENIED_LONG, DENIED_OFTEN = timedelta(days=1), 5
 
@@ -101,7 +101,9 @@ class BillpayPayment(models.Model):
         :return: the payments that were not there: to be asked for one by one
         """
         missing = {payment.reference: payment.id for payment in payments}
-        moments = payments.mapped("paid_at")
+        now = fields.Datetime.now()
+        # Anybody may announce any moment: no page is asked for from the year one.
+        moments = [max(now - LONGEST, min(p.paid_at or now, now)) for p in payments]
         # Which zone the date filter means is not documented: a day more.
         start = (min(moments) - timedelta(days=1)).date()
         end = (max(moments) + timedelta(days=1)).date()

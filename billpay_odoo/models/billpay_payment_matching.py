@@ -25,7 +25,7 @@ class BillpayPayment(models.Model):
         numbers = self._find_control_numbers()
         for payment in self:
             number = payment.control_number_id or numbers[payment]
-            if payment.allocation_ids or payment.matched_partner_id:
+            if payment._is_persons_choice():
                 if number and payment.control_number_id != number:
                     payment.control_number_id = number
                 matched |= payment
@@ -56,6 +56,10 @@ class BillpayPayment(models.Model):
                 }
             )
         return matched
+
+    def _is_persons_choice(self):
+        """Whether a person decided what this payment is for."""
+        return bool(self.allocation_ids or self.matched_partner_id)
 
     def _spellings(self):
         """Ways in which our number may stand in what was sent, the likeliest first."""

@@ -27,32 +27,28 @@ class BillpayPayment(models.Model):
         Runs in the caller's transaction: entry, reconciliation and state become
         visible together, or not at all.
         """
-        self = self.with_context(
+        self.with_context(
             billpay_posting=True, tracking_disable=True, mail_create_nolog=True
-        )
+        )._book_together()
+
+    def _book_together(self):
+        """Book all at once; if that fails, each half for itself, down to the cause.
+
+        So a bad record among two hundred costs some eight more tries.
+        """
         try:
             with self.env.cr.savepoint():
                 self._match()._book()
-            return
         except CONFLICTS:
             raise
         except Exception as error:  # noqa: BLE001 - any record may be the cause
             if len(self) == 1:
                 self._note_failure(error)
                 return
-            _logger.warning(
-                "Booking %s payments together failed (%s); trying one by one.",
-                len(self),
-                error,
-            )
-        for payment in self:
-            try:
-                with self.env.cr.savepoint():
-                    payment._match()._book()
-            except CONFLICTS:
-                raise
-            except Exception as error:  # noqa: BLE001 - noted on the record
-                payment._note_failure(error)
+            _logger.info("Booking %s payments together: %s", len(self), error)
+            middle = len(self) // 2
+            self[:middle]._book_together()
+            self[middle:]._book_together()
 
     def _note_failure(self, error):
         """Keep a payment that could not be booked in sight and try it again later."""

@@ -17,12 +17,13 @@ from ..allocation import CREDIT, EXACT_OLDEST, exact_bills, oldest_first
 class Share:
     """What a payment pays of one invoice.
 
-    ``amount`` is in TZS; ``full`` tells that it closes the invoice. ``rate`` is how
-    many units of the other currency one of the company's is worth, for invoices in
-    another currency than TZS: just as the control number asked, so that what was paid
-    is what was asked. ``balance`` is what the share is worth in the company's
-    currency, where Odoo has no way to be told a rate. ``write_offs`` are the journal
-    items of an early payment discount.
+    ``amount`` is in TZS; ``full`` tells that it closes the journal items.
+
+    ``rate`` is how many units of the other currency one of the company's is worth, for
+    invoices in another currency than TZS: just as the control number asked, so that
+    what was paid is what was asked. ``balance`` is what the share is worth in the
+    company's currency, where Odoo has no way to be told a rate. ``write_offs`` are the
+    journal items of an early payment discount.
     """
 
     move: models.Model
@@ -89,7 +90,7 @@ class BillpayPayment(models.Model):
     def _plan_shares(self, wanted, still_open):
         """Return what this payment pays, in order.
 
-        :param list wanted: journal items of one invoice, and TZS for them at most
+        :param list wanted: open journal items of an invoice, and TZS for them at most
         :param dict still_open: TZS that journal items still ask for; counted down
         :rtype: list[Share]
         """
@@ -122,8 +123,20 @@ class BillpayPayment(models.Model):
             return []
         if self.move_id:
             return [(self._open_lines(self.move_id), self.amount)]
+        if not self._has_policy():
+            return []
         lines = waiting.get(self.partner_id.commercial_partner_id)
         return self._by_policy(lines, still_open) if lines else []
+
+    def _has_policy(self):
+        """Whether the number leaves it to its policy what is paid."""
+        number = self.control_number_id
+        return (
+            not self._is_persons_choice()
+            and not self.move_id
+            and number.kind == "customer"
+            and number.allocation_policy != CREDIT
+        )
 
     def _by_policy(self, lines, still_open):
         """Return what a customer's number pays: the oldest, or bills that fit exactly.
@@ -155,15 +168,7 @@ class BillpayPayment(models.Model):
 
         One search for all of them; oldest due first.
         """
-        payments = self.filtered(
-            lambda payment: (
-                not payment.allocation_ids
-                and not payment.matched_partner_id
-                and not payment.move_id
-                and payment.control_number_id.kind == "customer"
-                and payment.control_number_id.allocation_policy != CREDIT
-            )
-        )
+        payments = self.filtered(lambda payment: payment._has_policy())
         partners = payments.partner_id.commercial_partner_id
         if not partners:
             return {}

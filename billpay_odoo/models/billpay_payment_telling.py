@@ -39,7 +39,7 @@ class BillpayPayment(models.Model):
         move = self.move_id
         usual = {"reason": False, "attention": False}
         # Numbers ask for whole shillings: less than one is rounding, not a surplus.
-        if credit < 1 or not move or self.allocation_ids or self.matched_partner_id:
+        if credit < 1 or not move or self._is_persons_choice():
             return usual
         if move.state != "posted":
             reason = self.env._("The invoice is not open: kept as customer credit.")
@@ -73,8 +73,10 @@ class BillpayPayment(models.Model):
     def _tell(self, parts):
         """Note the payment where people look: on the invoices."""
         told = {}
-        for payment in self.filtered("move_id"):
-            told.setdefault(payment.move_id.id, []).append(payment)
+        for payment in self:
+            # Money that came too late for its invoice is told there all the same.
+            if payment.move_id and not payment._is_persons_choice():
+                told.setdefault(payment.move_id.id, []).append(payment)
         for part in parts:
             for share in part.shares:
                 payments = told.setdefault(share.move.id, [])

@@ -99,6 +99,18 @@ class TestAllocation(LedgerCommon):
         self.assertEqual((other | foreign).mapped("amount_residual"), [9000, 9000])
         self.assertEqual(self._receivable(self._entry(row)).amount_residual, -9000)
 
+    def test_each_number_of_a_customer_has_its_own_policy(self):
+        """Also in one batch with a number that pays the oldest."""
+        savings = self._number(kind="customer", partner_id=self.partner.id).sudo()
+        savings.allocation_policy = "credit"
+        move = self._due(30000, "2026-03-20")
+        rows = self._confirmed(savings, 5000)
+        rows |= self._confirmed(self.account_number, 7000)
+        self._post(rows)
+        self.assertEqual(move.amount_residual, 23000)
+        credit = self._receivable(self._entry(rows[0]))
+        self.assertEqual(credit.amount_residual, -5000)
+
     def test_customer_number_stays_open(self):
         self._pay_account(500)
         self.assertEqual(self.account_number.state, "open")

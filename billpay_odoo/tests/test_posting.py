@@ -1,6 +1,8 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Booking in batches: what is in the books, at what price, and what stops what."""
 
+from unittest.mock import patch
+
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
@@ -134,6 +136,38 @@ class TestPosting(LedgerCommon):
         self.assertBooked(self._post(row), 700)
         self.assertEqual(bad.amount_residual, 0)
 
+    def test_hash_locked_journal_is_hashed(self):
+        self.company_data["default_journal_bank"].restrict_mode_hash_table = True
+        _moves, rows = self._batch(3)
+        self._post(rows)
+        entries = self._entry(rows).sorted("sequence_number")
+        self.assertTrue(all(entries.mapped("inalterable_hash")))
+        self.assertEqual(
+            entries.mapped("secure_sequence_number"),
+            sorted(entries.mapped("secure_sequence_number")),
+        )
+
+    def test_bad_one_of_many_costs_few_more_tries(self):
+        moves, rows = self._batch(16)
+        tries = []
+        book = type(rows)._book
+
+        def counted(payments):
+            tries.append(len(payments))
+            if rows[5] in payments:
+                raise ZeroDivisionError
+            return book(payments)
+
+        with (
+            patch.object(type(rows), "_book", counted),
+            mute_logger(POSTING),
+        ):
+            self._post(rows)
+        self.assertEqual(rows[5].state, "failed")
+        self.assertIn("server's log", rows[5].reason)
+        self.assertEqual(set((rows - rows[5]).mapped("state")), {"posted"})
+        self.assertEqual(sorted(tries), [1, 1, 2, 2, 4, 4, 8, 8, 16])
+
     def test_closed_journal_stops_only_its_application(self):
         moves, rows = self._batch(2)
         journal = self.company_data["default_journal_bank"].copy()
@@ -222,6 +256,19 @@ class TestPosting(LedgerCommon):
         self.assertEqual(credit.partner_id, self.partner)
         self.assertEqual(credit.amount_residual, -7000)
         self.assertFalse(row.attention)
+
+    def test_persons_choice_is_not_told_on_the_numbers_invoice(self):
+        move = self._invoice(5000)
+        row = self._confirmed(
+            move.billpay_number_id, 5000, matched_partner_id=self.partner.copy().id
+        )
+        before = move.message_ids
+        self.assertBooked(self._post(row), 5000)
+        self.assertEqual(move.amount_residual, 5000)
+        self.assertEqual(move.message_ids, before)
+        # ClickPesa closes a number when it is paid: the invoice asks by another.
+        self.assertEqual(move.billpay_number_id.amount, 5000)
+        self.assertEqual(move.billpay_number_id.state, "open")
 
     def test_entry_is_of_the_commercial_partner(self):
         company = self.env["res.partner"].create({"name": "Duka", "is_company": True})
