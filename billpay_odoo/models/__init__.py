@@ -3,6 +3,8 @@
 # Before account_move: what credit pays, no number asks for.
 from . import account_move_credit
 from . import account_move
+from . import account_move_asking
+from . import account_move_numbers
 from . import account_move_send
 from . import account_move_sending
 from . import account_move_sequence
@@ -10,7 +12,9 @@ from . import account_partial_reconcile
 from . import account_payment
 from . import billpay_channel
 from . import billpay_control_number
+from . import billpay_control_number_binding
 from . import billpay_control_number_page
+from . import billpay_control_number_successor
 from . import billpay_control_number_sync
 from . import billpay_event
 from . import billpay_payment
@@ -26,6 +30,8 @@ from . import billpay_payment_worker
 from . import payment_provider
 from . import payment_provider_booking
 from . import payment_provider_connection
+from . import payment_provider_numbering
 from . import payment_provider_poll
 from . import res_company
 from . import res_config_settings
+from . import res_partner

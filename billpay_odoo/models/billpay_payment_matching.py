@@ -117,7 +117,7 @@ class BillpayPayment(models.Model):
     def _bind_waiting(self, numbers):
         """Let payments be booked that waited for these numbers to exist.
 
-        To be called when numbers become payable. One indexed query for all of them.
+        Called when numbers have become payable. One indexed query for all of them.
 
         :param numbers: control numbers
         :return: the payments that the worker is woken for

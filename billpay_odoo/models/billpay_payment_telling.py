@@ -52,18 +52,7 @@ class BillpayPayment(models.Model):
 
     def _settle_numbers(self, parts):
         """Close what was paid and, for a rest, reserve the number that asks for it."""
-        orders = self.control_number_id.filtered(
-            lambda number: number.kind == "order" and number.state != "paid"
-        )
-        orders.with_context(tracking_disable=True).write(
-            {
-                "state": "paid",
-                # ClickPesa closes an order number by itself when it is paid.
-                "wanted_active": False,
-                "known_active": False,
-                "sync_at": False,
-            }
-        )
+        self.control_number_id._settle_paid()
         moves = self.control_number_id.move_id
         for part in parts:
             for share in part.shares:

@@ -11,6 +11,8 @@ from . import test_foreign_currency
 from . import test_invoice
 from . import test_invoice_document
 from . import test_late_binding
+from . import test_number_asking
+from . import test_number_making
 from . import test_pay_page
 from . import test_payment
 from . import test_posting

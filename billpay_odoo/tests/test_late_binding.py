@@ -28,6 +28,7 @@ class TestLateBinding(LedgerCommon):
         row = self._waiting("11220000777701")
         with self._next_is(["11220000777701"]):
             move = self._invoice(7000)
+        self.env.cr.flush()
         self.assertEqual(row.state, "confirmed")
         self.assertFalse(row.reason)
         self._process()
@@ -51,6 +52,7 @@ class TestLateBinding(LedgerCommon):
         letters = self._waiting("1122abc")
         with self._next_is(["11220000777703", "1122ABC"]):
             moves = self._invoice(7000) | self._invoice(7000)
+        self.env.cr.flush()
         self._process()
         self.assertEqual((suffixed | letters).mapped("state"), ["posted", "posted"])
         self.assertEqual(moves.mapped("amount_residual"), [0, 0])
@@ -62,16 +64,24 @@ class TestLateBinding(LedgerCommon):
         failed = self._confirmed("11220000777704", 5, state="ignored")
         with self._next_is(["11220000777704"]):
             self._invoice(7000)
+        self.env.cr.flush()
         self.assertEqual(
             (theirs | unclear | failed).mapped("state"),
             ["unmatched", "unmatched", "ignored"],
         )
 
-    def test_numbers_of_a_batch_cost_one_query(self):
-        numbers = self.env["billpay.control.number"].sudo()
-        for _index in range(5):
-            numbers |= self._number(partner_id=self.partner.id)
-        self.env.flush_all()
-        numbers.mapped("name")
-        with self.assertQueryCount(1):
-            self.env["billpay.payment"]._bind_waiting(numbers)
+    def test_numbers_of_a_batch_cost_one_search(self):
+        bind = type(self.env["billpay.payment"])._bind_waiting
+        asked = []
+
+        def counted(ledger, numbers):
+            with self.assertQueryCount(1):
+                found = bind(ledger, numbers)
+            asked.append(len(numbers))
+            return found
+
+        with patch.object(type(self.env["billpay.payment"]), "_bind_waiting", counted):
+            for _index in range(5):
+                self._number(partner_id=self.partner.id)
+            self.env.cr.flush()
+        self.assertEqual(asked, [5])
