@@ -78,6 +78,16 @@ class BillpayControlNumber(models.Model):
         required=True,
         tracking=True,
     )
+    allocation_policy = fields.Selection(
+        [
+            ("exact_oldest", "Invoices that fit exactly, else the oldest"),
+            ("oldest", "The oldest invoices"),
+            ("credit", "None: kept as credit"),
+        ],
+        default="exact_oldest",
+        required=True,
+        help="Which open invoices of the customer a payment on this number pays.",
+    )
     amount = fields.Monetary(
         string="Amount Asked",
         help="In TZS, whole shillings. Zero asks for any amount.",

@@ -57,6 +57,12 @@ class ResCompany(models.Model):
         help="Whoever paid a part gets an e-mail with the control number for the rest.",
     )
 
+    billpay_apply_credit = fields.Boolean(
+        string="Credit Pays the Next Invoice",
+        help="What a customer paid too much by control number pays the next invoice "
+        "as soon as that is confirmed. Its number asks for the rest only.",
+    )
+
     @api.constrains("billpay_provider_id")
     def _check_billpay_provider_id(self):
         for company in self:

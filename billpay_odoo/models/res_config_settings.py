@@ -15,6 +15,9 @@ class ResConfigSettings(models.TransientModel):
     billpay_default_mode = fields.Selection(
         related="company_id.billpay_default_mode", readonly=False
     )
+    billpay_apply_credit = fields.Boolean(
+        related="company_id.billpay_apply_credit", readonly=False
+    )
     billpay_instalments = fields.Selection(
         related="company_id.billpay_instalments", readonly=False
     )
