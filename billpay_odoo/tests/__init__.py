@@ -4,8 +4,11 @@ from . import test_application
 from . import test_channel
 from . import test_concurrency
 from . import test_control_number
+from . import test_import_numbers
+from . import test_import_payments
 from . import test_invoice
 from . import test_invoice_document
+from . import test_manual_payment
 from . import test_pay_page
 from . import test_payment
 from . import test_rights
