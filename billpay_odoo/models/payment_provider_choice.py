@@ -42,14 +42,21 @@ class PaymentProvider(models.Model):
     def _billpay_of_companies(self):
         """Applications of the companies that the user works in now, in sudo.
 
-        A switched-off one counts: its payments may be typed by hand.
+        A switched-off one counts: its payments may be typed by hand. One that nobody
+        ever set up does not, unless there is no other.
         """
-        return self.sudo().search(
+        providers_sudo = self.sudo().search(
             [
                 ("code", "=", "clickpesa"),
                 ("company_id", "in", self.env.companies.ids),
             ],
             order="state desc, sequence, id",
+        )
+        return (
+            providers_sudo.filtered(
+                lambda p: p.state != "disabled" or p.clickpesa_billpay_namba
+            )
+            or providers_sudo
         )
 
     @api.model

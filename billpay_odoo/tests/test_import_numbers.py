@@ -394,7 +394,7 @@ class TestImportNumbers(ImportCommon):
         self.env["res.partner"].create(
             {"name": "Pili", "ref": "P-1", "company_id": foreign.id}
         )
-        with self.assertRaises(ValueError):
-            self._wizard(b"number\nN1", application=str(provider.id))
+        with self.assertRaises(AccessError):
+            self._preview(b"number\nN1", application=str(provider.id))
         wizard = self._preview(csv_file(["number", "ref"], ["N1", "P-1"]))
         self.assertVerdicts(wizard, ("skip", "No customer"))

@@ -228,8 +228,8 @@ class TestImportPayments(ImportCommon):
         foreign = self._make_application(
             self.setup_other_company(name="Duka la Pili")["company"]
         )
-        with self.assertRaises(ValueError):
-            self._wizard(b"amount,date\n1,2", application=str(foreign.id))
+        with self.assertRaises(AccessError):
+            self._preview(b"amount,date\n1,2", application=str(foreign.id))
 
     def test_template_is_understood(self):
         wizard = self._wizard()
