@@ -13,7 +13,7 @@ from ..spreadsheet import plain_word, read_code, read_moment, read_money
 _logger = logging.getLogger(__name__)
 
 # A receipt that stands for a payment by itself: not "-", "n/a" or "cash".
-_RECEIPT = re.compile(r"(?=.*[0-9])[A-Za-z0-9./_-]{4,64}")
+_RECEIPT = re.compile(r"(?=.*[0-9])[A-Za-z0-9./_-]{4,64}|[A-Za-z]{8,64}")
 _ID = re.compile(r"[A-Za-z0-9._-]{4,128}")
 # What other programs write where ClickPesa says SUCCESS.
 _PAID = (
@@ -32,8 +32,8 @@ def why_not_receipt(env, receipt):
     if _RECEIPT.fullmatch(receipt):
         return ""
     return env._(
-        "“%s” is no receipt: it has at least four letters and digits, with a digit "
-        "among them, as in the operator's message.",
+        "“%s” is no receipt. Copy it from the operator's message: it has four or more "
+        "letters and digits.",
         receipt,
     )
 
