@@ -322,14 +322,12 @@ class TestConcurrency(ConcurrencyCase):
         behind.go().result()
 
     def _both_locked(self, behind):
-        """One has booked a row that nobody sees yet; the other has its twin."""
+        """One is about to book a row, and knows no other; its twin's worker waits."""
+        ready = "billpay.payment:_without_twins:after"
+        one = self.begin("process", ready).reach(ready)
         behind.go().result()
-        small = {MODELS + "billpay_payment_worker.POST_BATCH": 1}
-        booked = "billpay.payment:_book:after"
-        merged = "billpay.payment:_without_twins:after"
-        one = self.begin("process", booked, constants=small).reach(booked)
-        other = self.begin("process", merged, constants=small).reach(merged)
-        other.go().result()
+        self.run_worker("process")
+        self.assertNothingBooked()
         one.go().result()
 
     def _both_read(self, behind):
