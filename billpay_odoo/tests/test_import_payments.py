@@ -218,7 +218,7 @@ class TestImportPayments(ImportCommon):
         with patch.object(model, "_insert_told", fails):
             wizard.action_import()
         self.assertEqual(wizard.made_count, 1)
-        self.assertVerdicts(wizard, ("skip", "could not be stored"), ("ok", ""))
+        self.assertVerdicts(wizard, ("skip", "could not be stored"), ("done", ""))
         self._process()
         self.assertBooked(self._rows(), 3000)
 

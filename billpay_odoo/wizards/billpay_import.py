@@ -95,6 +95,7 @@ class BillpayImport(models.AbstractModel):
                 )
             )
         self.made_count = self._import_lines(good)
+        good.filtered(lambda line: line.verdict == "ok").verdict = "done"
         self.state = "done"
         return self._reopen()
 
@@ -116,8 +117,6 @@ class BillpayImport(models.AbstractModel):
         verdicts = dict(
             self.line_ids._fields["verdict"]._description_selection(self.env)
         )
-        if self.state == "done":
-            verdicts["ok"] = self.env._("Imported")
         header = [
             self.env._("Row"),
             self.env._("Verdict"),
@@ -286,7 +285,12 @@ class BillpayImportLine(models.AbstractModel):
     # Why the row can never be imported as it stands in the file.
     problem = fields.Char(readonly=True)
     verdict = fields.Selection(
-        [("ok", "Will be imported"), ("here", "Already here"), ("skip", "Skipped")],
+        [
+            ("ok", "Ready"),
+            ("done", "Imported"),
+            ("here", "Already Here"),
+            ("skip", "Skipped"),
+        ],
         compute="_compute_verdict",
         store=True,
     )

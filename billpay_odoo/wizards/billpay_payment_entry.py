@@ -74,10 +74,8 @@ class BillpayPaymentEntry(models.TransientModel):
             number = payments_sudo.new({"number": code})._find_control_number(provider)
             known = payments_sudo._with_receipt(provider, entry.receipt)
             entry.payment_id = known
-            entry.bill = number and self.env._(
-                "%(bill)s, %(customer)s",
-                bill=number.move_id.name or number.display_number,
-                customer=number.partner_id.display_name or self.env._("no customer"),
+            entry.bill = ", ".join(
+                filter(None, (number.move_id.name, number.partner_id.display_name))
             )
             if known:
                 entry.warning = known._where_it_stands(entry.amount)
