@@ -294,7 +294,7 @@ class BillpayImportLine(models.AbstractModel):
         compute="_compute_verdict",
         store=True,
     )
-    reason = fields.Char(compute="_compute_verdict", store=True)
+    reason = fields.Text(compute="_compute_verdict", store=True)
 
     def _compute_verdict(self):
         raise NotImplementedError
