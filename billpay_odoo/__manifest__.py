@@ -9,7 +9,9 @@
     "author": "BillPay Odoo contributors",
     "license": "LGPL-3",
     "depends": ["account_payment"],
-    "external_dependencies": {"python": ["requests", "qrcode", "python-stdnum"]},
+    "external_dependencies": {
+        "python": ["requests", "qrcode", "python-stdnum", "openpyxl"]
+    },
     "data": [
         "security/billpay_groups.xml",
         "security/ir.model.access.csv",
@@ -19,6 +21,9 @@
         "data/payment_provider_data.xml",
         "data/ir_cron_data.xml",
         "report/report_invoice.xml",
+        "wizards/billpay_number_import_views.xml",
+        "wizards/billpay_payment_entry_views.xml",
+        "wizards/billpay_payment_import_views.xml",
         "views/billpay_channel_views.xml",
         "views/billpay_event_views.xml",
         "views/billpay_payment_views.xml",

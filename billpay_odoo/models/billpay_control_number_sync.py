@@ -124,14 +124,15 @@ class BillpayControlNumber(models.Model):
                 UPDATE billpay_control_number
                    SET sync_at = %s, sync_error = NULL,
                        sync_attempts = COALESCE(sync_attempts, 0) + 1
-                 WHERE id IN (
+                 -- Once and for all, not per row: else a plan may go past the limit.
+                 WHERE id = ANY(ARRAY(
                        SELECT n.id FROM billpay_control_number n
                         WHERE %s AND n.sync_at IS NOT NULL
                           AND n.provider_id = %s AND n.kind = %s
                           AND (n.confirmed_at IS NULL) = %s
                      ORDER BY n.sync_at, n.id
                         LIMIT %s
-                          FOR NO KEY UPDATE SKIP LOCKED)
+                          FOR NO KEY UPDATE SKIP LOCKED))
              RETURNING id
                 """,
                 now + timedelta(seconds=LEASE),

@@ -10,6 +10,7 @@ from odoo.exceptions import AccessError, ConcurrencyError, UserError
 from odoo.tools import mute_logger
 
 from .. import const
+from ..receipts import ENTERED, without_our_names
 from ..transactions import CONFLICTS
 
 _logger = logging.getLogger(__name__)
@@ -177,37 +178,47 @@ class BillpayPayment(models.Model):
 
         :param payment.provider provider: the application they belong to
         :param list told_list: ``clickpesa.Payment`` objects that have an ``id``
-        :param str source: "webhook", "query" (asked for this one) or "poll"
+        :param str source: "webhook", "query" (asked for this one), "poll", or with a
+            person behind it "typed" or "import"
         :param bool trusted: told by ClickPesa itself (a query or a verified
-            signature), not by anybody who knows the webhook address
+            signature) or by an accountant, not by anybody who knows the webhook
+            address
         :return: the rows, in the order of ``told_list``
         :raise ConcurrencyError: another transaction has just stored one of them;
             to be run again on a fresh snapshot
         """
         self = self.sudo()
+        entered = source in ENTERED
+        if not entered:
+            told_list = [without_our_names(told) for told in told_list]
         owners = {told: self._owner(provider, told) for told in told_list}
-        known = {
-            (payment.provider_id, payment.reference): payment
-            for payment in self.search(
-                [
-                    ("provider_id", "in", [owner.id for owner in owners.values()]),
-                    ("reference", "in", [told.id for told in told_list]),
-                ]
-            )
+        # One application's key says nothing about the money of another.
+        believed = {
+            told
+            for told, owner in owners.items()
+            if trusted and (source != "webhook" or owner == provider)
         }
-        seen = {
-            "webhook_at" if source == "webhook" else "poll_at": fields.Datetime.now()
-        }
-        rows = []
+        known = self._find_told(owners, believed)
+        now = fields.Datetime.now()
+        seen = {"webhook_at" if source == "webhook" else "poll_at": now}
+        if entered:
+            user = self.env.uid
+            seen = {"entered_at": now, "entered_by_id": user, "entered_how": source}
+        rows, stored = [], {}
         for told, owner in owners.items():
-            # One application's key says nothing about the money of another.
-            believed = trusted and (source != "webhook" or owner == provider)
-            payment = known.get((owner, told.id))
-            if payment is None:
-                payment = self._insert_told(owner, told, believed, seen)
-                known[owner, told.id] = payment
+            payment = stored.get((owner, told.id)) or known.get(told)
+            if not payment:
+                extra = self._entered_values(told) if entered else {}
+                payment = self._insert_told(
+                    owner, told, told in believed, {**seen, **extra}
+                )
+            elif entered:
+                payment._update_entered(told, seen)
             else:
-                payment._update_told(told, believed, seen)
+                if told in believed:
+                    payment._adopt(told)
+                payment._update_told(told, told in believed, seen)
+            stored[owner, told.id] = payment
             rows.append(payment.id)
         return self.browse(rows)
 

@@ -21,6 +21,7 @@ class BillpayPayment(models.Model):
 
         :return: the payments of which is known what they are for
         """
+        self = self._without_twins()
         matched = self.browse()
         numbers = self._find_control_numbers()
         for payment in self:

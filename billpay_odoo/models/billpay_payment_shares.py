@@ -296,7 +296,8 @@ class BillpayPayment(models.Model):
             numbers = move.sudo().billpay_number_ids.sorted("id", reverse=True)
         for number in numbers:
             if number.bill_amount > 0 and number.bill_currency_id == move.currency_id:
-                return number.amount / number.bill_amount
+                # A number that names no amount was made at a rate all the same.
+                return (number.amount or 0) / number.bill_amount or number.bill_rate
         return 0.0
 
     def _due_in_tzs(self, line):

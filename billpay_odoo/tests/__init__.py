@@ -8,9 +8,12 @@ from . import test_confirming
 from . import test_control_number
 from . import test_fees
 from . import test_foreign_currency
+from . import test_import_numbers
+from . import test_import_payments
 from . import test_invoice
 from . import test_invoice_document
 from . import test_late_binding
+from . import test_manual_payment
 from . import test_number_asking
 from . import test_number_making
 from . import test_number_states
@@ -19,5 +22,5 @@ from . import test_payment
 from . import test_posting
 from . import test_reversal
 from . import test_rights
-from . import test_webhook
 from . import test_send_cron
+from . import test_webhook

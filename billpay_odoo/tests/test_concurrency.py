@@ -140,8 +140,11 @@ class ConcurrencyCase(BaseCase):
             )
         )
 
-    def assertBookedOnce(self, *payments):
-        """Ledger and journal items say exactly what the sandbox says."""
+    def assertBookedOnce(self, *payments, merged=0):
+        """Ledger and journal items say exactly what the sandbox says.
+
+        :param int merged: rows besides, that were found to be one of the payments
+        """
         told = sorted((p["id"], int(float(p["collectedAmount"]))) for p in payments)
         self.assertEqual(
             told,
@@ -152,9 +155,11 @@ class ConcurrencyCase(BaseCase):
             ),
         )
         self.assertEqual(
-            len(payments),
-            self.db.value(
-                "SELECT count(*) FROM billpay_payment WHERE provider_id = %s",
+            [(len(payments) + merged, merged)],
+            self.db(
+                "SELECT count(*), count(*) FILTER (WHERE state = 'ignored' AND"
+                " merged_into_id IS NOT NULL) FROM billpay_payment"
+                " WHERE provider_id = %s",
                 self.provider,
             ),
         )
@@ -269,6 +274,98 @@ class TestConcurrency(ConcurrencyCase):
             self.provider,
         )
         self.assertTrue(webhook_at and poll_at)
+
+    def test_typed_and_told_at_the_same_instant(self):
+        """Neither sees the other, so there are two rows; one is booked.
+
+        Whichever is stored first, and however the workers meet then.
+        """
+        for first in ("type_receipt", "poll"):
+            for meeting in ("one_worker", "both_locked", "both_read", "booked_between"):
+                with self.subTest(first=first, meeting=meeting):
+                    self.again()
+                    self._typed_and_told(first, getattr(self, "_" + meeting))
+
+    def _typed_and_told(self, first, meet):
+        move, payment = self.paid_invoice()
+        insert = "billpay.payment:_insert_told:before"
+        writers = {
+            "type_receipt": self.begin(
+                "type_receipt", insert, provider=self.provider, payment=payment
+            ),
+            "poll": self.begin("poll", insert),
+        }
+        for writer in writers.values():
+            writer.reach(insert)
+        # Both have looked, and have found nothing.
+        ahead = writers.pop(first)
+        [behind] = writers.values()
+        ahead.go().result()
+        meet(behind)
+        self.later()
+        self.run_worker("process")
+        self.assertBookedOnce(payment, merged=1)
+        self.assertPaid(move)
+        # Told and typed again, it is known.
+        self.deliver(payment)
+        self.run_worker("poll_and_process")
+        self.run_worker("type_receipt", provider=self.provider, payment=payment)
+        self.run_worker("process")
+        self.assertBookedOnce(payment, merged=1)
+
+    def _one_worker(self, behind):
+        behind.go().result()
+        self.run_worker("process")
+
+    def _booked_between(self, behind):
+        self.run_worker("process")
+        behind.go().result()
+
+    def _both_locked(self, behind):
+        """One is about to book a row, and knows no other; its twin's worker waits."""
+        ready = "billpay.payment:_without_twins:after"
+        one = self.begin("process", ready).reach(ready)
+        behind.go().result()
+        self.run_worker("process")
+        self.assertNothingBooked()
+        one.go().result()
+
+    def _both_read(self, behind):
+        """Both have read two rows that wait; one books before the other goes on."""
+        behind.go().result()
+        read = "billpay.payment:search:after"
+        one, other = (self.begin("process", read).reach(read) for _turn in range(2))
+        one.go().result()
+        other.go().result()
+
+    def test_told_while_a_worker_books_the_typed_receipt(self):
+        move, payment = self.paid_invoice()
+        self.run_worker("type_receipt", provider=self.provider, payment=payment)
+        booked = "billpay.payment:_book:after"
+        booking = self.begin("process", booked).reach(booked)
+        telling = self.begin("poll")
+        telling.wait_until_blocked()
+        booking.go().result()
+        telling.result()
+        self.assertBookedOnce(payment)
+        self.assertPaid(move)
+
+    def test_one_receipt_typed_by_two_at_once(self):
+        move, payment = self.paid_invoice()
+        insert = "billpay.payment:_insert_told:before"
+        typing = [
+            self.begin("type_receipt", insert, provider=self.provider, payment=payment)
+            for _turn in range(2)
+        ]
+        for person in typing:
+            person.reach(insert)
+        for person in typing:
+            person.go()
+        self.assertEqual([1, 0], sorted((p.result() for p in typing), reverse=True))
+        self.run_worker("process")
+        self.run_worker("poll_and_process")
+        self.assertBookedOnce(payment)
+        self.assertPaid(move)
 
     def test_workers_share_forty_payments(self):
         made = self.invoices(*range(1000, 41000, 1000))

@@ -16,6 +16,7 @@ import socket
 import sys
 import threading
 import traceback
+from datetime import datetime
 
 # This folder holds modules with common names, and not for us.
 sys.path[:] = [path for path in sys.path if path != os.path.dirname(__file__)]
@@ -155,6 +156,31 @@ def process(env):
 @task
 def poll(env):
     env["payment.provider"]._cron_poll_payments()
+
+
+@task
+def type_receipt(env, provider, payment):
+    """An accountant types the receipt of a payment of the sandbox."""
+    # pylint: disable=odoo-addons-relative-import
+    from odoo.addons.billpay_odoo.transactions import committed
+    from odoo.addons.billpay_odoo.wizards.billpay_payment_import import told_payment
+
+    told = told_payment(
+        {
+            "number": payment["orderReference"],
+            "receipt": payment["paymentReference"],
+            "amount": int(float(payment["collectedAmount"])),
+            "paid_at": datetime.now(),
+        }
+    )
+    env = env(user=env.ref("base.user_admin"), su=False)
+    provider = env["payment.provider"].sudo().browse(provider)
+    enter = env["billpay.payment"]._enter
+    _rows, new, _completed, failures = committed(
+        env, lambda: enter(provider, [told], source="typed")
+    )
+    assert not failures
+    return len(new)
 
 
 @task

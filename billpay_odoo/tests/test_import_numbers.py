@@ -1,0 +1,399 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Numbers that were issued elsewhere become known here."""
+
+import base64
+import io
+import zipfile
+
+import openpyxl
+
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from .test_manual_payment import ManualCommon
+
+
+def xlsx(*rows):
+    """Return a workbook of these rows, with the types of their values."""
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    buffer = io.BytesIO()
+    book.save(buffer)
+    return buffer.getvalue()
+
+
+def csv_file(*rows, delimiter=","):
+    return "\n".join(delimiter.join(row) for row in rows).encode()
+
+
+class ImportCommon(ManualCommon):
+    wizard_model = None
+
+    def _wizard(self, data=None, user=None, **values):
+        return (
+            self.env[self.wizard_model]
+            .with_user(user or self.clerk)
+            .with_context(allowed_company_ids=self.company.ids)
+            .create(
+                {
+                    "application": str(self.provider.id),
+                    "file": base64.b64encode(data) if data is not None else False,
+                    "filename": "numbers.xlsx",
+                    **values,
+                }
+            )
+        )
+
+    def _preview(self, data, **values):
+        wizard = self._wizard(data, **values)
+        wizard.action_preview()
+        return wizard
+
+    def assertVerdicts(self, wizard, *expected):
+        """Each line's verdict, and a part of its reason."""
+        lines = wizard.line_ids.sorted("row")
+        found = [(line.verdict, line.reason or "") for line in lines]
+        self.assertEqual(
+            [verdict for verdict, _reason in found],
+            [verdict for verdict, _part in expected],
+            found,
+        )
+        for (_verdict, reason), (_same, part) in zip(found, expected, strict=True):
+            self.assertIn(part, reason)
+
+    def assertUnreadable(self, data, part):
+        wizard = self._wizard(data)
+        with self.assertRaises(UserError) as caught:
+            wizard.action_preview()
+        self.assertIn(part, str(caught.exception))
+        self.assertIn("Nothing was changed", str(caught.exception))
+        self.assertFalse(wizard.line_ids)
+
+
+@tagged("post_install", "-at_install")
+class TestImportNumbers(ImportCommon):
+    wizard_model = "billpay.number.import"
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.company.billpay_issue_on = "manual"
+        cls.asha = cls.env["res.partner"].create(
+            {
+                "name": "Asha Mrisho",
+                "ref": "S-0042",
+                "email": "Asha@Example.com",
+                "phone": "+255 712 345 678",
+            }
+        )
+
+    def _numbers(self):
+        return self.env["billpay.control.number"].search(
+            [("provider_id", "=", self.provider.id)]
+        )
+
+    def test_numbers_are_linked_and_their_money_is_booked(self):
+        move = self._invoice(150000, partner=self.asha)
+        calls = self.sandbox.count_calls()
+        wizard = self._preview(
+            xlsx(
+                ["Malipo ya mwaka"],
+                ["Ankara", "Kiasi", "Namba", "Njia", "Maelezo", "Rangi"],
+                [move.name, 150000.0, 92727335, "EXACT", "Ada", "red"],
+                [None, None, "ABC 123", None, "Daima", None],
+            )
+        )
+        self.assertEqual(wizard.ignored_columns, "Rangi")
+        self.assertVerdicts(wizard, ("ok", ""), ("skip", "no invoice and no customer"))
+        self.assertEqual(wizard.line_ids.mapped("row"), [3, 4])
+        self.assertFalse(self._numbers(), "a preview creates nothing")
+        wizard.line_ids[1].partner_id = self.asha
+        self.assertVerdicts(wizard, ("ok", ""), ("ok", ""))
+        wizard.action_import()
+        self.assertEqual((wizard.state, wizard.made_count), ("done", 2))
+        self._sync()
+        self.assertRecordValues(
+            self._numbers().sorted("id"),
+            [
+                {
+                    "name": "92727335",
+                    "kind": "order",
+                    "origin": "imported",
+                    "state": "open",
+                    "amount": 150000,
+                    "mode": "exact",
+                    "description": "Ada",
+                    "move_id": move.id,
+                    "partner_id": self.asha.id,
+                    "sync_at": False,
+                },
+                {
+                    "name": "ABC123",
+                    "kind": "customer",
+                    "origin": "imported",
+                    "state": "open",
+                    "amount": 0,
+                    "mode": "flexible",
+                    "description": "Daima",
+                    "move_id": False,
+                    "partner_id": self.asha.id,
+                    "sync_at": False,
+                },
+            ],
+        )
+        self.assertTrue(all(number.confirmed_at for number in self._numbers()))
+        self.assertEqual(self.sandbox.count_calls(), calls, "nothing is sent")
+        action = wizard.action_view_numbers()
+        self.assertEqual(action["domain"], [("id", "in", self._numbers().ids[::-1])])
+        row = self._type("92727335")
+        self.assertBooked(row, 150000)
+        self.assertEqual(move.amount_residual, 0)
+        row = self._type("abc123", receipt="R0002", amount=5000)
+        self.assertBooked(row, 5000)
+        self.assertEqual(row.partner_id, self.asha)
+
+    def test_money_that_came_first_finds_its_number(self):
+        payment = self._pay("1122777", 9000)
+        self._poll()
+        self._process()
+        row = self._ledger(payment)
+        self.assertEqual(row.state, "unmatched")
+        wizard = self._preview(csv_file(["number", "ref"], ["1122777", "S-0042"]))
+        wizard.action_import()
+        row.with_user(self.clerk).action_process_now()
+        self._process()
+        self.assertBooked(row, 9000)
+        self.assertEqual(row.partner_id, self.asha)
+
+    def test_customers_are_found_by_what_is_theirs_alone(self):
+        namesake = self.env["res.partner"].create({"name": "Asha Mrisho"})
+        company = self.env["res.partner"].create(
+            {"name": "Shule", "is_company": True, "email": "shule@example.com"}
+        )
+        self.env["res.partner"].create(
+            {"name": "Bursar", "parent_id": company.id, "email": "shule@example.com"}
+        )
+        wizard = self._preview(
+            csv_file(
+                ["control number", "mteja", "customer reference", "simu", "email"],
+                ["N1", "", "s-0042", "", ""],
+                ["N2", "", "", "0712345678", ""],
+                ["N3", "", "", "", "asha@example.COM"],
+                ["N4", "asha  MRISHO", "", "", ""],
+                ["N5", "Asha Mrisho", "S-0042", "", ""],
+                ["N6", "Shule", "S-0042", "", ""],
+                ["N7", "", "", "", "shule@example.com"],
+                ["N8", "Nobody", "", "", ""],
+            )
+        )
+        self.assertVerdicts(
+            wizard,
+            ("ok", ""),
+            ("ok", ""),
+            ("ok", ""),
+            ("skip", "2 customers fit"),
+            ("ok", ""),
+            ("skip", "different customers"),
+            ("ok", ""),
+            ("skip", "No customer is called Nobody"),
+        )
+        partners = wizard.line_ids.mapped(lambda line: line.partner_id.id)
+        self.assertEqual(
+            partners,
+            [self.asha.id] * 3 + [False, self.asha.id, False, company.id, False],
+        )
+        self.assertTrue(namesake)
+
+    def test_invoices_that_cannot_take_a_number(self):
+        paid = self._invoice(5000)
+        self.env["account.payment.register"].with_context(
+            active_model="account.move", active_ids=paid.ids
+        ).create({})._create_payments()
+        numbered = self._invoice(6000)
+        numbered.action_billpay_issue()
+        draft = self._invoice(7000, post=False)
+        draft.payment_reference = "DRAFT7"
+        free = self._invoice(8000)
+        foreign = self.setup_other_company(name="Duka la Pili")["company"]
+        wizard = self._preview(
+            csv_file(
+                ["Number", "Invoice", "Customer"],
+                ["N1", paid.name, ""],
+                ["N2", numbered.name, ""],
+                ["N3", "DRAFT7", ""],
+                ["N4", free.payment_reference, ""],
+                ["N5", free.name, ""],
+                ["N6", "INV/none", ""],
+                ["N7", free.name, "Asha Mrisho"],
+            )
+        )
+        self.assertVerdicts(
+            wizard,
+            ("skip", "paid already"),
+            ("skip", "could be paid twice"),
+            ("skip", "not confirmed"),
+            ("ok", ""),
+            ("skip", "Row 5 has a number for this invoice"),
+            ("skip", "No invoice is called INV/none"),
+            ("skip", "belongs to Juma Hamisi, not to Asha Mrisho"),
+        )
+        wizard.action_import()
+        self.assertEqual(free.billpay_number_id.name, "N4")
+        self.assertEqual(len(numbered.billpay_number_ids), 1)
+        self.assertTrue(foreign)
+
+    def test_bad_and_repeated_numbers_are_skipped_with_a_reason(self):
+        self._wizard()
+        wizard = self._preview(csv_file(["number", "ref"], ["Old1", "S-0042"]))
+        wizard.action_import()
+        wizard = self._preview(
+            xlsx(
+                ["Number", "Ref", "Kind", "Amount", "Mode"],
+                ["old1", "S-0042"],
+                ["New1", "S-0042"],
+                ["NEW1", "S-0042"],
+                ["12-34", "S-0042"],
+                ["1" * 21, "S-0042"],
+                [1.12e19, "S-0042"],
+                ["1.12E+13", "S-0042"],
+                [None, "S-0042"],
+                ["N9", "S-0042", "thing"],
+                ["N10", "S-0042", None, "150.000"],
+                ["N11", "S-0042", None, "-5"],
+                ["N12", "S-0042", None, None, "half"],
+                ["=A2", "S-0042"],
+                ["  N14  ", "S-0042", "CUSTOMER", "TZS 150,000/=", "Exact"],
+                [11220000000197, "S-0042", "order", 1250.5],
+            )
+        )
+        self.assertVerdicts(
+            wizard,
+            ("here", "in Odoo already"),
+            ("ok", ""),
+            ("skip", "row 3"),
+            ("skip", "1 to 20 letters and digits"),
+            ("skip", "1 to 20 letters and digits"),
+            ("skip", "lost digits"),
+            ("skip", "lost digits"),
+            ("skip", "no control number"),
+            ("skip", "no kind"),
+            ("skip", "not an amount"),
+            ("skip", "not an amount"),
+            ("skip", "no mode"),
+            ("skip", "formula"),
+            ("ok", ""),
+            ("ok", ""),
+        )
+        wizard.action_import()
+        self.assertEqual(
+            sorted(self._numbers().mapped("name")),
+            ["11220000000197", "N14", "New1", "Old1"],
+        )
+        report = self._workbook(wizard, wizard.action_report())
+        self.assertEqual(len(report), 16)
+        self.assertEqual(report[3][1], "Skipped")
+        self.assertIn("row 3", report[3][2])
+        self.assertEqual(report[2][1], "Imported")
+
+    def _workbook(self, wizard, action):
+        self.assertIn("/download?download=true", action["url"])
+        book = openpyxl.load_workbook(io.BytesIO(base64.b64decode(wizard.download)))
+        return [list(row) for row in book.active.iter_rows(values_only=True)]
+
+    def test_template_is_understood_and_runs_nothing(self):
+        wizard = self._wizard()
+        header = self._workbook(wizard, wizard.action_template())[0]
+        columns = wizard._headings
+        self.assertEqual(len(header), len(columns))
+        filled = self._preview(
+            xlsx(header, ["N1", "order", 5, "", "=cmd()", "", "", "S-0042"])
+        )
+        self.assertFalse(filled.ignored_columns)
+        self.assertVerdicts(filled, ("ok", ""))
+        evil = self._preview(csv_file(["number", "customer"], ["N2", "=1+1"]))
+        rows = self._workbook(evil, evil.action_report())
+        self.assertIn("=1+1", rows[1][2])
+
+    def test_number_made_meanwhile_is_not_made_again(self):
+        wizard = self._preview(csv_file(["number", "ref"], ["N1", "S-0042"]))
+        self._preview(csv_file(["number", "ref"], ["n1", "S-0042"])).action_import()
+        with self.assertRaises(UserError):
+            wizard.action_import()
+        self.assertEqual(len(self._numbers()), 1)
+
+    @mute_logger("odoo.addons.billpay_odoo.spreadsheet")
+    def test_files_that_are_no_table_are_refused(self):
+        good = xlsx(["Number"], ["N1"])
+        bomb = io.BytesIO()
+        with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr("xl/workbook.xml", b"0" * (151 * 1024 * 1024))
+        other = io.BytesIO()
+        with zipfile.ZipFile(other, "w") as archive:
+            archive.writestr("word/document.xml", b"<x/>")
+        for part, data in (
+            ("Choose an XLSX or CSV", None),
+            ("no rows", b"\n\n"),
+            ("no rows", csv_file(["number"])),
+            ("no column number", csv_file(["colour", "size"], ["red", "1"])),
+            ("larger than 10 MB", b"x" * (20 * 1024 * 1024)),
+            ("larger than 10 MB", bomb.getvalue()),
+            ("more than 10000", csv_file(["number"], *[["N1"]] * 100000)),
+            ("old Excel", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 100),
+            ("not a spreadsheet", b"%PDF-1.7"),
+            ("not a spreadsheet", b"\x89PNG\r\n\x1a\n\0\0"),
+            ("not a spreadsheet", other.getvalue()),
+            ("damaged", good[:-200]),
+            ("damaged", b"PK\x03\x04" + b"1" * 50),
+            ("UTF-8", "number,mteja\nN1,Zaïna\n".encode("cp1252")),
+        ):
+            with self.subTest(part, size=len(data or b"")):
+                self.assertUnreadable(data, part)
+        self.assertFalse(self._numbers())
+        self.assertVerdicts(self._preview(good), ("skip", "no invoice"))
+
+    def test_other_writings_of_csv(self):
+        rows = (["Namba", "Ref"], ["N1", "S-0042"])
+        for data in (
+            csv_file(*rows, delimiter=";"),
+            csv_file(*rows, delimiter="\t"),
+            b"\xef\xbb\xbf" + csv_file(*rows),
+            csv_file(*rows).decode().encode("utf-16"),
+            b'"Namba","Ref"\r\n="N1",S-0042\r\n'.replace(b'="N1"', b'"=""N1"""'),
+        ):
+            with self.subTest(data[:20]):
+                wizard = self._preview(data)
+                self.assertVerdicts(wizard, ("ok", ""))
+                self.assertEqual(wizard.line_ids.name, "N1")
+
+    def test_closing_an_imported_number_says_what_it_does_not_do(self):
+        move = self._invoice(5000)
+        self._preview(
+            csv_file(["number", "invoice"], ["N1", move.name])
+        ).action_import()
+        number = move.billpay_number_id
+        calls = self.sandbox.count_calls()
+        move.button_cancel()
+        self.assertEqual(number.state, "closed")
+        self.assertIn("still pay it", number.message_ids[:1].body)
+        self._sync()
+        self.assertEqual(self.sandbox.count_calls(), calls)
+        row = self._type("N1", amount=5000)
+        self.assertBooked(row, 5000)
+        self.assertTrue(row.attention)
+
+    def test_only_accountants_import(self):
+        with self.assertRaises(AccessError):
+            self._wizard(b"number\nN1", user=self.auditor)
+
+    def test_other_companies_are_out_of_reach(self):
+        foreign = self.setup_other_company(name="Duka la Pili")["company"]
+        provider = self._make_application(foreign)
+        self.env["res.partner"].create(
+            {"name": "Pili", "ref": "P-1", "company_id": foreign.id}
+        )
+        with self.assertRaises(AccessError):
+            self._preview(b"number\nN1", application=str(provider.id))
+        wizard = self._preview(csv_file(["number", "ref"], ["N1", "P-1"]))
+        self.assertVerdicts(wizard, ("skip", "No customer"))

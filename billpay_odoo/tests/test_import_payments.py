@@ -1,0 +1,242 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Payments of a spreadsheet go through the same ledger as ClickPesa's own word."""
+
+from datetime import datetime, timedelta
+from unittest.mock import patch
+
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from .test_import_numbers import ImportCommon, csv_file, xlsx
+
+HEADER = ["ClickPesa ID", "Control number", "Amount", "Receipt", "Date"]
+
+
+@tagged("post_install", "-at_install")
+class TestImportPayments(ImportCommon):
+    wizard_model = "billpay.payment.import"
+
+    def _import(self, data):
+        wizard = self._preview(data)
+        wizard.action_import()
+        self._process()
+        return wizard
+
+    def test_rows_are_booked_like_any_payment(self):
+        first, second = self._registered_invoice(150000), self._registered_invoice(7000)
+        names = [move.billpay_number_id.name for move in (first, second)]
+        wizard = self._import(
+            xlsx(
+                ["Tarehe", "Kiasi", "Namba", "Risiti", "id", "Hali", "Simu", "Sarafu"],
+                [datetime(2026, 3, 2, 1, 30), 150000.0, names[0], "R0001", None]
+                + ["Success", 255712345678, "TZS"],
+                ["02/03/2026 14:00", "7,000", names[1], None, "X1LCP99", None, None],
+            )
+        )
+        self.assertEqual(wizard.made_count, 2)
+        rows = self._rows().sorted("id")
+        self.assertRecordValues(
+            rows,
+            [
+                {
+                    "reference": "RECEIPT/R0001",
+                    "provisional": True,
+                    "payer_phone": "255712345678",
+                    "entered_how": "import",
+                    "confirmed_by_id": self.clerk.id,
+                    # Half past one at night in Dar es Salaam.
+                    "paid_at": datetime(2026, 3, 1, 22, 30),
+                },
+                {
+                    "reference": "X1LCP99",
+                    "provisional": False,
+                    "payer_phone": "",
+                    "entered_how": "import",
+                    "confirmed_by_id": self.clerk.id,
+                    "paid_at": datetime(2026, 3, 2, 11, 0),
+                },
+            ],
+        )
+        self.assertBooked(rows[0], 150000)
+        self.assertBooked(rows[1], 7000)
+        self.assertEqual(str(rows[0].account_payment_ids.date), "2026-03-02")
+        self.assertEqual((first | second).mapped("amount_residual"), [0, 0])
+        self.assertIn(self.clerk.name, "".join(rows[0].message_ids.mapped("body")))
+
+    def test_what_is_here_already_is_never_made_twice(self):
+        move = self._registered_invoice(150000)
+        number = move.billpay_number_id.name
+        payment = self._pay(number, 150000)
+        self._poll()
+        self._process()
+        data = csv_file(
+            HEADER,
+            [
+                payment["id"],
+                number,
+                "150000",
+                payment["paymentReference"],
+                "2026-03-02",
+            ],
+            ["", number, "150000", payment["paymentReference"].lower(), "2026-03-02"],
+            ["", number, "150001", payment["paymentReference"], "2026-03-02"],
+        )
+        wizard = self._preview(data)
+        self.assertVerdicts(
+            wizard,
+            ("here", "already"),
+            ("skip", "row 2"),
+            ("here", "compare the amounts"),
+        )
+        with self.assertRaises(UserError):
+            wizard.action_import()
+        self.assertEqual(len(self._rows()), 1)
+        self.assertBooked(self._ledger(payment), 150000)
+
+    def test_imported_twice_is_booked_once(self):
+        move = self._registered_invoice(150000)
+        data = csv_file(
+            HEADER, ["", move.billpay_number_id.name, "150000", "R0001", "2026-03-02"]
+        )
+        first, second = self._preview(data), self._preview(data)
+        first.action_import()
+        with self.assertRaises(UserError):
+            second.action_import()
+        self._process()
+        self.assertEqual(len(self._rows()), 1)
+        self.assertBooked(self._rows(), 150000)
+
+    def test_id_completes_what_was_typed_from_a_receipt(self):
+        move = self._registered_invoice(150000)
+        number = move.billpay_number_id.name
+        payment = self._pay(number, 150000)
+        typed = self._type(number, receipt=payment["paymentReference"])
+        wizard = self._preview(
+            csv_file(
+                HEADER,
+                [payment["id"], number, "150000", payment["paymentReference"]]
+                + ["2026-03-02"],
+            )
+        )
+        self.assertVerdicts(wizard, ("ok", "gets its ClickPesa ID"))
+        wizard.action_import()
+        self._process()
+        self.assertEqual(self._rows(), typed)
+        self.assertEqual(typed.reference, payment["id"])
+        self._poll()
+        self._process()
+        self.assertEqual(self._rows(), typed)
+        self.assertBooked(typed, 150000)
+
+    def test_clickpesa_tells_later_of_what_was_imported(self):
+        move = self._registered_invoice(150000)
+        number = move.billpay_number_id.name
+        payment = self._pay(number, 150000)
+        self._import(
+            csv_file(
+                HEADER,
+                ["", number, "150000", payment["paymentReference"], "2026-03-02"],
+            )
+        )
+        self._event(payment)
+        self._poll()
+        self._process()
+        self.assertEqual(self._rows(), self._ledger(payment))
+        self.assertBooked(self._rows(), 150000)
+
+    def test_rows_that_cannot_be_right_say_why(self):
+        tomorrow = (datetime.now() + timedelta(days=2)).strftime("%d/%m/%Y")
+        wizard = self._preview(
+            csv_file(
+                [*HEADER, "Currency", "Status"],
+                ["", "1122", "5", "", "2026-03-02", "", ""],
+                ["", "1122", "5", "cash", "2026-03-02", "", ""],
+                ["1.1E+13", "1122", "5", "R1", "2026-03-02", "", ""],
+                ["", "1122", "0", "R0004", "2026-03-02", "", ""],
+                ["", "1122", "", "R0005", "2026-03-02", "", ""],
+                ["", "1122", "5.000", "R0006", "2026-03-02", "", ""],
+                ["", "1122", "5", "R0007", "", "", ""],
+                ["", "1122", "5", "R0008", "13/14/2026", "", ""],
+                ["", "1122", "5", "R0009", tomorrow, "", ""],
+                ["", "1122", "5", "R0010", "2026-03-02", "USD", ""],
+                ["", "1122", "5", "R0011", "2026-03-02", "", "FAILED"],
+                ["", "1122", "5", "R0012", "2026-03-02", "", "PENDING"],
+                ["RECEIPT/9", "1122", "5", "R0013", "2026-03-02", "", ""],
+                ["", "1122", "5", "R0014", "2026-03-02T09:00:00Z", "tzs", "settled"],
+            )
+        )
+        self.assertVerdicts(
+            wizard,
+            ("skip", "Neither"),
+            ("skip", "no receipt"),
+            ("skip", "lost digits"),
+            ("skip", "above zero"),
+            ("skip", "above zero"),
+            ("skip", "not an amount"),
+            ("skip", "no date"),
+            ("skip", "not a date"),
+            ("skip", "future"),
+            ("skip", "not USD"),
+            ("skip", "FAILED"),
+            ("skip", "PENDING"),
+            ("skip", "no ClickPesa ID"),
+            ("ok", "Unmatched"),
+        )
+        wizard.action_import()
+        self._process()
+        row = self._rows()
+        self.assertRecordValues(
+            row,
+            [
+                {
+                    "state": "unmatched",
+                    "status": "SETTLED",
+                    "paid_at": datetime(2026, 3, 2, 9, 0),
+                }
+            ],
+        )
+
+    @mute_logger("odoo.addons.billpay_odoo.models.billpay_payment")
+    def test_one_row_that_cannot_be_stored_stops_only_itself(self):
+        number = self._registered_invoice(5000).billpay_number_id.name
+        wizard = self._preview(
+            csv_file(
+                HEADER,
+                ["", number, "2000", "R0001", "2026-03-02"],
+                ["", number, "3000", "R0002", "2026-03-02"],
+            )
+        )
+        model = self.env.registry["billpay.payment"]
+        insert = model._insert_told
+
+        def fails(payments, provider, told, *args):
+            if told.receipt == "R0001":
+                raise RuntimeError("disk")
+            return insert(payments, provider, told, *args)
+
+        with patch.object(model, "_insert_told", fails):
+            wizard.action_import()
+        self.assertEqual(wizard.made_count, 1)
+        self.assertVerdicts(wizard, ("skip", "could not be stored"), ("done", ""))
+        self._process()
+        self.assertBooked(self._rows(), 3000)
+
+    def test_clerks_only_and_their_company_only(self):
+        with self.assertRaises(AccessError):
+            self._wizard(b"amount,date\n1,2", user=self.auditor)
+        foreign = self._make_application(
+            self.setup_other_company(name="Duka la Pili")["company"]
+        )
+        with self.assertRaises(AccessError):
+            self._preview(b"amount,date\n1,2", application=str(foreign.id))
+
+    def test_template_is_understood(self):
+        wizard = self._wizard()
+        wizard.action_template()
+        header, _examples = wizard._template()
+        filled = self._preview(
+            xlsx(header, ["", "1122", 5, "", "R0001", "", "", "", "2026-03-02"])
+        )
+        self.assertFalse(filled.ignored_columns)
+        self.assertVerdicts(filled, ("ok", "Unmatched"))

@@ -1,0 +1,462 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Payments that a person types, and the same ones when ClickPesa tells of them."""
+
+import json
+from datetime import timedelta
+
+from odoo import Command, fields
+from odoo.exceptions import AccessError, UserError
+from odoo.tests import tagged
+
+from ..clickpesa import parse_notification
+from .common import BillPayCommon
+
+
+class ManualCommon(BillPayCommon):
+    """An accountant, and steps with which money is entered by hand."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.clerk = cls._user("billpay_hand_clerk", "account.group_account_invoice")
+        cls.auditor = cls._user(
+            "billpay_hand_auditor", "account.group_account_readonly"
+        )
+
+    @classmethod
+    def _user(cls, login, *groups, company=None):
+        company = company or cls.company
+        return (
+            cls.env["res.users"]
+            .sudo()
+            .with_context(no_reset_password=True)
+            .create(
+                {
+                    "name": login,
+                    "login": login,
+                    "company_id": company.id,
+                    "company_ids": [Command.set(company.ids)],
+                    "group_ids": [
+                        Command.set(
+                            [cls.env.ref(g).id for g in ("base.group_user", *groups)]
+                        )
+                    ],
+                }
+            )
+        )
+
+    def _entry(self, user=None, **values):
+        return (
+            self.env["billpay.payment.entry"]
+            .with_user(user or self.clerk)
+            .with_context(allowed_company_ids=self.company.ids)
+            .create(
+                {
+                    "application": str(self.provider.id),
+                    "amount": 150000,
+                    "receipt": "9XK4F7Q2",
+                    "paid_at": "2026-03-02 09:00:00",
+                    **values,
+                }
+            )
+        )
+
+    def _type(self, number, **values):
+        """Type a receipt and let the worker book it; return the ledger's row."""
+        entry = self._entry(number=number, **values)
+        entry.action_enter()
+        self._process()
+        return self.env["billpay.payment"].search(
+            [("receipt", "=", "".join(entry.receipt.split()))]
+        )
+
+    def _rows(self):
+        return self.env["billpay.payment"].search(
+            [("provider_id", "=", self.provider.id)]
+        )
+
+    def _offline_only(self):
+        """The application is switched off: nobody can be asked."""
+        provider_sudo = self.provider.sudo()
+        # While it is on, reading the journal also chooses one.
+        self.assertTrue(provider_sudo.journal_id)
+        provider_sudo.state = "disabled"
+
+
+@tagged("post_install", "-at_install")
+class TestManualPayment(ManualCommon):
+    def test_typed_receipt_pays_the_invoice(self):
+        move = self._registered_invoice(150000)
+        number = move.billpay_number_id
+        row = self._type(number.display_number, payer_name="ASHA", payer_phone="0712")
+        self.assertBooked(row, 150000)
+        self.assertEqual(move.amount_residual, 0)
+        self.assertEqual(number.state, "paid")
+        self.assertRecordValues(
+            row,
+            [
+                {
+                    "reference": "RECEIPT/9XK4F7Q2",
+                    "provisional": True,
+                    "entered_how": "typed",
+                    "entered_by_id": self.clerk.id,
+                    "confirmed_by_id": self.clerk.id,
+                    "payer_name": "ASHA",
+                    "number": number.name,
+                    "paid_at": fields.Datetime.to_datetime("2026-03-02 09:00:00"),
+                }
+            ],
+        )
+        self.assertIn(self.clerk.name, "".join(row.message_ids.mapped("body")))
+        self.assertEqual(
+            str(row.account_payment_ids.date), "2026-03-02", "the day of the receipt"
+        )
+
+    def test_company_without_any_connection(self):
+        """Nothing but an accountant who types receipts."""
+        move = self._invoice(150000)
+        move.billpay_number_ids.sudo().write(
+            {"origin": "offline", "state": "open", "confirmed_at": "2026-03-01"}
+        )
+        self._offline_only()
+        calls = self.sandbox.count_calls()
+        row = self._type(move.billpay_number)
+        self.assertBooked(row, 150000)
+        self.assertEqual(move.amount_residual, 0)
+        self.assertEqual(self.sandbox.count_calls(), calls)
+
+    def test_typed_then_told_by_clickpesa_is_one_payment(self):
+        for source in ("webhook", "poll"):
+            with self.subTest(source):
+                self.sandbox.reset()
+                move = self._registered_invoice(150000)
+                number = move.billpay_number_id.name
+                payment = self._pay(number, 150000)
+                receipt = payment["paymentReference"]
+                typed = self._type(number, receipt=" %s " % receipt.lower())
+                self.assertBooked(typed, 150000)
+                self.assertTrue(typed.provisional)
+                if source == "webhook":
+                    self._event(payment)
+                else:
+                    self._poll()
+                self._process()
+                self.assertEqual(self._ledger(payment), typed)
+                self.assertFalse(typed.provisional)
+                self.assertEqual(typed.reference, payment["id"])
+                self.assertBooked(typed, 150000)
+                self.assertFalse(typed.attention)
+                self.assertEqual(len(move.billpay_payment_ids), 1)
+                self.assertEqual(len(typed.account_payment_ids), 1)
+                self.assertIn(payment["id"], "".join(typed.message_ids.mapped("body")))
+
+    def test_receipt_that_clickpesa_told_is_already_known(self):
+        move = self._registered_invoice(150000)
+        payment = self._pay(move.billpay_number_id.name, 150000)
+        self._poll()
+        self._process()
+        row = self._ledger(payment)
+        entry = self._entry(
+            number=move.billpay_number, receipt=payment["paymentReference"].lower()
+        )
+        self.assertIn("already", entry.warning)
+        self.assertEqual(entry.action_enter()["params"]["type"], "warning")
+        self._process()
+        self.assertEqual(self._rows(), row)
+        self.assertBooked(row, 150000)
+        self.assertFalse(row.provisional)
+        self.assertFalse(row.confirmed_by_id)
+        self.assertEqual(row.entered_by_id, self.clerk)
+
+    def test_receipt_typed_twice_is_one_payment(self):
+        move = self._registered_invoice(150000)
+        row = self._type(move.billpay_number)
+        entry = self._entry(number=move.billpay_number, amount=99, receipt="9xk4 f7q2")
+        self.assertIn("150,000", entry.warning.replace("\xa0", " "))
+        entry.action_enter()
+        self._process()
+        self.assertEqual(self._rows(), row)
+        self.assertEqual(row.amount, 150000)
+        self.assertBooked(row, 150000)
+
+    def test_forged_announcement_takes_no_typed_payment_over(self):
+        """Whoever knows a receipt and the address must not rename its payment."""
+        move = self._registered_invoice(150000)
+        number = move.billpay_number_id.name
+        payment = self._pay(number, 150000)
+        typed = self._type(number, receipt=payment["paymentReference"])
+        body = self.sandbox.webhook_body(payment["id"])
+        body["data"]["id"] = "FORGED1"
+        self._store_body(body)
+        self.env["billpay.payment"].sudo()._take_events()
+        self.assertEqual(typed.reference, "RECEIPT/" + payment["paymentReference"])
+        self._poll()
+        self._process()
+        self.assertEqual(typed.reference, payment["id"])
+        forged = self._rows() - typed
+        self.assertEqual(forged.reference, "FORGED1")
+        self.assertFalse(forged.account_payment_ids)
+        self.assertBooked(typed, 150000)
+
+    def test_forged_names_stand_in_nobodys_way(self):
+        move = self._registered_invoice(150000)
+        number = move.billpay_number_id.name
+        payment = self._pay(number, 150000)
+        for forged in ("RECEIPT/9XK4F7Q2", "MERGED/1"):
+            body = self.sandbox.webhook_body(payment["id"])
+            body["data"] |= {"id": forged, "paymentReference": "OTHER1"}
+            self._store_body(body)
+        self._process()
+        row = self._type(number)
+        self.assertBooked(row, 150000)
+        self.assertEqual(row.reference, "RECEIPT/9XK4F7Q2")
+
+    def _store_body(self, body):
+        raw = json.dumps(body).encode()
+        self.env["billpay.event"]._store_delivery(
+            self.provider.sudo(),
+            raw,
+            parse_notification(raw),
+            state="new",
+            signed=False,
+        )
+
+    def test_mistyped_number_is_corrected_before_and_flagged_after_booking(self):
+        move = self._registered_invoice(150000)
+        other = self._registered_invoice(150000)
+        payment = self._pay(move.billpay_number_id.name, 150000)
+        receipt = payment["paymentReference"]
+        typed = self._type(other.billpay_number_id.name, receipt=receipt)
+        self.assertEqual(other.amount_residual, 0)
+        self._poll()
+        self._process()
+        self.assertEqual(self._ledger(payment), typed)
+        self.assertTrue(typed.attention)
+        self.assertIn(move.billpay_number_id.name, typed.reason)
+        self.assertBooked(typed, 150000)
+        # Not booked yet: ClickPesa's number counts.
+        payment = self._pay(self._registered_invoice(7000).billpay_number_id.name, 7000)
+        unmatched = self._type(
+            "1122000000", receipt=payment["paymentReference"], amount=7000
+        )
+        self.assertEqual(unmatched.state, "unmatched")
+        self._poll()
+        self._process()
+        self.assertEqual(self._ledger(payment), unmatched)
+        self.assertBooked(unmatched, 7000)
+
+    def test_other_amount_of_a_typed_receipt_is_told(self):
+        move = self._registered_invoice(150000)
+        number = move.billpay_number_id.name
+        payment = self._pay(number, 150000)
+        typed = self._type(number, receipt=payment["paymentReference"], amount=15000)
+        self._poll()
+        self._process()
+        told = self._ledger(payment)
+        self.assertNotEqual(told, typed)
+        self.assertBooked(told, 150000)
+        self.assertTrue(typed.attention)
+        self.assertIn("mistyped", typed.reason)
+
+    def test_two_rows_of_one_payment_are_booked_once(self):
+        """As two transactions at one instant leave them, whatever is booked first."""
+        for first in ("typed", "told", "together"):
+            for decided in (False, True):
+                with self.subTest(first=first, decided=decided):
+                    self._two_rows(first, decided)
+
+    def _two_rows(self, first, decided):
+        self.sandbox.reset()
+        move = self._registered_invoice(150000)
+        number = move.billpay_number_id.name
+        payment = self._pay(number, 150000)
+        self._poll()
+        told = self._ledger(payment).sudo()
+        receipt, told.receipt = told.receipt, False
+        entry = self._entry(number=number, receipt=receipt)
+        entry.action_enter()
+        typed = self._rows().sudo().filtered(lambda row: row.receipt == receipt)
+        self.assertNotEqual(typed, told)
+        told.receipt = receipt
+        if decided:
+            typed.matched_partner_id = self.partner
+        late = {"typed": told, "told": typed, "together": told.browse()}[first]
+        if late:
+            late.next_try_at = fields.Datetime.now() + timedelta(hours=1)
+        self._process()
+        late.next_try_at = False
+        self._process()
+        rows = told | typed
+        [row] = rows.filtered(lambda row: row.state == "posted")
+        gone = rows - row
+        self.assertEqual(gone.state, "ignored")
+        self.assertEqual(gone.merged_into_id, row)
+        self.assertEqual(row.reference, payment["id"])
+        self.assertFalse(row.provisional)
+        self.assertBooked(row, 150000)
+        self.assertFalse(gone.account_payment_ids)
+        # A person had said of the typed one that it is the customer's credit.
+        credit = decided and row == typed
+        self.assertEqual(move.amount_residual, 150000 if credit else 0)
+        # Whoever tells of it again finds the row that is booked.
+        self._event(payment)
+        self._poll()
+        self._entry(number=number, receipt=receipt).action_enter()
+        self._process()
+        self.assertEqual(self._rows() & rows, rows)
+        self.assertEqual(len(move.billpay_payment_ids.account_payment_ids), 1)
+        self.assertTrue(row.webhook_at)
+        self.assertEqual(row.event_ids.payment_id, row)
+
+    def test_reversed_payment_is_not_typed_back(self):
+        move = self._registered_invoice(150000)
+        number = move.billpay_number_id.name
+        payment = self._pay(number, 150000)
+        self.sandbox.set_status(payment["id"], "REVERSED")
+        self._poll()
+        row = self._ledger(payment)
+        self.assertEqual(row.state, "ignored")
+        self._type(number, receipt=payment["paymentReference"])
+        self.assertEqual(self._rows(), row)
+        self.assertEqual(move.amount_residual, 150000)
+
+    # === What is refused === #
+
+    def test_what_cannot_be_right_is_refused(self):
+        number = self._registered_invoice().billpay_number
+        dollar = self.env.ref("base.USD")
+        for text, values in (
+            ("above zero", {"amount": 0}),
+            ("above zero", {"amount": -5}),
+            ("not USD", {"currency_id": dollar.id}),
+            ("future", {"paid_at": fields.Datetime.now() + timedelta(hours=2)}),
+            ("control number", {"number": " "}),
+            ("receipt", {"receipt": " "}),
+            ("no receipt", {"receipt": "cash"}),
+            ("no receipt", {"receipt": "n/a"}),
+        ):
+            with self.subTest(text, values=values):
+                entry = self._entry(**{"number": number, **values})
+                with self.assertRaises(UserError) as caught:
+                    entry.action_enter()
+                self.assertIn(text, str(caught.exception))
+                self.assertIn("Nothing was booked", str(caught.exception))
+        self.assertFalse(self._rows())
+
+    def test_unknown_number_is_said_before_and_waits_on_the_desk(self):
+        entry = self._entry(number="1122 9999 99")
+        self.assertIn("Unmatched", entry.warning)
+        row = self._type("1122 9999 99")
+        self.assertEqual(row.state, "unmatched")
+        self.assertFalse(row.account_payment_ids)
+
+    def test_invoice_form_fills_in_what_it_knows(self):
+        move = self._registered_invoice(150000)
+        entry = (
+            self.env["billpay.payment.entry"]
+            .with_user(self.clerk)
+            .with_context(
+                allowed_company_ids=self.company.ids, default_billpay_move_id=move.id
+            )
+            .create({})
+        )
+        self.assertRecordValues(
+            entry,
+            [
+                {
+                    "number": move.billpay_number,
+                    "amount": 150000,
+                    "application": str(self.provider.id),
+                    "currency_id": self.tzs.id,
+                }
+            ],
+        )
+        self.assertIn(move.name, entry.bill)
+        self.assertFalse(entry.warning)
+
+    # === Rights === #
+
+    def test_only_accountants_enter_and_confirm(self):
+        with self.assertRaises(AccessError):
+            self._entry(user=self.auditor, number="1122")
+        row = self._announced()
+        with self.assertRaises(AccessError):
+            row.with_user(self.auditor).action_confirm_by_hand()
+        with self.assertRaises(AccessError):
+            self.env["billpay.payment"].with_user(self.auditor)._enter(
+                self.provider, [], source="typed"
+            )
+
+    def test_application_of_another_company_is_refused(self):
+        foreign = self._make_application(
+            self.setup_other_company(name="Duka la Pili")["company"]
+        )
+        choices = (
+            self.env["payment.provider"]
+            .with_user(self.clerk)
+            .with_context(allowed_company_ids=self.company.ids)
+            ._billpay_choices()
+        )
+        self.assertEqual([key for key, _name in choices], [str(self.provider.id)])
+        with self.assertRaises(AccessError):
+            self._entry(number="1122", application=str(foreign.id)).action_enter()
+        self.assertFalse(
+            self.env["billpay.payment"]
+            .sudo()
+            .search_count([("provider_id", "in", (foreign | self.provider).ids)])
+        )
+
+    # === Confirm by hand === #
+
+    def _announced(self, amount=150000):
+        """A payment that a webhook announced, and that nobody has confirmed."""
+        move = self._registered_invoice(amount)
+        payment = self._pay(move.billpay_number_id.name, amount)
+        self._event(payment)
+        self._offline_only()
+        self._process()
+        row = self._ledger(payment)
+        self.assertEqual(row.state, "received")
+        return row
+
+    def test_announced_payment_is_confirmed_by_hand_when_nobody_can_be_asked(self):
+        row = self._announced()
+        self.assertTrue(row.can_confirm_by_hand)
+        row.with_user(self.clerk).action_confirm_by_hand()
+        self.assertEqual(row.confirmed_by_id, self.clerk)
+        self.assertIn(self.clerk.name, row.message_ids[:1].body)
+        self._process()
+        self.assertBooked(row, 150000)
+        with self.assertRaises(UserError):
+            row.with_user(self.clerk).action_confirm_by_hand()
+
+    def test_confirming_by_hand_is_refused_while_clickpesa_can_be_asked(self):
+        row = self._announced()
+        self.provider.sudo().state = "test"
+        row.invalidate_recordset()
+        self.assertFalse(row.can_confirm_by_hand)
+        with self.assertRaises(UserError) as caught:
+            row.with_user(self.clerk).action_confirm_by_hand()
+        self.assertIn("Process Now", str(caught.exception))
+        self.assertEqual(row.state, "received")
+
+    def test_hand_confirmed_under_a_false_id_is_found_by_its_receipt(self):
+        row = self._announced()
+        true_id = row.reference
+        row.sudo().reference = "FORGED2"
+        row.with_user(self.clerk).action_confirm_by_hand()
+        self._process()
+        self.assertBooked(row, 150000)
+        self.provider.sudo().state = "test"
+        self._poll()
+        self._process()
+        self.assertEqual(self._rows(), row)
+        self.assertEqual(row.reference, true_id)
+        self.assertBooked(row, 150000)
+
+    def test_typing_an_announced_receipt_confirms_it(self):
+        row = self._announced()
+        typed = self._type(row.number, receipt=row.receipt)
+        self.assertEqual(typed, row)
+        self.assertEqual(row.confirmed_by_id, self.clerk)
+        self.assertBooked(row, 150000)

@@ -1,0 +1,304 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+import base64
+import binascii
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+
+from ..spreadsheet import SpreadsheetError, find_columns, read, write_xlsx
+
+
+class BillpayImport(models.AbstractModel):
+    """What the imports share: a file, a preview with a verdict per row, a report.
+
+    Nothing is created before the preview was seen and confirmed.
+    """
+
+    _name = "billpay.import"
+    _description = "BillPay Import"
+
+    # Set by each import: its headings with what else they may be called, the ones
+    # without which the file is the wrong one, and how many rows one go may have.
+    _headings = {}
+    _needed = ()
+    _max_rows = 0
+    _line_model = None
+
+    application = fields.Selection(
+        selection=lambda self: self.env["payment.provider"]._billpay_choices(),
+        default=lambda self: self.env["payment.provider"]._billpay_default_choice(),
+        required=True,
+        help="The ClickPesa application to which the rows belong.",
+    )
+    file = fields.Binary(string="Spreadsheet", attachment=False)
+    filename = fields.Char()
+    state = fields.Selection(
+        [("upload", "File"), ("preview", "Check"), ("done", "Result")],
+        default="upload",
+        required=True,
+        readonly=True,
+    )
+    ok_count = fields.Integer(compute="_compute_counts")
+    here_count = fields.Integer(compute="_compute_counts")
+    skip_count = fields.Integer(compute="_compute_counts")
+    ignored_columns = fields.Char(readonly=True)
+    made_count = fields.Integer(readonly=True)
+    download = fields.Binary(attachment=False, readonly=True)
+    download_name = fields.Char(readonly=True)
+
+    # === COMPUTE METHODS === #
+
+    @api.depends(
+        lambda self: ["line_ids.verdict"] if "line_ids" in self._fields else []
+    )
+    def _compute_counts(self):
+        for wizard in self:
+            verdicts = wizard.line_ids.mapped("verdict")
+            wizard.ok_count = verdicts.count("ok")
+            wizard.here_count = verdicts.count("here")
+            wizard.skip_count = verdicts.count("skip")
+
+    # === ACTION METHODS === #
+
+    def action_preview(self):
+        """Read the file and show what would become of each row."""
+        self._check_clerk()
+        sheet, columns = self._read_sheet()
+        self._provider()
+        known = set(columns.values())
+        self.ignored_columns = ", ".join(
+            heading
+            for index, heading in enumerate(sheet.header)
+            if heading and index not in known
+        )[:500]
+        rows = [
+            (number, {field: cells[index] for field, index in columns.items()})
+            for number, cells in sheet.rows
+        ]
+        self.line_ids.unlink()
+        self.env[self._line_model].create(self._prepare_lines(rows))
+        self.state = "preview"
+        return self._reopen()
+
+    def action_import(self):
+        """Create what the preview showed as good."""
+        self._check_clerk()
+        # Whatever was created meanwhile counts: look once more before creating.
+        self.line_ids._compute_verdict()
+        good = self.line_ids.filtered(lambda line: line.verdict == "ok")
+        if not good:
+            raise UserError(
+                self.env._(
+                    "No row can be imported. Nothing was created: each row says why, "
+                    "and the list can be downloaded."
+                )
+            )
+        self.made_count = self._import_lines(good)
+        good.filtered(lambda line: line.verdict == "ok").verdict = "done"
+        self.state = "done"
+        return self._reopen()
+
+    def action_back(self):
+        """Take another file."""
+        self.line_ids.unlink()
+        self.write({"state": "upload", "file": False, "filename": False})
+        return self._reopen()
+
+    def action_template(self):
+        """Download an empty sheet with the right headings."""
+        self._check_clerk()
+        header, examples = self._template()
+        return self._download(self._template_name(), header, examples)
+
+    def action_report(self):
+        """Download what becomes, or became, of each row."""
+        self._check_clerk()
+        verdicts = dict(
+            self.line_ids._fields["verdict"]._description_selection(self.env)
+        )
+        header = [
+            self.env._("Row"),
+            self.env._("Verdict"),
+            self.env._("Reason"),
+            *self._report_header(),
+        ]
+        rows = [
+            [line.row, verdicts[line.verdict], line.reason, *line._report_values()]
+            for line in self.line_ids.sorted("row")
+        ]
+        return self._download(self.env._("Import report"), header, rows)
+
+    # === HELPERS === #
+
+    def _check_clerk(self):
+        if not self.env.user.has_group("account.group_account_invoice"):
+            raise AccessError(
+                self.env._(
+                    "Only people who may make invoices and payments may import. "
+                    "Nothing was changed: ask your accountant."
+                )
+            )
+
+    def _provider(self):
+        """Return the application, in sudo.
+
+        :raise AccessError: it belongs to none of the user's companies
+        """
+        return self.env["payment.provider"]._billpay_chosen(self.application)
+
+    def _reopen(self):
+        self.ensure_one()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self._description_of_action(),
+            "res_model": self._name,
+            "res_id": self.id,
+            "view_mode": "form",
+            "views": [(False, "form")],
+            "target": "new",
+            "context": {**self.env.context, "dialog_size": "extra-large"},
+        }
+
+    def _download(self, name, header, rows):
+        self.ensure_one()
+        self.write(
+            {
+                "download": base64.b64encode(write_xlsx(name, header, rows)),
+                "download_name": "%s.xlsx" % name,
+            }
+        )
+        return {
+            "type": "ir.actions.act_url",
+            "url": "/web/content/%s/%s/download?download=true&filename_field="
+            "download_name" % (self._name, self.id),
+            "target": "download",
+        }
+
+    def _read_sheet(self):
+        """Return the sheet and ``{field: column}``.
+
+        :raise UserError: it cannot be read, or is not the right one
+        """
+        if not self.file:
+            raise UserError(
+                self.env._("Choose an XLSX or CSV file first. Nothing was changed.")
+            )
+        needed = self._needed
+
+        def is_header(cells):
+            return set(needed) <= find_columns(cells, self._headings).keys()
+
+        try:
+            data = base64.b64decode(self.file, validate=True)
+            sheet = read(data, self._max_rows, is_header)
+        except binascii.Error:
+            raise UserError(self._why_unreadable("broken")) from None
+        except SpreadsheetError as error:
+            raise UserError(self._why_unreadable(error.code)) from None
+        columns = find_columns(sheet.header, self._headings)
+        missing = [name for name in needed if name not in columns]
+        if missing:
+            raise UserError(
+                self.env._(
+                    "This file has no column %(missing)s; its columns are: "
+                    "%(columns)s. Nothing was changed: download the template to see "
+                    "the headings, or rename the column.",
+                    missing=", ".join(missing),
+                    columns=", ".join(filter(None, sheet.header))[:300],
+                )
+            )
+        if not sheet.rows:
+            raise UserError(self._why_unreadable("empty"))
+        return sheet, columns
+
+    def _why_unreadable(self, code):
+        reasons = {
+            "too_big": self.env._(
+                "This file is larger than 10 MB. Split it, or leave out pictures and "
+                "other sheets."
+            ),
+            "too_many_rows": self.env._(
+                "This file has more than %s rows. Split it into several files.",
+                self._max_rows,
+            ),
+            "empty": self.env._("This file has no rows below its headings."),
+            "old_format": self.env._(
+                "This is an old Excel file (.xls) or has a password. Save it as XLSX "
+                "without a password."
+            ),
+            "not_a_sheet": self.env._(
+                "This is not a spreadsheet. Choose an XLSX or CSV file."
+            ),
+            "encoding": self.env._(
+                "The letters of this CSV file cannot be read. Save it as “CSV UTF-8” "
+                "or as XLSX."
+            ),
+        }
+        broken = self.env._(
+            "This file is damaged or is not a spreadsheet. Save it once more as XLSX."
+        )
+        return self.env._(
+            "%s Nothing was changed; then choose the file again.",
+            reasons.get(code, broken),
+        )
+
+    def _why_bad_value(self, code, text):
+        """Say what is wrong with one cell."""
+        reasons = {
+            "digits_lost": self.env._(
+                "“%s”: the sheet has lost digits. Format the column as text and enter "
+                "the number again.",
+                text,
+            ),
+            "formula": self.env._(
+                "A formula that has no value yet. Open the file in your spreadsheet "
+                "program, save it, and choose it again."
+            ),
+            "cell_error": self.env._("The sheet shows an error here: %s.", text),
+            "not_money": self.env._(
+                "“%s” is not an amount. Write it as 150000 or 150,000.", text
+            ),
+            "not_a_date": self.env._(
+                "“%s” is not a date. Write it as 25/11/2026 14:30, day first.", text
+            ),
+        }
+        return reasons[code]
+
+    def _parsed(self, reader, cells, name, *args):
+        """Return ``(value, "")`` or ``(None, reason)`` for one cell."""
+        text = cells.get(name, "")
+        try:
+            return reader(text, *args), ""
+        except SpreadsheetError as error:
+            return None, self._why_bad_value(error.code, text)
+
+
+class BillpayImportLine(models.AbstractModel):
+    """One row of the file, and what becomes of it."""
+
+    _name = "billpay.import.line"
+    _description = "BillPay Import Row"
+    _order = "row, id"
+
+    row = fields.Integer(readonly=True, help="The row in the file.")
+    # Why the row can never be imported as it stands in the file.
+    problem = fields.Char(readonly=True)
+    verdict = fields.Selection(
+        [
+            ("ok", "Ready"),
+            ("done", "Imported"),
+            ("here", "Already Here"),
+            ("skip", "Skipped"),
+        ],
+        compute="_compute_verdict",
+        store=True,
+    )
+    reason = fields.Text(compute="_compute_verdict", store=True)
+
+    def _compute_verdict(self):
+        raise NotImplementedError
+
+    def _report_values(self):
+        """Return the row as it was read, for the report."""
+        raise NotImplementedError

@@ -1,0 +1,390 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+import re
+
+from odoo import api, fields, models
+
+from ..spreadsheet import plain_word, read_code, read_money
+
+_NUMBER = re.compile(r"[A-Za-z0-9]{1,20}")
+_EMPTY = re.compile(r"[-–—.]*")
+
+_KINDS = {
+    "order": ("order", "invoice", "bill", "onetime", "single", "agizo", "ankara"),
+    "customer": ("customer", "client", "reusable", "recurring", "mteja"),
+}
+# ClickPesa's own words too, as its dashboard writes them.
+_MODES = {
+    "exact": ("exact", "exactamount", "fixed", "full", "kamili", "kiasikamili"),
+    "flexible": (
+        "flexible",
+        "anyamount",
+        "any",
+        "partial",
+        "over",
+        "allowpartialandoverpayment",
+        "chochote",
+        "kiasichochote",
+        "sehemu",
+    ),
+}
+_CREATE_BATCH = 1000
+
+
+def _word(text, words):
+    """Return the key whose words have this text; ``None`` for none."""
+    word = plain_word(text)
+    return next((key for key, texts in words.items() if word in texts), None)
+
+
+class BillpayNumberImport(models.TransientModel):
+    """Take over control numbers that were issued elsewhere."""
+
+    _name = "billpay.number.import"
+    _inherit = ["billpay.import"]
+    _description = "Import Control Numbers"
+
+    _headings = {
+        "number": (
+            "control number",
+            "control no",
+            "controlnumber",
+            "billpay number",
+            "billpay namba",
+            "billpaynumber",
+            "bill reference",
+            "namba",
+            "namba ya malipo",
+            "kumbukumbu namba",
+            "control namba",
+        ),
+        "kind": ("type", "aina", "number type"),
+        "amount": ("bill amount", "amount asked", "kiasi", "jumla"),
+        "mode": ("payment mode", "bill payment mode", "njia", "hali ya malipo"),
+        "description": ("bill description", "details", "maelezo", "purpose", "memo"),
+        "invoice": (
+            "invoice number",
+            "invoice no",
+            "invoice reference",
+            "payment reference",
+            "ankara",
+            "namba ya ankara",
+        ),
+        "customer": (
+            "customer name",
+            "bill customer name",
+            "name",
+            "client",
+            "partner",
+            "mteja",
+            "jina",
+            "jina la mteja",
+        ),
+        "customer_ref": (
+            "customer reference",
+            "customer code",
+            "customer id",
+            "account",
+            "reference",
+            "ref",
+            "namba ya mteja",
+            "student number",
+        ),
+        "phone": ("customer phone", "mobile", "telephone", "simu", "namba ya simu"),
+        "email": ("customer email", "e-mail", "barua pepe", "mail"),
+    }
+    _needed = ("number",)
+    _max_rows = 10000
+    _line_model = "billpay.number.import.line"
+
+    line_ids = fields.One2many("billpay.number.import.line", "wizard_id")
+
+    def _description_of_action(self):
+        return self.env._("Import Control Numbers")
+
+    def _template_name(self):
+        return self.env._("Control numbers")
+
+    def _template(self):
+        header = [
+            "Control number",
+            "Kind",
+            "Amount",
+            "Mode",
+            "Description",
+            "Invoice",
+            "Customer",
+            "Customer reference",
+            "Phone",
+            "Email",
+        ]
+        return header, []
+
+    def _report_header(self):
+        return [
+            self.env._("Control Number"),
+            self.env._("Invoice"),
+            self.env._("Customer"),
+        ]
+
+    # === READING === #
+
+    def _prepare_lines(self, rows):
+        """Return the values of the preview's lines.
+
+        :param list rows: ``(row number, {field: text})``
+        """
+        first_rows, vals_list = {}, []
+        for number, cells in rows:
+            values = self._read_row(number, cells)
+            if not values["problem"]:
+                key = values["name"].upper()
+                first = first_rows.setdefault(key, number)
+                if first != number:
+                    values["problem"] = self.env._(
+                        "The same number stands in row %s.", first
+                    )
+            vals_list.append(values)
+        self._match(rows, vals_list)
+        return vals_list
+
+    def _read_row(self, number, cells):
+        name, problem = self._parsed(read_code, cells, "number")
+        if not problem and _EMPTY.fullmatch(name):
+            problem = self.env._("There is no control number in this row.")
+        elif not problem and not _NUMBER.fullmatch(name):
+            problem = self.env._(
+                "“%s” is no control number: those have 1 to 20 letters and digits.",
+                name,
+            )
+        amount, trouble = self._parsed(read_money, cells, "amount")
+        problem = problem or trouble
+        said_kind, said_mode = cells.get("kind", ""), cells.get("mode", "")
+        kind = _word(said_kind, _KINDS)
+        if said_kind and not kind:
+            problem = problem or self.env._(
+                "“%s” is no kind of number: write “order” or “customer”.", said_kind
+            )
+        mode = _word(said_mode, _MODES)
+        if said_mode and not mode:
+            problem = problem or self.env._(
+                "“%s” is no mode: write “exact” or “flexible”.", said_mode
+            )
+        if not kind:
+            kind = "order" if cells.get("invoice") else "customer"
+        return {
+            "wizard_id": self.id,
+            "row": number,
+            "name": (name or cells.get("number", ""))[:64],
+            "kind": kind,
+            "amount": float(amount or 0),
+            # Without an amount the mode means nothing at ClickPesa.
+            "mode": mode or "flexible",
+            "description": cells.get("description", "")[:500],
+            "said_invoice": cells.get("invoice", ""),
+            "said_customer": " · ".join(
+                cells[field]
+                for field in ("customer_ref", "customer", "phone", "email")
+                if cells.get(field)
+            ),
+            "problem": problem,
+        }
+
+    # === CREATING === #
+
+    def _import_lines(self, lines):
+        """Create the numbers, known as they are: nothing is sent to ClickPesa.
+
+        :return: how many
+        """
+        provider = self._provider()
+        currency = self.env.ref("base.TZS")
+        now = fields.Datetime.now()
+        numbers_sudo = (
+            self.env["billpay.control.number"]
+            .sudo()
+            .with_context(tracking_disable=True, mail_create_nolog=True)
+        )
+        created = 0
+        for start in range(0, len(lines), _CREATE_BATCH):
+            batch = lines[start : start + _CREATE_BATCH]
+            numbers = numbers_sudo.create(
+                [
+                    {
+                        "name": line.name,
+                        "kind": line.kind,
+                        "origin": "imported",
+                        "state": "open",
+                        "provider_id": provider.id,
+                        "currency_id": currency.id,
+                        "move_id": line.move_id.id if line.kind == "order" else False,
+                        "partner_id": line._partner().id,
+                        "amount": line.amount,
+                        "known_amount": line.amount,
+                        "mode": line.mode,
+                        "known_mode": line.mode if line.amount else False,
+                        "description": line.description,
+                        "known_description": line.description,
+                        "known_active": True,
+                        "confirmed_at": now,
+                    }
+                    for line in batch
+                ]
+            )
+            numbers._message_log_batch(
+                bodies=dict.fromkeys(
+                    numbers.ids,
+                    self.env._(
+                        "Imported by %(user)s from %(file)s.",
+                        user=self.env.user.name,
+                        file=self.filename or "?",
+                    ),
+                )
+            )
+            for line, number in zip(batch, numbers, strict=True):
+                line.number_id = number
+            created += len(numbers)
+        # Money that came before its number was known here finds it now.
+        self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
+        return created
+
+    def action_view_numbers(self):
+        """Open what was created."""
+        self.ensure_one()
+        return {
+            **self.env["ir.actions.act_window"]._for_xml_id(
+                "billpay_odoo.action_billpay_control_number"
+            ),
+            "domain": [("id", "in", self.line_ids.number_id.ids)],
+            "context": {},
+            "target": "main",
+        }
+
+
+class BillpayNumberImportLine(models.TransientModel):
+    _name = "billpay.number.import.line"
+    _inherit = ["billpay.import.line"]
+    _description = "Control Number to Import"
+
+    wizard_id = fields.Many2one(
+        "billpay.number.import", required=True, ondelete="cascade", index=True
+    )
+    name = fields.Char(string="Control Number", readonly=True)
+    kind = fields.Selection(
+        [("order", "Order"), ("customer", "Customer")], required=True
+    )
+    mode = fields.Selection(
+        [("flexible", "Any amount"), ("exact", "Exact amount")], readonly=True
+    )
+    amount = fields.Float(readonly=True, digits=(16, 2), help="In TZS.")
+    description = fields.Char(readonly=True)
+    said_invoice = fields.Char(string="Invoice in File", readonly=True)
+    said_customer = fields.Char(string="Customer in File", readonly=True)
+    # Why nothing was found, or more than one; a person may choose all the same.
+    match_problem = fields.Char(readonly=True)
+    move_id = fields.Many2one(
+        "account.move",
+        string="Invoice",
+        domain=[
+            ("move_type", "in", ("out_invoice", "out_receipt")),
+            ("state", "=", "posted"),
+        ],
+    )
+    partner_id = fields.Many2one("res.partner", string="Customer")
+    number_id = fields.Many2one("billpay.control.number", readonly=True)
+
+    @api.depends("problem", "match_problem", "kind", "move_id", "partner_id")
+    def _compute_verdict(self):
+        for wizard, lines in self.grouped("wizard_id").items():
+            provider = wizard._provider()
+            taken = lines._numbers_here(provider)
+            first_lines = {}
+            for line in wizard.line_ids.sorted("row"):
+                if line.move_id and line.kind == "order" and not line.problem:
+                    first_lines.setdefault(line.move_id, line)
+            for line in lines:
+                line.verdict, line.reason = line._judge(provider, taken, first_lines)
+
+    def _numbers_here(self, provider):
+        """Return the names, in capitals, that the application has already."""
+        names = {line.name.upper() for line in self if line.name}
+        if not names:
+            return set()
+        return self.env["billpay.control.number"]._names_in_capitals(provider, names)
+
+    def _partner(self):
+        return self.partner_id or self.move_id.partner_id
+
+    def _judge(self, provider, taken, first_lines):
+        """Return verdict and reason of one line."""
+        if self.problem:
+            return "skip", self.problem
+        if (self.name or "").upper() in taken:
+            return "here", self.env._("This number is in Odoo already.")
+        if self.kind == "order" and self.move_id:
+            if trouble := self._why_not_this_invoice(provider):
+                return "skip", trouble
+            first = first_lines.get(self.move_id, self)
+            if first != self:
+                return "skip", self.env._(
+                    "Row %s has a number for this invoice already.", first.row
+                )
+        if self.move_id or self.partner_id:
+            if self.kind == "customer" and self.move_id:
+                return "ok", self.env._(
+                    "Customer numbers take many payments: linked to the customer of "
+                    "the invoice."
+                )
+            return "ok", False
+        return "skip", self.match_problem or self.env._(
+            "The row names no invoice and no customer. Choose one here."
+        )
+
+    def _why_not_this_invoice(self, provider):
+        move = self.move_id
+        if provider.company_id not in move.company_id.sudo().parent_ids:
+            return self.env._(
+                "Invoice %s belongs to a company that does not use this application.",
+                move.display_name,
+            )
+        if move.state != "posted":
+            return self.env._(
+                "Invoice %s is not confirmed. Confirm it, or choose another one.",
+                move.display_name,
+            )
+        if move.currency_id.name != "TZS":
+            return self.env._(
+                "Invoice %(invoice)s is in %(currency)s; control numbers collect TZS.",
+                invoice=move.display_name,
+                currency=move.currency_id.name,
+            )
+        if move.currency_id.compare_amounts(move.amount_residual, 0) <= 0:
+            return self.env._("Invoice %s is paid already.", move.display_name)
+        other = move.sudo().billpay_number_ids.filtered(
+            lambda number: number.state in ("pending", "open", "failed")
+        )
+        if other:
+            return self.env._(
+                "Invoice %(invoice)s has the open number %(number)s. One bill with two "
+                "numbers could be paid twice.",
+                invoice=move.display_name,
+                number=other[0].display_number,
+            )
+        if self.partner_id and (
+            self.partner_id.commercial_partner_id
+            != move.partner_id.commercial_partner_id
+        ):
+            return self.env._(
+                "Invoice %(invoice)s belongs to %(owner)s, not to %(customer)s.",
+                invoice=move.display_name,
+                owner=move.partner_id.display_name,
+                customer=self.partner_id.display_name,
+            )
+        return ""
+
+    def _report_values(self):
+        return [
+            self.name,
+            self.move_id.name or self.said_invoice,
+            self._partner().display_name or self.said_customer,
+        ]

@@ -1,0 +1,181 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from decimal import Decimal
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from ..spreadsheet import SpreadsheetError, read_code
+from .billpay_payment_import import told_payment, why_not_receipt
+
+
+class BillpayPaymentEntry(models.TransientModel):
+    """Type one payment from its receipt."""
+
+    _name = "billpay.payment.entry"
+    _description = "Enter a BillPay Payment"
+
+    application = fields.Selection(
+        selection=lambda self: self.env["payment.provider"]._billpay_choices(),
+        default=lambda self: self.env["payment.provider"]._billpay_default_choice(),
+        required=True,
+        help="The ClickPesa application that collected the money.",
+    )
+    number = fields.Char(
+        string="Control Number", help="What the payer typed, with or without blanks."
+    )
+    amount = fields.Monetary(help="What the payer paid, as the receipt says.")
+    currency_id = fields.Many2one(
+        "res.currency",
+        required=True,
+        default=lambda self: self.env.ref("base.TZS"),
+    )
+    receipt = fields.Char(
+        help="The operator's receipt, such as 9XK4F7Q2. It tells this payment from "
+        "all others."
+    )
+    paid_at = fields.Datetime(default=fields.Datetime.now, help="As the receipt says.")
+    channel_id = fields.Many2one("billpay.channel", string="Paid By")
+    payer_name = fields.Char()
+    payer_phone = fields.Char()
+    bill = fields.Char(
+        string="Pays", compute="_compute_found", help="What the number belongs to."
+    )
+    warning = fields.Char(compute="_compute_found")
+    payment_id = fields.Many2one("billpay.payment", compute="_compute_found")
+
+    # === COMPUTE METHODS === #
+
+    @api.model
+    def default_get(self, fields_list):
+        values = super().default_get(fields_list)
+        move = self.env["account.move"].browse(
+            self.env.context.get("default_billpay_move_id")
+        )
+        number = move.exists().billpay_number_id
+        if number:
+            values["number"] = number.display_number
+            values["amount"] = move.amount_residual
+            choice = str(number.sudo().provider_id.id)
+            if choice in dict(self.env["payment.provider"]._billpay_choices()):
+                values["application"] = choice
+        return values
+
+    @api.depends("application", "number", "receipt", "amount")
+    def _compute_found(self):
+        payments_sudo = self.env["billpay.payment"].sudo()
+        for entry in self:
+            provider = (
+                self.env["payment.provider"]
+                ._billpay_of_companies()
+                .filtered(lambda p, choice=entry.application: str(p.id) == choice)
+            )
+            code = "".join((entry.number or "").split())
+            number = payments_sudo.new({"number": code})._find_control_number(provider)
+            known = payments_sudo._with_receipt(provider, entry.receipt)
+            entry.payment_id = known
+            entry.bill = ", ".join(
+                filter(None, (number.move_id.name, number.partner_id.display_name))
+            )
+            if known:
+                entry.warning = known._where_it_stands(entry.amount)
+            elif code and not number:
+                entry.warning = self.env._(
+                    "No control number %s was made here. The payment is kept, but not "
+                    "booked: it waits in BillPay Payments under Unmatched until you "
+                    "say what it pays.",
+                    code,
+                )
+            else:
+                entry.warning = False
+
+    # === ACTION METHODS === #
+
+    def action_enter(self):
+        """Put the payment into the ledger; the worker books it at once."""
+        self.ensure_one()
+        payments = self.env["billpay.payment"]
+        payments._check_accountant()
+        provider = self.env["payment.provider"]._billpay_chosen(self.application)
+        number, receipt = self._checked()
+        told = told_payment(
+            {
+                "number": number,
+                "receipt": receipt,
+                "amount": Decimal("%.2f" % self.amount),
+                "channel": self._channel_word(),
+                "payer_name": self.payer_name,
+                "payer_phone": self.payer_phone,
+                "paid_at": self.paid_at,
+            }
+        )
+        row, new, _completed, failures = payments._enter(
+            provider, [told], source="typed"
+        )
+        if failures:
+            raise UserError(
+                self.env._(
+                    "The payment could not be stored, and nothing was booked. The "
+                    "server's log says why: show it to your administrator."
+                )
+            )
+        if new and self.channel_id and not row.channel_id:
+            new.sudo().channel_id = self.channel_id
+        if new:
+            message = self.env._("Entered. It is booked in a moment.")
+        else:
+            message = row._where_it_stands(self.amount)
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "success" if new else "warning",
+                "message": message,
+                "next": row.with_env(self.env)._get_records_action(),
+            },
+        }
+
+    def _channel_word(self):
+        words = (self.channel_id.clickpesa_codes or "").split(",")
+        return words[0].strip() or self.channel_id.name or ""
+
+    def _checked(self):
+        """Return number and receipt without blanks.
+
+        :raise UserError: something cannot be right; nothing was stored
+        """
+        try:
+            number, receipt = (
+                read_code(self.number or ""),
+                read_code(self.receipt or ""),
+            )
+        except SpreadsheetError:
+            number = receipt = ""
+        trouble = ""
+        if not number:
+            trouble = self.env._("Enter the control number that was paid.")
+        elif not receipt:
+            trouble = self.env._(
+                "Enter the operator's receipt: it keeps the payment from being booked "
+                "twice."
+            )
+        elif self.currency_id.name != "TZS":
+            trouble = self.env._(
+                "Control numbers collect TZS, not %s. Register other money with Pay "
+                "on the invoice.",
+                self.currency_id.name,
+            )
+        elif self.amount <= 0:
+            trouble = self.env._("Enter the amount that was paid, above zero.")
+        elif not self.paid_at:
+            trouble = self.env._("Enter when it was paid, as the receipt says.")
+        elif self.paid_at > fields.Datetime.now():
+            trouble = self.env._(
+                "The payment lies in the future. Enter when it was paid, as the "
+                "receipt says."
+            )
+        else:
+            trouble = why_not_receipt(self.env, receipt)
+        if trouble:
+            raise UserError(self.env._("%s Nothing was booked.", trouble))
+        return number, receipt

@@ -1,0 +1,369 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+import logging
+import re
+from dataclasses import replace
+
+from odoo import api, fields, models
+
+from ..clickpesa import Payment
+from ..receipts import PROVISIONAL_PREFIX, receipt_key
+from ..spreadsheet import plain_word, read_code, read_moment, read_money
+
+_logger = logging.getLogger(__name__)
+
+# A receipt that stands for a payment by itself: not "-", "n/a" or "cash".
+_RECEIPT = re.compile(r"(?=.*[0-9])[A-Za-z0-9./_-]{4,64}|[A-Za-z]{8,64}")
+_ID = re.compile(r"[A-Za-z0-9._-]{4,128}")
+# What other programs write where ClickPesa says SUCCESS.
+_PAID = (
+    "success",
+    "settled",
+    "successful",
+    "succeeded",
+    "paid",
+    "completed",
+    "imelipwa",
+)
+
+
+def why_not_receipt(env, receipt):
+    """Return why a receipt cannot stand for a payment, or ""."""
+    if _RECEIPT.fullmatch(receipt):
+        return ""
+    return env._(
+        "“%s” is no receipt. Copy it from the operator's message: it has four or more "
+        "letters and digits.",
+        receipt,
+    )
+
+
+def told_payment(values):
+    """Return what a person tells, as the ledger takes it.
+
+    :param dict values: ``id``, ``number``, ``amount`` (Decimal, TZS), ``receipt``,
+        ``channel``, ``payer_name``, ``payer_phone``, ``paid_at`` (UTC, without zone)
+        and ``status``; a payment without an id is called by its receipt
+    :rtype: odoo.addons.billpay_odoo.clickpesa.Payment
+    """
+    told = Payment.parse(
+        {
+            "id": values.get("id") or "",
+            "status": values.get("status") or "SUCCESS",
+            "orderReference": values.get("number") or "",
+            "paymentReference": values.get("receipt") or "",
+            "collectedAmount": values["amount"],
+            "collectedCurrency": "TZS",
+            "channel": values.get("channel") or "",
+            "customerName": values.get("payer_name") or "",
+            "paymentPhoneNumber": values.get("payer_phone") or "",
+            "createdAt": values["paid_at"].isoformat() + "Z",
+        }
+    )
+    if told.id:
+        return told
+    return replace(told, id=PROVISIONAL_PREFIX + receipt_key(told.receipt))
+
+
+class BillpayPaymentImport(models.TransientModel):
+    """Bring payments of a spreadsheet into the ledger, as ClickPesa would tell them."""
+
+    _name = "billpay.payment.import"
+    _inherit = ["billpay.import"]
+    _description = "Import BillPay Payments"
+
+    _headings = {
+        "id": ("clickpesa id", "payment id", "transaction id", "paymentid"),
+        "number": (
+            "control number",
+            "order reference",
+            "orderreference",
+            "billpay number",
+            "billpay namba",
+            "reference",
+            "namba",
+            "kumbukumbu namba",
+        ),
+        "amount": (
+            "collected amount",
+            "collectedamount",
+            "amount paid",
+            "kiasi",
+            "paid",
+        ),
+        "currency": ("collected currency", "collectedcurrency", "sarafu"),
+        "receipt": (
+            "payment reference",
+            "paymentreference",
+            "receipt number",
+            "receipt no",
+            "operator receipt",
+            "risiti",
+            "namba ya risiti",
+        ),
+        "channel": ("payment method", "operator", "mtandao", "njia"),
+        "payer_name": (
+            "payer",
+            "name",
+            "customer",
+            "customer name",
+            "payer name",
+            "jina",
+            "mlipaji",
+        ),
+        "payer_phone": (
+            "phone",
+            "payer phone",
+            "payment phone number",
+            "customer phone",
+            "phone number",
+            "simu",
+            "namba ya simu",
+        ),
+        "paid_at": (
+            "date",
+            "paid at",
+            "paid on",
+            "created at",
+            "createdat",
+            "payment date",
+            "time",
+            "tarehe",
+        ),
+        "status": ("payment status", "hali"),
+    }
+    _needed = ("amount", "paid_at")
+    _max_rows = 5000
+    _line_model = "billpay.payment.import.line"
+
+    line_ids = fields.One2many("billpay.payment.import.line", "wizard_id")
+
+    def _description_of_action(self):
+        return self.env._("Import BillPay Payments")
+
+    def _template_name(self):
+        return self.env._("BillPay payments")
+
+    def _template(self):
+        header = [
+            "ClickPesa ID",
+            "Control number",
+            "Amount",
+            "Currency",
+            "Receipt",
+            "Channel",
+            "Payer name",
+            "Phone",
+            "Date",
+            "Status",
+        ]
+        return header, []
+
+    def _report_header(self):
+        return [
+            self.env._("ClickPesa ID"),
+            self.env._("Receipt"),
+            self.env._("Control Number"),
+            self.env._("Amount"),
+            self.env._("Paid At (UTC)"),
+        ]
+
+    # === READING === #
+
+    def _prepare_lines(self, rows):
+        """Return the values of the preview's lines.
+
+        :param list rows: ``(row number, {field: text})``
+        """
+        zone = self._provider().company_id._billpay_tz()
+        first_rows, vals_list = {}, []
+        for number, cells in rows:
+            values = self._read_row(number, cells, zone)
+            if not values["problem"]:
+                keys = [("id", values["reference"])] if values["reference"] else []
+                if values["receipt"]:
+                    keys.append((receipt_key(values["receipt"]), values["amount"]))
+                first = min(first_rows.setdefault(key, number) for key in keys)
+                if first != number:
+                    values["problem"] = self.env._(
+                        "The same payment stands in row %s.", first
+                    )
+            vals_list.append(values)
+        return vals_list
+
+    def _read_row(self, number, cells, zone):
+        problems = []
+
+        def parsed(reader, name, *args):
+            value, problem = self._parsed(reader, cells, name, *args)
+            problems.append(problem)
+            return value
+
+        reference = parsed(read_code, "id") or ""
+        sent = parsed(read_code, "number") or ""
+        receipt = parsed(read_code, "receipt") or ""
+        amount = parsed(read_money, "amount")
+        paid_at = parsed(read_moment, "paid_at", zone)
+        problems += self._why_not_row(cells, reference, receipt, amount, paid_at)
+        return {
+            "wizard_id": self.id,
+            "row": number,
+            "reference": reference[:128],
+            "number": sent[:64],
+            "receipt": receipt[:64],
+            "amount": float(amount or 0),
+            "channel": cells.get("channel", "")[:64],
+            "payer_name": cells.get("payer_name", "")[:256],
+            "payer_phone": "".join(cells.get("payer_phone", "").split())[:32],
+            "paid_at": paid_at,
+            "status": "SETTLED"
+            if plain_word(cells.get("status", "")) == "settled"
+            else "SUCCESS",
+            "problem": next(filter(None, problems), False),
+        }
+
+    def _why_not_row(self, cells, reference, receipt, amount, paid_at):
+        """Yield what is wrong with a row whose cells can be read."""
+        currency = cells.get("currency", "").strip().upper()
+        status = cells.get("status", "")
+        if reference and not _ID.fullmatch(reference):
+            yield self.env._("“%s” is no ClickPesa ID.", reference)
+        if not reference and not receipt:
+            yield self.env._(
+                "Neither a ClickPesa ID nor a receipt: nothing tells this payment "
+                "from another one."
+            )
+        elif not reference:
+            yield why_not_receipt(self.env, receipt)
+        if currency not in ("", "TZS", "TSH", "TSHS", "SH"):
+            yield self.env._("Control numbers collect TZS, not %s.", currency)
+        if amount is None or amount <= 0:
+            yield self.env._("There is no amount above zero in this row.")
+        if status and plain_word(status) not in _PAID:
+            yield self.env._(
+                "Its status is “%s”: no money that is here and can be booked.", status
+            )
+        if not paid_at:
+            yield self.env._("There is no date in this row.")
+        elif paid_at > fields.Datetime.now():
+            yield self.env._("Its date lies in the future.")
+
+    # === CREATING === #
+
+    def _import_lines(self, lines):
+        """Hand the rows to the ledger; one that fails stops only itself.
+
+        :return: how many were new or completed
+        """
+        told_of = {line._told(): line for line in lines}
+        rows, new, completed, failures = self.env["billpay.payment"]._enter(
+            self._provider(), list(told_of), source="import"
+        )
+        for told, line in told_of.items():
+            if told.id in failures:
+                line.problem = self.env._(
+                    "It could not be stored; the server's log says why. The other rows "
+                    "were imported."
+                )
+        known = {row.reference: row.id for row in rows}
+        receipts = {row.receipt_key: row.id for row in rows if row.receipt_key}
+        for told, line in told_of.items():
+            line.payment_id = known.get(told.id) or receipts.get(
+                receipt_key(told.receipt)
+            )
+        return len(new | completed)
+
+    def action_view_payments(self):
+        """Open what was imported."""
+        self.ensure_one()
+        return {
+            **self.env["ir.actions.act_window"]._for_xml_id(
+                "billpay_odoo.action_billpay_payment"
+            ),
+            "domain": [("id", "in", self.line_ids.payment_id.ids)],
+            "context": {},
+            "target": "main",
+        }
+
+
+class BillpayPaymentImportLine(models.TransientModel):
+    _name = "billpay.payment.import.line"
+    _inherit = ["billpay.import.line"]
+    _description = "BillPay Payment to Import"
+
+    wizard_id = fields.Many2one(
+        "billpay.payment.import", required=True, ondelete="cascade", index=True
+    )
+    reference = fields.Char(string="ClickPesa ID", readonly=True)
+    number = fields.Char(string="Control Number", readonly=True)
+    receipt = fields.Char(readonly=True)
+    amount = fields.Float(readonly=True, digits=(16, 2), help="In TZS.")
+    channel = fields.Char(readonly=True)
+    payer_name = fields.Char(readonly=True)
+    payer_phone = fields.Char(readonly=True)
+    paid_at = fields.Datetime(readonly=True)
+    status = fields.Char(readonly=True)
+    payment_id = fields.Many2one("billpay.payment", readonly=True)
+
+    def _told(self):
+        """Return this row as the ledger takes it."""
+        self.ensure_one()
+        return told_payment(
+            {
+                "id": self.reference,
+                "number": self.number,
+                "receipt": self.receipt,
+                "amount": self.amount,
+                "channel": self.channel,
+                "payer_name": self.payer_name,
+                "payer_phone": self.payer_phone,
+                "paid_at": self.paid_at,
+                "status": self.status,
+            }
+        )
+
+    @api.depends("problem", "reference", "receipt", "amount", "number")
+    def _compute_verdict(self):
+        payments_sudo = self.env["billpay.payment"].sudo()
+        for wizard, lines in self.grouped("wizard_id").items():
+            provider = wizard._provider()
+            told_of = {line: line._told() for line in lines if not line.problem}
+            told_list = list(told_of.values())
+            known = payments_sudo._find_told(
+                dict.fromkeys(told_list, provider), set(told_list)
+            )
+            numbers = payments_sudo._numbers_known(provider, lines.mapped("number"))
+            for line in lines:
+                line.verdict, line.reason = line._judge(
+                    known.get(told_of.get(line)), numbers
+                )
+
+    def _judge(self, payment, numbers):
+        """Return verdict and reason of one line.
+
+        :param payment: the row of the ledger that it is, if there is one
+        :param set numbers: the control numbers that are known here, in capitals
+        """
+        if self.problem:
+            return "skip", self.problem
+        if payment and payment.provisional and self.reference:
+            return "ok", self.env._(
+                "Entered by hand before, as receipt %s: it gets its ClickPesa ID.",
+                payment.receipt,
+            )
+        if payment:
+            return "here", payment._where_it_stands(self.amount)
+        if (self.number or "").upper().partition("-")[0] not in numbers:
+            return "ok", self.env._(
+                "No such control number here: it will wait under Unmatched."
+            )
+        return "ok", False
+
+    def _report_values(self):
+        return [
+            self.reference,
+            self.receipt,
+            self.number,
+            "%.2f" % self.amount,
+            self.paid_at and fields.Datetime.to_string(self.paid_at),
+        ]
