@@ -16,6 +16,9 @@ POLL_PAGE = 100
 # A delivery is about one kilobyte. What is larger is not one.
 MAX_DELIVERY_BYTES = 256 * 1024
 
+# How long bodies and senders of deliveries are kept (days).
+EVENT_DAYS = 180
+
 # Digits between the BillPay-Namba and the two check digits.
 SEQUENCE_DIGITS = 8
 

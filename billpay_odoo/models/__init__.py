@@ -10,6 +10,8 @@ from . import billpay_control_number
 from . import billpay_control_number_page
 from . import billpay_control_number_sync
 from . import billpay_event
+from . import billpay_event_quarantine
+from . import billpay_event_retention
 from . import billpay_payment
 from . import billpay_payment_allocation
 from . import billpay_payment_posting
@@ -17,5 +19,6 @@ from . import billpay_payment_worker
 from . import payment_provider
 from . import payment_provider_connection
 from . import payment_provider_poll
+from . import payment_provider_webhook
 from . import res_company
 from . import res_config_settings
