@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
-from odoo.tools import SQL
 
 from ..clickpesa import parse_notification
 from ..transactions import CONFLICTS
@@ -15,6 +14,35 @@ from .payment_provider_webhook import ROW_VERSION
 _logger = logging.getLogger(__name__)
 
 _NUL = "\x00"
+
+# Plain SQL, and all in one statement: this is the webhook's only work of note.
+INSERT = """
+    WITH stored AS (
+        INSERT INTO billpay_event
+                    (provider_id, company_id, state, event, signed, body, digest,
+                     reason, remote_addr, times, received_at, last_received_at)
+        SELECT %%(provider_id)s, %%(company_id)s, %%(state)s, %%(event)s, %%(signed)s,
+               %%(body)s, %%(digest)s, %%(reason)s, %%(remote_addr)s, %%(times)s,
+               %%(now)s, %%(now)s
+          FROM payment_provider AS provider
+         WHERE provider.id = %%(provider_id)s
+           AND (%%(version)s IS NULL OR %s = %%(version)s)
+        ON CONFLICT (provider_id, digest) DO UPDATE
+           SET times = billpay_event.times + EXCLUDED.times,
+               last_received_at = EXCLUDED.last_received_at
+        RETURNING id, times, state
+    )
+    SELECT id, times = %%(times)s, state = 'new',
+           NOT EXISTS (
+               SELECT FROM billpay_event WHERE state = 'new' AND id < stored.id
+           )
+      FROM stored
+""" % ROW_VERSION
+EMPTY = {
+    **dict.fromkeys(("event", "body", "reason", "remote_addr", "version")),
+    "signed": False,
+    "times": 1,
+}
 
 
 class Stored(NamedTuple):
@@ -49,9 +77,7 @@ class BillpayEvent(models.Model):
         readonly=True,
         ondelete="cascade",
     )
-    company_id = fields.Many2one(
-        related="provider_id.company_id", store=True, index=True
-    )
+    company_id = fields.Many2one(related="provider_id.company_id", store=True)
     state = fields.Selection(
         [
             ("new", "Waiting"),
@@ -127,9 +153,9 @@ class BillpayEvent(models.Model):
                 "signed": signed,
                 "body": raw.decode("utf-8", "replace").replace(_NUL, ""),
                 "digest": hashlib.sha256(verdict + b"\n" + raw).hexdigest(),
+                "version": version,
                 **extra,
-            },
-            version=version,
+            }
         )
 
     @api.model
@@ -142,55 +168,17 @@ class BillpayEvent(models.Model):
         }
 
     @api.model
-    def _insert(self, values, *, times=1, version=None):
+    def _insert(self, values):
         """Insert a row, or add to the count of the row with this digest.
 
-        :param int times: how many deliveries it stands for
         :return: ``None`` when the application is not in the state ``version``
         :rtype: Stored | None
         """
         now = fields.Datetime.now()
-        values = {
-            **values,
-            "times": times,
-            "received_at": now,
-            "last_received_at": now,
-        }
-        rows = self.env.execute_query(
-            SQL(
-                """
-                WITH stored AS (
-                    INSERT INTO billpay_event (%(names)s)
-                    SELECT %(values)s
-                      FROM payment_provider AS provider
-                     WHERE provider.id = %(provider)s AND %(condition)s
-                    ON CONFLICT (provider_id, digest) DO UPDATE
-                       SET times = billpay_event.times + EXCLUDED.times,
-                           last_received_at = EXCLUDED.last_received_at
-                    RETURNING id, times, state
-                )
-                SELECT id, times = %(times)s, state = 'new', NOT (%(before)s)
-                  FROM stored
-                """,
-                names=SQL(", ").join(map(SQL.identifier, values)),
-                values=SQL(", ").join(SQL("%s", value) for value in values.values()),
-                provider=values["provider_id"],
-                condition=SQL("%s = %s", ROW_VERSION, version)
-                if version
-                else SQL("true"),
-                times=times,
-                before=self._waiting_before(SQL("stored.id")),
-            )
-        )
+        self.env.cr.execute(INSERT, {**EMPTY, **values, "now": now})
+        row = self.env.cr.fetchone()
         self.invalidate_model()
-        return Stored(*rows[0]) if rows else None
-
-    @api.model
-    def _waiting_before(self, limit):
-        """Return the condition that a delivery with a lower id waits."""
-        return SQL(
-            "EXISTS (SELECT FROM billpay_event WHERE state = 'new' AND id < %s)", limit
-        )
+        return Stored(*row) if row else None
 
     @api.model
     def _needs_waking(self, stored):
@@ -203,10 +191,11 @@ class BillpayEvent(models.Model):
         That holds only for a look after our commit. Before it, the worker could have
         had its last look already, without seeing us.
         """
-        [(before,)] = self.env.execute_query(
-            SQL("SELECT %s", self._waiting_before(SQL("%s", stored.id)))
+        self.env.cr.execute(
+            "SELECT EXISTS (SELECT FROM billpay_event WHERE state = 'new' AND id < %s)",
+            (stored.id,),
         )
-        return not before
+        return not self.env.cr.fetchone()[0]
 
     # === PROCESSING === #
 

@@ -109,15 +109,14 @@ class BillpayEvent(models.Model):
                     **self._owner_values(address),
                     "state": "quarantine",
                     "event": texts._("More of these"),
-                    "signed": False,
+                    "times": count,
                     "digest": "more %s" % today.date(),
                     "reason": texts._(
                         "Signatures missing or wrong, so often that these deliveries "
                         "are only counted. If ClickPesa sent them, the poll finds the "
                         "payments."
                     ),
-                },
-                times=count,
+                }
             )
 
     @api.model

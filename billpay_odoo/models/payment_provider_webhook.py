@@ -17,7 +17,7 @@ _FIELDS = {"code", "company_id", "clickpesa_webhook_token", "clickpesa_checksum_
 _KNOWN_FOR = 60
 # Another one after every change of the row, whoever made it, also by SQL. It stands
 # for the secrets, which are not written into statements (and so into logs).
-ROW_VERSION = SQL("provider.xmin::text || provider.ctid::text")
+ROW_VERSION = "provider.xmin::text || provider.ctid::text"
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,7 @@ class PaymentProvider(models.Model):
                   FROM payment_provider AS provider
                  WHERE code = 'clickpesa' AND clickpesa_webhook_token IS NOT NULL
                 """,
-                ROW_VERSION,
+                SQL(ROW_VERSION),
             )
         )
         return _Addresses(
