@@ -1,5 +1,5 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""An allowance for what strangers can make us do: so much at once, so much per second."""
+"""An allowance for what strangers make us do: so much at once and per second."""
 
 import threading
 import time

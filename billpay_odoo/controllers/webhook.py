@@ -22,6 +22,8 @@ class BillPayWebhook(http.Controller):
         methods=["POST"],
         auth="none",
         csrf=False,
+        # Routes without a user are tried on a read-only connection otherwise.
+        readonly=False,
         save_session=False,
         max_content_length=const.MAX_DELIVERY_BYTES,
     )
@@ -82,11 +84,16 @@ class BillPayWebhook(http.Controller):
 
     @staticmethod
     def _wake_worker(env, stored):
-        """Wake the worker once per backlog, and not once per delivery."""
+        """Wake the worker once per backlog, and not once per delivery.
+
+        :return: whether it was woken
+        :rtype: bool
+        """
         if not stored.waiting:
-            return
+            return False
         if not stored.alone:
             end_transaction(env)
             if not env["billpay.event"]._needs_waking(stored):
-                return
+                return False
         env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
+        return True

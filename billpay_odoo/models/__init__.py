@@ -18,7 +18,9 @@ from . import billpay_payment_posting
 from . import billpay_payment_worker
 from . import payment_provider
 from . import payment_provider_connection
+from . import payment_provider_health
 from . import payment_provider_poll
+from . import payment_provider_telling
 from . import payment_provider_webhook
 from . import res_company
 from . import res_config_settings

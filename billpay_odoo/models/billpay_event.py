@@ -16,7 +16,8 @@ _logger = logging.getLogger(__name__)
 _NUL = "\x00"
 
 # Plain SQL, and all in one statement: this is the webhook's only work of note.
-INSERT = """
+INSERT = (
+    """
     WITH stored AS (
         INSERT INTO billpay_event
                     (provider_id, company_id, state, event, signed, body, digest,
@@ -37,7 +38,9 @@ INSERT = """
                SELECT FROM billpay_event WHERE state = 'new' AND id < stored.id
            )
       FROM stored
-""" % ROW_VERSION
+"""
+    % ROW_VERSION
+)
 EMPTY = {
     **dict.fromkeys(("event", "body", "reason", "remote_addr", "version")),
     "signed": False,
@@ -273,10 +276,10 @@ class BillpayEvent(models.Model):
         if events.filtered("reduced_at"):
             raise UserError(
                 self.env._(
-                    "The contents of this delivery were removed when it was old enough, "
-                    "so it cannot be processed again. What it told is on its payment; "
-                    "no money is affected. To ask ClickPesa anew, use Ask for Payments "
-                    "Now on the application."
+                    "The contents of this delivery were removed when it was old "
+                    "enough, so it cannot be processed again. What it told is on its "
+                    "payment; no money is affected. To ask ClickPesa anew, use Ask "
+                    "for Payments Now on the application."
                 )
             )
         events.sudo().write({"state": "new", "reason": False})

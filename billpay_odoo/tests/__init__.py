@@ -4,10 +4,15 @@ from . import test_application
 from . import test_channel
 from . import test_concurrency
 from . import test_control_number
+from . import test_event_keeping
+from . import test_health
+from . import test_hostile
 from . import test_invoice
 from . import test_invoice_document
 from . import test_pay_page
 from . import test_payment
 from . import test_rights
+from . import test_throttle
 from . import test_webhook
+from . import test_webhook_address
 from . import test_send_cron
