@@ -53,7 +53,9 @@ class BillPayHealth(http.Controller):
                     {
                         "name": check.name,
                         "status": check.colour,
-                        "value": check.value,
+                        "value": check.value.isoformat() + "Z"
+                        if check.unit == "moment" and check.value
+                        else check.value,
                         "unit": check.unit,
                     }
                     for check in checks

@@ -85,8 +85,7 @@ class PaymentProvider(models.Model):
             Markup(
                 "<tr><td class='text-nowrap'>"
                 "<span class='fa fa-circle %(class)s me-2' title='%(colour)s'></span>"
-                "%(label)s</td><td>%(sentence)s</td><td class='text-end'>%(link)s</td>"
-                "</tr>"
+                "%(label)s</td><td>%(sentence)s %(link)s</td></tr>"
             )
             % {
                 "class": _CLASSES[check.colour],
@@ -332,12 +331,12 @@ class PaymentProvider(models.Model):
         count = figures["backlog"]
         colour = _grade(count, BACKLOG)
         if colour == GREEN:
-            sentence = self.env._("%s waiting to be booked.", count)
+            sentence = self.env._("Waiting to be booked: %s.", count)
         else:
             sentence = self.env._(
-                "%s are waiting to be booked, more than usual. They are worked off "
-                "by themselves, oldest first; nothing is lost. See Workers below if "
-                "the number does not fall.",
+                "Waiting to be booked: %s, more than usual. They are worked off by "
+                "themselves, oldest first; nothing is lost. See Workers below if the "
+                "number does not fall.",
                 count,
             )
         return self._billpay_check(
@@ -359,9 +358,9 @@ class PaymentProvider(models.Model):
             sentence = self.env._("Every payment found its customer.")
         else:
             sentence = self.env._(
-                "Of %(count)s payments it is not known whose they are, the oldest "
-                "from %(moment)s. The money is at ClickPesa and not in the books: "
-                "open BillPay Payments and match them.",
+                "Payments of which it is not known whose they are: %(count)s, the "
+                "oldest from %(moment)s. The money is at ClickPesa and not in the "
+                "books: open them and say whose they are.",
                 count=count,
                 moment=self._billpay_moment(since),
             )
@@ -385,9 +384,9 @@ class PaymentProvider(models.Model):
             sentence = self.env._("Every payment of the last day was announced.")
         else:
             sentence = self.env._(
-                "%(silent)s of the last day's %(learned)s payments were found only by "
-                "asking. They are booked, some minutes late. Compare the webhook URL "
-                "and the events at ClickPesa with this application.",
+                "Payments of the last day that were found only by asking: %(silent)s "
+                "of %(learned)s. They are booked, some minutes late. Compare the "
+                "webhook URL and the events at ClickPesa with this application.",
                 silent=silent,
                 learned=learned,
             )
@@ -408,8 +407,8 @@ class PaymentProvider(models.Model):
             sentence = self.env._("Every delivery of the last week was understood.")
         else:
             sentence = self.env._(
-                "%s deliveries of the last week were not understood. If money was "
-                "meant, the poll has found it. Open them and use Process Again.",
+                "Deliveries of the last week that were not understood: %s. If money "
+                "was meant, the poll has found it. Open them and use Process Again.",
                 count,
             )
         return self._billpay_check(
@@ -429,8 +428,8 @@ class PaymentProvider(models.Model):
             sentence = self.env._("Every delivery of the last day had its signature.")
         else:
             sentence = self.env._(
-                "%s deliveries of the last day had no valid signature, so nothing was "
-                "done with them. If they came from ClickPesa, the checksum keys "
+                "Deliveries of the last day without a valid signature: %s. Nothing "
+                "was done with them. If they came from ClickPesa, the checksum keys "
                 "differ; the payments are found by asking. Compare the key.",
                 count,
             )
