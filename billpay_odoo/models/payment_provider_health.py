@@ -83,9 +83,10 @@ class PaymentProvider(models.Model):
     def _billpay_report(self, checks):
         rows = Markup().join(
             Markup(
-                "<tr><td class='text-nowrap'>"
+                "<tr><td class='d-block d-md-table-cell text-nowrap'>"
                 "<span class='fa fa-circle %(class)s me-2' title='%(colour)s'></span>"
-                "%(label)s</td><td>%(sentence)s %(link)s</td></tr>"
+                "%(label)s</td><td class='d-block d-md-table-cell'>"
+                "%(sentence)s %(link)s</td></tr>"
             )
             % {
                 "class": _CLASSES[check.colour],
