@@ -19,6 +19,7 @@ from . import billpay_payment_worker
 from . import payment_provider
 from . import payment_provider_connection
 from . import payment_provider_health
+from . import payment_provider_health_checks
 from . import payment_provider_poll
 from . import payment_provider_telling
 from . import payment_provider_webhook
