@@ -24,6 +24,9 @@ MODES = [
     ("open", "Any amount, and none is suggested"),
 ]
 
+# How long bodies and senders of deliveries are kept (days).
+EVENT_DAYS = 180
+
 # Added to the payment engine's set: never written to a log.
 SENSITIVE_KEYS = {
     "clickpesa_api_key",

@@ -1,4 +1,5 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+from . import health
 from . import pay_page
 from . import webhook

@@ -1,29 +1,29 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
-import logging
-
-from odoo import http
+from odoo import SUPERUSER_ID, http
 from odoo.http import request
 
 from .. import const
 from ..clickpesa import parse_notification, verify
-
-_logger = logging.getLogger(__name__)
+from ..transactions import end_transaction
 
 
 class BillPayWebhook(http.Controller):
     """Verify, store, wake the worker, answer. Nothing else happens in the request.
 
     Refusals are returned and not raised: an exception would roll back the row that
-    has to survive them.
+    has to survive them. They cost as little as possible, since anybody can cause them.
     """
 
+    # No user: finding the public one and its language would be half of the work.
     @http.route(
         "/payment/clickpesa/webhook/<string:token>",
         type="http",
         methods=["POST"],
-        auth="public",
+        auth="none",
         csrf=False,
+        # Routes without a user are tried on a read-only connection otherwise.
+        readonly=False,
         save_session=False,
         max_content_length=const.MAX_DELIVERY_BYTES,
     )
@@ -33,51 +33,67 @@ class BillPayWebhook(http.Controller):
         :return: 200 stored, 400 not a JSON object, 401 signature missing or wrong
             (kept in quarantine), 404 unknown address, 413 too large
         """
-        provider_sudo = request.env["payment.provider"]._billpay_find_by_token(token)
-        if not provider_sudo:
-            return request.make_json_response({"error": "unknown address"}, status=404)
+        env = request.env(user=SUPERUSER_ID)
+        providers = env["payment.provider"]
+        address = providers._billpay_find_address(token)
+        if not address:
+            return self._refuse(404, "unknown address")
+        if (request.httprequest.content_length or 0) > const.MAX_DELIVERY_BYTES:
+            # Not read: whoever sends such a thing does not get us to receive it.
+            return self._refuse(413, "too large")
         # Kept by the request: Odoo replays it when two deliveries conflict.
         raw = request.httprequest.get_data(cache=True)
         try:
             notification = parse_notification(raw)
         except ValueError:
-            return request.make_json_response(
-                {"error": "not a JSON object"}, status=400
-            )
-        key = provider_sudo.clickpesa_checksum_key
-        signed = bool(key) and verify(
-            notification.payload, key, request.httprequest.headers
-        )
-        if key and not signed:
-            self._store(
-                provider_sudo,
+            return self._refuse(400, "not a JSON object")
+        events = env["billpay.event"]
+        headers, sender = request.httprequest.headers, request.httprequest.remote_addr
+        # Twice at most: what is read afresh is as this transaction sees it.
+        for _try in range(2):
+            signed = verify(notification.payload, address.key, headers)
+            if address.key and not signed:
+                fresh = events._quarantine(
+                    address, token, raw, notification, remote_addr=sender
+                )
+                if not fresh:
+                    return self._refuse(401, "bad signature")
+                # The key was changed a moment ago.
+                address = fresh
+                continue
+            stored = events._store_delivery(
+                address,
                 raw,
                 notification,
-                state="quarantine",
-                signed=False,
-                reason=request.env._("The signature is missing or wrong."),
+                state="new",
+                signed=signed,
+                version=address.version,
+                remote_addr=sender,
             )
-            _logger.warning(
-                "Delivery for application %s quarantined: wrong or missing signature.",
-                provider_sudo.id,
-            )
-            return request.make_json_response({"error": "bad signature"}, status=401)
-        first = self._store(
-            provider_sudo, raw, notification, state="new", signed=signed
-        )
-        if first:
-            provider_sudo._billpay_trigger("ir_cron_process_payments")
-        return request.make_json_response({"received": True}, status=200)
+            if stored:
+                self._wake_worker(env, stored)
+                return request.make_json_response({"received": True}, status=200)
+            address = providers._billpay_find_address(token, fresh=True)
+            if not address:
+                break
+        return self._refuse(404, "unknown address")
 
-    def _store(self, provider_sudo, raw, notification, **values):
-        return (
-            request.env["billpay.event"]
-            .sudo()
-            ._store_delivery(
-                provider_sudo,
-                raw,
-                notification,
-                remote_addr=request.httprequest.remote_addr,
-                **values,
-            )
-        )
+    @staticmethod
+    def _refuse(status, error):
+        return request.make_json_response({"error": error}, status=status)
+
+    @staticmethod
+    def _wake_worker(env, stored):
+        """Wake the worker once per backlog, and not once per delivery.
+
+        :return: whether it was woken
+        :rtype: bool
+        """
+        if not stored.waiting:
+            return False
+        if not stored.alone:
+            end_transaction(env)
+            if not env["billpay.event"]._needs_waking(stored):
+                return False
+        env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
+        return True

@@ -7,3 +7,6 @@ UPDATE payment_provider
        clickpesa_confirmation = 'query',
        clickpesa_webhook_token = NULL
  WHERE code = 'clickpesa';
+
+-- Servers that run on it forget what they keep in memory, the webhook addresses too.
+INSERT INTO orm_signaling_default DEFAULT VALUES;

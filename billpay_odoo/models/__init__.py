@@ -17,6 +17,8 @@ from . import billpay_control_number_page
 from . import billpay_control_number_successor
 from . import billpay_control_number_sync
 from . import billpay_event
+from . import billpay_event_quarantine
+from . import billpay_event_retention
 from . import billpay_payment
 from . import billpay_payment_allocation
 from . import billpay_payment_confirming
@@ -33,8 +35,12 @@ from . import payment_provider
 from . import payment_provider_booking
 from . import payment_provider_choice
 from . import payment_provider_connection
+from . import payment_provider_health
+from . import payment_provider_health_checks
 from . import payment_provider_numbering
 from . import payment_provider_poll
+from . import payment_provider_telling
+from . import payment_provider_webhook
 from . import res_company
 from . import res_config_settings
 from . import res_partner

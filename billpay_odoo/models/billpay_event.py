@@ -2,18 +2,63 @@
 
 import hashlib
 import logging
+from typing import NamedTuple
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError
-from odoo.tools import SQL
+from odoo.exceptions import AccessError, UserError
 
 from ..clickpesa import parse_notification
 from ..transactions import CONFLICTS
+from .payment_provider_webhook import ROW_VERSION
 
 _logger = logging.getLogger(__name__)
 
-# Bodies are kept whole: a delivery is at most MAX_DELIVERY_BYTES.
 _NUL = "\x00"
+
+# Plain SQL, and all in one statement: this is the webhook's only work of note.
+INSERT = (
+    """
+    WITH stored AS (
+        INSERT INTO billpay_event
+                    (provider_id, company_id, state, event, signed, body, digest,
+                     reason, remote_addr, times, received_at, last_received_at)
+        SELECT %%(provider_id)s, %%(company_id)s, %%(state)s, %%(event)s, %%(signed)s,
+               %%(body)s, %%(digest)s, %%(reason)s, %%(remote_addr)s, %%(times)s,
+               %%(now)s, %%(now)s
+          FROM payment_provider AS provider
+         WHERE provider.id = %%(provider_id)s
+           AND (%%(version)s IS NULL OR %s = %%(version)s)
+        ON CONFLICT (provider_id, digest) DO UPDATE
+           SET times = billpay_event.times + EXCLUDED.times,
+               last_received_at = EXCLUDED.last_received_at
+        RETURNING id, times, state
+    )
+    SELECT id, times = %%(times)s, state = 'new',
+           NOT EXISTS (
+               SELECT FROM billpay_event WHERE state = 'new' AND id < stored.id
+           )
+      FROM stored
+"""
+    % ROW_VERSION
+)
+EMPTY = {
+    **dict.fromkeys(("event", "body", "reason", "remote_addr", "version")),
+    "signed": False,
+    "times": 1,
+}
+
+
+class Stored(NamedTuple):
+    """What became of a delivery.
+
+    ``first``: it is the first of its kind. ``waiting``: the worker has not read it yet.
+    ``alone``: no delivery before it waits, as far as this transaction can see.
+    """
+
+    id: int
+    first: bool
+    waiting: bool
+    alone: bool
 
 
 class BillpayEvent(models.Model):
@@ -34,11 +79,8 @@ class BillpayEvent(models.Model):
         required=True,
         readonly=True,
         ondelete="cascade",
-        index=True,
     )
-    company_id = fields.Many2one(
-        related="provider_id.company_id", store=True, index=True
-    )
+    company_id = fields.Many2one(related="provider_id.company_id", store=True)
     state = fields.Selection(
         [
             ("new", "Waiting"),
@@ -68,56 +110,97 @@ class BillpayEvent(models.Model):
     payment_id = fields.Many2one(
         "billpay.payment", readonly=True, index="btree_not_null", ondelete="set null"
     )
+    reduced_at = fields.Datetime(
+        string="Contents Removed",
+        readonly=True,
+        help="Body and sender are kept for the time that the settings say.",
+    )
 
     _identity_unique = models.UniqueIndex("(provider_id, digest)")
     _waiting = models.Index("(id) WHERE state = 'new'")
+    _accepted = models.Index(
+        "(provider_id, last_received_at) WHERE state <> 'quarantine'"
+    )
+    _troubled = models.Index(
+        "(provider_id, received_at) WHERE state IN ('failed', 'quarantine')"
+    )
+
+    # === RECEIVING === #
 
     @api.model
-    def _store_delivery(self, provider, raw, notification, *, state, signed, **extra):
+    def _store_delivery(
+        self, provider, raw, notification, *, state, signed, version=None, **extra
+    ):
         """Store a delivery, or count its repeat, in one statement.
 
         Two equal deliveries at one moment conflict; Odoo then replays the later one,
         which counts up.
 
+        :param provider: the application, or the ``Address`` a delivery came to
         :param bytes raw: the body
         :param notification: what was parsed of it
         :param str state: "new" or "quarantine"
         :param bool signed: whether a signature was verified
-        :return: whether it is the first of its kind
-        :rtype: bool
+        :param str version: store it only while the application is in this state
+        :return: ``None`` when the application has changed
+        :rtype: Stored | None
         """
         verdict = b"quarantine" if state == "quarantine" else b"accepted"
         if signed:
             verdict += b" signed"
-        values = {
-            "provider_id": provider.id,
-            "company_id": provider.company_id.id,
-            "state": state,
-            "event": notification.event or None,
-            "signed": signed,
-            "body": raw.decode("utf-8", "replace").replace(_NUL, ""),
-            "digest": hashlib.sha256(verdict + b"\n" + raw).hexdigest(),
-            "times": 1,
-            "received_at": fields.Datetime.now(),
-            "last_received_at": fields.Datetime.now(),
-            **extra,
-        }
-        names = list(values)
-        [(first,)] = self.env.execute_query(
-            SQL(
-                """
-                INSERT INTO billpay_event (%s) VALUES %s
-                ON CONFLICT (provider_id, digest) DO UPDATE
-                   SET times = billpay_event.times + 1,
-                       last_received_at = EXCLUDED.last_received_at
-                RETURNING times = 1
-                """,
-                SQL(", ").join(map(SQL.identifier, names)),
-                tuple(values[name] for name in names),
-            )
+        return self._insert(
+            {
+                **self._owner_values(provider),
+                "state": state,
+                "event": notification.event or None,
+                "signed": signed,
+                "body": raw.decode("utf-8", "replace").replace(_NUL, ""),
+                "digest": hashlib.sha256(verdict + b"\n" + raw).hexdigest(),
+                "version": version,
+                **extra,
+            }
         )
+
+    @api.model
+    def _owner_values(self, provider):
+        if isinstance(provider, models.BaseModel):
+            return {"provider_id": provider.id, "company_id": provider.company_id.id}
+        return {
+            "provider_id": provider.provider_id,
+            "company_id": provider.company_id,
+        }
+
+    @api.model
+    def _insert(self, values):
+        """Insert a row, or add to the count of the row with this digest.
+
+        :return: ``None`` when the application is not in the state ``version``
+        :rtype: Stored | None
+        """
+        now = fields.Datetime.now()
+        self.env.cr.execute(INSERT, {**EMPTY, **values, "now": now})
+        row = self.env.cr.fetchone()
         self.invalidate_model()
-        return first
+        return Stored(*row) if row else None
+
+    @api.model
+    def _needs_waking(self, stored):
+        """Tell whether the worker has to be woken for a delivery that is committed.
+
+        Not when an older one waits: whoever works that one off looks again after its
+        own commit, and then sees ours. The oldest one always wakes the worker, so
+        every chain of deliveries that rely on an older one ends at a wake-up.
+
+        That holds only for a look after our commit. Before it, the worker could have
+        had its last look already, without seeing us.
+        """
+        self.env.cr.execute(
+            "SELECT EXISTS (SELECT FROM billpay_event WHERE state = 'new' AND id < %s)",
+            (stored.id,),
+        )
+        return not self.env.cr.fetchone()[0]
+
+    # === PROCESSING === #
 
     def _process(self):
         """Turn stored deliveries into payments of the ledger.
@@ -190,5 +273,14 @@ class BillpayEvent(models.Model):
         events = self.filtered(
             lambda event: event.state in ("done", "failed", "logged")
         )
+        if events.filtered("reduced_at"):
+            raise UserError(
+                self.env._(
+                    "The contents of this delivery were removed when it was old "
+                    "enough, so it cannot be processed again. What it told is on its "
+                    "payment; no money is affected. To ask ClickPesa anew, use Ask "
+                    "for Payments Now on the application."
+                )
+            )
         events.sudo().write({"state": "new", "reason": False})
         self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")

@@ -40,7 +40,15 @@ class BillpayPayment(models.Model):
             done += self._confirm_due()
             if not done:
                 break
-            if not cron._commit_progress(done, remaining=self._count_waiting()):
+            remaining = self._count_waiting()
+            if not cron._commit_progress(done, remaining=remaining):
+                if not remaining:
+                    break
+                # Out of time: Odoo would go on when its scheduler looks next, and a
+                # delivery that sees an older one waiting does not wake it.
+                self.env["payment.provider"]._billpay_trigger(
+                    "ir_cron_process_payments"
+                )
                 break
 
     @api.model

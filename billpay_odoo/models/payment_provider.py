@@ -5,7 +5,6 @@ import secrets
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
-from odoo.tools import consteq
 from odoo.tools.urls import urljoin
 
 from odoo.addons.payment import utils as payment_utils
@@ -25,8 +24,6 @@ _PASTED = (
     "clickpesa_checksum_key",
     "clickpesa_billpay_namba",
 )
-
-_TOKEN = re.compile(r"[A-Za-z0-9_-]{20,64}")
 
 
 class PaymentProvider(models.Model):
@@ -349,19 +346,6 @@ class PaymentProvider(models.Model):
             provider_sudo.clickpesa_api_key,
             provider_sudo.clickpesa_checksum_key or "",
         )
-
-    @api.model
-    def _billpay_find_by_token(self, token):
-        """Return the application of a webhook address, or an empty recordset."""
-        if not isinstance(token, str) or not _TOKEN.fullmatch(token):
-            return self.sudo().browse()
-        provider_sudo = self.sudo().search(
-            [("code", "=", "clickpesa"), ("clickpesa_webhook_token", "=", token)],
-            limit=1,
-        )
-        if provider_sudo and consteq(provider_sudo.clickpesa_webhook_token, token):
-            return provider_sudo
-        return self.sudo().browse()
 
     @api.model
     def _billpay_trigger(self, cron_name, at=None):

@@ -63,6 +63,18 @@ class ResCompany(models.Model):
         "as soon as that is confirmed. Its number asks for the rest only.",
     )
 
+    billpay_event_days = fields.Integer(
+        string="Keep Webhook Contents",
+        default=const.EVENT_DAYS,
+        help="Days after which deliveries lose their contents and sender; what is in "
+        "quarantine is deleted. 0 keeps everything. Payments are never removed.",
+    )
+
+    _billpay_event_days_positive = models.Constraint(
+        "CHECK(billpay_event_days >= 0)",
+        "Webhook contents are kept for a number of days: 0 keeps them for good.",
+    )
+
     @api.constrains("billpay_provider_id")
     def _check_billpay_provider_id(self):
         for company in self:

@@ -27,3 +27,6 @@ class ResConfigSettings(models.TransientModel):
     billpay_tell_successor = fields.Boolean(
         related="company_id.billpay_tell_successor", readonly=False
     )
+    billpay_event_days = fields.Integer(
+        related="company_id.billpay_event_days", readonly=False
+    )

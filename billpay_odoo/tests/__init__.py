@@ -6,8 +6,11 @@ from . import test_channel
 from . import test_concurrency
 from . import test_confirming
 from . import test_control_number
+from . import test_event_keeping
 from . import test_fees
 from . import test_foreign_currency
+from . import test_health
+from . import test_hostile
 from . import test_import_numbers
 from . import test_import_payments
 from . import test_invoice
@@ -23,4 +26,6 @@ from . import test_posting
 from . import test_reversal
 from . import test_rights
 from . import test_send_cron
+from . import test_throttle
 from . import test_webhook
+from . import test_webhook_address

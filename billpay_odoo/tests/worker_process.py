@@ -144,6 +144,25 @@ def deliver(env, provider, body):
 
 
 @task
+def receive(env, token, body):
+    """Do in this process what the webhook does; return whether it woke the worker."""
+    # pylint: disable=odoo-addons-relative-import
+    from odoo.addons.billpay_odoo.clickpesa import parse_notification
+    from odoo.addons.billpay_odoo.controllers.webhook import BillPayWebhook
+
+    address = env["payment.provider"]._billpay_find_address(token)
+    stored = env["billpay.event"]._store_delivery(
+        address,
+        body.encode(),
+        parse_notification(body.encode()),
+        state="new",
+        signed=True,
+        version=address.version,
+    )
+    return BillPayWebhook._wake_worker(env, stored)
+
+
+@task
 def sync(env):
     env["billpay.control.number"]._cron_sync_numbers()
 

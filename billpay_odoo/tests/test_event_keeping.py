@@ -1,0 +1,262 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""What is kept of deliveries: refused ones within bounds, old ones reduced."""
+
+import json
+from datetime import timedelta
+from unittest.mock import patch
+
+from odoo import fields
+from odoo.exceptions import UserError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from ..clickpesa import sign
+from ..models import billpay_event_quarantine as quarantine
+from ..models import billpay_event_retention as retention
+from ..throttle import Allowance
+from .common import CHECKSUM_KEY, BillPayCommon, BillPayHttpCommon
+
+QUARANTINE = "odoo.addons.billpay_odoo.models.billpay_event_quarantine"
+
+
+@tagged("post_install", "-at_install")
+class TestQuarantine(BillPayHttpCommon):
+    def setUp(self):
+        super().setUp()
+        self.now = 1000.0
+        self.allow(burst=1000)
+        self.patch(quarantine, "KEPT_PER_DAY", 3)
+        self.patch(quarantine, "_logging", Allowance(1, 1 / 60, clock=lambda: self.now))
+        self.provider.flush_recordset()
+
+    def allow(self, burst):
+        allowance = Allowance(burst, 1, clock=lambda: self.now)
+        self.patch(quarantine, "_writing", allowance)
+
+    def refuse(self, *names, key="another key"):
+        for name in names:
+            body = sign({"event": "PAYMENT RECEIVED", "data": {"id": name}}, key)
+            self.assertEqual(self._deliver(body).status_code, 401)
+        self.env.invalidate_all()
+
+    def kept(self):
+        """Return the refused deliveries, first one first: ``[(body?, times), …]``."""
+        rows = self.env["billpay.event"].search(
+            [("provider_id", "=", self.provider.id), ("state", "=", "quarantine")],
+            order="id",
+        )
+        return [(bool(row.body), row.times) for row in rows]
+
+    @mute_logger(QUARANTINE)
+    def test_beyond_the_room_of_a_day_they_are_counted_on_one_row(self):
+        self.refuse(*"abcdefgh")
+        self.assertEqual(self.kept(), [(True, 1)] * 3 + [(False, 5)])
+
+    @mute_logger(QUARANTINE)
+    def test_what_was_kept_stays_and_its_repeats_are_counted_on_it(self):
+        self.refuse(*"abcdef")
+        self.refuse(*"aab")
+        self.assertEqual(self.kept(), [(True, 3), (True, 2), (True, 1), (False, 3)])
+
+    @mute_logger(QUARANTINE)
+    def test_another_day_has_room_again(self):
+        self.refuse(*"abcd")
+        self.env["billpay.event"].sudo().search([("state", "=", "quarantine")]).write(
+            {"received_at": fields.Datetime.now() - timedelta(days=2)}
+        )
+        self.env.flush_all()
+        self.refuse("e")
+        self.assertEqual(self.kept()[-1], (True, 1))
+
+    @mute_logger(QUARANTINE)
+    def test_in_a_rush_nothing_is_written_yet_everything_is_counted(self):
+        self.allow(burst=2)
+        before = self.cr.sql_log_count
+        self.refuse(*"abcdefghij")
+        self.assertEqual(self.kept(), [(True, 1)] * 2)
+        written = self.cr.sql_log_count - before
+        self.now += 1
+        self.refuse("k")
+        self.assertEqual(self.kept(), [(True, 1)] * 3 + [(False, 8)])
+        self.assertLess(written, 10 * 10)
+
+    @mute_logger(QUARANTINE)
+    def test_count_survives_a_transaction_that_does_not(self):
+        self.allow(burst=1)
+        self.refuse(*"abc")
+        self.now += 1
+        events = self.env["billpay.event"]
+        with (
+            patch.object(type(events), "_keep_refused", side_effect=ZeroDivisionError),
+            mute_logger("odoo.http"),
+        ):
+            body = sign({"data": {"id": "d"}}, "another key")
+            self.assertEqual(self._deliver(body).status_code, 500)
+        self.now += 1
+        self.refuse("e")
+        # b and c at least; the one that ended in an error has told its sender so.
+        self.assertEqual(sum(times for _body, times in self.kept()), 4)
+
+    @mute_logger(QUARANTINE)
+    def test_body_is_kept_in_part(self):
+        body = {"event": "X", "data": {"id": "a", "message": "x" * 50000}}
+        self.assertEqual(self._deliver(sign(body, "other")).status_code, 401)
+        event = self.env["billpay.event"].search([], limit=1)
+        self.assertEqual(len(event.body), quarantine.KEPT_OF_BODY)
+
+    def test_log_has_one_line_for_many(self):
+        with self.assertLogs(QUARANTINE, "WARNING") as logs:
+            self.refuse(*"abcdef")
+            self.now += 61
+            self.refuse("g")
+        self.assertEqual(len(logs.output), 2)
+        self.assertIn(" 6 deliveries", logs.output[1])
+
+    @mute_logger(QUARANTINE)
+    def test_true_delivery_gets_through_and_is_booked(self):
+        move = self._registered_invoice(150000)
+        paid = self._pay(move.billpay_number_id.name, 150000)
+        self.refuse(*"abcdefgh")
+        body = self.sandbox.webhook_body(paid["id"])
+        self.assertEqual(self._deliver(body).status_code, 200)
+        self._process()
+        self.assertBooked(self._ledger(paid), 150000)
+        self.assertEqual(move.amount_residual, 0)
+
+    @mute_logger(QUARANTINE)
+    def test_applications_have_room_of_their_own(self):
+        self.refuse(*"abcd")
+        other = self._make_application(self.company)
+        self.env.flush_all()
+        token = other.sudo().clickpesa_webhook_token
+        body = sign({"data": {"id": "a"}}, "another key")
+        self.assertEqual(self._deliver(body, token=token).status_code, 401)
+        event = self.env["billpay.event"].search([("provider_id", "=", other.id)])
+        self.assertTrue(event.body)
+
+
+@tagged("post_install", "-at_install")
+class TestRetention(BillPayCommon):
+    def setUp(self):
+        super().setUp()
+        self.company.billpay_event_days = 30
+        self.events = self.env["billpay.event"].sudo()
+
+    def event(self, state, days, company_provider=None):
+        """A delivery in a state, that came ``days`` ago."""
+        moment = fields.Datetime.now() - timedelta(days=days)
+        return self.events.create(
+            {
+                "provider_id": (company_provider or self.provider).id,
+                "state": state,
+                "event": "PAYMENT RECEIVED",
+                "body": "{}",
+                "remote_addr": "203.0.113.7",
+                "digest": "%s %s %s" % (state, days, self.events.search_count([])),
+                "received_at": moment,
+                "last_received_at": moment,
+            }
+        )
+
+    def vacuum(self):
+        done = self.events._gc_old_deliveries()
+        self.env.flush_all()
+        self.env.invalidate_all()
+        return done
+
+    def test_old_deliveries_lose_body_and_sender_only(self):
+        old = self.event("done", 31) + self.event("logged", 31)
+        young = self.event("done", 29)
+        digests = old.mapped("digest")
+        self.vacuum()
+        for event in old:
+            self.assertFalse(event.body or event.remote_addr)
+            self.assertTrue(event.reduced_at)
+        self.assertEqual(old.mapped("digest"), digests)
+        self.assertEqual(old.mapped("state"), ["done", "logged"])
+        self.assertEqual(old.mapped("times"), [1, 1])
+        self.assertTrue(young.body and young.remote_addr)
+
+    def test_what_is_not_settled_is_kept(self):
+        kept = self.event("new", 999) + self.event("failed", 999)
+        self.vacuum()
+        self.assertEqual(kept.mapped("body"), ["{}"] * 2)
+
+    def test_quarantine_goes(self):
+        old, young = self.event("quarantine", 31), self.event("quarantine", 29)
+        self.vacuum()
+        self.assertFalse(old.exists())
+        self.assertTrue(young.exists().body)
+
+    def test_zero_keeps_everything(self):
+        self.company.billpay_event_days = 0
+        old = self.event("done", 9999) + self.event("quarantine", 9999)
+        self.vacuum()
+        self.assertEqual(old.exists().mapped("body"), ["{}"] * 2)
+
+    def test_each_company_has_a_time_of_its_own(self):
+        other = self.setup_other_company(name="Duka la Zawadi")["company"]
+        other.billpay_event_days = 0
+        provider = self._make_application(other)
+        theirs = self.event("done", 9999, provider)
+        ours = self.event("done", 9999)
+        self.vacuum()
+        self.assertTrue(theirs.body)
+        self.assertFalse(ours.body)
+
+    def test_in_batches_and_says_whether_more_is_left(self):
+        for _each in range(5):
+            self.event("done", 40)
+        with patch.object(retention, "BATCH", 2):
+            self.assertEqual(
+                [self.vacuum() for _each in range(3)],
+                [(2, True), (2, True), (1, False)],
+            )
+
+    def test_repeat_of_a_reduced_delivery_is_known(self):
+        move = self._registered_invoice(150000)
+        paid = self._pay(move.billpay_number_id.name, 150000)
+        self._event(paid)
+        self._process()
+        event = self._ledger(paid).event_ids
+        past = fields.Datetime.now() - timedelta(days=31)
+        event.sudo().write({"received_at": past, "last_received_at": past})
+        self.vacuum()
+        self.assertTrue(event.reduced_at)
+        self._event(paid)
+        self.env.invalidate_all()
+        self.assertEqual((event.times, event.state), (2, "done"))
+        self._process()
+        self.assertBooked(self._ledger(paid), 150000)
+
+    def test_reduced_delivery_is_not_processed_again(self):
+        old = self.event("done", 31)
+        self.vacuum()
+        with self.assertRaisesRegex(UserError, "no money is affected"):
+            old.with_user(self.env.user).sudo(False).action_replay()
+        self.assertEqual(old.state, "done")
+
+    def test_payments_are_never_touched(self):
+        move = self._registered_invoice(150000)
+        paid = self._pay(move.billpay_number_id.name, 150000)
+        self._poll()
+        self._process()
+        row = self._ledger(paid)
+        row.sudo().write({"paid_at": "2001-01-01", "webhook_at": "2001-01-01"})
+        facts = row.read(["payer_name", "payer_phone", "amount", "state"])
+        self.vacuum()
+        self.assertEqual(
+            row.read(["payer_name", "payer_phone", "amount", "state"]), facts
+        )
+
+
+@tagged("post_install", "-at_install")
+class TestDeliveryOfJson(BillPayHttpCommon):
+    def test_nothing_that_is_refused_unread_is_stored(self):
+        """Oversized, random and misdirected deliveries leave no row."""
+        events = self.env["billpay.event"].search_count([])
+        big = json.dumps(sign({"data": "x" * 2**19}, CHECKSUM_KEY)).encode()
+        for body, token in ((big, None), (b"\x00\xff" * 99, None), (b"{}", "x" * 32)):
+            self._deliver(body, token=token)
+        self.env.invalidate_all()
+        self.assertEqual(self.env["billpay.event"].search_count([]), events)
