@@ -139,7 +139,7 @@ def prepare_xendit(env):
     env["res.currency"].with_context(active_test=False).search(
         [("name", "=", "IDR")]
     ).active = True
-    provider = env.ref("payment_xendit.payment_provider_xendit")
+    provider = env.ref("payment.payment_provider_xendit")
     if provider.company_id != company:
         provider = provider.copy({"company_id": company.id, "name": "Xendit bench"})
     provider.write(
@@ -226,7 +226,7 @@ def signed_deliveries(env, first, count, key):
                 },
             },
         }
-        bodies.append(json.dumps({**body, "checksum": sign(body, key)}))
+        bodies.append(json.dumps(sign(body, key)))
     return bodies
 
 

@@ -28,26 +28,41 @@ def bench(options):
             f"There is no folder {path.absolute().parent} for the results.",
             PRECONDITION,
         )
-    results = []
+    results, broken = [], []
     start = time.monotonic()
     with folders.lock(paths.state() / ".bench.lock"), services() as running:
         running.start_base()
         bed.remove_leftovers()
         for name, module in chosen.items():
             say(f"\n{name}: {module.TITLE}")
-            results.append(_run(module, running, options.quick))
-            # At once: what was measured stays when a later one breaks.
+            try:
+                results.append(_run(module, running, options.quick))
+            except Problem as problem:
+                # One that breaks stops only itself.
+                warn(f"./dev bench: {name} was not measured: {problem}")
+                broken.append(name)
+                continue
             bench_results.write(path, results)
-    say()
-    for result in results:
-        say("\n".join(bench_results.table(result)) + "\n")
-    say(f"Written to {path}. {time.monotonic() - start:.0f} s.")
+            say("\n" + "\n".join(bench_results.table(results[-1])))
+    if results:
+        say(f"\nWritten to {path}. {time.monotonic() - start:.0f} s.")
     if os.getloadavg()[0] > 2 * (os.cpu_count() or 1):
         warn("The machine is busy with other things: the times waver.")
+    return conclude(results, broken)
+
+
+def conclude(results, broken):
+    """Say what is not as it should be.
+
+    :param broken: names of benchmarks that ended without a result.
+    :return: exit status.
+    """
     missed = [result.name for result in results if not result.met]
+    if broken:
+        warn(f"./dev bench: not measured: {', '.join(broken)}")
     if missed:
         warn(f"./dev bench: a bar was missed: {', '.join(missed)}")
-    return 1 if missed else 0
+    return 1 if missed or broken else 0
 
 
 def choose(names, known):

@@ -155,9 +155,21 @@ def test_unknown_benchmark_names_the_known_ones():
     assert found.value.status == PRECONDITION
 
 
+@pytest.mark.parametrize(
+    ("values", "broken", "status"),
+    [((7,), [], 0), ((7, 5), [], 1), ((7,), ["poll"], 1), ((), ["poll"], 1)],
+)
+def test_status_follows_bars_and_broken_ones(values, broken, status, capsys):
+    results = [result(f"bench{value}", value=value) for value in values]
+    assert bench.conclude(results, broken) == status
+    errors = capsys.readouterr().err
+    assert ("bench5" in errors) is (5 in values)
+    assert ("not measured: poll" in errors) is bool(broken)
+
+
 def test_every_benchmark_is_found_with_its_texts():
     found = benchmarks.discover()
-    assert {"invoice"} <= set(found)
+    assert set(benchmarks.ORDER) <= set(found)
     for name, module in found.items():
         assert module.__name__ == f"benchmarks.{name}"
         assert module.TITLE and callable(module.run)
