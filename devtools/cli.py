@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from . import cleaning, demo, linting, locking, odoo, serve, testing
+from . import bench, cleaning, demo, linting, locking, odoo, serve, testing
 from .console import Problem, say, warn
 
 EXAMPLES = """\
@@ -15,6 +15,7 @@ examples:
   ./dev demo --once             the main job without hands, with evidence
   ./dev test                    every test; the last line counts them
   ./dev test billpay_odoo/tests/test_x.py -k name
+  ./dev bench invoice           speed beside Odoo's own way, in one run
   ./dev serve --db shop         a clean database, as a new customer has it
   ./dev odoo shell -d shop      the server program itself, with any arguments
   ./dev stop                    end everything this checkout started
@@ -92,6 +93,10 @@ def _parser():
     for server in (show, clean_db):
         server.add_argument("--host", default="127.0.0.1", help="listen here")
         server.add_argument("--workers", type=int, default=0, help="server processes")
+    speed = command("bench", bench.bench, "how fast it is, beside Odoo's own way")
+    speed.add_argument("names", nargs="*", metavar="NAME", help="default: all of them")
+    speed.add_argument("--quick", action="store_true", help="a small run, to try it")
+    speed.add_argument("--json", metavar="PATH", help="default bench-results.json")
     command("stop", cleaning.stop, "end everything this checkout started")
     clean = command("clean", cleaning.clean, "stop, and delete databases and .venv")
     clean.add_argument("--all", action="store_true", help="the downloads as well")

@@ -93,6 +93,14 @@ class Services:
             self.check()
             time.sleep(0.5)
 
+    def stop_sandboxes(self):
+        """End the sandboxes alone; whoever goes on starts fresh ones."""
+        for name, process in [*self.started]:
+            if name.startswith("sandbox-"):
+                processes.stop(name)
+                process.wait()
+                self.started.remove((name, process))
+
     def stop(self):
         """End what this object started, last first."""
         # A second Ctrl-C must not leave half of it running.
