@@ -13,7 +13,7 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from ..clickpesa import ClickPesaError
+from ..clickpesa import BudgetSpent, ClickPesaError
 from ..transactions import committed, end_transaction
 from .billpay_control_number_sync import CLICK_PATIENCE, pause_after
 
@@ -89,12 +89,14 @@ class BillpayPayment(models.Model):
         while ClickPesa is asked, and a second worker takes other rows.
         """
         payments = committed(self.env, self._take_unconfirmed)
-        down = self.env["payment.provider"]
+        down = {}
         for payment in payments:
-            if payment.provider_id in down:
-                continue  # it has got a later turn
-            if not self._confirm_one(payment):
-                down |= payment.provider_id
+            # What is not asked has got a later turn.
+            trouble = down.get(payment.provider_id) or self._confirm_one(payment)
+            if trouble:
+                down[payment.provider_id] = trouble
+            if isinstance(trouble, BudgetSpent):
+                committed(self.env, payment._store_unasked, trouble)
             if not self.env["ir.cron"]._commit_progress():
                 break
         return len(payments)
@@ -125,8 +127,8 @@ class BillpayPayment(models.Model):
     def _confirm_one(self, payment):
         """Ask ClickPesa for one payment and store the answer.
 
-        :return: False when ClickPesa does not answer
-        :rtype: bool
+        :return: the trouble when ClickPesa does not answer, else ``None``
+        :rtype: Exception | None
         """
         provider, number = payment.provider_id, payment.number
         reference = payment.reference
@@ -136,7 +138,7 @@ class BillpayPayment(models.Model):
                 "facts from ClickPesa."
             )
             committed(self.env, payment.write, {"reason": reason})
-            return True
+            return None
         try:
             client = provider._billpay_client()
             end_transaction(self.env)
@@ -144,7 +146,7 @@ class BillpayPayment(models.Model):
         except (ClickPesaError, UserError) as error:
             _logger.info("Payment %s could not be confirmed: %s", reference, error)
             committed(self.env, payment.write, {"reason": str(error)})
-            return False
+            return error
         if reference not in [told.id for told in told_list]:
             reason = self.env._(
                 "ClickPesa does not know this payment, so nothing is booked. It is "
@@ -152,7 +154,16 @@ class BillpayPayment(models.Model):
             )
             committed(self.env, payment.write, {"reason": reason})
         committed(self.env, self._store_answer, provider, told_list)
-        return True
+        return None
+
+    def _store_unasked(self, error):
+        """The limit of calls was reached: this was no try, and its turn is soon."""
+        due = fields.Datetime.now() + timedelta(seconds=error.retry_after)
+        for payment in self:
+            payment.write({"next_try_at": due, "attempts": payment.attempts - 1})
+        self.env["payment.provider"]._billpay_trigger(
+            "ir_cron_process_payments", at=due
+        )
 
     @api.model
     def _store_answer(self, provider, told_list):

@@ -1,6 +1,8 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 from . import test_application
+from . import test_bad_line
+from . import test_calls
 from . import test_channel
 from . import test_concurrency
 from . import test_control_number
@@ -8,6 +10,8 @@ from . import test_invoice
 from . import test_invoice_document
 from . import test_pay_page
 from . import test_payment
+from . import test_poll_rows
+from . import test_refused
 from . import test_rights
 from . import test_webhook
 from . import test_send_cron
