@@ -15,6 +15,7 @@ from .checksum import canonical_json, checksum, sign, signature_of, verify
 from .client import ClickPesaClient
 from .errors import (
     AuthenticationRefused,
+    BudgetSpent,
     ChecksumRefused,
     ClickPesaError,
     Conflict,
@@ -59,6 +60,7 @@ __all__ = [
     "PAYOUT_REFUNDED",
     "PAYOUT_REVERSED",
     "AuthenticationRefused",
+    "BudgetSpent",
     "BulkReply",
     "ChecksumRefused",
     "ClickPesaClient",

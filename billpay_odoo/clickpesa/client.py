@@ -5,6 +5,7 @@ Thread-safe. See :mod:`.transport` for why one session serves all threads and
 :mod:`.tokens` for why the token stays in the memory of the process.
 """
 
+import copy
 import logging
 import time
 
@@ -46,6 +47,8 @@ class ClickPesaClient:
     :param patience: seconds that retries of safe calls may add; 0 for no retry.
         Every method takes it too, for one call.
     :param sleep: waits a number of seconds
+    :param gate: called right before every request, token calls and repeats included;
+        it may raise :class:`BudgetSpent`, and nothing is sent then
     :raises InvalidConfiguration: the address or a credential cannot be used
 
     Every method raises :class:`ClickPesaError` subclasses: a read never
@@ -65,6 +68,7 @@ class ClickPesaClient:
         clock=time.monotonic,
         patience=10,
         sleep=time.sleep,
+        gate=None,
     ):
         self._client_id = credential(client_id, "client ID")
         self._api_key = credential(api_key, "API key")
@@ -72,10 +76,11 @@ class ClickPesaClient:
         self._patience = patience
         self._clock = clock
         self._sleep = sleep
+        self._gate = gate
         self._transport = Transport(
             checked_url(base_url), session or new_session(), timeout, self._secrets()
         )
-        self._tokens = TokenKeeper(self._fetch_token, clock)
+        self._tokens = TokenKeeper(clock)
 
     @property
     def base_url(self):
@@ -83,6 +88,19 @@ class ClickPesaClient:
 
     def __repr__(self):
         return f"<ClickPesaClient {self.base_url}>"
+
+    def gated(self, gate, *, patience=None):
+        """Return a client that asks ``gate`` first, with this one's connections.
+
+        The token is shared as well. One client serves every database of a process;
+        a gate belongs to one of them.
+
+        :param patience: as for the class; ``None`` as it is here
+        """
+        client = copy.copy(self)
+        client._gate = gate
+        client._patience = self._budget(patience)
+        return client
 
     # ------------------------------------------------------------------ token
 
@@ -94,11 +112,14 @@ class ClickPesaClient:
         :raises Unavailable: not reachable
         """
         stale = self._tokens.current() if force else None
-        return self._tokens.get(self._budget(patience), stale)
+        return self._token(self._budget(patience), stale)
+
+    def _token(self, patience, stale=None):
+        return self._tokens.get(lambda: self._fetch_token(patience), stale)
 
     def _fetch_token(self, patience):
         def attempt(limit):
-            answer = self._transport.send(
+            answer = self._send(
                 "POST",
                 "/generate-token",
                 write=False,  # a second token does no harm
@@ -328,11 +349,11 @@ class ClickPesaClient:
         """One try, with one more after a 401 and a new token."""
         token, stale = None, None
         for last in (False, True):
-            token = self._tokens.get(budget, stale)
+            token = self._token(budget, stale)
             headers = {"Authorization": token}
             if write:
                 headers["Content-Type"] = "application/json"
-            answer = self._transport.send(
+            answer = self._send(
                 method,
                 path,
                 write=write,
@@ -350,6 +371,11 @@ class ClickPesaClient:
             # Toggling the checksum in the dashboard also makes tokens stale.
             self._tokens.forget(token)
             raise
+
+    def _send(self, method, path, **how):
+        if self._gate:
+            self._gate()
+        return self._transport.send(method, path, **how)
 
     def _retrying(self, attempt, patience):
         return retrying(

@@ -86,5 +86,13 @@ class RateLimited(Unavailable):
     """429: too many requests."""
 
 
+class BudgetSpent(Unavailable):
+    """Our own limit of calls is reached: nothing was sent.
+
+    Raised by a ``gate`` (see :class:`ClickPesaClient`). ``retry_after`` says when the
+    next call is allowed.
+    """
+
+
 class OutcomeUnknown(ClickPesaError):
     """A write was sent and its outcome is not known; it may have happened."""

@@ -23,21 +23,20 @@ Token = namedtuple("Token", "value expires")
 class TokenKeeper:
     """Hands out one token to many threads.
 
-    :param fetch: ``fetch(patience) -> str``, asks the gateway for a new token
     :param clock: monotonic seconds
     """
 
-    def __init__(self, fetch, clock):
-        self._fetch = fetch
+    def __init__(self, clock):
         self._clock = clock
         self._lock = threading.Lock()
         self._token = None
         self._failures = 0
         self._failure = None
 
-    def get(self, patience, stale=None):
+    def get(self, fetch, stale=None):
         """Return a token that is not ``stale``; at most one thread fetches it.
 
+        :param fetch: ``fetch() -> str``, asks the gateway for a new token
         :raises ClickPesaError: what the token call raised; threads that waited for
             a call that failed get the same error instead of trying one by one
         """
@@ -53,7 +52,7 @@ class TokenKeeper:
                 raise copy.copy(self._failure)
             asked = self._clock()
             try:
-                value = self._fetch(patience)
+                value = fetch()
             except ClickPesaError as error:
                 self._failures += 1
                 self._failure = copy.copy(error)

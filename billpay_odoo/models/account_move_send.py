@@ -64,9 +64,28 @@ class AccountMoveSend(models.AbstractModel):
         errors = moves._billpay_confirm_before_sending() if moves else {}
         for move, move_data in invoices_data.items():
             if error := errors.get(move.id):
-                move_data["error"] = {"error_title": error}
+                move_data["error"] = error
                 move_data["billpay_stopped"] = True
         return result
+
+    @api.model
+    def _hook_if_errors(self, moves_data, allow_raising=True):
+        """Queued invoices that only wait for ClickPesa are no errors to tell about.
+
+        Odoo keeps them in its queue (``retry``) and would post and notify each time.
+        """
+        # EXTENDS account
+        waiting = {
+            move: move_data
+            for move, move_data in moves_data.items()
+            if self.env.context.get("billpay_send_queue")
+            and move_data.get("billpay_stopped")
+            and move_data["error"].get("retry")
+        }
+        for move, move_data in waiting.items():
+            move._billpay_note_waiting(move_data["error"]["error_title"])
+        errors = {m: data for m, data in moves_data.items() if m not in waiting}
+        return super()._hook_if_errors(errors, allow_raising=allow_raising)
 
     @api.model
     def _generate_invoice_fallback_documents(self, invoices_data):

@@ -1,7 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 from odoo.tools.misc import OrderedSet
 
 
@@ -483,14 +483,7 @@ class BillpayControlNumber(models.Model):
 
     def action_retry(self):
         """Try again to register refused numbers, under the same digits."""
-        self.check_access("read")
-        if not self.env.user.has_group("account.group_account_invoice"):
-            raise AccessError(
-                self.env._(
-                    "Only users with the right to make invoices can try a control "
-                    "number again. No money is affected: ask your accountant."
-                )
-            )
+        self._check_may_retry()
         refused = self.filtered(lambda n: n.state == "failed")
         refused.sudo().write(
             {

@@ -13,7 +13,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from .. import const
-from ..clickpesa import ClickPesaError
+from ..clickpesa import BudgetSpent, ClickPesaError
 from ..transactions import committed, end_transaction
 from .billpay_control_number_sync import pause_after
 
@@ -42,9 +42,12 @@ class BillpayPayment(models.Model):
         for provider, batch in payments.grouped("provider_id").items():
             if len(batch) > FEW:
                 batch = self._confirm_window(provider, batch)
-            for payment in batch:
+            for index, payment in enumerate(batch):
                 # A later turn is set already, should ClickPesa not answer.
-                if not self._confirm_one(payment):
+                trouble = self._confirm_one(payment)
+                if isinstance(trouble, BudgetSpent):
+                    committed(self.env, batch[index:]._store_unasked, trouble)
+                if trouble:
                     break
                 if not self.env["ir.cron"]._commit_progress():
                     return len(payments)
@@ -135,8 +138,8 @@ class BillpayPayment(models.Model):
     def _confirm_one(self, payment):
         """Ask ClickPesa for one payment and store the answer.
 
-        :return: False when ClickPesa does not answer
-        :rtype: bool
+        :return: the trouble when ClickPesa does not answer, else ``None``
+        :rtype: Exception | None
         """
         provider, number = payment.provider_id, payment.number
         reference = payment.reference
@@ -146,7 +149,7 @@ class BillpayPayment(models.Model):
                 "facts from ClickPesa."
             )
             committed(self.env, payment.write, {"reason": reason})
-            return True
+            return None
         try:
             client = provider._billpay_client()
             end_transaction(self.env)
@@ -154,11 +157,20 @@ class BillpayPayment(models.Model):
         except (ClickPesaError, UserError) as error:
             _logger.info("Payment %s could not be confirmed: %s", reference, error)
             committed(self.env, payment.write, {"reason": str(error)})
-            return False
+            return error
         if reference not in [told.id for told in told_list]:
             committed(self.env, payment._note_denial)
         committed(self.env, self._store_answer, provider, told_list)
-        return True
+        return None
+
+    def _store_unasked(self, error):
+        """The limit of calls was reached: this was no try, and its turn is soon."""
+        due = fields.Datetime.now() + timedelta(seconds=error.retry_after)
+        for attempts, group in self.grouped("attempts").items():
+            group.write({"next_try_at": due, "attempts": attempts - 1})
+        self.env["payment.provider"]._billpay_trigger(
+            "ir_cron_process_payments", at=due
+        )
 
     def _note_denial(self):
         """ClickPesa does not know the payment: say so, and when it is for a person."""

@@ -7,16 +7,6 @@ from odoo.exceptions import AccessError
 class PaymentProvider(models.Model):
     _inherit = "payment.provider"  # pylint: disable=consider-merging-classes-inherited
 
-    def _billpay_can_ask(self):
-        """Tell whether ClickPesa can be asked: switched on, and with credentials."""
-        self.ensure_one()
-        provider_sudo = self.sudo()
-        return bool(
-            provider_sudo._billpay_is_live()
-            and provider_sudo.clickpesa_client_id
-            and provider_sudo.clickpesa_api_key
-        )
-
     @api.model
     def _billpay_choices(self):
         """Return the applications of the chosen companies, for a selection field.

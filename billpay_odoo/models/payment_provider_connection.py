@@ -41,6 +41,9 @@ class PaymentProvider(models.Model):
         self.ensure_one()
         self.check_access("write")
         checks = self._billpay_connection_checks()
+        if all(passed is not False for passed, _sentence in checks[:3]):
+            # It answers, and takes what numbers need: what waited need not wait on.
+            self._billpay_answered()
         lines = Markup("").join(
             Markup('<li><span class="%s fw-bold">%s</span> %s</li>')
             % (

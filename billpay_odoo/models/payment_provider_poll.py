@@ -101,7 +101,7 @@ class PaymentProvider(models.Model):
         horizon = min(known_until or started, started) - OVERLAP
         if deep or not known_until:
             horizon = min(horizon, started - DEEP)
-        trouble, found, skip = "", False, 0
+        trouble, found, skip, complete = "", False, 0, True
         try:
             client = self._billpay_client()
             end_transaction(self.env)
@@ -112,11 +112,28 @@ class PaymentProvider(models.Model):
                     skip=skip,
                     limit=const.POLL_PAGE,
                 )
-                new, failures = committed(
+                new, failures, nameless = committed(
                     self.env, self._billpay_store_page, page.payments
                 )
                 found |= new
+                if nameless:
+                    # Nothing that could be stored or asked for again: what is known
+                    # goes on growing, and a person is told.
+                    _logger.warning(
+                        "Application %s: %s payment(s) without an id in the list of "
+                        "ClickPesa, behind row %s.",
+                        self.id,
+                        nameless,
+                        skip,
+                    )
+                    trouble = trouble or self.env._(
+                        "ClickPesa lists %s payment(s) without an identity, which "
+                        "cannot be booked. Compare its dashboard with BillPay "
+                        "Payments; all others are stored.",
+                        nameless,
+                    )
                 if failures:
+                    complete = False
                     trouble = self.env._(
                         "These payments could not be stored: %s. They are asked for "
                         "again; see the server's log.",
@@ -130,35 +147,41 @@ class PaymentProvider(models.Model):
                 if not page.rows or behind or all_read:
                     break
             else:
+                complete = False
                 trouble = self.env._("There are more payments than one poll reads.")
         except (ClickPesaError, UserError) as error:
             _logger.warning("Poll of application %s: %s", self.id, error)
+            complete = False
             trouble = str(error)
-        committed(self.env, self._billpay_note_poll, started, trouble)
+        committed(self.env, self._billpay_note_poll, started, trouble, complete)
         return found
 
-    def _billpay_note_poll(self, started, trouble):
+    def _billpay_note_poll(self, started, trouble, complete=False):
         """Note how a poll ended; only a complete one moves the known ground."""
         values = {"billpay_last_poll_at": started, "billpay_poll_error": trouble}
-        if not trouble:
+        if complete:
             values["billpay_polled_until"] = started
         self.write(values)
+        if complete:
+            # ClickPesa answers: control numbers need not wait for their next try.
+            self._billpay_answered()
 
     def _billpay_store_page(self, told_list):
         """Store one page.
 
-        :return: whether something waits for the worker, and what could not be stored
-        :rtype: tuple[bool, list[str]]
+        :return: whether something waits for the worker, what could not be stored, and
+            how many rows name no payment at all
+        :rtype: tuple[bool, list[str], int]
         """
+        named = [told for told in told_list if told.id]
         payments, failures = self.env["billpay.payment"]._upsert_each(
-            self, [told for told in told_list if told.id], source="poll", trusted=True
+            self, named, source="poll", trusted=True
         )
-        failures += ["?" for told in told_list if not told.id]
         # To be booked, or booked and taken back.
         due = payments.filtered(
             lambda p: p.state == "confirmed" or (p.state == "posted" and p.next_try_at)
         )
-        return bool(due), failures
+        return bool(due), failures, len(told_list) - len(named)
 
     def action_billpay_poll(self):
         """Poll at once, without waiting for the scheduled action."""

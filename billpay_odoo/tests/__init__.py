@@ -2,6 +2,8 @@
 
 from . import test_allocation
 from . import test_application
+from . import test_bad_line
+from . import test_calls
 from . import test_channel
 from . import test_concurrency
 from . import test_confirming
@@ -22,7 +24,9 @@ from . import test_number_making
 from . import test_number_states
 from . import test_pay_page
 from . import test_payment
+from . import test_poll_rows
 from . import test_posting
+from . import test_refused
 from . import test_reversal
 from . import test_rights
 from . import test_send_cron

@@ -106,6 +106,10 @@ class ConcurrencyCase(BaseCase):
             "UPDATE billpay_payment SET next_try_at = NULL WHERE provider_id = %s",
             self.provider,
         )
+        self.db(
+            "UPDATE payment_provider SET billpay_paused_until = NULL WHERE id = %s",
+            self.provider,
+        )
 
     def number_states(self):
         return [

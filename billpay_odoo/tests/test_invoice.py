@@ -193,7 +193,7 @@ class TestInvoice(BillPayCommon):
         self.assertEqual(move.billpay_number_id.state, "pending")
         with self._workers():
             errors = move._billpay_confirm_before_sending()
-        self.assertEqual(errors, {move.id: ""})
+        self.assertFalse(errors)
         self.assertEqual(move.billpay_number_id.state, "open")
         self.assertEqual(len(self.sandbox.numbers()), 1)
 
@@ -202,7 +202,8 @@ class TestInvoice(BillPayCommon):
         self.sandbox.faults.add("error", match="bulk-create")
         with self._workers():
             errors = move._billpay_confirm_before_sending()
-        self.assertIn("was not sent", errors[move.id])
+        self.assertIn("was not sent", errors[move.id]["error_title"])
+        self.assertTrue(errors[move.id]["retry"])
 
     def test_number_is_made_on_sending_when_set_so(self):
         self.company.billpay_issue_on = "send"
@@ -210,7 +211,7 @@ class TestInvoice(BillPayCommon):
         self.assertFalse(move.billpay_number_ids)
         with self._workers():
             errors = move._billpay_confirm_before_sending()
-        self.assertEqual(errors, {move.id: ""})
+        self.assertFalse(errors)
         self.assertEqual(move.billpay_number_id.state, "open")
 
     def test_check_now_without_clickpesa_says_what_it_means(self):

@@ -73,6 +73,7 @@ def application(env, company, url, checksum_key, **values):
             "clickpesa_api_key": "SKsandbox",
             "clickpesa_checksum_key": checksum_key,
             "clickpesa_billpay_namba": "1122",
+            "clickpesa_calls_per_minute": 0,
             "state": "test",
             **values,
         }
