@@ -1,10 +1,12 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 from . import account_move
+from . import account_move_desk
 from . import account_move_send
 from . import account_move_sending
 from . import account_partial_reconcile
 from . import account_payment
+from . import account_payment_undone
 from . import billpay_channel
 from . import billpay_control_number
 from . import billpay_control_number_page
@@ -12,7 +14,14 @@ from . import billpay_control_number_sync
 from . import billpay_event
 from . import billpay_payment
 from . import billpay_payment_allocation
+from . import billpay_payment_decision
+from . import billpay_payment_desk
 from . import billpay_payment_posting
+from . import billpay_payment_story
+from . import billpay_payment_suggestion
+from . import billpay_payment_toast
+from . import billpay_payment_undo
+from . import billpay_payment_verdict
 from . import billpay_payment_worker
 from . import payment_provider
 from . import payment_provider_connection

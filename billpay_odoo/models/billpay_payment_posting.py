@@ -172,6 +172,7 @@ class BillpayPayment(models.Model):
         """Create, post and reconcile; write the outcome on payments and numbers."""
         if not self:
             return
+        self._note_asked()
         vals_list = [payment._prepare_account_payment() for payment in self]
         account_payments = self.env["account.payment"].create(vals_list)
         for account_payment in account_payments:

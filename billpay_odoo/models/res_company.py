@@ -37,6 +37,12 @@ class ResCompany(models.Model):
         default="flexible",
         required=True,
     )
+    billpay_notify_salesperson = fields.Boolean(
+        string="Tell Salespeople of Payments",
+        default=True,
+        help="A message on the salesperson's screen as soon as money is booked on an "
+        "invoice.",
+    )
 
     @api.constrains("billpay_provider_id")
     def _check_billpay_provider_id(self):

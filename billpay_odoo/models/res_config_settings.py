@@ -15,3 +15,6 @@ class ResConfigSettings(models.TransientModel):
     billpay_default_mode = fields.Selection(
         related="company_id.billpay_default_mode", readonly=False
     )
+    billpay_notify_salesperson = fields.Boolean(
+        related="company_id.billpay_notify_salesperson", readonly=False
+    )

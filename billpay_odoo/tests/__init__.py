@@ -4,6 +4,7 @@ from . import test_application
 from . import test_channel
 from . import test_concurrency
 from . import test_control_number
+from . import test_desk
 from . import test_invoice
 from . import test_invoice_document
 from . import test_pay_page

@@ -1,0 +1,6 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from . import billpay_payment_assign
+from . import billpay_payment_match
+from . import billpay_payment_match_line
+from . import billpay_payment_reason
