@@ -78,11 +78,7 @@ class AccountPayment(models.Model):
         """Cancel the entry, or reverse it where it must not be touched any more."""
         self.ensure_one()
         entry = self.move_id
-        if not entry:
-            self.action_cancel()
-            return
-        if self._billpay_may_be_cancelled(entry):
-            self.action_draft()
+        if not entry or self._billpay_may_be_cancelled(entry):
             self.action_cancel()
             return
         reverse = entry._reverse_moves(

@@ -158,6 +158,22 @@ class BillpayPayment(models.Model):
             payment_sudo._message_log(body=payment_sudo.reason)
         self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
 
+    # === ASSIGN === #
+
+    def message_subscribe(self, partner_ids=None, subtype_ids=None):
+        """Whoever sees a payment may ask a colleague to look at it.
+
+        Odoo wants the right to write, which nobody has on the ledger. A follower gets
+        messages, and no access.
+        """
+        partners_sudo = self.env["res.partner"].sudo().browse(partner_ids or [])
+        if not all(p.main_user_id and not p.main_user_id.share for p in partners_sudo):
+            return super().message_subscribe(partner_ids, subtype_ids)
+        self.check_access("read")
+        return super(BillpayPayment, self.sudo()).message_subscribe(
+            partner_ids, subtype_ids
+        )
+
     # === BUTTONS === #
 
     def action_process_now(self):

@@ -21,7 +21,10 @@ class BillpayPayment(models.Model):
     @api.depends_context("lang", "tz", "uid")
     def _compute_story(self):
         for payment in self:
-            steps = sorted(payment._story_steps(), key=lambda step: step[0])
+            # Of steps within one second, the one that is told first came first.
+            steps = sorted(
+                payment._story_steps(), key=lambda step: step[0].replace(microsecond=0)
+            )
             rows = Markup().join(
                 STEP % (format_datetime(payment.env, moment), icon, text)
                 for moment, icon, text in steps
