@@ -26,7 +26,8 @@ class BillpayPayment(models.Model):
                 payment._story_steps(), key=lambda step: step[0].replace(microsecond=0)
             )
             rows = Markup().join(
-                STEP % (format_datetime(payment.env, moment), icon, text)
+                STEP
+                % (format_datetime(payment.env, moment, dt_format="medium"), icon, text)
                 for moment, icon, text in steps
             )
             payment.story = Markup("<table><tbody>%s</tbody></table>") % rows

@@ -120,6 +120,7 @@ class BillpayPaymentMatch(models.TransientModel):
             "res_id": self.id,
             "view_mode": "form",
             "target": "new",
+            "context": {"dialog_size": "extra-large"},
         }
 
     # === ACTION METHODS === #
