@@ -28,3 +28,4 @@ from . import payment_provider_connection
 from . import payment_provider_poll
 from . import res_company
 from . import res_config_settings
+from . import res_partner

@@ -9,6 +9,16 @@ from odoo import api, fields, models
 from odoo.exceptions import LockError, UserError
 from odoo.fields import Domain
 
+# The columns of the desk, from the left.
+DESK_ORDER = (
+    "unmatched",
+    "failed",
+    "received",
+    "confirmed",
+    "posted",
+    "ignored",
+    "reversed",
+)
 # Money that is neither booked nor put aside.
 UNDECIDED = ("received", "confirmed", "unmatched", "failed")
 
@@ -16,6 +26,7 @@ UNDECIDED = ("received", "confirmed", "unmatched", "failed")
 class BillpayPayment(models.Model):
     _inherit = "billpay.payment"  # pylint: disable=consider-merging-classes-inherited
 
+    state = fields.Selection(group_expand="_group_expand_state")
     ignored_at = fields.Datetime(string="Put Aside", readonly=True)
     ignored_why = fields.Char(string="Why It Was Put Aside", readonly=True)
     salesperson_id = fields.Many2one(
@@ -23,6 +34,7 @@ class BillpayPayment(models.Model):
         string="Salesperson",
         related="move_id.invoice_user_id",
         store=True,
+        tracking=False,
         index="btree_not_null",
     )
     credit_open = fields.Monetary(
@@ -36,6 +48,11 @@ class BillpayPayment(models.Model):
     _attention = models.Index("(id) WHERE attention")
 
     # === COMPUTE METHODS === #
+
+    @api.model
+    def _group_expand_state(self, states, _domain):
+        """Return the states that have payments: first what needs a person."""
+        return sorted(states, key=DESK_ORDER.index)
 
     @api.depends("account_payment_ids.move_id.line_ids.amount_residual_currency")
     def _compute_credit_open(self):

@@ -10,6 +10,8 @@ STEP = Markup(
     '<tr><td class="text-muted text-nowrap pe-3 align-top">%s</td>'
     '<td class="pe-2 align-top"><i class="fa %s" role="img"></i></td><td>%s</td></tr>'
 )
+# Babel's pattern; names of months come in the reader's language.
+MOMENT = "d MMM y HH:mm:ss"
 GREY, GREEN, AMBER = "text-muted", "text-success", "text-warning"
 
 
@@ -27,7 +29,7 @@ class BillpayPayment(models.Model):
             )
             rows = Markup().join(
                 STEP
-                % (format_datetime(payment.env, moment, dt_format="medium"), icon, text)
+                % (format_datetime(payment.env, moment, dt_format=MOMENT), icon, text)
                 for moment, icon, text in steps
             )
             payment.story = Markup("<table><tbody>%s</tbody></table>") % rows

@@ -15,7 +15,7 @@ Bill of the number that was paid   40      the payment's control number
 Phone of the customer              35      the phone index of contacts
 This phone paid for them before    30      the phone index of the ledger
 Bill with exactly this amount      30      the index of open customer invoices
-Name of payer like the customer's  ≤ 25    contacts with the longest words of the name
+Name of payer like the customer's  ≤ 25    contacts whose name begins with a word of it
 =================================  ======  ==========================================
 
 Signs that speak for a customer speak for each of the customer's open bills. A slip in
@@ -49,6 +49,8 @@ BEFORE_POINTS = 30
 AMOUNT_POINTS = 30
 NAME_POINTS = 25
 NAME_LIKE = 0.75
+# Letters of a word by which names are looked up.
+STEM = 5
 # Rows looked at per kind of sign, and shown in the end.
 CANDIDATES = 30
 SHOWN = 8
@@ -202,7 +204,8 @@ class BillpayPayment(models.Model):
                 yield number.partner_id, Sign(points - SETTLED_LESS, text)
 
     def _slip_text(self, kind, number):
-        shown = number.display_number
+        # The digits stay on one line.
+        shown = number.display_number.replace(" ", "\u00a0")
         if kind == SWAPPED:
             return self.env._("Two digits swapped: %s", shown)
         if kind == REPLACED:
@@ -257,20 +260,31 @@ class BillpayPayment(models.Model):
             yield move, Sign(AMOUNT_POINTS, text)
 
     def _signs_of_name(self):
-        """Contacts with the two longest words of the payer's name.
+        """Contacts whose name has the two longest words of the payer's, one of them
+        first.
 
-        The likeness itself is weighed later, for everybody who was found.
+        Operators cut names and spell them in their own way, so the beginnings of the
+        words do. The likeness itself is weighed later, for everybody who was found.
         """
         words = sorted(name_words(self.payer_name), key=len, reverse=True)[:2]
-        words = [word for word in words if len(word) >= 3]
-        if not words:
+        stems = [word[:STEM] for word in words if len(word) >= 3]
+        if not stems:
             return
-        like = self.env["res.partner"].search(
-            Domain.AND([("name", "ilike", word)] for word in words)
-            & Domain("company_id", "in", (False, self.company_id.id)),
-            limit=CANDIDATES,
+        first, second = stems[0], stems[-1]
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT id FROM res_partner
+                 WHERE upper(name) LIKE %s AND upper(name) LIKE %s
+                    OR upper(name) LIKE %s AND upper(name) LIKE %s
+                 LIMIT %s
+                """,
+                *(f"{first}%", f"%{second}%", f"{second}%", f"%{first}%"),
+                CANDIDATES,
+            )
         )
-        for partner in like:
+        model = self.env["res.partner"]
+        for partner in model.search([("id", "in", [row[0] for row in rows])]):
             yield partner, Sign(0, "")
 
     def _weigh_name(self, suggestion):

@@ -24,16 +24,19 @@ class BillpayPayment(models.Model):
             )
         )
         for user, payments in booked.grouped("salesperson_id").items():
-            if not user or not user.active or user.share:
-                continue
-            user._bus_send(
-                "simple_notification",
-                {
-                    "type": "success",
-                    "title": payments.with_context(lang=user.lang)._toast_title(),
-                    "message": payments.with_context(lang=user.lang)._toast_text(),
-                },
-            )
+            # Whoever books it by hand is told by the wizard.
+            if user.active and not user.share and user != self.env.user:
+                payments.with_context(lang=user.lang)._toast(user)
+
+    def _toast(self, user):
+        user._bus_send(
+            "simple_notification",
+            {
+                "type": "success",
+                "title": self._toast_title(),
+                "message": self._toast_text(),
+            },
+        )
 
     def _toast_title(self):
         if len(self) == 1:

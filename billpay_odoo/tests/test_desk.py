@@ -153,7 +153,8 @@ class TestDeskMatch(DeskCommon):
         self.assertEqual(
             first.reasons,
             [
-                f"Two digits swapped: {move.billpay_number_id.display_number}",
+                "Two digits swapped: "
+                + move.billpay_number_id.display_number.replace(" ", "\u00a0"),
                 "Exactly this amount is due",
             ],
         )
@@ -755,6 +756,16 @@ class TestDesk(DeskCommon):
         self.assertEqual(
             (counts["todo"], counts["unmatched"], counts["ignored"]), (1, 1, 1)
         )
+
+    def test_columns_begin_with_what_needs_a_person(self):
+        move = self._invoice(5000)
+        self._paid(move.billpay_number_id.name, 5000)
+        self._paid("1122000001", 5000)
+        model = self.env["billpay.payment"].with_user(self.clerk)
+        # As the cards ask.
+        model = model.with_context(read_group_expand=True)
+        groups = model.web_read_group([], ["state"], ["__count"])["groups"]
+        self.assertEqual([group["state"] for group in groups], ["unmatched", "posted"])
 
     def test_to_do_filter_and_figure_are_the_same(self):
         arch = self.env.ref("billpay_odoo.billpay_payment_search").arch
