@@ -1,8 +1,8 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """A person decides what a payment pays.
 
-Before it is booked: invoices of one customer, and whose credit the rest is. After it is
-booked: which invoices its open credit pays.
+Before it is booked: which invoices, and whose credit the rest is. After it is booked:
+which invoices its open credit pays.
 """
 
 from odoo import fields, models
@@ -84,16 +84,16 @@ class BillpayPayment(models.Model):
                     "money is. Nothing was booked."
                 )
             )
-        owners = partner.commercial_partner_id
         for move, amount in allocations:
-            owners |= move.partner_id.commercial_partner_id
             self._check_allocation(move, amount)
-        if len(owners) > 1:
+        if partner.company_id and partner.company_id != self.company_id:
             raise UserError(
                 self.env._(
-                    "A payment is booked for one customer, but you chose %s. Nothing "
-                    "was booked: choose the invoices of one of them.",
-                    ", ".join(owners.mapped("display_name")),
+                    "%(customer)s belongs to another company, so money of %(company)s "
+                    "cannot be this customer's credit. Nothing was booked: choose "
+                    "another customer.",
+                    customer=partner.display_name,
+                    company=self.company_id.display_name,
                 )
             )
         chosen = sum(amount for _move, amount in allocations)
@@ -173,6 +173,14 @@ class BillpayPayment(models.Model):
         self.ensure_one()
         self._check_accountant()
         self._hold()
+        if self.state != "posted" or self.credit_open <= 0:
+            raise UserError(
+                self.env._(
+                    "%s has no open credit (any more), so nothing was changed. Look at "
+                    "the payment again.",
+                    self.display_name,
+                )
+            )
         for move in moves:
             self._check_allocation(move, move._billpay_due_in(self.currency_id))
             if move.partner_id.commercial_partner_id != (
@@ -189,7 +197,7 @@ class BillpayPayment(models.Model):
                 )
             lines = self.sudo()._open_lines(move.sudo())
             for account, due in lines.grouped("account_id").items():
-                credit = self.sudo()._credit_lines()
+                credit = self.sudo()._open_credit_lines()
                 credit = credit.filtered(lambda line, a=account: line.account_id == a)
                 if credit:
                     (due + credit).reconcile()

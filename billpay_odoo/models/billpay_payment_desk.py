@@ -57,10 +57,10 @@ class BillpayPayment(models.Model):
     @api.depends("account_payment_ids.move_id.line_ids.amount_residual_currency")
     def _compute_credit_open(self):
         for payment in self:
-            lines = payment._credit_lines()
+            lines = payment._open_credit_lines()
             payment.credit_open = -sum(lines.mapped("amount_residual_currency"))
 
-    def _credit_lines(self):
+    def _open_credit_lines(self):
         """Return the lines of its entries that no invoice has used up."""
         return self.account_payment_ids.move_id.line_ids.filtered(
             lambda line: (

@@ -332,18 +332,20 @@ class TestDeskMatch(DeskCommon):
         )
 
     def test_decisions_that_cannot_be_booked_are_refused(self):
-        move, of_asha = self._invoice(5000), self._invoice(5000, partner=self.asha)
-        row = self._paid("1122000000", 6000)
         clerk = self.clerk
-        move, of_asha = move.with_user(clerk), of_asha.with_user(clerk)
+        move = self._invoice(5000).with_user(clerk)
+        row = self._paid("1122000000", 6000)
+        other = self.env["res.company"].create({"name": "Nyingine"})
+        elsewhere = self.env["res.partner"].create(
+            {"name": "Elsewhere", "company_id": other.id}
+        )
         none = self.env["res.partner"]
         draft = self._invoice(5000, post=False).with_user(clerk)
         for allocations, partner, word in (
             ([], none, "at least one invoice"),
             ([(move, 5001)], none, "asks for"),
             ([(move, 0)], none, "more than zero"),
-            ([(move, 3000), (of_asha, 3000)], none, "one customer"),
-            ([(move, 3000)], self.asha, "one customer"),
+            ([(move, 3000)], elsewhere, "another company"),
             ([(draft, 3000)], none, "not an open customer invoice"),
         ):
             with self.subTest(word), self.assertRaises(UserError) as caught:
@@ -380,6 +382,9 @@ class TestDeskMatch(DeskCommon):
         self.assertEqual(successor.amount_residual, 0)
         self.assertFalse(row.attention)
         self.assertEqual(row.credit_open, 0)
+        with self.assertRaises(UserError) as caught:
+            row._use_credit(self._invoice(1000).with_user(self.clerk))
+        self.assertIn("no open credit", str(caught.exception))
 
     # === Rights === #
 
