@@ -87,6 +87,7 @@ class BillpayPayment(models.Model):
                 "undone_at": fields.Datetime.now(),
                 "undone_by_id": self.env.uid,
                 "undone_why": why,
+                "asked_amount": 0,
                 "is_over": False,
                 "is_under": False,
                 "is_late": False,
