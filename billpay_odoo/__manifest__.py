@@ -28,6 +28,8 @@
         "views/billpay_control_number_views.xml",
         "views/payment_provider_views.xml",
         "views/account_move_views.xml",
+        "views/account_payment_views.xml",
+        "views/res_partner_views.xml",
         "views/res_config_settings_views.xml",
         "views/pay_page_templates.xml",
         "views/portal_templates.xml",

@@ -16,8 +16,13 @@ POLL_PAGE = 100
 # A delivery is about one kilobyte. What is larger is not one.
 MAX_DELIVERY_BYTES = 256 * 1024
 
-# Digits between the BillPay-Namba and the two check digits.
-SEQUENCE_DIGITS = 8
+# What payers may pay. "open" is the flexible mode without an amount (the mode only
+# counts together with one: ClickPesa API docs, "Create order control number").
+MODES = [
+    ("flexible", "Any amount: parts and more than due"),
+    ("exact", "Exactly the amount due"),
+    ("open", "Any amount, and none is suggested"),
+]
 
 # Added to the payment engine's set: never written to a log.
 SENSITIVE_KEYS = {

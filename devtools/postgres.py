@@ -261,7 +261,10 @@ def exists(name):
 
 def drop(name):
     """Drop a database, ending the connections to it."""
-    psql("postgres", f"DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE)")
+    # The server's own cleaning may be connected, and only its owner may end that.
+    user = None if is_external() else ADMIN
+    sql = f"DROP DATABASE IF EXISTS {identifier(name)} WITH (FORCE)"
+    psql("postgres", sql, user=user)
 
 
 def copy(template, name):

@@ -1,7 +1,5 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
-import math
-
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 from odoo.fields import Domain
@@ -116,196 +114,6 @@ class AccountMove(models.Model):
         for move in self:
             move.billpay_can_issue = bool(move._billpay_wanting_numbers())
 
-    # === RESERVE === #
-
-    def _billpay_wanting_numbers(self):
-        """Return the invoices that may have a control number and have none to pay.
-
-        Posted customer invoices in TZS with something due, of a company with an
-        active application.
-        """
-        provider_of = {
-            company: company.sudo().billpay_provider_id for company in self.company_id
-        }
-        return self.filtered(
-            lambda move: (
-                move.move_type in ("out_invoice", "out_receipt")
-                and move.state == "posted"
-                and move.currency_id.name == "TZS"
-                and move.currency_id.compare_amounts(move.amount_residual, 0) > 0
-                and provider_of[move.company_id].code == "clickpesa"
-                and provider_of[move.company_id].state != "disabled"
-                and not move.sudo().billpay_number_ids.filtered(
-                    lambda number: number.state in ("pending", "open", "failed")
-                )
-            )
-        )
-
-    def _billpay_reserve_numbers(self):
-        """Reserve one order number per invoice that wants one, without any HTTP.
-
-        A closed number that was never paid is opened again; after a payment the new
-        number follows the paid one.
-
-        :return: the numbers
-        """
-        numbers = self.env["billpay.control.number"].sudo()
-        for company, moves in (
-            self._billpay_wanting_numbers().grouped("company_id").items()
-        ):
-            provider_sudo = company.sudo().billpay_provider_id
-            fresh, vals_list = self.browse(), []
-            for move in moves:
-                last = move.sudo().billpay_number_ids.sorted("id")[-1:]
-                if (
-                    last.state == "closed"
-                    and not last.payment_ids
-                    and last.provider_id == provider_sudo
-                ):
-                    last.write(move._billpay_wanted_values())
-                    last._reopen()
-                    numbers |= last
-                    continue
-                fresh |= move
-                vals_list.append(
-                    {
-                        "kind": "order",
-                        "move_id": move.id,
-                        "predecessor_id": last.id,
-                        **move._billpay_wanted_values(),
-                    }
-                )
-            numbers |= numbers._reserve(provider_sudo, vals_list)
-        return numbers
-
-    def _billpay_wanted_values(self):
-        """Return what the number of this invoice is to ask for.
-
-        BillPay knows whole shillings only: cents are rounded up.
-        """
-        self.ensure_one()
-        residual = self.currency_id.round(self.amount_residual)
-        return {
-            "amount": math.ceil(residual - self.currency_id.rounding / 2),
-            "mode": self.company_id.billpay_default_mode,
-            "partner_id": self.partner_id.id,
-            "description": self.env._("Invoice %s", self.name),
-        }
-
-    def _billpay_issue_moment(self):
-        self.ensure_one()
-        return self.billpay_issue_on or self.company_id.billpay_issue_on
-
-    # === EVENTS OF AN INVOICE'S LIFE === #
-
-    def _post(self, soft=True):
-        posted = super()._post(soft=soft)
-        posted.filtered(
-            lambda move: (
-                move.is_sale_document(include_receipts=True)
-                and move._billpay_issue_moment() == "post"
-            )
-        )._billpay_reserve_numbers()
-        posted._billpay_booked_payments()._billpay_back_in_books()
-        return posted
-
-    def button_draft(self):
-        result = super().button_draft()
-        self.sudo().billpay_number_ids._close()
-        # From the form of the entry: the payment's own state does not follow.
-        self._billpay_booked_payments()._billpay_out_of_books()
-        return result
-
-    def button_cancel(self):
-        result = super().button_cancel()
-        self.sudo().billpay_number_ids._close()
-        return result
-
-    def _billpay_booked_payments(self):
-        """Return the payments that these entries book, as far as ClickPesa's."""
-        return self.origin_payment_id.filtered(
-            lambda payment: (
-                payment.billpay_payment_id and payment.state in ("in_process", "paid")
-            )
-        )
-
-    def _invoice_paid_hook(self):
-        """Paid in another way: the number must not collect the same money again."""
-        result = super()._invoice_paid_hook()
-        # Our own posting settles the numbers itself, all at once.
-        if not self.env.context.get("billpay_posting"):
-            self.sudo().billpay_number_ids._close()
-        return result
-
-    def _billpay_after_payment(self):
-        """A control number was paid: let the others follow, ask for the rest."""
-        posted = self.filtered(lambda move: move.state == "posted")
-        paid = posted.filtered(
-            lambda move: move.currency_id.compare_amounts(move.amount_residual, 0) <= 0
-        )
-        paid.sudo().billpay_number_ids._close()
-        (posted - paid)._billpay_follow_residual()
-        posted._billpay_reserve_numbers()
-
-    def _billpay_follow_residual(self):
-        """Let the numbers ask for what is due now, after something was (un)reconciled.
-
-        One search; none for companies without an application.
-        """
-        moves = self.filtered(
-            lambda move: (
-                move.move_type in ("out_invoice", "out_receipt")
-                and move.company_id.sudo().billpay_provider_id
-            )
-        )
-        if not moves:
-            return
-        numbers_sudo = (
-            self.env["billpay.control.number"]
-            .sudo()
-            .search([("move_id", "in", moves.ids), ("kind", "=", "order")])
-        )
-        for move, numbers in numbers_sudo.grouped("move_id").items():
-            if move.state != "posted":
-                continue
-            if move.currency_id.compare_amounts(move.amount_residual, 0) <= 0:
-                # Also by a credit note, for which Odoo calls no paid hook.
-                numbers._close()
-                continue
-            amount = move._billpay_wanted_values()["amount"]
-            asking = numbers.filtered(
-                lambda number: number.state in ("pending", "open", "failed")
-            )
-            asking.filtered(
-                lambda number, amount=amount: number.amount != amount
-            ).write({"amount": amount})
-            last = numbers.sorted("id")[-1:]
-            if (
-                not asking
-                and last.state == "closed"
-                and not last.payment_ids
-                and move._billpay_issue_moment() == "post"
-            ):
-                # Due again: the number that was closed by another payment reopens.
-                move._billpay_reserve_numbers()
-
-    @api.ondelete(at_uninstall=False)
-    def _unlink_billpay_numbers(self):
-        """Numbers that nobody can have go with their invoice; others keep it."""
-        numbers_sudo = self.sudo().billpay_number_ids
-        used = numbers_sudo - numbers_sudo._never_left()
-        if used:
-            raise UserError(
-                self.env._(
-                    "The invoice %(invoice)s is not deleted: a payer may have its "
-                    "control number %(number)s, and money sent to it must find its "
-                    "invoice. Cancel the invoice instead.",
-                    invoice=used[0].move_id.display_name,
-                    number=used[0].display_number,
-                )
-            )
-        numbers_sudo.unlink()
-
     # === ACTION METHODS === #
 
     def _billpay_check_clerk(self):
@@ -332,14 +140,18 @@ class AccountMove(models.Model):
         """Get a control number now (for invoices that get it by hand)."""
         self._billpay_check_clerk()
         numbers = self._billpay_reserve_numbers()
-        if not numbers:
-            raise UserError(
-                self.env._(
-                    "No control number was made. An invoice can have one when it is "
-                    "confirmed, in TZS, not fully paid, has no open number yet, and "
-                    "its company has an active ClickPesa application."
-                )
+        if numbers:
+            return
+        for move in self:
+            if move.state == "posted" and not move._billpay_rate():
+                raise UserError(move._billpay_rate_missing_text())
+        raise UserError(
+            self.env._(
+                "No control number was made. An invoice can have one when it is "
+                "confirmed, not fully paid, has no open number yet, and its company "
+                "has an active ClickPesa application."
             )
+        )
 
     def action_billpay_check(self):
         """Ask ClickPesa now whether these invoices were paid, and book it."""

@@ -1,6 +1,8 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Invoices and entries as the money desk needs them."""
 
+import math
+
 from odoo import fields, models
 
 
@@ -17,7 +19,7 @@ class AccountMove(models.Model):
     def _billpay_due_in(self, currency):
         """Return what this invoice still asks for, in the currency of a payment.
 
-        In another currency than the invoice's, what its living control number asks.
+        In another currency than the invoice's, at the rate of its control number.
         """
         self.ensure_one()
         if self.state != "posted":
@@ -25,9 +27,11 @@ class AccountMove(models.Model):
         residual = max(self.amount_residual, 0.0)
         if self.currency_id == currency:
             return residual
-        number = self.sudo().billpay_number_id
-        if residual and number.state in ("open", "pending") and number.amount:
-            return number.amount
+        for number in self.sudo().billpay_number_ids.sorted("id", reverse=True):
+            if number.bill_amount > 0 and number.bill_currency_id == self.currency_id:
+                # At the rate at which the payer was asked, in whole shillings.
+                due = residual * number.amount / number.bill_amount
+                return float(math.ceil(round(due, 4)))
         return self.currency_id._convert(
             residual, currency, self.company_id, fields.Date.context_today(self)
         )

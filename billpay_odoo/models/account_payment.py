@@ -23,6 +23,11 @@ class AccountPayment(models.Model):
         ondelete="restrict",
         check_company=True,
     )
+    billpay_payer = fields.Char(
+        string="Paid By",
+        related="billpay_payment_id.payer_name",
+        help="Whose phone paid; the entry is of the customer.",
+    )
     billpay_part = fields.Integer(
         readonly=True,
         copy=False,
@@ -99,7 +104,9 @@ class AccountPayment(models.Model):
             if row_sudo.status in REVERSED | FAILED:
                 row_sudo.write(
                     {
+                        "state": "reversed",
                         "attention": False,
+                        "next_try_at": False,
                         "reason": self.env._(
                             "ClickPesa took this money back, and its entry was reset "
                             "or cancelled: nothing is left to do."
@@ -122,11 +129,12 @@ class AccountPayment(models.Model):
         """Their entries are posted again: nothing to look at any more."""
         for row_sudo in self.sudo().billpay_payment_id:
             # While it is booked for the first time the worker writes the verdict.
-            if row_sudo.state != "posted":
+            if row_sudo.state not in ("posted", "reversed"):
                 continue
             if row_sudo.status in REVERSED | FAILED:
                 row_sudo.write(
                     {
+                        "state": "posted",
                         "attention": True,
                         "reason": self.env._(
                             "ClickPesa took this money back, but its entry is posted "
@@ -135,4 +143,5 @@ class AccountPayment(models.Model):
                     }
                 )
                 continue
-            row_sudo.write({"attention": False, "reason": False})
+            if row_sudo.state == "posted":
+                row_sudo.write({"attention": False, "reason": False})

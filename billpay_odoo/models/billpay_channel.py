@@ -75,6 +75,13 @@ class BillpayChannel(models.Model):
     color = fields.Char(
         string="Colour", default="#4b5563", help="Of the tab, such as #1f6f43."
     )
+    fee_percent = fields.Float(
+        string="Fee (%)",
+        digits=(5, 3),
+        help="What ClickPesa keeps of each payment. It is booked when the application "
+        "has a fee account.",
+    )
+    fee_fixed = fields.Float(string="Fixed Fee (TZS)", help="In addition, per payment.")
     sequence = fields.Integer(default=10)
     active = fields.Boolean(default=True)
     company_id = fields.Many2one(
@@ -93,6 +100,11 @@ class BillpayChannel(models.Model):
     _code_company_uniq = models.UniqueIndex(
         "(code, COALESCE(company_id, 0))",
         "This company already has a channel with this code.",
+    )
+
+    _fee_sensible = models.Constraint(
+        "CHECK (fee_percent >= 0 AND fee_percent < 100 AND fee_fixed >= 0)",
+        "A fee is a percentage below 100 and a fixed part that is not negative.",
     )
 
     # === COMPUTE METHODS === #

@@ -2,7 +2,6 @@
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
-from odoo.tools import groupby
 from odoo.tools.misc import OrderedSet
 
 
@@ -71,16 +70,50 @@ class BillpayControlNumber(models.Model):
         readonly=True,
         copy=False,
         index=True,
+        tracking=True,
     )
     mode = fields.Selection(
         [("flexible", "Any amount"), ("exact", "Exact amount")],
         default="flexible",
         required=True,
+        tracking=True,
+    )
+    allocation_policy = fields.Selection(
+        [
+            ("exact_oldest", "Invoices that fit exactly, else the oldest"),
+            ("oldest", "The oldest invoices"),
+            ("credit", "None: kept as credit"),
+        ],
+        default="exact_oldest",
+        required=True,
+        help="Which open invoices of the customer a payment on this number pays.",
     )
     amount = fields.Monetary(
-        string="Amount Asked", help="In TZS, whole shillings. Zero asks for any amount."
+        string="Amount Asked",
+        help="In TZS, whole shillings. Zero asks for any amount.",
+        tracking=True,
     )
     currency_id = fields.Many2one("res.currency", required=True, readonly=True)
+    max_amount = fields.Monetary(
+        string="Takes at Most",
+        help="In TZS: all that the number may collect, what was paid on it included. "
+        "Zero: ClickPesa closes the number at its first payment.",
+    )
+    # A bill in another currency: what `amount` stands for in it.
+    bill_amount = fields.Monetary(
+        string="Asked in the Invoice's Currency",
+        currency_field="bill_currency_id",
+        readonly=True,
+        copy=False,
+    )
+    bill_currency_id = fields.Many2one("res.currency", readonly=True, copy=False)
+    bill_rate = fields.Float(
+        string="Shillings per Unit",
+        digits=0,
+        readonly=True,
+        copy=False,
+        help="The exchange rate at which this number asks for shillings.",
+    )
     description = fields.Char(help="Shown by ClickPesa next to the payment.")
     provider_id = fields.Many2one(
         "payment.provider",
@@ -129,6 +162,7 @@ class BillpayControlNumber(models.Model):
     known_active = fields.Boolean(readonly=True, copy=False)
     known_amount = fields.Monetary(readonly=True, copy=False)
     known_mode = fields.Char(readonly=True, copy=False)
+    known_max_amount = fields.Monetary(readonly=True, copy=False)
     known_description = fields.Char(readonly=True, copy=False)
     confirmed_at = fields.Datetime(readonly=True, copy=False)
     sync_at = fields.Datetime(
@@ -190,12 +224,24 @@ class BillpayControlNumber(models.Model):
 
     # === CRUD METHODS === #
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        numbers = super().create(vals_list)
+        if payable := numbers.filtered(lambda number: number.state == "open"):
+            payable._became_payable()
+        return numbers
+
     def write(self, vals):
+        opened = self.browse()
+        if vals.get("state") == "open":
+            opened = self.filtered(lambda number: number.state != "open")
         result = super().write(vals)
         if not vals.keys().isdisjoint(
-            ("amount", "mode", "description", "wanted_active")
+            ("amount", "max_amount", "mode", "description", "wanted_active")
         ):
             self._schedule_if_different()
+        if opened:
+            opened._became_payable()
         return result
 
     @api.ondelete(at_uninstall=False)
@@ -221,6 +267,40 @@ class BillpayControlNumber(models.Model):
                 and not number.payment_ids
             )
         )
+
+    def _became_payable(self):
+        """From now on payers can pay these numbers. Extended by who waits for that."""
+
+    def _was_paid(self):
+        """Tell whether money came, or may yet turn out to have come."""
+        self.ensure_one()
+        return any(payment.state != "ignored" for payment in self.payment_ids)
+
+    def _can_return(self, provider):
+        """Tell whether this number may be handed out again instead of a new one.
+
+        :param payment.provider provider: the application that makes numbers now
+        """
+        if not self:
+            return False
+        return (
+            self.state == "closed"
+            and not self._was_paid()
+            and self.provider_id == provider
+            and self.origin in (provider.clickpesa_number_origin, "imported")
+        )
+
+    def _want(self, values):
+        """Write what differs of the wanted values; nothing is called."""
+        self.ensure_one()
+        changed = {
+            name: value
+            for name, value in values.items()
+            if (self._fields[name].convert_to_write(self[name], self) or False)
+            != (value or False)
+        }
+        if changed:
+            self.write(changed)
 
     @api.model
     def _reserve(self, provider, vals_list):
@@ -289,8 +369,16 @@ class BillpayControlNumber(models.Model):
             # An amount can be changed, not taken away (ClickPesa docs, "Update").
             if self.amount:
                 difference["amount"] = self.amount
-        if self.amount and self.mode != (self.known_mode or False):
-            difference["mode"] = self.mode
+        if self.amount or self.known_amount:
+            # The mode only counts together with an amount.
+            if self.mode != (self.known_mode or False):
+                difference["mode"] = self.mode
+        if (
+            self.mode == "flexible"
+            and self.max_amount
+            and self.currency_id.compare_amounts(self.max_amount, self.known_max_amount)
+        ):
+            difference["max_amount"] = self.max_amount
         if (self.description or "") != (self.known_description or ""):
             if self.description:
                 difference["description"] = self.description
@@ -315,8 +403,7 @@ class BillpayControlNumber(models.Model):
     def _close(self):
         """Ask for no more money on these numbers; upstream they are switched off."""
         numbers = self.filtered(lambda n: n.state in ("pending", "open", "failed"))
-        for known, group in groupby(numbers, lambda n: n._is_known()):
-            group = self.concat(*group)
+        for known, group in numbers.grouped(lambda n: n._is_known()).items():
             # A number that may be on its way to ClickPesa stays due: the worker
             # finds it there, or does not, and ends with it switched off.
             group.write({"state": "closed", "wanted_active": False})
@@ -325,9 +412,8 @@ class BillpayControlNumber(models.Model):
 
     def _reopen(self):
         """Ask for money again on closed, never paid numbers."""
-        closed = self.filtered(lambda n: n.state == "closed" and not n.payment_ids)
-        for known, group in groupby(closed, lambda n: n._is_known()):
-            group = self.concat(*group)
+        closed = self.filtered(lambda n: n.state == "closed" and not n._was_paid())
+        for known, group in closed.grouped(lambda n: n._is_known()).items():
             group.write(
                 {"state": "open" if known else "pending", "wanted_active": True}
             )
@@ -336,6 +422,35 @@ class BillpayControlNumber(models.Model):
                     {"sync_at": fields.Datetime.now()}
                 )
                 group[0].provider_id._billpay_trigger("ir_cron_sync_numbers")
+
+    def _settle_paid(self):
+        """Money was booked on these numbers: what ClickPesa closes is paid.
+
+        An order number takes one payment, even a partial one; under a maximum it takes
+        payments until that is reached (ClickPesa docs, BillPay FAQ).
+        """
+        paid = self.filtered(
+            lambda number: (
+                number.kind == "order"
+                and number.state != "paid"
+                and not (
+                    number.state == "open"
+                    and number.currency_id.compare_amounts(
+                        number.amount_paid, number.known_max_amount
+                    )
+                    < 0
+                )
+            )
+        )
+        paid.with_context(tracking_disable=True).write(
+            {
+                "state": "paid",
+                # ClickPesa closes an order number by itself when it is paid.
+                "wanted_active": False,
+                "known_active": False,
+                "sync_at": False,
+            }
+        )
 
     def _billpay_printed(self):
         """Return what a document shows of this number.

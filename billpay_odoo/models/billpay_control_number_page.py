@@ -133,6 +133,16 @@ class BillpayControlNumber(models.Model):
         self.ensure_one()
         return self.amount or self._get_amount_due()
 
+    def _get_foreign_amount(self):
+        """Return what the amount asked stands for in the bill's currency, as text.
+
+        :return: "" when the bill is in shillings
+        """
+        self.ensure_one()
+        if not self.bill_currency_id or not self.amount:
+            return ""
+        return billpay_texts.amount_text(self.bill_amount, self.bill_currency_id)
+
     def _get_amount_due(self):
         """Return what is left to pay on the bill in the number's currency.
 
@@ -150,7 +160,7 @@ class BillpayControlNumber(models.Model):
 
         :return: ``pending``, ``open``, ``paid`` (with this number), ``partial`` (paid,
             and something is left), ``settled`` (paid in another way), ``replaced`` (by
-            its successor), ``closed`` or ``failed``
+            its successor), ``cancelled`` (the invoice was), ``closed`` or ``failed``
         :rtype: str
         """
         self.ensure_one()
@@ -161,7 +171,7 @@ class BillpayControlNumber(models.Model):
         if self.state == "failed":
             return "failed"
         if move and move.state != "posted":
-            return "closed"
+            return "cancelled" if move.state == "cancel" else "closed"
         if move and move.currency_id.is_zero(move.amount_residual):
             return "settled"
         if self.state == "closed":
@@ -256,7 +266,7 @@ class BillpayControlNumber(models.Model):
             "amount_due": self._get_amount_due(),
             "receipt": self._get_receipts(),
             "successor_url": following._get_pay_url() if following else "",
-            "final": state in ("paid", "settled", "closed", "failed")
+            "final": state in ("paid", "settled", "cancelled", "closed", "failed")
             or bool(following),
         }
 
@@ -332,7 +342,9 @@ class BillpayControlNumber(models.Model):
             "kind": number.kind,
             "mode": number.mode,
             "asks_amount": bool(asked),
+            "in_parts": bool(number.max_amount),
             "amount": billpay_texts.amount_text(asked, number.currency_id),
+            "foreign_amount": number._get_foreign_amount(),
             "amount_paid": number.amount_paid,
             "amount_paid_text": billpay_texts.amount_text(
                 number.amount_paid, number.currency_id

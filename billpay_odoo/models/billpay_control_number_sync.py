@@ -175,6 +175,7 @@ class BillpayControlNumber(models.Model):
             reference=self.name,
             amount=self.amount or None,
             mode=self.mode if self.amount else None,
+            max_amount=self.max_amount or None,
             description=self.description or "",
             **(
                 {
@@ -313,6 +314,7 @@ class BillpayControlNumber(models.Model):
                     "known_active": True,
                     "known_amount": sent.amount or 0,
                     "known_mode": sent.mode or False,
+                    "known_max_amount": sent.max_amount or 0,
                     "known_description": sent.description or False,
                     **SETTLED,
                 }
@@ -331,6 +333,7 @@ class BillpayControlNumber(models.Model):
                 "known_active": True if there.active is None else there.active,
                 "known_amount": there.amount or 0,
                 "known_mode": there.mode or False,
+                "known_max_amount": there.max_amount or 0,
                 "known_description": there.description or False,
                 **SETTLED,
             }
@@ -364,8 +367,11 @@ class BillpayControlNumber(models.Model):
         known = {
             "known_%s" % key: value
             for key, value in difference.items()
-            if key in ("active", "amount", "mode", "description")
+            if key in ("active", "amount", "max_amount", "mode", "description")
         }
+        if difference.get("mode") == "exact":
+            # The exact mode takes the maximum away (ClickPesa docs, "Update").
+            known["known_max_amount"] = 0
         number = self._still_leased(tries)
         number._quiet().write({**known, **SETTLED})
         number._schedule_if_different()

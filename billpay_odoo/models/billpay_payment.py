@@ -336,12 +336,25 @@ class BillpayPayment(models.Model):
         return {**facts, **state}
 
     def _learn_booked(self, told):
-        """The books stand; what went back afterwards asks for a person."""
+        """The books stand; the worker takes out of them what went back afterwards."""
         values = {"status": told.status, "message": told.message}
         if told.updated_at:
             values["told_at"] = _naive(told.updated_at)
-        if self.status != told.status and (told.is_reversed or told.is_failed):
+        if self.status == told.status:
+            return values
+        if self.state == "reversed":
+            if told.is_paid:
+                values["attention"] = True
+                values["reason"] = self.env._(
+                    "ClickPesa says that this money came after all (%s), but its entry "
+                    "is reversed. Compare with the ClickPesa dashboard and book it by "
+                    "hand.",
+                    told.status,
+                )
+        elif told.is_reversed or told.is_failed:
             values["attention"] = True
+            values["next_try_at"] = fields.Datetime.now()
+            values["attempts"] = 0
             values["reason"] = self.env._(
                 "ClickPesa took this money back (%s). The entry still stands: reverse "
                 "the payment, then the invoice is open again.",
@@ -388,12 +401,14 @@ class BillpayPayment(models.Model):
         if told.is_failed:
             return {
                 "state": "ignored",
+                "attention": False,
                 "reason": self.env._("The payment failed at ClickPesa: no money came."),
                 "next_try_at": False,
             }
         if told.is_reversed:
             return {
                 "state": "ignored",
+                "attention": False,
                 "reason": self.env._("ClickPesa gave the money back to the payer."),
                 "next_try_at": False,
             }
@@ -405,7 +420,12 @@ class BillpayPayment(models.Model):
                 ),
                 "next_try_at": now,
             }
-        confirmed = {"confirmed_at": now, "attempts": 0, "next_try_at": False}
+        confirmed = {
+            "confirmed_at": now,
+            "attempts": 0,
+            "next_try_at": False,
+            "attention": False,
+        }
         trouble = self._why_not_bookable(told)
         if trouble:
             return {**confirmed, "state": "unmatched", "reason": trouble}

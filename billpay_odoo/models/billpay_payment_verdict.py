@@ -47,15 +47,25 @@ class BillpayPayment(models.Model):
                 used = min(rest, left[move])
                 left[move] -= used
                 rest -= used
+            asked = payment._asked_by_number(due) if bills else due
             payment.write(
                 {
-                    "asked_amount": due,
+                    "asked_amount": asked,
                     # Numbers ask for whole shillings: less than one is rounding.
                     "is_over": not any_amount and payment.amount - due >= 1,
-                    "is_under": not any_amount and due - payment.amount >= 1,
+                    "is_under": not any_amount and asked - payment.amount >= 1,
                     "is_late": payment._is_late(bills),
                 }
             )
+
+    def _asked_by_number(self, due):
+        """Return what the number asked for: an instalment is less than all that is
+        due, and no payment of too little."""
+        self.ensure_one()
+        number = self.control_number_id
+        if self.allocation_ids or not 0 < number.amount < due:
+            return due
+        return number.amount
 
     def _bills_to_pay(self):
         """Return the invoices it is to be booked on."""

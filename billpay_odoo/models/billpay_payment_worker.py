@@ -4,24 +4,20 @@
 Each step commits. A crash between two steps leaves rows in the state before, and the
 next run goes on from there. Several workers may run at once: rows are taken with SKIP
 LOCKED, and what another has changed meanwhile ends in a conflict, which is run again.
+
+Confirming (``billpay_payment_confirming``), booking (``billpay_payment_posting``) and
+taking back (``billpay_payment_reversal``) are ideas of their own.
 """
 
-import logging
 import time
-from datetime import timedelta
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
 
-from ..clickpesa import ClickPesaError
 from ..transactions import committed, end_transaction
-from .billpay_control_number_sync import CLICK_PATIENCE, pause_after
-
-_logger = logging.getLogger(__name__)
+from .billpay_control_number_sync import CLICK_PATIENCE
 
 EVENT_BATCH = 100
-CONFIRM_BATCH = 20
-POST_BATCH = 100
+POST_BATCH = 200
 # A worker looks at this many batches for rows that are not locked.
 LOOK_AHEAD = 5
 
@@ -31,11 +27,12 @@ class BillpayPayment(models.Model):
 
     @api.model
     def _cron_process_payments(self):
-        """Work off all that is due. Idle, this is three indexed queries."""
+        """Work off all that is due. Idle, this is four indexed queries."""
         cron = self.env["ir.cron"]
         while True:
             done = committed(self.env, self._take_events)
             done += committed(self.env, self._post_due)
+            done += committed(self.env, self._reverse_due)
             # Asking comes last: what is confirmed must not wait for an answer.
             done += self._confirm_due()
             if not done:
@@ -45,9 +42,11 @@ class BillpayPayment(models.Model):
 
     @api.model
     def _count_waiting(self):
-        return self.env["billpay.event"].search_count(
-            [("state", "=", "new")]
-        ) + self.search_count(self._due_domain("received", "confirmed", "failed"))
+        return (
+            self.env["billpay.event"].search_count([("state", "=", "new")])
+            + self.search_count(self._due_domain("received", "confirmed", "failed"))
+            + self.search_count(self._taken_back_domain())
+        )
 
     @api.model
     def _due_domain(self, *states):
@@ -79,90 +78,7 @@ class BillpayPayment(models.Model):
         events._process()
         return len(events)
 
-    # === STEP 2: CONFIRM === #
-
-    @api.model
-    def _confirm_due(self):
-        """Ask ClickPesa about payments that somebody announced; return how many.
-
-        The row is given a later turn and committed before the call: no lock is held
-        while ClickPesa is asked, and a second worker takes other rows.
-        """
-        payments = committed(self.env, self._take_unconfirmed)
-        down = self.env["payment.provider"]
-        for payment in payments:
-            if payment.provider_id in down:
-                continue  # it has got a later turn
-            if not self._confirm_one(payment):
-                down |= payment.provider_id
-            if not self.env["ir.cron"]._commit_progress():
-                break
-        return len(payments)
-
-    @api.model
-    def _take_unconfirmed(self):
-        payments = self._lock_some(
-            self,
-            [
-                *self._due_domain("received"),
-                ("provider_id.state", "!=", "disabled"),
-            ],
-            CONFIRM_BATCH,
-        )
-        payments = payments.filtered(lambda p: p.provider_id._billpay_is_live())
-        now = fields.Datetime.now()
-        for payment in payments:
-            attempts = max(payment.attempts, 0) + 1
-            payment.write(
-                {
-                    "attempts": attempts,
-                    "next_try_at": now + timedelta(seconds=pause_after(attempts)),
-                }
-            )
-        return payments
-
-    @api.model
-    def _confirm_one(self, payment):
-        """Ask ClickPesa for one payment and store the answer.
-
-        :return: False when ClickPesa does not answer
-        :rtype: bool
-        """
-        provider, number = payment.provider_id, payment.number
-        reference = payment.reference
-        if not number:
-            reason = self.env._(
-                "The delivery names no control number to ask for. The poll brings the "
-                "facts from ClickPesa."
-            )
-            committed(self.env, payment.write, {"reason": reason})
-            return True
-        try:
-            client = provider._billpay_client()
-            end_transaction(self.env)
-            told_list = [told for told in client.payments(number, patience=0)]
-        except (ClickPesaError, UserError) as error:
-            _logger.info("Payment %s could not be confirmed: %s", reference, error)
-            committed(self.env, payment.write, {"reason": str(error)})
-            return False
-        if reference not in [told.id for told in told_list]:
-            reason = self.env._(
-                "ClickPesa does not know this payment, so nothing is booked. It is "
-                "asked again; if it stays unknown, the announcement was false."
-            )
-            committed(self.env, payment.write, {"reason": reason})
-        committed(self.env, self._store_answer, provider, told_list)
-        return True
-
-    @api.model
-    def _store_answer(self, provider, told_list):
-        told_list = [told for told in told_list if told.id]
-        rows, _failures = self._upsert_each(
-            provider, told_list, source="query", trusted=True
-        )
-        return rows
-
-    # === STEP 3: POST === #
+    # === STEP 2: POST === #
 
     @api.model
     def _post_due(self, ids=None):

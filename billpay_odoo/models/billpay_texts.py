@@ -24,6 +24,7 @@ TEXTS = {
     "flexible": _lt(
         "You may pay a part. You then get a new control number for the rest."
     ),
+    "in_parts": _lt("You may pay in parts, each time with this control number."),
     "reusable": _lt("You may use this control number again and again."),
     "number": _lt("Control number"),
     "copy": _lt("Copy"),
@@ -64,6 +65,17 @@ TEXTS = {
     "document_title": _lt("Pay this invoice by phone, bank or agent"),
     "document_scan": _lt("Scan for the steps and to see when it is paid"),
     "mail_link": _lt("How to pay"),
+    "rest_subject": _lt("Control number for the rest of %(bill)s"),
+    "rest_body": _lt(
+        "Thank you, we received %(received)s. %(amount)s of %(bill)s is left to pay. "
+        "Please use the new control number below: the one that you used takes no more "
+        "money."
+    ),
+    "cancelled_title": _lt("This invoice was cancelled"),
+    "cancelled_body": _lt(
+        "Please do not pay it. If you have paid, %(payee)s keeps the money for you as "
+        "credit."
+    ),
 }
 
 

@@ -3,11 +3,9 @@
 import re
 import secrets
 
-from stdnum.iso7064 import mod_97_10
-
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
-from odoo.tools import SQL, consteq
+from odoo.tools import consteq
 from odoo.tools.urls import urljoin
 
 from odoo.addons.payment import utils as payment_utils
@@ -51,14 +49,12 @@ class PaymentProvider(models.Model):
         string="Client ID",
         help="Shown on your application in the ClickPesa dashboard: "
         "Settings, Developers.",
-        required_if_provider="clickpesa",
         copy=False,
         groups="base.group_system",
     )
     clickpesa_api_key = fields.Char(
         string="API Key",
         help="Shown once by ClickPesa when the key is made.",
-        required_if_provider="clickpesa",
         copy=False,
         groups="base.group_system",
     )
@@ -111,6 +107,12 @@ class PaymentProvider(models.Model):
         ],
         default="api",
         required=True,
+    )
+    clickpesa_max_collection = fields.Boolean(
+        string="Numbers Take Several Payments",
+        help="A number stays open until all that is due is paid, and takes no more. "
+        "ClickPesa calls this billMaxCollectionAmount. It is new there: try it with a "
+        "small amount before you rely on it.",
     )
     billpay_number_ids = fields.One2many(
         "billpay.control.number", "provider_id", string="Control Numbers"
@@ -173,6 +175,30 @@ class PaymentProvider(models.Model):
                         "Payments can be confirmed by signature only with a checksum "
                         "key. Without one anybody could announce a payment: enter the "
                         "key, or let ClickPesa be asked for each payment."
+                    )
+                )
+
+    @api.constrains(
+        "code",
+        "state",
+        "clickpesa_number_origin",
+        "clickpesa_client_id",
+        "clickpesa_api_key",
+    )
+    def _check_clickpesa_credentials(self):
+        """Numbers made offline need no call; registered ones do."""
+        for provider in self.sudo():
+            if (
+                provider.code == "clickpesa"
+                and provider.state != "disabled"
+                and provider.clickpesa_number_origin == "api"
+                and not (provider.clickpesa_client_id and provider.clickpesa_api_key)
+            ):
+                raise ValidationError(
+                    self.env._(
+                        "Registering control numbers needs a client ID and an API key. "
+                        "Nothing was saved: enter both, or let numbers be made "
+                        "offline."
                     )
                 )
 
@@ -336,45 +362,6 @@ class PaymentProvider(models.Model):
         if provider_sudo and consteq(provider_sudo.clickpesa_webhook_token, token):
             return provider_sudo
         return self.sudo().browse()
-
-    def _billpay_next_references(self, count):
-        """Take ``count`` new order references.
-
-        BillPay-Namba, a running number, two check digits (ISO 7064 MOD 97-10, which
-        finds every single wrong digit and every swap of neighbours). One sequence
-        serves the whole database, so that two applications of one merchant never
-        make the same digits. A PostgreSQL sequence takes no lock.
-
-        :rtype: list[str]
-        :raise UserError: the application has no BillPay-Namba
-        """
-        self.ensure_one()
-        if not self.clickpesa_billpay_namba:
-            raise UserError(
-                self.env._(
-                    "The ClickPesa application %(name)s has no BillPay-Namba, so no "
-                    "control number can be made. Enter its four digits under "
-                    "Invoicing, Configuration, BillPay, BillPay Applications.",
-                    name=self.name,
-                )
-            )
-        sequence_sudo = self.env.ref("billpay_odoo.sequence_control_number").sudo()
-        rows = self.env.execute_query(
-            SQL(
-                "SELECT nextval(%s) FROM generate_series(1, %s)",
-                "ir_sequence_%03d" % sequence_sudo.id,
-                count,
-            )
-        )
-        references = []
-        for (value,) in rows:
-            body = "%s%0*d" % (
-                self.clickpesa_billpay_namba,
-                const.SEQUENCE_DIGITS,
-                value,
-            )
-            references.append(body + mod_97_10.calc_check_digits(body))
-        return references
 
     @api.model
     def _billpay_trigger(self, cron_name, at=None):

@@ -48,7 +48,7 @@ class PaymentProvider(models.Model):
         providers = self.sudo().search(
             [("code", "=", "clickpesa"), ("state", "!=", "disabled")]
         )
-        providers = providers.filtered(lambda provider: provider._billpay_is_live())
+        providers = providers.filtered(lambda provider: provider._billpay_can_ask())
         cron._commit_progress(remaining=len(providers))
         found = False
         for provider in providers:
@@ -73,6 +73,19 @@ class PaymentProvider(models.Model):
     def _cron_poll_payments_deep(self):
         """The nightly scan over a week, for what surfaced late."""
         self._cron_poll_payments(deep=True)
+
+    def _billpay_can_ask(self):
+        """Tell whether ClickPesa can be asked: live, and with credentials.
+
+        An application that only makes offline numbers may have none.
+        """
+        self.ensure_one()
+        provider_sudo = self.sudo()
+        return bool(
+            self._billpay_is_live()
+            and provider_sudo.clickpesa_client_id
+            and provider_sudo.clickpesa_api_key
+        )
 
     def _billpay_poll(self, deep=False):
         """Scan one application; note trouble on it instead of raising.
@@ -134,14 +147,18 @@ class PaymentProvider(models.Model):
     def _billpay_store_page(self, told_list):
         """Store one page.
 
-        :return: whether something waits to be booked, and what could not be stored
+        :return: whether something waits for the worker, and what could not be stored
         :rtype: tuple[bool, list[str]]
         """
         payments, failures = self.env["billpay.payment"]._upsert_each(
             self, [told for told in told_list if told.id], source="poll", trusted=True
         )
         failures += ["?" for told in told_list if not told.id]
-        return any(payment.state == "confirmed" for payment in payments), failures
+        # To be booked, or booked and taken back.
+        due = payments.filtered(
+            lambda p: p.state == "confirmed" or (p.state == "posted" and p.next_try_at)
+        )
+        return bool(due), failures
 
     def action_billpay_poll(self):
         """Poll at once, without waiting for the scheduled action."""

@@ -29,10 +29,7 @@ class ResCompany(models.Model):
         required=True,
     )
     billpay_default_mode = fields.Selection(
-        selection=[
-            ("flexible", "Any amount: parts and more than due"),
-            ("exact", "Exactly the amount due"),
-        ],
+        selection=const.MODES,
         string="Payers May Pay",
         default="flexible",
         required=True,
@@ -42,6 +39,34 @@ class ResCompany(models.Model):
         default=True,
         help="A message on the salesperson's screen as soon as money is booked on an "
         "invoice.",
+    )
+    billpay_instalments = fields.Selection(
+        selection=[
+            ("residual", "All that is due, in any parts"),
+            ("next", "The next instalment"),
+        ],
+        string="With Instalments, Numbers Ask For",
+        default="residual",
+        required=True,
+    )
+    billpay_rate_date = fields.Selection(
+        selection=[
+            ("invoice", "The invoice's date"),
+            ("issue", "The day on which the number is made"),
+        ],
+        string="Exchange Rate Of",
+        default="invoice",
+        required=True,
+    )
+    billpay_tell_successor = fields.Boolean(
+        string="Tell Payers of the Number for the Rest",
+        help="Whoever paid a part gets an e-mail with the control number for the rest.",
+    )
+
+    billpay_apply_credit = fields.Boolean(
+        string="Credit Pays the Next Invoice",
+        help="What a customer paid too much by control number pays the next invoice "
+        "as soon as that is confirmed. Its number asks for the rest only.",
     )
 
     @api.constrains("billpay_provider_id")
@@ -60,6 +85,12 @@ class ResCompany(models.Model):
                         company=company.name,
                     )
                 )
+
+    def _billpay_today(self):
+        """Return the date that it is at this company now."""
+        self.ensure_one()
+        now = pytz.utc.localize(fields.Datetime.now())
+        return now.astimezone(self._billpay_tz()).date()
 
     def _billpay_tz(self):
         """Return the time zone in which this company's days begin (pytz)."""

@@ -18,3 +18,15 @@ class ResConfigSettings(models.TransientModel):
     billpay_notify_salesperson = fields.Boolean(
         related="company_id.billpay_notify_salesperson", readonly=False
     )
+    billpay_apply_credit = fields.Boolean(
+        related="company_id.billpay_apply_credit", readonly=False
+    )
+    billpay_instalments = fields.Selection(
+        related="company_id.billpay_instalments", readonly=False
+    )
+    billpay_rate_date = fields.Selection(
+        related="company_id.billpay_rate_date", readonly=False
+    )
+    billpay_tell_successor = fields.Boolean(
+        related="company_id.billpay_tell_successor", readonly=False
+    )

@@ -12,60 +12,7 @@ from ..clickpesa import Payment
 from .common import BillPayCommon
 
 
-class BookAllocations:
-    """Stands in for the worker that books what a person decided."""
-
-    def setUp(self):
-        super().setUp()
-        model = type(self.env["billpay.payment"])
-        match, prepare, book = (
-            model._match,
-            model._prepare_account_payment,
-            model._reconcile_booked,
-        )
-
-        def _match(rows):
-            decided = rows.filtered("matched_by_id")
-            return decided | match(rows - decided)
-
-        def _prepare_account_payment(row):
-            values = prepare(row)
-            if row.matched_partner_id:
-                values["partner_id"] = row.matched_partner_id.id
-            return values
-
-        def _reconcile_booked(rows, account_payments):
-            decided = rows.filtered("matched_by_id")
-            book(
-                rows - decided,
-                account_payments.filtered(
-                    lambda p: p.billpay_payment_id not in decided
-                ),
-            )
-            partials = []
-            for row in decided:
-                [credit] = row.account_payment_ids.move_id.line_ids.filtered(
-                    lambda line: line.account_id.account_type == "asset_receivable"
-                )
-                for allocation in row.allocation_ids:
-                    [debit] = row._open_lines(allocation.move_id)
-                    partials.append(
-                        {
-                            "debit_move_id": debit.id,
-                            "credit_move_id": credit.id,
-                            "amount": allocation.amount,
-                            "debit_amount_currency": allocation.amount,
-                            "credit_amount_currency": allocation.amount,
-                        }
-                    )
-            rows.env["account.partial.reconcile"].create(partials)
-
-        self.patch(model, "_match", _match)
-        self.patch(model, "_prepare_account_payment", _prepare_account_payment)
-        self.patch(model, "_reconcile_booked", _reconcile_booked)
-
-
-class DeskCommon(BookAllocations, BillPayCommon):
+class DeskCommon(BillPayCommon):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -294,6 +241,37 @@ class TestDeskMatch(DeskCommon):
         self.assertTrue(row.is_over)
         self.assertEqual(row.asked_amount, 80000)
 
+    def test_invoices_of_two_customers_and_rest_to_one(self):
+        first, second = self._invoice(50000), self._invoice(30000, partner=self.asha)
+        row = self._paid("1122000000", 100000)
+        row._match_by_hand(
+            [
+                (first.with_user(self.clerk), 50000),
+                (second.with_user(self.clerk), 30000),
+            ],
+            self.asha,
+        )
+        self.assertEqual(row.state, "posted", row.reason)
+        self.assertEqual(first.amount_residual, 0)
+        self.assertEqual(second.amount_residual, 0)
+        self.assertRecordValues(
+            self._receivable(row).sorted(lambda line: line.partner_id == self.asha),
+            [
+                {"partner_id": self.partner.id, "credit": 50000, "amount_residual": 0},
+                {
+                    "partner_id": self.asha.id,
+                    "credit": 50000,
+                    "amount_residual": -20000,
+                },
+            ],
+        )
+        row._undo_match("All wrong")
+        self.assertEqual(first.amount_residual, 50000)
+        self.assertEqual(second.amount_residual, 30000)
+        self.assertEqual(len(row.sudo().undone_payment_ids), 2)
+        self._choose(row, credit_of=self.asha)
+        self.assertBooked(row.sudo(), 100000)
+
     def test_part_that_a_person_gave_out_is_not_exceeded(self):
         move = self._invoice(50000)
         row = self._paid("1122000000", 50000)
@@ -303,9 +281,11 @@ class TestDeskMatch(DeskCommon):
         self.assertTrue(wizard.line_ids.use)
         self.assertEqual(wizard.rest, 30000)
         wizard.action_match()
-        self.assertBooked(row.sudo(), 50000)
+        self.assertEqual(row.state, "posted", row.reason)
         self.assertEqual(move.amount_residual, 30000)
-        self.assertEqual(self._receivable(row).amount_residual, -30000)
+        lines = self._receivable(row)
+        self.assertEqual(sum(lines.mapped("credit")), 50000)
+        self.assertEqual(sum(lines.mapped("amount_residual")), -30000)
 
     def test_an_invoice_looked_up_by_hand(self):
         move = self._invoice(33000, partner=self.asha)
@@ -485,6 +465,13 @@ class TestDeskUndo(DeskCommon):
         self._process()
         self.assertEqual(row.state, "unmatched")
         self.assertEqual(wrong.amount_residual, 150000)
+
+    def test_no_new_number_binds_what_was_undone(self):
+        row, _wrong, _right = self._wrong()
+        row._undo_match("Wrong pupil")
+        numbers = row.sudo().control_number_id
+        self.assertFalse(self.env["billpay.payment"]._bind_waiting(numbers))
+        self.assertEqual(row.state, "unmatched")
 
     def test_the_undone_booking_never_comes_back(self):
         row, _wrong, _right = self._wrong()

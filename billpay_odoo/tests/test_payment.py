@@ -409,18 +409,6 @@ class TestPayment(BillPayCommon):
         self.assertEqual(move.amount_residual, 0)
         self.assertFalse(self._ledger(payment).attention)
 
-    def test_money_taken_back_asks_for_a_person(self):
-        move = self._registered_invoice()
-        payment = self._pay(move.billpay_number_id.name, 150000)
-        self._poll()
-        self._process()
-        self.sandbox.set_status(payment["id"], "REVERSED")
-        self._poll()
-        row = self._ledger(payment)
-        self.assertTrue(row.attention)
-        self.assertIn("REVERSED", row.reason)
-        self.assertBooked(row, 150000)
-
     def test_payment_on_a_cancelled_invoice_is_credit(self):
         move = self._registered_invoice()
         name = move.billpay_number_id.name
@@ -441,10 +429,10 @@ class TestPayment(BillPayCommon):
         ]
         prepare = type(self.env["billpay.payment"])._prepare_account_payment
 
-        def broken(payment):
+        def broken(payment, part):
             if payment.move_id == bad:
                 raise UserError(payment.env._("The account is archived."))
-            return prepare(payment)
+            return prepare(payment, part)
 
         self._poll_only()
         with (

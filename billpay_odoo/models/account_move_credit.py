@@ -1,0 +1,61 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Credit that BillPay payments left pays the customer's next invoice."""
+
+from odoo import models
+
+
+class AccountMove(models.Model):
+    _inherit = "account.move"  # pylint: disable=consider-merging-classes-inherited
+
+    def _post(self, soft=True):
+        """Override of `account`.
+
+        Imported before ``account_move``: numbers are reserved after this, so they ask
+        for the rest only.
+        """
+        posted = super()._post(soft=soft)
+        posted._billpay_apply_credit()
+        return posted
+
+    def _billpay_apply_credit(self):
+        """Reconcile open credit of these customers, the oldest first.
+
+        One search, for companies that want it; none for others.
+        """
+        invoices = self.filtered(
+            lambda move: (
+                move.move_type in ("out_invoice", "out_receipt")
+                and move.state == "posted"
+                and move.company_id.billpay_apply_credit
+                and move.currency_id.compare_amounts(move.amount_residual, 0) > 0
+            )
+        )
+        if not invoices:
+            return
+        credits = self.env["account.move.line"].search(
+            [
+                ("company_id", "in", invoices.company_id.ids),
+                ("partner_id", "in", invoices.commercial_partner_id.ids),
+                ("account_id.account_type", "=", "asset_receivable"),
+                ("parent_state", "=", "posted"),
+                ("reconciled", "=", False),
+                ("amount_residual", "<", 0),
+                ("move_id.origin_payment_id.billpay_payment_id", "!=", False),
+            ],
+            order="date, id",
+        )
+        if not credits:
+            return
+        by_owner = credits.grouped(self._billpay_owner)
+        plan = []
+        for line in invoices.line_ids.filtered(
+            lambda line: line.display_type == "payment_term" and not line.reconciled
+        ).sorted(lambda line: (line.date_maturity or line.date, line.id)):
+            own = by_owner.get(self._billpay_owner(line))
+            if own:
+                plan.append(line + own)
+        self.env["account.move.line"]._reconcile_plan(plan)
+
+    def _billpay_owner(self, line):
+        """What has to be the same for a credit to pay an invoice."""
+        return line.company_id, line.partner_id, line.account_id, line.currency_id

@@ -1,0 +1,245 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Which invoices a payment pays, and what becomes of credit."""
+
+from odoo import Command
+from odoo.tests import tagged
+
+from .ledger import LedgerCommon
+
+
+@tagged("post_install", "-at_install")
+class TestAllocation(LedgerCommon):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        number = cls._number(kind="customer", partner_id=cls.partner.id)
+        cls.account_number = number.sudo()
+
+    def _due(self, amount, day, **values):
+        return self._invoice(amount, invoice_date_due=day, **values)
+
+    def _pay_account(self, amount, **values):
+        return self._post(self._confirmed(self.account_number, amount, **values))
+
+    def test_invoices_that_fit_exactly_are_paid(self):
+        old = self._due(50000, "2026-03-10")
+        fit = self._due(30000, "2026-03-20") | self._due(12000, "2026-03-30")
+        row = self._pay_account(42000)
+        self.assertBooked(row, 42000)
+        self.assertEqual(fit.mapped("amount_residual"), [0, 0])
+        self.assertEqual(old.amount_residual, 50000)
+        self.assertEqual(self._receivable(self._entry(row)).amount_residual, 0)
+        self.assertFalse(row.attention)
+
+    def test_else_the_oldest_due_is_paid_first(self):
+        newer = self._due(30000, "2026-03-20")
+        older = self._due(50000, "2026-03-10")
+        row = self._pay_account(60000)
+        self.assertBooked(row, 60000)
+        self.assertEqual(older.amount_residual, 0)
+        self.assertEqual(newer.amount_residual, 20000)
+        self.assertEqual(newer.billpay_number_id.amount, 20000)
+
+    def test_oldest_does_not_look_for_what_fits(self):
+        self.account_number.allocation_policy = "oldest"
+        older = self._due(50000, "2026-03-10")
+        newer = self._due(30000, "2026-03-20")
+        self._pay_account(30000)
+        self.assertEqual(older.amount_residual, 20000)
+        self.assertEqual(newer.amount_residual, 30000)
+
+    def test_credit_leaves_invoices_alone(self):
+        self.account_number.allocation_policy = "credit"
+        move = self._due(30000, "2026-03-20")
+        row = self._pay_account(30000)
+        self.assertBooked(row, 30000)
+        self.assertEqual(move.amount_residual, 30000)
+        self.assertEqual(self._receivable(self._entry(row)).amount_residual, -30000)
+        self.assertFalse(row.attention)
+
+    def test_surplus_is_credit(self):
+        move = self._due(30000, "2026-03-20")
+        row = self._pay_account(31000)
+        self.assertEqual(move.amount_residual, 0)
+        [line] = self._receivable(self._entry(row))
+        self.assertEqual(line.amount_residual, -1000)
+
+    def test_instalments_count_by_their_own_dates(self):
+        halves = self._invoice(
+            40000, invoice_payment_term_id=self._halves().id, invoice_date="2026-03-01"
+        )
+        between = self._due(10000, "2026-04-15")
+        self.account_number.allocation_policy = "oldest"
+        row = self._pay_account(25000)
+        self.assertBooked(row, 25000)
+        terms = halves.line_ids.filtered(
+            lambda line: line.display_type == "payment_term"
+        ).sorted("date_maturity")
+        self.assertEqual(terms.mapped("amount_residual"), [0, 20000])
+        self.assertEqual(between.amount_residual, 5000)
+
+    def test_payments_of_one_batch_do_not_pay_the_same_twice(self):
+        first = self._due(10000, "2026-03-10")
+        second = self._due(20000, "2026-03-20")
+        rows = self._confirmed(self.account_number, 15000)
+        rows |= self._confirmed(self.account_number, 15000)
+        rows |= self._confirmed(self.account_number, 500)
+        self._post(rows)
+        for row, amount in zip(rows, (15000, 15000, 500), strict=True):
+            self.assertBooked(row, amount)
+        self.assertEqual((first | second).mapped("amount_residual"), [0, 0])
+        credit = self._receivable(self._entry(rows))
+        self.assertEqual(credit.mapped("amount_residual"), [0, 0, -500])
+
+    def test_other_customers_and_companies_are_left_alone(self):
+        other = self._invoice(9000, partner=self.partner.copy())
+        theirs = self.setup_other_company(name="Shule", currency_id=self.tzs.id)
+        foreign = self._invoice(9000, journal_id=theirs["default_journal_sale"].id)
+        row = self._pay_account(9000)
+        self.assertEqual((other | foreign).mapped("amount_residual"), [9000, 9000])
+        self.assertEqual(self._receivable(self._entry(row)).amount_residual, -9000)
+
+    def test_each_number_of_a_customer_has_its_own_policy(self):
+        """Also in one batch with a number that pays the oldest."""
+        savings = self._number(kind="customer", partner_id=self.partner.id).sudo()
+        savings.allocation_policy = "credit"
+        move = self._due(30000, "2026-03-20")
+        rows = self._confirmed(savings, 5000)
+        rows |= self._confirmed(self.account_number, 7000)
+        self._post(rows)
+        self.assertEqual(move.amount_residual, 23000)
+        credit = self._receivable(self._entry(rows[0]))
+        self.assertEqual(credit.amount_residual, -5000)
+
+    def test_customer_number_stays_open(self):
+        self._pay_account(500)
+        self.assertEqual(self.account_number.state, "open")
+        self.assertEqual(self.account_number.amount_paid, 500)
+
+    # === Credit and the next invoice === #
+
+    def test_credit_pays_the_next_invoice_when_wanted(self):
+        self.company.billpay_apply_credit = True
+        row = self._pay_account(30000)
+        move = self._invoice(50000)
+        self.assertEqual(move.amount_residual, 20000)
+        self.assertEqual(move.billpay_number_id.amount, 20000)
+        credit = self._receivable(self._entry(row))
+        self.assertEqual(credit.matched_debit_ids.debit_move_id.move_id, move)
+        covered = self._invoice(10000)
+        self.assertEqual(covered.amount_residual, 10000)
+
+    def test_invoice_that_credit_covers_gets_no_number(self):
+        self.company.billpay_apply_credit = True
+        self._pay_account(30000)
+        moves = self._invoice(20000) | self._invoice(25000)
+        self.assertEqual(moves.mapped("amount_residual"), [0, 15000])
+        self.assertFalse(moves[0].sudo().billpay_number_ids)
+        self.assertEqual(moves[1].billpay_number_id.amount, 15000)
+
+    def test_credit_stays_credit_by_default(self):
+        self._pay_account(30000)
+        move = self._invoice(50000)
+        self.assertEqual(move.amount_residual, 50000)
+
+    def test_only_credit_of_control_numbers_is_used(self):
+        self.company.billpay_apply_credit = True
+        payment = self.env["account.payment"].create(
+            {
+                "payment_type": "inbound",
+                "partner_type": "customer",
+                "partner_id": self.partner.id,
+                "amount": 30000,
+                "currency_id": self.tzs.id,
+                "date": "2026-03-02",
+                "journal_id": self.company_data["default_journal_bank"].id,
+            }
+        )
+        payment.action_post()
+        move = self._invoice(50000)
+        self.assertEqual(move.amount_residual, 50000)
+
+    # === Early payment discount === #
+
+    def _discounted(self, amount=100000, **values):
+        term = self.env["account.payment.term"].create(
+            {
+                "name": "2% in ten days",
+                "early_discount": True,
+                "discount_percentage": 2,
+                "discount_days": 10,
+                "line_ids": [
+                    Command.create(
+                        {"value": "percent", "value_amount": 100, "nb_days": 30}
+                    )
+                ],
+            }
+        )
+        return self._invoice(amount, invoice_payment_term_id=term.id, **values)
+
+    def _loss(self, row):
+        account = self.company.account_journal_early_pay_discount_loss_account_id
+        return self._entry(row).line_ids.filtered(
+            lambda line: line.account_id == account
+        )
+
+    def test_early_payment_with_discount_closes_the_invoice(self):
+        move = self._discounted()
+        row = self._post(self._confirmed(move.billpay_number_id, 98000))
+        self.assertEqual(row.state, "posted", row.reason)
+        self.assertEqual(move.amount_residual, 0)
+        self.assertEqual(self._loss(row).balance, 2000)
+        self.assertEqual(self._receivable(self._entry(row)).balance, -100000)
+        self.assertEqual(row.account_payment_ids.amount, 98000)
+        self.assertFalse(row.attention)
+
+    def test_discount_is_what_odoo_itself_books(self):
+        tax = self.company_data["default_tax_sale"]
+        move = self._discounted(100000)
+        move.button_draft()
+        move.invoice_line_ids.tax_ids = tax
+        move.action_post()
+        due = move.line_ids.filtered(lambda line: line.discount_date)
+        twin = move.copy({"invoice_date": move.invoice_date})
+        twin.action_post()
+        wizard = (
+            self.env["account.payment.register"]
+            .with_context(active_model="account.move", active_ids=twin.ids)
+            .create({"payment_date": "2026-03-05"})
+        )
+        theirs = wizard._create_payments().move_id
+        amount = due.discount_amount_currency
+        row = self._post(self._confirmed(move.billpay_number_id, amount))
+        self.assertEqual(move.amount_residual, 0)
+        self.assertEqual(self._booked(self._entry(row)), self._booked(theirs))
+
+    def _booked(self, entry):
+        return sorted(
+            (line.account_id.id, line.balance, line.tax_tag_ids.ids)
+            for line in entry.line_ids
+            if line.account_id.account_type != "asset_current"
+        )
+
+    def test_late_payment_gets_no_discount(self):
+        move = self._discounted()
+        row = self._post(
+            self._confirmed(
+                move.billpay_number_id, 98000, paid_at="2026-03-20 10:00:00"
+            )
+        )
+        self.assertBooked(row, 98000)
+        self.assertEqual(move.amount_residual, 2000)
+
+    def test_less_than_the_discounted_amount_is_a_part(self):
+        move = self._discounted()
+        self.assertBooked(
+            self._post(self._confirmed(move.billpay_number_id, 97000)), 97000
+        )
+        self.assertEqual(move.amount_residual, 3000)
+
+    def test_early_payment_in_full_takes_no_discount(self):
+        move = self._discounted()
+        self.assertBooked(
+            self._post(self._confirmed(move.billpay_number_id, 100000)), 100000
+        )
+        self.assertEqual(move.amount_residual, 0)

@@ -1,0 +1,124 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Asking ClickPesa about what somebody announced."""
+
+from datetime import timedelta
+
+from odoo import fields
+from odoo.tests import tagged
+
+from .common import BillPayCommon
+
+ALL = "/third-parties/payments/all"
+ONE = "/third-parties/payments/11"
+
+
+@tagged("post_install", "-at_install")
+class TestConfirming(BillPayCommon):
+    def _announced(self, count):
+        moves = self.env["account.move"]
+        payments = []
+        for index in range(count):
+            moves |= self._invoice(1000 + index)
+        self._sync()
+        for index, move in enumerate(moves):
+            payments.append(self._pay(move.billpay_number_id.name, 1000 + index))
+            self._event(payments[-1])
+        return moves, payments
+
+    def test_few_are_asked_for_one_by_one(self):
+        moves, payments = self._announced(2)
+        self._process()
+        self.assertEqual(self.sandbox.count_calls(ALL), 0)
+        self.assertEqual(self.sandbox.count_calls(ONE), 2)
+        for payment, move in zip(payments, moves, strict=True):
+            self.assertBooked(self._ledger(payment), move.amount_total)
+
+    def test_many_are_asked_for_by_one_page(self):
+        moves, payments = self._announced(8)
+        self._process()
+        self.assertEqual(self.sandbox.count_calls(ALL), 1)
+        self.assertEqual(self.sandbox.count_calls(ONE), 0)
+        for payment, move in zip(payments, moves, strict=True):
+            self.assertBooked(self._ledger(payment), move.amount_total)
+        self.assertEqual(sum(moves.mapped("amount_residual")), 0)
+
+    def test_what_the_pages_do_not_show_is_asked_for_by_itself(self):
+        moves, payments = self._announced(7)
+        # Announced for another day than ClickPesa has.
+        self._event(payments[0], signed=False)
+        with self._workers():
+            ledger = self.env["billpay.payment"].sudo()
+            ledger._take_events()
+            rows = ledger.search([("reference", "in", [p["id"] for p in payments])])
+            rows.paid_at = fields.Datetime.now() - timedelta(days=20)
+            rows[0].paid_at = "0001-01-01 00:00:00"
+            rows[0].flush_recordset()
+        self._process()
+        self.assertEqual(self.sandbox.count_calls(ALL), 1)
+        self.assertLessEqual(self.sandbox.count_calls(ONE), 7)
+        for payment, move in zip(payments, moves, strict=True):
+            self.assertBooked(self._ledger(payment), move.amount_total)
+
+    def test_false_ones_among_many_are_never_booked(self):
+        moves, payments = self._announced(8)
+        with self.sandbox.store.transaction() as gateway:
+            for payment in payments[:3]:
+                gateway.execute("DELETE FROM payment WHERE id = ?", (payment["id"],))
+        self._process()
+        for payment in payments[:3]:
+            row = self._ledger(payment)
+            self.assertEqual(row.state, "received")
+            self.assertIn("does not know", row.reason)
+            self.assertFalse(row.account_payment_ids)
+        for payment, move in zip(payments[3:], moves[3:], strict=True):
+            self.assertBooked(self._ledger(payment), move.amount_total)
+
+    def test_denied_for_a_day_it_is_for_a_person(self):
+        moves, payments = self._announced(1)
+        self.sandbox.reset()
+        self._process()
+        row = self._ledger(payments[0]).sudo()
+        first = row.next_try_at
+        self.assertFalse(row.attention)
+        row.next_try_at = False
+        self._process()
+        self.assertGreater(row.next_try_at, first)
+        self.env.cr.execute(
+            "UPDATE billpay_payment SET create_date = create_date - interval '2 days',"
+            " attempts = 12, next_try_at = NULL WHERE id = %s",
+            (row.id,),
+        )
+        self.env.invalidate_all()
+        self._process()
+        self.assertEqual(row.state, "received")
+        self.assertTrue(row.attention)
+        self.assertGreater(row.next_try_at, fields.Datetime.now() + timedelta(hours=23))
+        self.assertEqual(moves.amount_residual, 1000)
+        self.assertFalse(row.account_payment_ids)
+
+    def _without_credentials(self):
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE payment_provider SET clickpesa_api_key = NULL WHERE id = %s",
+            (self.provider.id,),
+        )
+        self.env.invalidate_all()
+
+    def test_without_credentials_nobody_is_asked(self):
+        moves, payments = self._announced(1)
+        self._without_credentials()
+        calls = self.sandbox.count_calls()
+        self._poll()
+        self._process()
+        row = self._ledger(payments[0])
+        self.assertEqual(self.sandbox.count_calls(), calls)
+        self.assertFalse(self.provider.billpay_poll_error)
+        self.assertEqual(row.state, "received")
+        self.assertTrue(row.attention)
+        self.assertIn("API key", row.reason)
+        self.assertEqual(moves.amount_residual, 1000)
+        # With credentials it goes on by itself.
+        self.provider.clickpesa_api_key = "SKsandbox"
+        self._process()
+        self.assertBooked(row, 1000)
+        self.assertFalse(row.attention)

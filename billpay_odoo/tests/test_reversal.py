@@ -1,0 +1,218 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Money that ClickPesa takes back after it was booked."""
+
+from unittest.mock import patch
+
+from odoo.exceptions import UserError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from ..clickpesa import Payment
+from .ledger import LedgerCommon
+
+REVERSAL = "odoo.addons.billpay_odoo.models.billpay_payment_reversal"
+
+
+@tagged("post_install", "-at_install")
+class TestReversal(LedgerCommon):
+    def setUp(self):
+        super().setUp()
+        self.move = self._invoice(150000)
+        self.number = self.move.billpay_number_id
+        self.row = self._post(self._confirmed(self.number, 150000))
+        self.entry = self._entry(self.row)
+
+    def _tell(self, status, when="2026-03-09T10:00:00Z", row=None):
+        """ClickPesa's word in a poll, and the worker."""
+        row = row or self.row
+        told = Payment.parse(
+            {
+                "id": row.reference,
+                "status": status,
+                "orderReference": row.number,
+                "collectedAmount": row.amount,
+                "collectedCurrency": "TZS",
+                "createdAt": "2026-03-05T10:00:00Z",
+                "updatedAt": when,
+            }
+        )
+        self.env["billpay.payment"]._upsert(
+            self.provider.sudo(), [told], source="poll", trusted=True
+        )
+        self._process()
+
+    def test_entry_is_mirrored_and_the_invoice_asks_again(self):
+        self._tell("REVERSED")
+        self.assertEqual(self.row.state, "reversed")
+        [mirror] = self.entry.reversal_move_ids
+        self.assertEqual(mirror.state, "posted")
+        self.assertEqual(str(mirror.date), "2026-03-09")
+        self.assertEqual(mirror.partner_id, self.partner)
+        for line, back in zip(self.entry.line_ids, mirror.line_ids, strict=True):
+            self.assertEqual(line.account_id, back.account_id)
+            self.assertEqual(line.partner_id, back.partner_id)
+            self.assertEqual(line.balance, -back.balance)
+        self.assertTrue(all((self.entry | mirror).line_ids.mapped("reconciled")))
+        self.assertEqual(self.entry.state, "posted")
+        self.assertEqual(self.row.account_payment_ids.state, "rejected")
+        self.assertEqual(self.move.amount_residual, 150000)
+        self.assertEqual(self.move.payment_state, "not_paid")
+        asking = self.move.billpay_number_id
+        self.assertEqual(asking.predecessor_id, self.number)
+        self.assertEqual(asking.amount, 150000)
+        self.assertTrue(self.row.attention)
+        self.assertIn("REVERSED", self.row.reason)
+
+    def test_person_is_called(self):
+        self.move.invoice_user_id = self.env.user
+        self._tell("REFUNDED")
+        activity = self.row.activity_ids
+        self.assertEqual(activity.user_id, self.env.user)
+        self.assertIn("REFUNDED", str(activity.note))
+
+    def test_reversed_once_however_often_it_is_told(self):
+        self._tell("REVERSED")
+        self._tell("REVERSED", "2026-03-09T11:00:00Z")
+        self._tell("REFUNDED", "2026-03-09T12:00:00Z")
+        self.row.sudo().next_try_at = "2026-03-01 00:00:00"
+        self._process()
+        self.assertEqual(len(self.entry.reversal_move_ids), 1)
+        self.assertEqual(len(self.row.activity_ids), 1)
+        self.assertEqual(self.move.amount_residual, 150000)
+
+    def test_reversed_by_hand_is_not_reversed_again(self):
+        self.entry._reverse_moves([{"date": self.entry.date}], cancel=True)
+        self._tell("REVERSED")
+        self.assertEqual(self.row.state, "reversed")
+        self.assertEqual(len(self.entry.reversal_move_ids), 1)
+        self.assertEqual(self.move.amount_residual, 150000)
+
+    def test_alert_only_leaves_the_books_alone(self):
+        self.provider.clickpesa_reversal = "alert"
+        self._tell("REVERSED")
+        self.assertBooked(self.row, 150000)
+        self.assertFalse(self.entry.reversal_move_ids)
+        self.assertEqual(self.move.amount_residual, 0)
+        self.assertTrue(self.row.attention)
+        self.assertEqual(len(self.row.activity_ids), 1)
+        self.assertFalse(self.row.next_try_at)
+        self.row.account_payment_ids.action_cancel()
+        self.assertEqual(self.row.state, "reversed")
+        self.assertFalse(self.row.attention)
+        self.assertEqual(self.move.amount_residual, 150000)
+
+    def test_failed_after_success_is_looked_at_by_a_person(self):
+        self._tell("FAILED")
+        self.assertBooked(self.row, 150000)
+        self.assertTrue(self.row.attention)
+        self.assertEqual(len(self.row.activity_ids), 1)
+        self.assertFalse(self.entry.reversal_move_ids)
+
+    def test_locked_period_is_reversed_on_an_open_day(self):
+        self.company.fiscalyear_lock_date = "2026-04-30"
+        self._tell("REVERSED")
+        self.assertEqual(self.row.state, "reversed", self.row.reason)
+        self.assertEqual(str(self.entry.reversal_move_ids.date), "2026-05-01")
+        self.assertEqual(self.move.amount_residual, 150000)
+
+    def test_surplus_goes_back_too(self):
+        move = self._invoice(1000)
+        row = self._post(self._confirmed(move.billpay_number_id, 1500))
+        self._tell("REVERSED", row=row)
+        lines = (self._entry(row) | self._entry(row).reversal_move_ids).line_ids
+        self.assertEqual(sum(lines.mapped("amount_residual")), 0)
+        self.assertEqual(move.amount_residual, 1000)
+
+    def test_bank_statement_keeps_its_match(self):
+        payment = self.row.account_payment_ids
+        account = payment.outstanding_account_id
+        bank = self.env["account.move"].create(
+            {
+                "journal_id": self.entry.journal_id.id,
+                "date": "2026-03-06",
+                "line_ids": [
+                    (0, 0, {"account_id": account.id, "credit": 150000}),
+                    (
+                        0,
+                        0,
+                        {
+                            "account_id": self.entry.journal_id.default_account_id.id,
+                            "debit": 150000,
+                        },
+                    ),
+                ],
+            }
+        )
+        bank.action_post()
+        matched = bank.line_ids.filtered(lambda line: line.account_id == account)
+        money = self.entry.line_ids.filtered(lambda line: line.account_id == account)
+        (matched | money).reconcile()
+        self._tell("REVERSED")
+        self.assertEqual(money.matched_credit_ids.credit_move_id, matched)
+        back = self.entry.reversal_move_ids.line_ids.filtered(
+            lambda line: line.account_id == account
+        )
+        self.assertEqual(back.amount_residual, -150000)
+        self.assertEqual(self.move.amount_residual, 150000)
+
+    def test_one_that_cannot_be_reversed_stops_only_itself(self):
+        move = self._invoice(1000)
+        other = self._post(self._confirmed(move.billpay_number_id, 1000))
+        rows = self.row | other
+        for row in rows:
+            row.sudo().write(
+                {"status": "REVERSED", "attention": True, "next_try_at": "2026-03-09"}
+            )
+        mirror = type(rows)._reverse_entries
+
+        def broken(payment):
+            if payment.id == self.row.id:
+                raise UserError(payment.env._("The journal is closed."))
+            return mirror(payment)
+
+        with (
+            patch.object(type(rows), "_reverse_entries", broken),
+            mute_logger(REVERSAL),
+        ):
+            self._process()
+        self.assertEqual(other.state, "reversed")
+        self.assertEqual(self.row.state, "posted")
+        self.assertIn("The journal is closed.", self.row.reason)
+        self.assertGreater(self.row.next_try_at, self.env.cr.now())
+        self.row.sudo().next_try_at = "2026-03-09"
+        self._process()
+        self.assertEqual(self.row.state, "reversed")
+
+    def test_money_that_came_after_all_asks_for_a_person(self):
+        self._tell("REVERSED")
+        self.row.sudo().attention = False
+        self._tell("SETTLED", "2026-03-10T10:00:00Z")
+        self.assertEqual(self.row.state, "reversed")
+        self.assertTrue(self.row.attention)
+        self.assertEqual(len(self.row.account_payment_ids), 1)
+
+    def test_shilling_books_dollar_invoice_is_open_again_in_dollars(self):
+        usd = self.env.ref("base.USD")
+        usd.active = True
+        self.env["res.currency.rate"].create(
+            {
+                "name": "2026-03-01",
+                "currency_id": usd.id,
+                "rate": 1 / 2500,
+                "company_id": self.company.id,
+            }
+        )
+        move = self._invoice(100, currency_id=usd.id)
+        number = self._number(
+            move_id=move.id,
+            partner_id=self.partner.id,
+            amount=255000,
+            bill_amount=100,
+            bill_currency_id=usd.id,
+        )
+        row = self._post(self._confirmed(number, 255000))
+        self.assertEqual(move.amount_residual, 0)
+        self._tell("REVERSED", row=row)
+        self.assertEqual(row.state, "reversed")
+        self.assertEqual(move.amount_residual, 100)
+        self.assertEqual(self._receivable(move).amount_residual, 250000)
