@@ -12,6 +12,7 @@ taking back (``billpay_payment_reversal``) are ideas of their own.
 import time
 
 from odoo import api, fields, models
+from odoo.tools import SQL
 
 from ..transactions import committed, end_transaction
 from .billpay_control_number_sync import CLICK_PATIENCE
@@ -27,7 +28,9 @@ class BillpayPayment(models.Model):
 
     @api.model
     def _cron_process_payments(self):
-        """Work off all that is due. Idle, this is four indexed queries."""
+        """Work off all that is due. Idle, this is one indexed query."""
+        if not self._has_work():
+            return
         cron = self.env["ir.cron"]
         while True:
             done = committed(self.env, self._take_events)
@@ -39,6 +42,30 @@ class BillpayPayment(models.Model):
                 break
             if not cron._commit_progress(done, remaining=self._count_waiting()):
                 break
+
+    @api.model
+    def _has_work(self):
+        """Tell whether anything is due, for any of the steps."""
+        self.env["billpay.event"].flush_model(["state"])
+        self.flush_model(["state", "next_try_at"])
+        now = fields.Datetime.now()
+        [(due,)] = self.env.execute_query(
+            SQL(
+                """
+                SELECT EXISTS (SELECT FROM billpay_event WHERE state = 'new')
+                    OR EXISTS (
+                       SELECT FROM billpay_payment
+                        WHERE state IN ('received', 'confirmed', 'failed')
+                          AND (next_try_at IS NULL OR next_try_at <= %s))
+                    OR EXISTS (
+                       SELECT FROM billpay_payment
+                        WHERE state = 'posted' AND next_try_at <= %s)
+                """,
+                now,
+                now,
+            )
+        )
+        return due
 
     @api.model
     def _count_waiting(self):

@@ -14,6 +14,7 @@ from . import test_invoice_document
 from . import test_late_binding
 from . import test_number_asking
 from . import test_number_making
+from . import test_number_states
 from . import test_pay_page
 from . import test_payment
 from . import test_posting

@@ -2,6 +2,7 @@
 """Payments that ClickPesa has confirmed, without the way there."""
 
 from itertools import count
+from unittest.mock import patch
 
 from odoo import Command, fields
 from odoo.tests import tagged
@@ -48,10 +49,23 @@ class LedgerCommon(BillPayCommon):
             )
         )
 
-    def _post(self, payments):
-        """Book these as the worker does, in one batch."""
+    def _post(self, payments, *, together=True):
+        """Book these as the worker does, in one batch.
+
+        :param bool together: it must work at the first try
+        """
         payments.env.flush_all()
-        payments._post_due(payments.ids)
+        ledger, tries = type(payments), []
+        book = ledger._book
+
+        def counted(batch):
+            tries.append(batch)
+            return book(batch)
+
+        with patch.object(ledger, "_book", counted):
+            payments._post_due(payments.ids)
+        if together:
+            self.assertEqual(len(tries), len(payments.company_id))
         self.env.invalidate_all()
         return payments
 

@@ -91,6 +91,13 @@ class TestAllocation(LedgerCommon):
         credit = self._receivable(self._entry(rows))
         self.assertEqual(credit.mapped("amount_residual"), [0, 0, -500])
 
+    def test_equal_payments_of_one_batch_pay_equal_invoices(self):
+        moves = self._due(10000, "2026-03-10") | self._due(10000, "2026-03-20")
+        rows = self._confirmed(self.account_number, 10000)
+        rows |= self._confirmed(self.account_number, 10000)
+        self._post(rows)
+        self.assertEqual(moves.mapped("amount_residual"), [0, 0])
+
     def test_other_customers_and_companies_are_left_alone(self):
         other = self._invoice(9000, partner=self.partner.copy())
         theirs = self.setup_other_company(name="Shule", currency_id=self.tzs.id)

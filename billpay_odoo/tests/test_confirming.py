@@ -96,6 +96,13 @@ class TestConfirming(BillPayCommon):
         self.assertEqual(moves.amount_residual, 1000)
         self.assertFalse(row.account_payment_ids)
 
+    def test_idle_worker_asks_one_question(self):
+        self._process()
+        ledger = self.env["billpay.payment"].sudo()
+        self.env.flush_all()
+        with self.assertQueryCount(1):
+            ledger._cron_process_payments()
+
     def _without_credentials(self):
         self.env.flush_all()
         self.env.cr.execute(

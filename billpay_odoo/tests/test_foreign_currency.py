@@ -25,9 +25,7 @@ class TestForeignCurrency(LedgerCommon):
         cls.dollar_company = cls.dollars["company"]
         cls._rates(cls.dollar_company, cls.tzs, (2500, 2600))
         cls._rates(cls.dollar_company, cls.eur, (0.9, 0.8))
-        cls.dollar_provider = cls._make_application(
-            cls.dollar_company, clickpesa_number_origin="offline"
-        )
+        cls._make_application(cls.dollar_company, clickpesa_number_origin="offline")
 
     @classmethod
     def _rates(cls, company, currency, rates):
@@ -48,13 +46,10 @@ class TestForeignCurrency(LedgerCommon):
             currency_id=currency.id,
             journal_id=data["default_journal_sale"].id,
         )
-        provider = self.provider if data == self.shillings else self.dollar_provider
-        values = {"kind": "order", "move_id": move.id, "partner_id": self.partner.id}
+        number = move.sudo().billpay_number_ids
+        number.write({"amount": asked})
         if currency != self.tzs:
-            values.update(bill_amount=amount, bill_currency_id=currency.id)
-        number = move.sudo().billpay_number_ids or self.env[
-            "billpay.control.number"
-        ]._reserve(provider.sudo(), [{**values, "amount": asked}])
+            number.write({"bill_amount": amount, "bill_currency_id": currency.id})
         return move, number
 
     def _paid(self, number, amount):
@@ -133,19 +128,9 @@ class TestForeignCurrency(LedgerCommon):
     def test_two_parts_of_a_dollar_invoice_close_it(self):
         move, number = self._billed(self.shillings, self.usd, 100, 250000)
         self._paid(number, 100000)
-        rest = self.env["billpay.control.number"]._reserve(
-            self.provider.sudo(),
-            [
-                {
-                    "kind": "order",
-                    "move_id": move.id,
-                    "partner_id": self.partner.id,
-                    "amount": 156000,
-                    "bill_amount": 60,
-                    "bill_currency_id": self.usd.id,
-                }
-            ],
-        )
+        rest = move.billpay_number_id.sudo()
+        self.assertEqual(rest.bill_amount, 60)
+        rest.amount = 156000
         self._paid(rest, 156000)
         self.assertEqual(move.amount_residual, 0)
         self.assertEqual(self._receivable(move).amount_residual, 0)
@@ -240,6 +225,7 @@ class TestForeignCurrency(LedgerCommon):
             100,
             currency_id=self.usd.id,
             journal_id=self.shillings["default_journal_sale"].id,
+            billpay_issue_on="manual",
         )
         row = self._confirmed(
             "1122999999",

@@ -3,6 +3,7 @@
 
 from unittest.mock import patch
 
+from odoo import Command
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
@@ -123,7 +124,7 @@ class TestPosting(LedgerCommon):
         row = self._confirmed(bad.billpay_number_id, 700)
         account.active = False
         with mute_logger(POSTING):
-            self._post(rows | row)
+            self._post(rows | row, together=False)
         self.assertEqual(row.state, "failed")
         self.assertIn("archived", row.reason)
         self.assertGreater(row.next_try_at, self.env.cr.now())
@@ -162,7 +163,7 @@ class TestPosting(LedgerCommon):
             patch.object(type(rows), "_book", counted),
             mute_logger(POSTING),
         ):
-            self._post(rows)
+            self._post(rows, together=False)
         self.assertEqual(rows[5].state, "failed")
         self.assertIn("server's log", rows[5].reason)
         self.assertEqual(set((rows - rows[5]).mapped("state")), {"posted"})
@@ -183,7 +184,7 @@ class TestPosting(LedgerCommon):
         row = self._confirmed(number, 700, provider_id=other.id)
         journal.active = False
         with mute_logger(POSTING):
-            self._post(rows | row)
+            self._post(rows | row, together=False)
         self.assertEqual(row.state, "failed")
         for good_move, good in zip(moves, rows, strict=True):
             self.assertBooked(good, good_move.amount_total)
@@ -248,6 +249,26 @@ class TestPosting(LedgerCommon):
         self.assertFalse(row.attention)
         # Its own number keeps asking for the rest.
         self.assertEqual(first.billpay_number_id.amount, 20000)
+
+    def test_persons_choice_pays_no_more_than_chosen(self):
+        """Two invoices of one customer, a part of the older one."""
+        older, newer = self._invoice(50000), self._invoice(20000)
+        row = self._confirmed(
+            "1122999999",
+            45000,
+            matched_partner_id=self.partner.id,
+            allocation_ids=[
+                Command.create({"move_id": older.id, "amount": 30000}),
+                Command.create({"move_id": newer.id, "amount": 10000}),
+            ],
+        )
+        self._post(row)
+        self.assertEqual(row.state, "posted", row.reason)
+        self.assertEqual(older.amount_residual, 20000)
+        self.assertEqual(newer.amount_residual, 10000)
+        lines = self._receivable(self._entry(row))
+        self.assertEqual(sum(lines.mapped("amount_residual")), -5000)
+        self.assertEqual(sum(row.account_payment_ids.mapped("amount")), 45000)
 
     def test_persons_choice_of_a_customer_is_credit(self):
         row = self._confirmed("1122999999", 7000, matched_partner_id=self.partner.id)
