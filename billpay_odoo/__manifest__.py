@@ -8,7 +8,7 @@
     "control numbers on invoices, paid by USSD, CRDB or Wakala",
     "author": "BillPay Odoo contributors",
     "license": "LGPL-3",
-    "depends": ["account_payment"],
+    "depends": ["account_payment", "phone_validation"],
     "external_dependencies": {
         "python": ["requests", "qrcode", "python-stdnum", "openpyxl"]
     },
@@ -27,6 +27,9 @@
         "wizards/billpay_payment_import_views.xml",
         "views/billpay_channel_views.xml",
         "views/billpay_event_views.xml",
+        "wizards/billpay_payment_assign_views.xml",
+        "wizards/billpay_payment_match_views.xml",
+        "wizards/billpay_payment_reason_views.xml",
         "views/billpay_payment_views.xml",
         "views/billpay_control_number_views.xml",
         "views/payment_provider_views.xml",
@@ -40,6 +43,9 @@
         "views/billpay_menus.xml",
     ],
     "assets": {
+        "web.assets_backend": [
+            "billpay_odoo/static/src/desk/**/*",
+        ],
         "web.assets_frontend": [
             "billpay_odoo/static/src/interactions/**/*",
             "billpay_odoo/static/src/scss/pay_page.scss",

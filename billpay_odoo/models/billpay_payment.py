@@ -150,10 +150,13 @@ class BillpayPayment(models.Model):
         "control_number_id.move_id",
         "matched_partner_id",
         "allocation_ids.move_id.partner_id",
+        "undone_at",
     )
     def _compute_partner_id(self):
         for payment in self:
             number, chosen = payment.control_number_id, payment.allocation_ids.move_id
+            if payment.undone_at or payment.matched_partner_id:
+                number = number.browse()
             payment.move_id = chosen[:1] if chosen else number.move_id
             payment.partner_id = (
                 payment.matched_partner_id or chosen.partner_id[:1] or number.partner_id
@@ -328,6 +331,9 @@ class BillpayPayment(models.Model):
             and facts["number"] == (self.number or "")
         )
         if self.ignored_by_id:
+            return facts
+        if self.undone_at and told.is_paid:
+            # A person took its match apart: only a person matches it again.
             return facts
         if told.is_paid and same_money:
             if self.state in ("confirmed", "failed"):

@@ -126,12 +126,13 @@ class BillpayPayment(models.Model):
         names = {number.name.upper() for number in numbers if number.confirmed_at}
         if not names:
             return self.browse()
-        self.flush_model(["state", "number", "amount", "confirmed_at"])
+        self.flush_model(["state", "number", "amount", "confirmed_at", "undone_at"])
         rows = self.env.execute_query(
             SQL(
                 """
                 SELECT id FROM billpay_payment
                  WHERE state = 'unmatched' AND number IS NOT NULL
+                   AND undone_at IS NULL
                    AND confirmed_at IS NOT NULL AND amount > 0
                    AND currency_id IS NOT NULL AND provider_id IN %s
                    AND (upper(number) IN %s OR split_part(upper(number), '-', 1) IN %s)

@@ -84,6 +84,7 @@ class BillpayPayment(models.Model):
         """
         if not self:
             return
+        self._note_asked()
         parts = self._plan_parts()
         self._make_account_payments(parts)
         self._reconcile_booked(parts)

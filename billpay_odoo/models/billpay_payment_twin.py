@@ -170,6 +170,8 @@ class BillpayPayment(models.Model):
                 ("state", "!=", "ignored"),
                 # An announcement that nobody has confirmed is no payment yet.
                 ("confirmed_at", "!=", False),
+                # What a person has taken out of the books is for a person.
+                ("undone_at", "=", False),
             ]
         )
         groups = rows.grouped(lambda row: (row.provider_id, row.receipt_key)).values()

@@ -127,6 +127,7 @@ class BillpayPayment(models.Model):
         payments = self._lock_some(self, domain, POST_BATCH)
         for company, batch in payments.grouped("company_id").items():
             batch.with_company(company)._post_batch()
+        payments._toast_salespeople()
         return len(payments)
 
     # === A CLICK === #

@@ -34,6 +34,12 @@ class ResCompany(models.Model):
         default="flexible",
         required=True,
     )
+    billpay_notify_salesperson = fields.Boolean(
+        string="Tell Salespeople of Payments",
+        default=True,
+        help="A message on the salesperson's screen as soon as money is booked on an "
+        "invoice.",
+    )
     billpay_instalments = fields.Selection(
         selection=[
             ("residual", "All that is due, in any parts"),

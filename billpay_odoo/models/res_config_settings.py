@@ -15,6 +15,9 @@ class ResConfigSettings(models.TransientModel):
     billpay_default_mode = fields.Selection(
         related="company_id.billpay_default_mode", readonly=False
     )
+    billpay_notify_salesperson = fields.Boolean(
+        related="company_id.billpay_notify_salesperson", readonly=False
+    )
     billpay_apply_credit = fields.Boolean(
         related="company_id.billpay_apply_credit", readonly=False
     )

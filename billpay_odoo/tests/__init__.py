@@ -8,6 +8,7 @@ from . import test_channel
 from . import test_concurrency
 from . import test_confirming
 from . import test_control_number
+from . import test_desk
 from . import test_event_keeping
 from . import test_fees
 from . import test_foreign_currency

@@ -304,7 +304,7 @@ class TestManualPayment(ManualCommon):
         self._entry(number=number, receipt=receipt).action_enter()
         self._process()
         self.assertEqual(self._rows() & rows, rows)
-        self.assertEqual(len(move.billpay_payment_ids.account_payment_ids), 1)
+        self.assertEqual(len(rows.account_payment_ids), 1)
         self.assertTrue(row.webhook_at)
         self.assertEqual(row.event_ids.payment_id, row)
 

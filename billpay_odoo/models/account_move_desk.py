@@ -1,0 +1,48 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Invoices and entries as the money desk needs them."""
+
+import math
+
+from odoo import fields, models
+
+
+class AccountMove(models.Model):
+    _inherit = "account.move"  # pylint: disable=consider-merging-classes-inherited
+
+    # The desk looks for open bills of an amount, however many are settled.
+    _billpay_open_amount = models.Index(
+        "(amount_residual) WHERE state = 'posted'"
+        " AND move_type IN ('out_invoice', 'out_receipt')"
+        " AND payment_state IN ('not_paid', 'partial')"
+    )
+
+    def _billpay_due_in(self, currency):
+        """Return what this invoice still asks for, in the currency of a payment.
+
+        In another currency than the invoice's, at the rate of its control number.
+        """
+        self.ensure_one()
+        if self.state != "posted":
+            return 0.0
+        residual = max(self.amount_residual, 0.0)
+        if self.currency_id == currency:
+            return residual
+        for number in self.sudo().billpay_number_ids.sorted("id", reverse=True):
+            if number.bill_amount > 0 and number.bill_currency_id == self.currency_id:
+                # At the rate at which the payer was asked, in whole shillings.
+                due = residual * number.amount / number.bill_amount
+                return float(math.ceil(round(due, 4)))
+        return self.currency_id._convert(
+            residual, currency, self.company_id, fields.Date.context_today(self)
+        )
+
+    def write(self, vals):
+        """Entries of undone bookings, and what reversed them, stay as they are."""
+        if "state" in vals and not (
+            self.env.su and self.env.context.get("billpay_undoing")
+        ):
+            moves = self.filtered(lambda move: move.state != vals["state"])
+            sources = moves.origin_payment_id
+            sources |= moves.reversed_entry_id.origin_payment_id
+            sources.filtered("billpay_undone_id")._billpay_refuse_undone()
+        return super().write(vals)
