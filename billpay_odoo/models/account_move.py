@@ -159,6 +159,16 @@ class AccountMove(models.Model):
         with own_transaction(self.env(su=True)) as env:
             numbers = self.with_env(env).exists().billpay_number_ids
             numbers = numbers.filtered(lambda n: n.state in ("open", "paid", "closed"))
+            for provider in numbers.provider_id:
+                if not provider._billpay_has_credentials():
+                    raise UserError(
+                        self.env._(
+                            "The application %s has no client ID and API key, so "
+                            "ClickPesa cannot be asked. No money is affected: if you "
+                            "have seen the receipt, use Enter Payment.",
+                            provider.name,
+                        )
+                    )
             try:
                 found = env["billpay.payment"]._check_numbers_now(numbers)
             except ClickPesaError as error:

@@ -66,6 +66,19 @@ class PaymentProvider(models.Model):
 
         ``passed`` is ``None`` for what could not be tried.
         """
+        if not self._billpay_has_credentials():
+            return [
+                (
+                    None,
+                    self.env._(
+                        "There is no client ID and API key, so ClickPesa is not asked: "
+                        "control numbers are made offline, and payments come by signed "
+                        "webhook or are entered from their receipts."
+                    ),
+                ),
+                self._billpay_check_books(),
+                self._billpay_check_webhook(),
+            ]
         try:
             client = self._billpay_client()
         except (UserError, ClickPesaError) as error:

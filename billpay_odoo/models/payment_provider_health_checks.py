@@ -73,6 +73,18 @@ class PaymentProvider(models.Model):
         )
 
     def _billpay_check_last_poll(self):
+        if self.code == "clickpesa" and not self._billpay_has_credentials():
+            return self._billpay_check(
+                "last_poll",
+                self.env._("Last poll"),
+                GREEN,
+                None,
+                "moment",
+                self.env._(
+                    "Without client ID and API key ClickPesa is not asked. Payments "
+                    "come by signed webhook, or are entered from their receipts."
+                ),
+            )
         last, trouble = self.billpay_last_poll_at, self.billpay_poll_error
         age = fields.Datetime.now() - (self.billpay_polled_until or self.create_date)
         colour = _grade(age, POLL_AGE)

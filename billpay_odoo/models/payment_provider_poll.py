@@ -80,11 +80,14 @@ class PaymentProvider(models.Model):
         An application that only makes offline numbers may have none.
         """
         self.ensure_one()
+        return self._billpay_is_live() and self._billpay_has_credentials()
+
+    def _billpay_has_credentials(self):
+        """Tell whether the application knows how to log in at ClickPesa."""
+        self.ensure_one()
         provider_sudo = self.sudo()
         return bool(
-            self._billpay_is_live()
-            and provider_sudo.clickpesa_client_id
-            and provider_sudo.clickpesa_api_key
+            provider_sudo.clickpesa_client_id and provider_sudo.clickpesa_api_key
         )
 
     def _billpay_poll(self, deep=False):

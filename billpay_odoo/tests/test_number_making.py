@@ -135,6 +135,17 @@ class TestOfflineCompany(BillPayCommon):
         self._sync()
         self.assertEqual(self.sandbox.calls(), [])
 
+    def test_what_cannot_be_asked_says_so(self):
+        move = self._invoice(150000)
+        with self._workers(), self.assertRaises(UserError) as caught:
+            move.action_billpay_check()
+        self.assertIn("Enter Payment", str(caught.exception))
+        checks = self.provider._billpay_connection_checks()
+        self.assertEqual([passed for passed, _sentence in checks][:2], [None, True])
+        check = self.provider._billpay_check_last_poll()
+        self.assertEqual(check.colour, "green")
+        self.assertEqual(self.sandbox.calls(), [])
+
     def test_invoice_prints_its_number(self):
         move = self._invoice(150000)
         block = self.env["billpay.control.number"]._document_for(move, "en_US")
