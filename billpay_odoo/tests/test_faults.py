@@ -44,8 +44,8 @@ class TestFaults(BaseCase):
         damages = (
             ("UPDATE billpay_payment SET amount = amount + 1 WHERE id = ", ""),
             (
-                "UPDATE account_move SET state = 'draft' WHERE id = (SELECT max(move_id)"
-                " FROM account_payment WHERE billpay_payment_id = ",
+                "UPDATE account_move SET state = 'draft' WHERE id = ("
+                "SELECT max(move_id) FROM account_payment WHERE billpay_payment_id = ",
                 ")",
             ),
         )
