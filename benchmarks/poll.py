@@ -107,10 +107,10 @@ def insert_numbers(env, provider, count):
             name, kind, origin, state, mode, amount, currency_id, description,
             provider_id, company_id, partner_id, wanted_active, known_active,
             known_amount, known_mode, known_description, confirmed_at, sync_attempts,
-            create_date, write_date, create_uid, write_uid)
+            allocation_policy, create_date, write_date, create_uid, write_uid)
         SELECT '1122' || lpad(n::text, 10, '0'), 'order', 'api', 'open', 'flexible',
                150000, %s, 'Goods', %s, %s, %s, true, true, 150000, 'flexible',
-               'Goods', now() at time zone 'UTC', 0,
+               'Goods', now() at time zone 'UTC', 0, 'exact_oldest',
                now() at time zone 'UTC', now() at time zone 'UTC', 1, 1
           FROM generate_series(0, %s) n
         """,
