@@ -110,9 +110,7 @@ def _result(found, server, count, rounds):
         FLOOR: "/web/health, no database",
     }
     # The first requests also load what later ones find in memory.
-    sql = {
-        path: statistics.median(server.queries(path) or [0]) for path in PATHS[:-1]
-    }
+    sql = {path: statistics.median(server.queries(path) or [0]) for path in PATHS[:-1]}
     rows = [
         Row(
             f"{names[path]}, {clients} client{'s' if clients > 1 else ''}",
