@@ -1,8 +1,8 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Hostile deliveries beside good ones: how much do the good ones suffer?
 
-Standard library only. Sends to this machine alone, for a bounded time, and no more than
-``rate`` per second.
+Good deliveries are sent alone, then beside a hundred hostile ones per second. Sends to
+this machine alone, for a bounded time, and no more than ``rate`` per second.
 """
 
 import contextlib
@@ -18,6 +18,20 @@ import time
 from collections import Counter
 from urllib.parse import urlsplit
 
+from devtools.bench_results import Bar, Result, Row, paired_ratio
+from devtools.console import Problem, step
+from devtools.services import SANDBOX
+
+from .tasks import task
+
+NAME = "hostile"
+TITLE = "good deliveries beside a hundred hostile ones per second"
+RATE = 100
+# Seconds of each half of a round: thirty in all, in turns, as the machine wavers.
+ROUNDS, SECONDS = 3, 10
+SLOWER = 2.0
+# Good deliveries before anything is measured.
+WARM_UP = 50
 MAX_SECONDS = 60
 MAX_RATE = 500
 # Good deliveries per second, with and without the hostile ones.
@@ -26,6 +40,95 @@ SENDERS = 8
 # A little more than the webhook takes (bytes).
 OVERSIZED = 300 * 1024
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def run(bed):
+    rounds, seconds = (1, 5) if bed.quick else (ROUNDS, SECONDS)
+    with step("a database with the add-on and Odoo's server"):
+        worker = bed.worker(bed.with_addon())
+        worker.do("prepare_company")
+        application = worker.do(
+            "prepare_application", url="http://127.0.0.1:9", credentials=SANDBOX
+        )
+        server = bed.server(worker.database)
+    token = application["token"]
+    good = 2 * GOOD_RATE * seconds * rounds
+    bodies = worker.do(
+        "signed_deliveries",
+        first=0,
+        count=good + WARM_UP,
+        key=SANDBOX["checksum-key"],
+    )
+    target = _Target("127.0.0.1", server.port, token, {})
+    with step("warming up"):
+        for body in bodies[good:]:
+            if target.post(target.path, body.encode(), {}) != 200:
+                raise Problem("the server does not take a good delivery")
+    before = worker.do("row_counts")
+    numbers = itertools.count()
+    with step(f"{rounds} rounds: {seconds} s alone, {seconds} s beside {RATE}/s"):
+        found = [
+            hostile(
+                server.url,
+                token,
+                lambda _index: bodies[next(numbers)].encode(),
+                rate=RATE,
+                seconds=seconds,
+            )
+            for _round in range(rounds)
+        ]
+    after = worker.do("row_counts")
+    growth = {
+        name: count - before.get(name, 0)
+        for name, count in after.items()
+        if count > before.get(name, 0)
+    }
+    # Each good delivery is a row.
+    growth["billpay_event"] = growth.get("billpay_event", 0) - good
+    return _result(found, growth, worker.do("kept_per_day"), good)
+
+
+def _result(found, growth, kept, good):
+    def figures(part, name):
+        return tuple(each[part][name] for each in found)
+
+    def slower(name):
+        return paired_ratio(figures("beside", name), figures("alone", name))
+
+    rows = [
+        Row(f"{words}, {label}", figures(part, name))
+        for name, label in (("p95_ms", "95th percentile"), ("p50_ms", "median"))
+        for part, words in (
+            ("beside", "good, beside hostile"),
+            ("alone", "good, alone"),
+            ("hostile", "hostile"),
+        )
+    ]
+    taken, answers = Counter(), Counter()
+    for each in found:
+        taken.update(each["alone"]["statuses"])
+        taken.update(each["beside"]["statuses"])
+        answers.update(each["hostile"]["statuses"])
+    # Besides what is kept there is a row that counts the others, and each sender may
+    # find the last place free at the same moment.
+    return Result(
+        NAME,
+        "ms to the answer",
+        tuple(rows),
+        bars=(
+            Bar("median beside / alone", slower("p50_ms"), SLOWER),
+            Bar("95th percentile beside / alone", slower("p95_ms"), SLOWER),
+            Bar("good deliveries not taken", good - taken[200], 0),
+            Bar("hostile deliveries taken", answers[200], 0),
+            Bar("rows left by the hostile", sum(growth.values()), kept + 1 + SENDERS),
+        ),
+        ratio=slower("p95_ms"),
+        notes=(
+            f"{answers.total():,} hostile at "
+            f"{min(figures('hostile', 'per_second'))}/s, answered with {dict(answers)}",
+            f"rows besides good deliveries: {growth}",
+        ),
+    )
 
 
 def hostile(url, token, signer, rate=100, seconds=30, headers=None):
@@ -181,3 +284,25 @@ def _send(target, make, rate, seconds, senders):
         "p95_ms": round(1000 * sorted(times)[int(0.95 * (len(times) - 1))], 1),
         "statuses": dict(statuses),
     }
+
+
+@task
+def row_counts(env):
+    """How many rows each table has."""
+    env.cr.execute(
+        "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n"
+        " ON n.oid = c.relnamespace WHERE nspname = 'public' AND relkind = 'r'"
+    )
+    counts = {}
+    for (name,) in env.cr.fetchall():
+        env.cr.execute(f"SELECT count(*) FROM {name}")
+        [(counts[name],)] = env.cr.fetchall()
+    return counts
+
+
+@task
+def kept_per_day(env):
+    """How many refused deliveries an application keeps in a day."""
+    from odoo.addons.billpay_odoo.models.billpay_event_quarantine import KEPT_PER_DAY
+
+    return KEPT_PER_DAY

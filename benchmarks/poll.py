@@ -111,22 +111,17 @@ def insert_numbers(env, provider, count):
     env.flush_all()
     last = f"1122{count - 1:010d}"
     env.cr.execute(
-        "UPDATE billpay_control_number SET name = %s WHERE id = %s", (last, first.id)
-    )
-    # Whatever columns there are, the copies have what the add-on puts into them.
-    env.cr.execute(
-        "SELECT quote_ident(column_name) FROM information_schema.columns"
-        " WHERE table_schema = current_schema()"
-        "   AND table_name = 'billpay_control_number'"
-        "   AND column_name NOT IN ('id', 'name')"
-    )
-    columns = ", ".join(name for (name,) in env.cr.fetchall())
-    env.cr.execute(
-        f"""
-        INSERT INTO billpay_control_number (name, {columns})
-        SELECT '1122' || lpad(n::text, 10, '0'), {columns}
-          FROM billpay_control_number, generate_series(0, %s) n
-         WHERE id = %s
+        """
+        INSERT INTO billpay_control_number (
+            name, kind, origin, state, mode, amount, currency_id, description,
+            provider_id, company_id, partner_id, wanted_active, known_active,
+            known_amount, known_mode, known_description, confirmed_at, sync_attempts,
+            allocation_policy, create_date, write_date, create_uid, write_uid)
+        SELECT '1122' || lpad(n::text, 10, '0'), 'order', 'api', 'open', 'flexible',
+               150000, %s, 'Goods', %s, %s, %s, true, true, 150000, 'flexible',
+               'Goods', now() at time zone 'UTC', 0, 'exact_oldest',
+               now() at time zone 'UTC', now() at time zone 'UTC', 1, 1
+          FROM generate_series(0, %s) n
         """,
         (count - 2, first.id),
     )
