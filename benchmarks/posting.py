@@ -147,15 +147,20 @@ def make_confirmed_payments(env, provider, numbers):
 def post_register(env, count):
     """Pay fresh invoices with Odoo's wizard, one by one.
 
-    In one transaction, so that what it has read stays in memory: that favours it.
+    Each has a transaction and an environment of its own, as a click has. In one long
+    transaction Odoo reads less for each, yet gets slower with every one it has done.
     """
+    from odoo import api
+
     made = make_posted_invoices(env, count)
     env = _superuser(env)
     with measured(env) as found:
         for move in made["moves"]:
-            env["account.payment.register"].with_context(
-                active_model="account.move", active_ids=[move]
-            ).create({})._create_payments()
+            with env.registry.cursor() as cr:
+                click = api.Environment(cr, env.uid, env.context, env.su)
+                click["account.payment.register"].with_context(
+                    active_model="account.move", active_ids=[move]
+                ).create({})._create_payments()
     return {
         **found.as_dict(),
         "paid": _paid(env["account.move"].browse(made["moves"])),
