@@ -20,7 +20,16 @@ import importlib
 import pkgutil
 
 # What a person reads first; others follow by name.
-ORDER = ("invoice", "posting", "webhook", "latency", "poll", "issue")
+ORDER = (
+    "invoice",
+    "posting",
+    "webhook",
+    "latency",
+    "poll",
+    "issue",
+    "faults",
+    "hostile",
+)
 
 
 def discover():

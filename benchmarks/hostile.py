@@ -1,8 +1,8 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Hostile deliveries beside good ones: how much do the good ones suffer?
 
-Standard library only. Sends to this machine alone, for a bounded time, and no more than
-``rate`` per second.
+Good deliveries are sent alone, then beside a hundred hostile ones per second. Sends to
+this machine alone, for a bounded time, and no more than ``rate`` per second.
 """
 
 import contextlib
@@ -18,6 +18,18 @@ import time
 from collections import Counter
 from urllib.parse import urlsplit
 
+from devtools.bench_results import Bar, Result, Row
+from devtools.console import Problem, step
+from devtools.services import SANDBOX
+
+from .tasks import task
+
+NAME = "hostile"
+TITLE = "good deliveries beside a hundred hostile ones per second"
+RATE, SECONDS, QUICK_SECONDS = 100, 30, 5
+SLOWER = 2.0
+# Good deliveries before anything is measured.
+WARM_UP = 50
 MAX_SECONDS = 60
 MAX_RATE = 500
 # Good deliveries per second, with and without the hostile ones.
@@ -26,6 +38,78 @@ SENDERS = 8
 # A little more than the webhook takes (bytes).
 OVERSIZED = 300 * 1024
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
+
+
+def run(bed):
+    seconds = QUICK_SECONDS if bed.quick else SECONDS
+    with step("a database with the add-on and Odoo's server"):
+        worker = bed.worker(bed.with_addon())
+        worker.do("prepare_company")
+        application = worker.do(
+            "prepare_application", url="http://127.0.0.1:9", credentials=SANDBOX
+        )
+        server = bed.server(worker.database)
+    token = application["token"]
+    good = int(2 * GOOD_RATE * seconds)
+    bodies = worker.do(
+        "signed_deliveries",
+        first=0,
+        count=good + WARM_UP,
+        key=SANDBOX["checksum-key"],
+    )
+    target = _Target("127.0.0.1", server.port, token, {})
+    with step("warming up"):
+        for body in bodies[good:]:
+            if target.post(target.path, body.encode(), {}) != 200:
+                raise Problem("the server does not take a good delivery")
+    before = worker.do("row_counts")
+    with step(f"{seconds} s of good deliveries alone, {seconds} s beside {RATE}/s"):
+        found = hostile(
+            server.url,
+            token,
+            lambda index: bodies[index].encode(),
+            rate=RATE,
+            seconds=seconds,
+        )
+    after = worker.do("row_counts")
+    growth = {
+        name: count - before.get(name, 0)
+        for name, count in after.items()
+        if count > before.get(name, 0)
+    }
+    # Each good delivery is a row.
+    growth["billpay_event"] = growth.get("billpay_event", 0) - good
+    return _result(found, growth, worker.do("kept_per_day"), good)
+
+
+def _result(found, growth, kept, good):
+    alone, beside, attack = found["alone"], found["beside"], found["hostile"]
+    taken = sum(part["statuses"].get(200, 0) for part in (alone, beside))
+    rows = (
+        Row("good, beside the hostile", (beside["p50_ms"], beside["p95_ms"])),
+        Row("good, alone", (alone["p50_ms"], alone["p95_ms"])),
+        Row("hostile", (attack["p50_ms"], attack["p95_ms"])),
+    )
+    # Besides what is kept there is a row that counts the others, and each sender may
+    # find the last place free at the same moment.
+    return Result(
+        NAME,
+        "ms (middle of median and 95th percentile)",
+        rows,
+        bars=(
+            Bar("median beside / alone", beside["p50_ms"] / alone["p50_ms"], SLOWER),
+            Bar("95th percentile beside / alone", found["slower"], SLOWER),
+            Bar("good deliveries not taken", good - taken, 0),
+            Bar("hostile deliveries taken", attack["statuses"].get(200, 0), 0),
+            Bar("rows left by the hostile", sum(growth.values()), kept + 1 + SENDERS),
+        ),
+        ratio=found["slower"],
+        notes=(
+            f"{attack['count']:,} hostile at {attack['per_second']}/s, answered with "
+            f"{attack['statuses']}",
+            f"rows besides good deliveries: {growth}",
+        ),
+    )
 
 
 def hostile(url, token, signer, rate=100, seconds=30, headers=None):
@@ -181,3 +265,25 @@ def _send(target, make, rate, seconds, senders):
         "p95_ms": round(1000 * sorted(times)[int(0.95 * (len(times) - 1))], 1),
         "statuses": dict(statuses),
     }
+
+
+@task
+def row_counts(env):
+    """How many rows each table has."""
+    env.cr.execute(
+        "SELECT c.oid::regclass::text FROM pg_class c JOIN pg_namespace n"
+        " ON n.oid = c.relnamespace WHERE nspname = 'public' AND relkind = 'r'"
+    )
+    counts = {}
+    for (name,) in env.cr.fetchall():
+        env.cr.execute(f"SELECT count(*) FROM {name}")
+        [(counts[name],)] = env.cr.fetchall()
+    return counts
+
+
+@task
+def kept_per_day(env):
+    """How many refused deliveries an application keeps in a day."""
+    from odoo.addons.billpay_odoo.models.billpay_event_quarantine import KEPT_PER_DAY
+
+    return KEPT_PER_DAY

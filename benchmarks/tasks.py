@@ -2,6 +2,7 @@
 """Functions that run inside Odoo, by name. Imported on both sides, without Odoo."""
 
 import contextlib
+import functools
 import gc
 import os
 import time
@@ -9,15 +10,20 @@ import time
 TASKS = {}
 
 
-def task(function):
+def task(function=None, *, cursor=True):
     """Let the worker do this: ``worker.do(name, **arguments)``.
 
     :param function: ``(env, **arguments)``; what it returns must be JSON.
+    :param cursor: without one it is ``(database, **arguments)`` and gets the name of
+        the database, for what outlives every connection.
     """
+    if function is None:
+        return functools.partial(task, cursor=cursor)
     name = function.__name__
     if name in TASKS and TASKS[name].__module__ != function.__module__:
         raise ValueError(f"two benchmarks have a task {name}")
     TASKS[name] = function
+    function.wants_cursor = cursor
     return function
 
 

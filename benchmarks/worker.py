@@ -40,10 +40,14 @@ def main(port, database):
     for text in stream:
         order = json.loads(text)
         try:
-            registry = registry.check_signaling()
-            with registry.cursor() as cr:
-                env = api.Environment(cr, SUPERUSER_ID, {})
-                result = TASKS[order["task"]](env, **order["arguments"])
+            function, arguments = TASKS[order["task"]], order["arguments"]
+            if function.wants_cursor:
+                registry = registry.check_signaling()
+                with registry.cursor() as cr:
+                    env = api.Environment(cr, SUPERUSER_ID, {})
+                    result = function(env, **arguments)
+            else:
+                result = function(database, **arguments)
             answer = {"result": result}
         except Exception:  # noqa: BLE001 - whatever it was, the other side tells it
             answer = {"error": traceback.format_exc()}

@@ -10,6 +10,7 @@ from . import test_confirming
 from . import test_control_number
 from . import test_desk
 from . import test_event_keeping
+from . import test_faults
 from . import test_fees
 from . import test_foreign_currency
 from . import test_health

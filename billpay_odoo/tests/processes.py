@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -62,53 +63,22 @@ def _connect(database):
     return connection
 
 
-class DatabaseCopy:
-    """A copy of the test database, with a connection that sees what is committed."""
+class Database:
+    """A database with a connection that sees what is committed."""
 
-    def __init__(self):
-        self.source = config["db_name"][0]
-        self.name = "%s_processes" % self.source[:50]
+    def __init__(self, name):
+        self.name = name
         self._connection = None
 
-    def make(self):
-        """Make the copy; PostgreSQL wants nobody to be connected to the source."""
-        self.drop()
-        eventually(self._copied, "the end of other connections to %s" % self.source)
-        source, target = map(config.filestore, (self.source, self.name))
-        shutil.rmtree(target, ignore_errors=True)
-        with contextlib.suppress(FileNotFoundError):
-            # Odoo never changes a file of its store.
-            shutil.copytree(source, target, copy_function=os.link)
+    def connect(self):
+        """Connect, also anew when the server has ended the connection."""
+        self.close()
         self._connection = _connect(self.name)
         self("SET lock_timeout = '10s'")
-        # What runs here is what a test starts.
-        self("UPDATE ir_cron SET active = false")
 
-    def _copied(self):
-        sql_db.close_db(self.source)
-        command = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-            sql.Identifier(self.name), sql.Identifier(self.source)
-        )
-        try:
-            self._administer(command)
-        except psycopg2.errors.ObjectInUse:
-            return False
-        return True
-
-    def drop(self):
+    def close(self):
         if self._connection:
             self._connection.close()
-        self._administer(
-            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(
-                sql.Identifier(self.name)
-            )
-        )
-        shutil.rmtree(config.filestore(self.name), ignore_errors=True)
-
-    @staticmethod
-    def _administer(command):
-        with contextlib.closing(_connect("postgres")) as connection:
-            connection.cursor().execute(command)
 
     def __call__(self, query, *values):
         """Run a statement, committed at once; return its rows."""
@@ -129,6 +99,61 @@ class DatabaseCopy:
             "odoo-%s" % pid,
         )
 
+    def end_connections(self):
+        """End every connection but this one, as a restart of PostgreSQL does."""
+        self(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            " WHERE datname = %s AND usename = current_user"
+            " AND pid <> pg_backend_pid()",
+            self.name,
+        )
+
+
+class DatabaseCopy(Database):
+    """A copy of the test database, which is dropped at the end."""
+
+    def __init__(self):
+        self.source = config["db_name"][0]
+        super().__init__("%s_processes" % self.source[:50])
+
+    def make(self):
+        """Make the copy; PostgreSQL wants nobody to be connected to the source."""
+        self.drop()
+        eventually(self._copied, "the end of other connections to %s" % self.source)
+        source, target = map(config.filestore, (self.source, self.name))
+        shutil.rmtree(target, ignore_errors=True)
+        with contextlib.suppress(FileNotFoundError):
+            # Odoo never changes a file of its store.
+            shutil.copytree(source, target, copy_function=os.link)
+        self.connect()
+        # What runs here is what a test starts.
+        self("UPDATE ir_cron SET active = false")
+
+    def _copied(self):
+        sql_db.close_db(self.source)
+        command = sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
+            sql.Identifier(self.name), sql.Identifier(self.source)
+        )
+        try:
+            self._administer(command)
+        except psycopg2.errors.ObjectInUse:
+            return False
+        return True
+
+    def drop(self):
+        self.close()
+        self._administer(
+            sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(
+                sql.Identifier(self.name)
+            )
+        )
+        shutil.rmtree(config.filestore(self.name), ignore_errors=True)
+
+    @staticmethod
+    def _administer(command):
+        with contextlib.closing(_connect("postgres")) as connection:
+            connection.cursor().execute(command)
+
 
 class Processes:
     """Starts workers and servers on a database, and ends every one of them."""
@@ -140,6 +165,8 @@ class Processes:
         self._log = self._folder / "log"
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._listener.settimeout(PATIENCE)
+        # A worker that is begun is the next one to report.
+        self._beginning = threading.Lock()
         self._mother = None
 
     def start(self):
@@ -206,14 +233,15 @@ class Processes:
         :param stops: points "MODEL:METHOD:before" (or "after") to wait at
         :param dict constants: values by dotted name, changed in this worker only
         """
-        self._order(
-            port=self._listener.getsockname()[1],
-            task=task,
-            stops=list(stops),
-            constants=constants or {},
-            arguments=arguments,
-        )
-        line, _address = self._listener.accept()
+        with self._beginning:
+            self._order(
+                port=self._listener.getsockname()[1],
+                task=task,
+                stops=list(stops),
+                constants=constants or {},
+                arguments=arguments,
+            )
+            line, _address = self._listener.accept()
         return Worker(self, line, task)
 
     def run(self, task, constants=None, **arguments):
@@ -308,8 +336,9 @@ class Worker:
         )
         self._close()
 
-    def result(self):
-        """Wait for the end of the task; return its result."""
+    def result(self, patience=PATIENCE):
+        """Wait for the end of the task, so many seconds; return its result."""
+        self._line.settimeout(patience)
         message = self._hear()
         if "result" not in message:
             raise AssertionError("not finished: %s" % message)
