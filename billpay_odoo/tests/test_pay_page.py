@@ -235,7 +235,13 @@ class TestPayPageModel(BillPayCommon):
                 self.assertTrue(swahili.get(text._translate("en_US")))
 
     def test_placeholders_survive_translation(self):
-        values = {"payee": "@1", "amount": "@2", "received": "@3", "ussd": "@4"}
+        values = {
+            "payee": "@1",
+            "amount": "@2",
+            "received": "@3",
+            "ussd": "@4",
+            "bill": "@5",
+        }
         english = billpay_texts.texts("en", **values)
         swahili = billpay_texts.texts("sw", **values)
         self.assertEqual(english.keys(), billpay_texts.TEXTS.keys())
