@@ -78,6 +78,7 @@ class Bed:
     def server(self, database, cron_threads=0):
         """An Odoo server with threads, as ``./dev demo`` has it.
 
+        :param database: ``None``: one that serves no database at all.
         :param cron_threads: how many scheduled actions may run at once.
         """
         self._count += 1
@@ -184,7 +185,7 @@ class Worker:
 
 
 class Server:
-    """A real Odoo server on one database."""
+    """A real Odoo server on one database, or on none."""
 
     def __init__(self, name, database, cron_threads):
         self.name, self.database, self.cron_threads = name, database, cron_threads
@@ -193,8 +194,11 @@ class Server:
         self._process = None
 
     def start(self):
+        serves = ["--db-filter=^$"]
+        if self.database:
+            serves = ["-d", self.database, f"--db-filter=^{re.escape(self.database)}$"]
         command = odoo.command(
-            *("-d", self.database, f"--db-filter=^{re.escape(self.database)}$"),
+            *serves,
             f"--http-port={self.port}",
             f"--gevent-port={processes.free_port()}",
             "--workers=0",

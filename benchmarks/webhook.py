@@ -3,7 +3,8 @@
 
 Distinct, signed deliveries at a real server, beside the webhook of ``payment_xendit``
 on the same server (it updates a transaction and makes no call either) and beside
-``/web/health``, which does nothing at all. Scheduled actions do not run meanwhile.
+``/web/health``, which does nothing at all: on the same server, and on one that serves
+no database, which is the floor of Odoo's HTTP. Scheduled actions do not run meanwhile.
 """
 
 import json
@@ -19,11 +20,13 @@ from .tasks import task
 
 NAME = "webhook"
 TITLE = "deliveries taken, beside payment_xendit's webhook and /web/health"
-OURS, XENDIT, HEALTH = (
+OURS, XENDIT, HEALTH, FLOOR = (
     "/payment/clickpesa/webhook/",
     "/payment/xendit/webhook",
     "/web/health",
+    "/web/health without a database",
 )
+PATHS = (OURS, XENDIT, HEALTH, FLOOR)
 CLIENTS = (1, 4)
 STATEMENTS, OVER_XENDIT, OF_HEALTH = 10, 1.5, 0.55
 CALLBACK_TOKEN = "bench-callback-token"
@@ -40,17 +43,17 @@ def run(bed):
             "prepare_application", url="http://127.0.0.1:9", credentials=SANDBOX
         )
         worker.do("prepare_xendit")
-    with step("Odoo's server"):
-        server = bed.server(database)
-    load = _Load(worker, server, application, count)
+    with step("Odoo's servers, with and without a database"):
+        server, floor = bed.server(database), bed.server(None)
+    load = _Load(worker, server, floor, application, count)
     with step("warming up"):
-        for path in (OURS, XENDIT, HEALTH):
+        for path in PATHS:
             load.rate(path, clients=4)
     found = {}
     with step(f"{rounds} rounds of {count} requests each, {CLIENTS} clients"):
         for _round in range(rounds):
             for clients in CLIENTS:
-                for path in (OURS, XENDIT, HEALTH):
+                for path in PATHS:
                     speed = load.rate(path, clients)
                     found.setdefault((path, clients), []).append(speed)
     load.check()
@@ -60,15 +63,17 @@ def run(bed):
 class _Load:
     """Makes requests that were never sent before, and counts what arrived."""
 
-    def __init__(self, worker, server, application, count):
-        self.worker, self.server, self.count = worker, server, count
+    def __init__(self, worker, server, floor, application, count):
+        self.worker, self.server, self.floor = worker, server, floor
+        self.count = count
         self.application, self.sent = application, 0
 
     def rate(self, path, clients):
-        return rate(self.server.port, self._requests(path), clients)
+        server = self.floor if path == FLOOR else self.server
+        return rate(server.port, self._requests(path), clients)
 
     def _requests(self, path):
-        if path == HEALTH:
+        if path in (HEALTH, FLOOR):
             return [Request("GET", HEALTH)] * self.count
         if path == XENDIT:
             headers = (JSON, ("x-callback-token", CALLBACK_TOKEN))
@@ -98,22 +103,27 @@ class _Load:
 
 
 def _result(found, server, count, rounds):
-    names = {OURS: "ours", XENDIT: "payment_xendit", HEALTH: "/web/health"}
+    names = {
+        OURS: "ours",
+        XENDIT: "payment_xendit",
+        HEALTH: "/web/health",
+        FLOOR: "/web/health, no database",
+    }
     # The first requests also load what later ones find in memory.
-    sql = {path: statistics.median(server.queries(path) or [0]) for path in names}
+    sql = {path: statistics.median(server.queries(path) or [0]) for path in PATHS[:-1]}
     rows = [
         Row(
             f"{names[path]}, {clients} client{'s' if clients > 1 else ''}",
             tuple(found[path, clients]),
-            sql[path],
+            sql.get(path),
         )
         for clients in CLIENTS
-        for path in (OURS, XENDIT, HEALTH)
+        for path in PATHS
     ]
     bars = [Bar("SQL per delivery", max(server.queries(OURS)[count:]), STATEMENTS)]
     for clients in CLIENTS:
         ours = found[OURS, clients]
-        for path, limit in ((XENDIT, OVER_XENDIT), (HEALTH, OF_HEALTH)):
+        for path, limit in ((XENDIT, OVER_XENDIT), (FLOOR, OF_HEALTH)):
             bars.append(
                 Bar(
                     f"rate / {names[path]} ({clients} at once)",

@@ -39,6 +39,7 @@ class BillpayPayment(models.Model):
         while ClickPesa is asked, and a second worker takes other rows.
         """
         payments = committed(self.env, self._take_unconfirmed)
+        asked = self.browse()
         for provider, batch in payments.grouped("provider_id").items():
             if len(batch) > FEW:
                 batch = self._confirm_window(provider, batch)
@@ -47,9 +48,13 @@ class BillpayPayment(models.Model):
                 trouble = self._confirm_one(payment)
                 if isinstance(trouble, BudgetSpent):
                     committed(self.env, batch[index:]._store_unasked, trouble)
+                asked |= batch[index:] if trouble else payment
                 if trouble:
                     break
                 if not self.env["ir.cron"]._commit_progress():
+                    # Out of time: those not asked for must not wait out their pause.
+                    now = fields.Datetime.now()
+                    committed(self.env, (payments - asked)._give_back, now)
                     return len(payments)
         return len(payments)
 
@@ -166,11 +171,16 @@ class BillpayPayment(models.Model):
     def _store_unasked(self, error):
         """The limit of calls was reached: this was no try, and its turn is soon."""
         due = fields.Datetime.now() + timedelta(seconds=error.retry_after)
-        for attempts, group in self.grouped("attempts").items():
-            group.write({"next_try_at": due, "attempts": attempts - 1})
+        self._give_back(due)
         self.env["payment.provider"]._billpay_trigger(
             "ir_cron_process_payments", at=due
         )
+
+    def _give_back(self, due):
+        """Their turn comes again: what was taken was not asked for."""
+        waiting = self.filtered(lambda payment: payment.state == "received")
+        for attempts, group in waiting.grouped("attempts").items():
+            group.write({"next_try_at": due, "attempts": attempts - 1})
 
     def _note_denial(self):
         """ClickPesa does not know the payment: say so, and when it is for a person."""

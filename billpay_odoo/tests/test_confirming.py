@@ -2,6 +2,7 @@
 """Asking ClickPesa about what somebody announced."""
 
 from datetime import timedelta
+from unittest.mock import patch
 
 from odoo import fields
 from odoo.tests import tagged
@@ -41,6 +42,22 @@ class TestConfirming(BillPayCommon):
         for payment, move in zip(payments, moves, strict=True):
             self.assertBooked(self._ledger(payment), move.amount_total)
         self.assertEqual(sum(moves.mapped("amount_residual")), 0)
+
+    def test_out_of_time_those_not_asked_for_wait_no_longer(self):
+        moves, payments = self._announced(4)
+        cron = type(self.env["ir.cron"])
+        with patch.object(cron, "_commit_progress", lambda *_a, **_k: 0):
+            self._process()
+        ledger = self.env["billpay.payment"].sudo()
+        rows = ledger.search([("reference", "in", [p["id"] for p in payments])])
+        self.assertEqual(self.sandbox.count_calls(ONE), 1)
+        left = rows.filtered(lambda row: row.state == "received")
+        self.assertEqual(len(left), 3)
+        self.assertLessEqual(max(left.mapped("next_try_at")), fields.Datetime.now())
+        self.assertEqual(set(left.mapped("attempts")), {0})
+        self._process()
+        for payment, move in zip(payments, moves, strict=True):
+            self.assertBooked(self._ledger(payment), move.amount_total)
 
     def test_what_the_pages_do_not_show_is_asked_for_by_itself(self):
         moves, payments = self._announced(7)
