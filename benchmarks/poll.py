@@ -98,31 +98,48 @@ def _result(found, count, rounds):
 
 @task
 def insert_numbers(env, provider, count):
-    """Open numbers as the sync worker leaves them, without its work."""
+    """Open numbers, as many copies by SQL of one that was reserved in the usual way."""
     owner = env["payment.provider"].browse(provider)
     partner = env["res.partner"].search([("name", "like", "Bench customer")], limit=1)
+    values = {
+        "partner_id": partner.id,
+        "amount": 150_000,
+        "mode": "flexible",
+        "description": "Goods",
+    }
+    first = env["billpay.control.number"]._reserve(owner, [values])
+    env.flush_all()
+    last = f"1122{count - 1:010d}"
     env.cr.execute(
-        """
-        INSERT INTO billpay_control_number (
-            name, kind, origin, state, mode, amount, currency_id, description,
-            provider_id, company_id, partner_id, wanted_active, known_active,
-            known_amount, known_mode, known_description, confirmed_at, sync_attempts,
-            allocation_policy, create_date, write_date, create_uid, write_uid)
-        SELECT '1122' || lpad(n::text, 10, '0'), 'order', 'api', 'open', 'flexible',
-               150000, %s, 'Goods', %s, %s, %s, true, true, 150000, 'flexible',
-               'Goods', now() at time zone 'UTC', 0, 'exact_oldest',
-               now() at time zone 'UTC', now() at time zone 'UTC', 1, 1
-          FROM generate_series(0, %s) n
+        "UPDATE billpay_control_number SET name = %s WHERE id = %s", (last, first.id)
+    )
+    # Whatever columns there are, the copies have what the add-on puts into them.
+    env.cr.execute(
+        "SELECT quote_ident(column_name) FROM information_schema.columns"
+        " WHERE table_schema = current_schema()"
+        "   AND table_name = 'billpay_control_number'"
+        "   AND column_name NOT IN ('id', 'name')"
+    )
+    columns = ", ".join(name for (name,) in env.cr.fetchall())
+    env.cr.execute(
+        f"""
+        INSERT INTO billpay_control_number (name, {columns})
+        SELECT '1122' || lpad(n::text, 10, '0'), {columns}
+          FROM billpay_control_number, generate_series(0, %s) n
+         WHERE id = %s
         """,
-        (
-            env.ref("base.TZS").id,
-            provider,
-            owner.company_id.id,
-            partner.id,
-            count - 1,
-        ),
+        (count - 2, first.id),
+    )
+    # As the sync worker leaves them.
+    env.cr.execute(
+        "UPDATE billpay_control_number"
+        "   SET state = 'open', sync_at = NULL, known_active = true,"
+        "       known_amount = amount, known_mode = mode,"
+        "       known_description = description,"
+        "       confirmed_at = now() AT TIME ZONE 'UTC'"
     )
     env.cr.execute("ANALYZE billpay_control_number")
+    env.invalidate_all()
     env.cr.commit()
 
 

@@ -19,7 +19,7 @@ MAX_DELIVERY_BYTES = 256 * 1024
 # What payers may pay. "open" is the flexible mode without an amount (the mode only
 # counts together with one: ClickPesa API docs, "Create order control number").
 MODES = [
-    ("flexible", "Any amount: parts and more than due"),
+    ("flexible", "Any amount, also in parts"),
     ("exact", "Exactly the amount due"),
     ("open", "Any amount, and none is suggested"),
 ]

@@ -81,7 +81,10 @@ class Billing:
             {"company_id": odoo.company, "name": "ClickPesa BillPay"},
             context=context,
         )
-        return made[0] if isinstance(made, list) else made
+        made = made[0] if isinstance(made, list) else made
+        # Odoo's copy appends "(copy)", whatever the name.
+        odoo.call("payment.provider", "write", [made], {"name": "ClickPesa BillPay"})
+        return made
 
     def invoice(self, amount, text):
         """Create and post a customer invoice; its id."""

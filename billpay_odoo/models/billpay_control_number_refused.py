@@ -46,7 +46,8 @@ class BillpayControlNumber(models.Model):
             "valid, but cannot be paid by control number yet. Correct the cause and "
             "press Retry, or press Take Another Number.",
             name=self.name,
-            reason=reason,
+            # ClickPesa's own words end without a full stop, ours have one.
+            reason=reason.rstrip(" .") + ".",
         )
         bill._message_log(body=text)
         if self.refusal_activity_id.active:

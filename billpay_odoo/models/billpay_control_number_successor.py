@@ -70,6 +70,8 @@ class BillpayControlNumber(models.Model):
             partner_ids=move.partner_id.ids,
             author_id=author.id,
             email_layout_xmlid="mail.mail_notification_layout",
+            # Else the mail's button says "View Journal Entry".
+            model_description=move.with_context(lang=lang).type_name,
             force_send=False,
         )
         self.told_at = fields.Datetime.now()

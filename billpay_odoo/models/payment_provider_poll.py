@@ -14,7 +14,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from .. import const
-from ..clickpesa import ClickPesaError
+from ..clickpesa import BudgetSpent, ClickPesaError
 from ..transactions import committed, end_transaction
 
 _logger = logging.getLogger(__name__)
@@ -40,6 +40,11 @@ class PaymentProvider(models.Model):
         string="Last Poll", readonly=True, copy=False
     )
     billpay_poll_error = fields.Char(string="Poll Trouble", readonly=True, copy=False)
+    billpay_poll_rest = fields.Json(
+        readonly=True,
+        copy=False,
+        help="Where a scan goes on that the limit of calls has cut short.",
+    )
 
     @api.model
     def _cron_poll_payments(self, deep=False):
@@ -104,7 +109,10 @@ class PaymentProvider(models.Model):
         horizon = min(known_until or started, started) - OVERLAP
         if deep or not known_until:
             horizon = min(horizon, started - DEEP)
-        trouble, found, skip, complete = "", False, 0, True
+        trouble, found, skip, complete, rest = "", False, 0, True, None
+        if begun := self._billpay_begun_poll():
+            started, horizon = map(fields.Datetime.to_datetime, begun["moments"])
+            skip, complete = begun["skip"], begun["complete"]
         try:
             client = self._billpay_client()
             end_transaction(self.env)
@@ -154,14 +162,49 @@ class PaymentProvider(models.Model):
                 trouble = self.env._("There are more payments than one poll reads.")
         except (ClickPesaError, UserError) as error:
             _logger.warning("Poll of application %s: %s", self.id, error)
-            complete = False
             trouble = str(error)
-        committed(self.env, self._billpay_note_poll, started, trouble, complete)
+            if isinstance(error, BudgetSpent):
+                rest = {
+                    "skip": skip,
+                    "moments": [
+                        fields.Datetime.to_string(moment)
+                        for moment in (started, horizon)
+                    ],
+                    "complete": complete,
+                    "budget": self._billpay_budget()[0],
+                }
+                due = fields.Datetime.now() + timedelta(seconds=error.retry_after)
+                self._billpay_trigger("ir_cron_poll_payments", at=due)
+            complete = False
+        committed(self.env, self._billpay_note_poll, started, trouble, complete, rest)
         return found
 
-    def _billpay_note_poll(self, started, trouble, complete=False):
-        """Note how a poll ended; only a complete one moves the known ground."""
-        values = {"billpay_last_poll_at": started, "billpay_poll_error": trouble}
+    def _billpay_begun_poll(self):
+        """Return where a scan that the limit of calls cut short is to go on.
+
+        A long one takes more calls than a minute has; beginning anew each time, it
+        would never end. Payments that arrived meanwhile only push rows further back,
+        so none is passed over; they are in front of the next poll.
+
+        :rtype: dict | None
+        """
+        rest = self.billpay_poll_rest
+        # Another client ID has other rows.
+        if rest and rest["skip"] and rest["budget"] == self._billpay_budget()[0]:
+            return rest
+        return None
+
+    def _billpay_note_poll(self, started, trouble, complete=False, rest=None):
+        """Note how a poll ended; only a complete one moves the known ground.
+
+        :param datetime started: when it began, which is how far it knows
+        :param dict rest: where to go on, of a scan that ran out of calls
+        """
+        values = {
+            "billpay_last_poll_at": fields.Datetime.now(),
+            "billpay_poll_error": trouble,
+            "billpay_poll_rest": rest or False,
+        }
         if complete:
             values["billpay_polled_until"] = started
         self.write(values)

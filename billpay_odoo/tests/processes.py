@@ -91,6 +91,18 @@ class Database:
         [[value]] = self(query, *values)
         return value
 
+    @contextlib.contextmanager
+    def holding(self, table, condition, *values):
+        """Keep rows locked meanwhile, as somebody's open transaction does."""
+        query = sql.SQL("SELECT id FROM {} WHERE {} FOR UPDATE").format(
+            sql.Identifier(table), sql.SQL(condition)
+        )
+        with contextlib.closing(_connect(self.name)) as connection:
+            connection.autocommit = False
+            connection.cursor().execute(query, values)
+            yield
+            connection.rollback()
+
     def connections(self, pid, condition="true"):
         """Count the connections of one of Odoo's processes."""
         return self.value(

@@ -9,6 +9,7 @@ from odoo import Command, fields
 from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import new_test_user, tagged
 
+from .. import const
 from ..clickpesa import BudgetSpent
 from ..models.billpay_call_slot import WINDOW
 from ..models.billpay_control_number_sync import LONGEST_PAUSE
@@ -192,6 +193,37 @@ class TestCallBudget(CallsCommon):
         for row in rows:
             self.assertEqual((row.state, row.attempts), ("received", 0))
             self.assertLessEqual(row.next_try_at, soon)
+
+    def test_a_long_poll_goes_on_where_the_budget_ended(self):
+        self.provider.clickpesa_calls_per_minute = 0
+        move = self._registered_invoice(1000)
+        # Payments of numbers that nobody knows: each is a row of its own.
+        for index in range(7):
+            self._pay("11229990%s" % index, 1000 + index)
+        self.provider.clickpesa_calls_per_minute = 3
+        self.patch(const, "POLL_PAGE", 1)
+        self._poll()
+        ledger = self.env["billpay.payment"]
+        domain = [("provider_id", "=", self.provider.id)]
+        self.assertEqual(ledger.search_count(domain), 3)
+        self.assertFalse(self.provider.billpay_polled_until)
+        self.assertTrue(self.provider.billpay_poll_rest)
+        begun = self.provider.billpay_poll_rest["moments"][0]
+        # One more arrives while the scan waits.
+        self._pay(move.billpay_number_id.name, 1000)
+        for _turn in range(2):
+            self._later(WINDOW)
+            self._poll()
+        self.assertFalse(self.provider.billpay_poll_rest)
+        self.assertFalse(self.provider.billpay_poll_error)
+        self.assertEqual(
+            fields.Datetime.to_string(self.provider.billpay_polled_until), begun
+        )
+        self.assertEqual(ledger.search_count(domain), 7)
+        # All of the scan are there; the next poll finds the one of meanwhile.
+        self._later(WINDOW)
+        self._poll()
+        self.assertEqual(ledger.search_count(domain), 8)
 
     def test_slots_that_nobody_uses_are_forgotten(self):
         self._take()

@@ -493,6 +493,51 @@ class TestConcurrency(ConcurrencyCase):
         self.assertEqual(sorted(names), self.numbers_here())
         self.assertEqual(sorted(names), self.numbers_there())
 
+    def test_workers_and_clicks_together_keep_the_budget(self):
+        """Token calls count, and every process needs one of its own."""
+        self.again(clickpesa_calls_per_minute=6)
+        names = self.run_worker("reserve", provider=self.provider, count=12)
+        small = {"odoo.addons.billpay_odoo.const.BULK_LIMIT": 1}
+        call = CLIENT + "create_order_numbers:before"
+        for allowed in (6, 12, 18):
+            racers = [self.begin("sync", call, constants=small) for _turn in range(4)]
+            for racer in racers:
+                racer.reach(call)
+            waiting = self.db(
+                "SELECT name FROM billpay_control_number WHERE provider_id = %s"
+                " AND state = 'pending' AND sync_at <= now() AT TIME ZONE 'UTC'",
+                self.provider,
+            )
+            racers.append(self.begin("click_sync", call, name=waiting[0][0]))
+            racers[-1].reach(call)
+            for racer in racers:
+                racer.go()
+            for racer in racers:
+                racer.result()
+            # Nobody else gets through either.
+            self.later()
+            for _turn in range(2):
+                self.run_worker("sync", constants=small)
+            self.assertEqual(self.sandbox.count_calls(), allowed)
+            # A minute later all are free again.
+            self.later()
+            self.db("UPDATE billpay_call_slot SET used_at = used_at - interval '66 s'")
+        there = self.numbers_there()
+        self.assertEqual(len(there), self.number_states().count("open"))
+        self.assertLessEqual(set(there), set(names))
+
+    def test_a_row_that_somebody_holds_stops_no_other(self):
+        [[_move, name]] = self.invoices(5000)
+        self.run_worker("change_amount", name=name, amount=7000)
+        self.run_worker("reserve", provider=self.provider, count=3)
+        with self.db.holding("billpay_control_number", "name = %s", name):
+            self.run_worker("sync")
+            self.assertEqual(set(self.number_states()), {"open"})
+            self.assertEqual(len(self.numbers_there()), 4)
+            self.assertEqual(self.sandbox.number(name)["amount"], 5000)
+        self.run_worker("sync")
+        self.assertEqual(self.sandbox.number(name)["amount"], 7000)
+
     def test_two_workers_never_lease_the_same_number(self):
         self.run_worker("reserve", provider=self.provider, count=30)
         lease = "billpay.control.number:_claim_once:after"

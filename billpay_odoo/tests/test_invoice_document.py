@@ -40,6 +40,20 @@ class TestInvoiceDocument(BillPayCommon):
         self.assertIn("<strong>554433</strong>", html)
         self.assertIn("data:image/png;base64,", html)
 
+    def test_offline_company_without_credentials_prints_its_numbers(self):
+        self.provider.write(
+            {
+                "clickpesa_number_origin": "offline",
+                "clickpesa_client_id": False,
+                "clickpesa_api_key": False,
+            }
+        )
+        move = self._invoice()
+        html = self._document(move)
+        self.assertIn(f"<strong>{move.billpay_number_id.name}</strong>", html)
+        self.assertIn("TZS\u00a0150,000", html)
+        self.assertEqual(self.sandbox.calls(), [])
+
     def test_document_shows_four_channels_at_most(self):
         html = self._document(self._registered_invoice())
         self.assertIn("HaloPesa", html)

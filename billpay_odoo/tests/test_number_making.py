@@ -235,6 +235,8 @@ class TestSuccessor(BillPayCommon):
         self.assertIn(successor._get_pay_url(), mail.body_html)
         self.assertIn("50,000", mail.body_html)
         self.assertIn("100,000", mail.body_html)
+        self.assertIn("View Invoice", mail.body_html)
+        self.assertNotIn("Journal Entry", mail.body_html)
         move._billpay_follow_residual()
         self._sync()
         again = self.env["mail.mail"].search_count(
