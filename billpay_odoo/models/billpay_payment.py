@@ -201,7 +201,7 @@ class BillpayPayment(models.Model):
             for told, owner in owners.items()
             if trusted and (source != "webhook" or owner == provider)
         }
-        known = self._find_told(owners, believed)
+        known = self._find_told(owners, believed, entered)
         now = fields.Datetime.now()
         seen = {"webhook_at" if source == "webhook" else "poll_at": now}
         if entered:
