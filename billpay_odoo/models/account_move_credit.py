@@ -3,6 +3,8 @@
 
 from odoo import models
 
+from ..clickpesa.values import FAILED, REVERSED
+
 
 class AccountMove(models.Model):
     _inherit = "account.move"  # pylint: disable=consider-merging-classes-inherited
@@ -43,6 +45,13 @@ class AccountMove(models.Model):
                 ("move_id.origin_payment_id.billpay_payment_id", "!=", False),
             ],
             order="date, id",
+        )
+        # Money that ClickPesa took back pays nothing, though its entry may stand yet.
+        credits = credits.filtered(
+            lambda line: (
+                line.move_id.origin_payment_id.sudo().billpay_payment_id.status
+                not in REVERSED | FAILED
+            )
         )
         if not credits:
             return

@@ -3,7 +3,7 @@
 
 import math
 
-from odoo import fields, models
+from odoo import api, fields, models
 
 
 class AccountMove(models.Model):
@@ -35,6 +35,11 @@ class AccountMove(models.Model):
         return self.currency_id._convert(
             residual, currency, self.company_id, fields.Date.context_today(self)
         )
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_never_billpay(self):
+        """An entry made anew would lack the fee and the discount."""
+        self.origin_payment_id._billpay_refuse_unlink()
 
     def write(self, vals):
         """Entries of undone bookings, and what reversed them, stay as they are."""

@@ -71,6 +71,10 @@ class AccountPayment(models.Model):
 
     @api.ondelete(at_uninstall=False)
     def _unlink_never_billpay(self):
+        self._billpay_refuse_unlink()
+
+    def _billpay_refuse_unlink(self):
+        """:raise UserError: one of them books a ClickPesa payment"""
         if any(payment.billpay_payment_id for payment in self):
             raise UserError(
                 self.env._(
@@ -95,6 +99,20 @@ class AccountPayment(models.Model):
             )
 
     # === BUSINESS METHODS === #
+
+    def action_cancel(self):
+        """Override of `account`: keep the entry, also one that is a draft.
+
+        It has the fee and the discount; one that Odoo made anew would lack them.
+        """
+        drafts = self.filtered(
+            lambda payment: (
+                payment.billpay_payment_id and payment.move_id.state == "draft"
+            )
+        )
+        drafts.state = "canceled"
+        drafts.move_id.button_cancel()
+        return super(AccountPayment, self - drafts).action_cancel()
 
     def _billpay_out_of_books(self):
         """Their entries were reset or cancelled: say so in the money ledger."""

@@ -201,7 +201,7 @@ class BillpayPayment(models.Model):
             for told, owner in owners.items()
             if trusted and (source != "webhook" or owner == provider)
         }
-        known = self._find_told(owners, believed)
+        known = self._find_told(owners, believed, entered)
         now = fields.Datetime.now()
         seen = {"webhook_at" if source == "webhook" else "poll_at": now}
         if entered:
@@ -305,6 +305,14 @@ class BillpayPayment(models.Model):
         elif self.state == "ignored" and not told.is_failed and not self.ignored_by_id:
             # It had failed; somebody says that it came through after all: ask.
             values.update(self._state_told(told, trusted=False))
+        elif (
+            self.state == "received"
+            and told.is_paid
+            and told.status != self.status
+            and not self._is_old_news(told)
+        ):
+            # It had not come yet; somebody says that now it has: ask at once.
+            values["next_try_at"] = fields.Datetime.now()
         changed = {
             name: value
             for name, value in values.items()
@@ -351,6 +359,15 @@ class BillpayPayment(models.Model):
         values = {"status": told.status, "message": told.message}
         if told.updated_at:
             values["told_at"] = _naive(told.updated_at)
+        if told.is_paid and self.state == "posted" and self._is_other_amount(told):
+            values["attention"] = True
+            values["reason"] = self.env._(
+                "ClickPesa now tells of %(told)s, but %(booked)s is booked. The books "
+                "were not changed: compare with the ClickPesa dashboard, and correct "
+                "the entry with the button Payment.",
+                told=self.currency_id.format(float(told.amount)),
+                booked=self.currency_id.format(self.amount),
+            )
         if self.status == told.status:
             return values
         if self.state == "reversed":
@@ -372,6 +389,18 @@ class BillpayPayment(models.Model):
                 told.status,
             )
         return values
+
+    def _is_other_amount(self, told):
+        """Tell whether another amount than the booked one is told, as news.
+
+        News is ClickPesa's first answer about it, and another status: what a person
+        has looked at is not brought up again by each poll.
+        """
+        return (
+            (not self.poll_at or told.status != self.status)
+            and told.amount is not None
+            and bool(self.currency_id.compare_amounts(float(told.amount), self.amount))
+        )
 
     def _facts(self, told, provider):
         """Return what was told, as field values."""

@@ -161,7 +161,7 @@ class BillpayPayment(models.Model):
             told_list = [told for told in client.payments(number, patience=0)]
         except (ClickPesaError, UserError) as error:
             _logger.info("Payment %s could not be confirmed: %s", reference, error)
-            committed(self.env, payment.write, {"reason": str(error)})
+            committed(self.env, payment._note_trouble, error)
             return error
         if reference not in [told.id for told in told_list]:
             committed(self.env, payment._note_denial)
@@ -182,9 +182,20 @@ class BillpayPayment(models.Model):
         for attempts, group in waiting.grouped("attempts").items():
             group.write({"next_try_at": due, "attempts": attempts - 1})
 
-    def _note_denial(self):
-        """ClickPesa does not know the payment: say so, and when it is for a person."""
+    def _note_trouble(self, error):
+        """ClickPesa did not answer: say so, unless somebody else has learned more."""
         self.ensure_one()
+        if self.state == "received":
+            self.reason = str(error)
+
+    def _note_denial(self):
+        """ClickPesa does not know the payment: say so, and when it is for a person.
+
+        Meanwhile the poll may have brought it: what is confirmed is left alone.
+        """
+        self.ensure_one()
+        if self.state != "received":
+            return
         now = fields.Datetime.now()
         if self.attempts < DENIED_OFTEN or self.create_date > now - DENIED_LONG:
             self.reason = self.env._(

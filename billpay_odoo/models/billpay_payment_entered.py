@@ -69,7 +69,7 @@ class BillpayPayment(models.Model):
         self._check_accountant()
         self = self.sudo()
         owners = dict.fromkeys(told_list, provider)
-        before = self._find_told(owners, set(told_list))
+        before = self._find_told(owners, set(told_list), entered=True)
         provisional = {row.id for row in before.values() if row.provisional}
         ids = {row.id for row in before.values()}
         rows, failures = self._upsert_each(

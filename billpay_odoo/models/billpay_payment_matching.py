@@ -115,6 +115,43 @@ class BillpayPayment(models.Model):
     # === LATE BINDING === #
 
     @api.model
+    def _bind_forgotten(self):
+        """Let payments be booked whose number appeared unseen.
+
+        A number that is committed while a worker books does not see a payment that
+        this worker is leaving unmatched, and the worker does not see the number. Nor
+        does a number wake anybody that ClickPesa confirms after it was closed, or that
+        gets its customer later. So this looks again, whatever the reason.
+
+        The cost grows with unmatched payments, not with numbers.
+
+        :return: the payments that the worker is woken for
+        """
+        self.env["billpay.control.number"].flush_model()
+        self.flush_model()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT DISTINCT number.id
+                  FROM billpay_payment AS payment
+                  JOIN billpay_control_number AS number
+                    ON number.provider_id = payment.provider_id
+                   AND upper(number.name) IN (
+                           upper(payment.number),
+                           split_part(upper(payment.number), '-', 1))
+                 WHERE payment.state = 'unmatched' AND payment.number IS NOT NULL
+                   AND number.confirmed_at IS NOT NULL
+                   AND (number.move_id IS NOT NULL OR number.partner_id IS NOT NULL)
+                """
+            )
+        )
+        numbers = self.env["billpay.control.number"].sudo().browse(r[0] for r in rows)
+        found = self.browse()
+        for group in numbers.grouped("provider_id").values():
+            found |= self._bind_waiting(group)
+        return found
+
+    @api.model
     def _bind_waiting(self, numbers):
         """Let payments be booked that waited for these numbers to exist.
 
@@ -126,7 +163,7 @@ class BillpayPayment(models.Model):
         names = {number.name.upper() for number in numbers if number.confirmed_at}
         if not names:
             return self.browse()
-        self.flush_model(["state", "number", "amount", "confirmed_at", "undone_at"])
+        self.flush_model()
         rows = self.env.execute_query(
             SQL(
                 """
@@ -136,6 +173,16 @@ class BillpayPayment(models.Model):
                    AND confirmed_at IS NOT NULL AND amount > 0
                    AND currency_id IS NOT NULL AND provider_id IN %s
                    AND (upper(number) IN %s OR split_part(upper(number), '-', 1) IN %s)
+                   -- A receipt that is booked, and told twice: that is for a person.
+                   AND NOT EXISTS (
+                       SELECT FROM billpay_payment AS other
+                        WHERE other.provider_id = billpay_payment.provider_id
+                          AND other.receipt_key = billpay_payment.receipt_key
+                          AND other.id <> billpay_payment.id
+                          AND other.posted_at IS NOT NULL
+                          AND (other.confirmed_by_id IS NOT NULL
+                               OR billpay_payment.confirmed_by_id IS NOT NULL)
+                   )
                 """,
                 tuple(numbers.provider_id.ids),
                 tuple(names),

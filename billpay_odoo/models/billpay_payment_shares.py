@@ -97,12 +97,15 @@ class BillpayPayment(models.Model):
         self.ensure_one()
         shares, left = [], self.amount
         for lines, limit in wanted:
-            if self.currency_id.compare_amounts(left, 0) <= 0:
-                break
-            share = self._plan_share(lines, min(limit, left), still_open)
-            if share:
-                shares.append(share)
-                left -= share.amount
+            # One journal item pays lines of one account.
+            for items in lines.grouped("account_id").values():
+                if self.currency_id.compare_amounts(min(limit, left), 0) <= 0:
+                    break
+                share = self._plan_share(items, min(limit, left), still_open)
+                if share:
+                    shares.append(share)
+                    left -= share.amount
+                    limit -= share.amount
         return shares
 
     def _wanted_allocation(self, waiting, still_open):
@@ -187,10 +190,6 @@ class BillpayPayment(models.Model):
         return lines.grouped("partner_id")
 
     def _plan_share(self, lines, limit, still_open):
-        # One journal item pays lines of one account.
-        lines = lines.filtered(lambda line: line.account_id == lines[0].account_id)
-        if not lines:
-            return None
         move = lines.move_id
         due = self._due_of(lines, still_open)
         amount = self.currency_id.round(min(limit, due))

@@ -43,12 +43,13 @@ class BillpayPayment(models.Model):
     # === UPSERT === #
 
     @api.model
-    def _find_told(self, owners, believed):
+    def _find_told(self, owners, believed, entered=False):
         """Find the rows that are here already, by id or by receipt.
 
         :param dict owners: ``{told: application}``
         :param set believed: those of them that may be found by their receipt too.
             Whoever knows a receipt must not give its payment another name.
+        :param bool entered: a person tells, who may have copied a wrong id
         :return: ``{told: row}``; a told payment that nothing is known of is left out
         :rtype: dict
         """
@@ -69,14 +70,14 @@ class BillpayPayment(models.Model):
             row = by_id.get((owner, told.id))
             if row is None and told in believed and told.receipt:
                 key = (owner, receipt_key(told.receipt))
-                row = self._same_receipt(told, by_receipt.get(key))
+                row = self._same_receipt(told, by_receipt.get(key), entered)
             if row:
                 # What was merged lives on in the row that stands for it.
                 found[told] = row.merged_into_id or row
         return found
 
     @api.model
-    def _same_receipt(self, told, rows):
+    def _same_receipt(self, told, rows, entered):
         """Return the row among those with its receipt that is this payment."""
         if not rows:
             return None
@@ -88,7 +89,11 @@ class BillpayPayment(models.Model):
             )
         )
         if not told.id.startswith(PROVISIONAL_PREFIX):
-            return same.filtered("provisional")[:1]
+            known = same.filtered("provisional")[:1]
+            if not known and entered:
+                # Not a second payment: ClickPesa tells of one whose id is another.
+                known = same.filtered("confirmed_at")[:1]
+            return known
         # A receipt is used once: what is known under it is that payment. But a mere
         # announcement over another amount, or of a failure, must not stand in its way
         # (what ClickPesa itself told has a told_at).
@@ -176,7 +181,8 @@ class BillpayPayment(models.Model):
         )
         groups = rows.grouped(lambda row: (row.provider_id, row.receipt_key)).values()
         for group in groups:
-            if len(group) < 2 or not any(group.mapped("provisional")):
+            copied = group.filtered(lambda row: row._is_copied())
+            if len(group) < 2 or not (copied or any(group.mapped("provisional"))):
                 continue
             others = group - self
             if others and others.try_lock_for_update() != others:
@@ -185,7 +191,54 @@ class BillpayPayment(models.Model):
                 continue
             for typed in group.filtered("provisional"):
                 typed._settle_twin(group - typed, waiting)
+            for row in copied:
+                row._settle_copied(group - copied, waiting)
         return waiting.filtered(lambda p: p.state in ("confirmed", "failed"))
+
+    def _is_copied(self):
+        """Tell whether only a person says so, under what looks like ClickPesa's id."""
+        self.ensure_one()
+        return bool(
+            self.confirmed_by_id
+            and not self.provisional
+            and not self.webhook_at
+            and not self.poll_at
+        )
+
+    def _settle_copied(self, others, waiting):
+        """Book only one of this row and ClickPesa's own with its receipt and amount.
+
+        The id of this row may have been copied wrongly, or be right: then these are
+        two payments. Nothing says which, so the other one waits for a person.
+        """
+        self.ensure_one()
+        told = others.filtered(
+            lambda row: (
+                row.state != "ignored"
+                and not row.provisional
+                and (row | self) & waiting
+                and _same_amount(row.amount, self.amount)
+                and row.currency_id == self.currency_id
+            )
+        )[:1]
+        if not told:
+            return
+        row, other = (told, self) if self.account_payment_ids else (self, told)
+        if row.state not in ("confirmed", "failed") or row._is_persons_choice():
+            return
+        row.write(
+            {
+                "state": "unmatched",
+                "next_try_at": False,
+                "reason": self.env._(
+                    "Receipt %(receipt)s over the same amount stands here as %(other)s "
+                    "already, so this one is not booked. If it is the same money, put "
+                    "it aside; if it is another payment, press Match.",
+                    receipt=row.receipt,
+                    other=other.reference,
+                ),
+            }
+        )
 
     def _settle_twin(self, others, waiting):
         """Find the twin of this provisional row, if it has one, and merge the two.

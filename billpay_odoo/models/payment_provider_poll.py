@@ -71,6 +71,7 @@ class PaymentProvider(models.Model):
                 )
             if not cron._commit_progress(1):
                 break
+        committed(self.env, self.env["billpay.payment"]._bind_forgotten)
         if found:
             self._billpay_trigger("ir_cron_process_payments")
 

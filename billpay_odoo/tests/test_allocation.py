@@ -149,6 +149,33 @@ class TestAllocation(LedgerCommon):
         move = self._invoice(50000)
         self.assertEqual(move.amount_residual, 50000)
 
+    def test_credit_that_clickpesa_took_back_pays_nothing(self):
+        self.company.billpay_apply_credit = True
+        row = self._pay_account(30000)
+        # Alert only: the entry stands.
+        row.sudo().status = "REVERSED"
+        move = self._due(30000, "2026-03-20")
+        self.assertEqual(move.amount_residual, 30000)
+
+    def test_instalments_on_two_accounts_are_both_paid(self):
+        other = self.company_data["default_account_receivable"].copy()
+        move = self._invoice(
+            10000, post=False, invoice_payment_term_id=self._halves().id
+        )
+        terms = move.line_ids.filtered(
+            lambda line: line.display_type == "payment_term"
+        ).sorted("date_maturity")
+        terms[1].account_id = other
+        move.action_post()
+        row = self._post(self._confirmed(move.billpay_number_id, 10000))
+        self.assertEqual(row.state, "posted", row.reason)
+        self.assertFalse(row.attention)
+        self.assertEqual(move.amount_residual, 0)
+        receivable = self._receivable(self._entry(row))
+        self.assertEqual(receivable.account_id, terms.account_id)
+        self.assertEqual(receivable.mapped("credit"), [5000, 5000])
+        self.assertEqual(receivable.mapped("amount_residual"), [0, 0])
+
     def test_only_credit_of_control_numbers_is_used(self):
         self.company.billpay_apply_credit = True
         payment = self.env["account.payment"].create(

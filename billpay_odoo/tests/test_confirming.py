@@ -7,6 +7,7 @@ from unittest.mock import patch
 from odoo import fields
 from odoo.tests import tagged
 
+from ..clickpesa import BudgetSpent, ClickPesaError
 from .common import BillPayCommon
 
 ALL = "/third-parties/payments/all"
@@ -146,3 +147,34 @@ class TestConfirming(BillPayCommon):
         self._process()
         self.assertBooked(row, 1000)
         self.assertFalse(row.attention)
+
+    def test_success_is_asked_for_at_once_however_long_it_took(self):
+        move = self._registered_invoice()
+        payment = self._pay(move.billpay_number_id.name, 150000)
+        self.sandbox.set_status(payment["id"], "PROCESSING")
+        self._poll()
+        self._process()
+        row = self._ledger(payment)
+        later = fields.Datetime.now() + timedelta(hours=2)
+        row.sudo().write({"attempts": 8, "next_try_at": later})
+        # Told once more that it has not come: its turn stays.
+        self._event(payment)
+        self._process()
+        self.assertEqual(row.next_try_at, later)
+        self.sandbox.set_status(payment["id"], "SUCCESS")
+        self._event(payment)
+        self._process()
+        self.assertBooked(row, 150000)
+
+    def test_answer_that_comes_late_does_not_touch_what_is_booked(self):
+        """The poll may bring a payment while a worker asks for it."""
+        _moves, payments = self._announced(1)
+        self._process()
+        row = self._ledger(payments[0]).sudo()
+        self.assertBooked(row, 1000)
+        before = row.read(["state", "reason", "attempts", "next_try_at", "attention"])
+        row._note_denial()
+        row._note_trouble(ClickPesaError("No answer."))
+        row._store_unasked(BudgetSpent("Enough.", retry_after=5))
+        after = row.read(["state", "reason", "attempts", "next_try_at", "attention"])
+        self.assertEqual(before, after)

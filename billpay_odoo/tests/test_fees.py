@@ -2,6 +2,7 @@
 """What ClickPesa keeps, and the words in the books."""
 
 from odoo import Command
+from odoo.exceptions import UserError
 from odoo.tests import tagged
 
 from ..clickpesa import Payment
@@ -86,6 +87,26 @@ class TestFees(LedgerCommon):
         payment.action_post()
         self.assertEqual(self._receivable(payment.move_id).credit, 150000)
         self.assertEqual(len(payment.move_id.line_ids), 3)
+
+    def test_cancelled_and_confirmed_again_the_entry_is_as_it_was(self):
+        move, row = self._paid(150000)
+        payment, entry = row.account_payment_ids, self._entry(row)
+        payment.action_draft()
+        payment.action_cancel()
+        self.assertEqual((payment.state, entry.state), ("canceled", "cancel"))
+        self.assertTrue(row.attention)
+        payment.action_draft()
+        payment.action_post()
+        self.assertEqual(payment.move_id, entry)
+        self.assertEqual(self._receivable(entry).credit, 150000)
+        self.assertEqual(len(entry.line_ids), 3)
+        self.assertFalse(row.attention)
+
+    def test_entry_is_not_deleted(self):
+        _move, row = self._paid(150000)
+        row.account_payment_ids.action_draft()
+        with self.assertRaisesRegex(UserError, "vanish from the books"):
+            self._entry(row).unlink()
 
     def test_reversal_takes_the_fee_back_too(self):
         move, row = self._paid(150000)

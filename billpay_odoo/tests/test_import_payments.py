@@ -240,3 +240,69 @@ class TestImportPayments(ImportCommon):
         )
         self.assertFalse(filled.ignored_columns)
         self.assertVerdicts(filled, ("ok", "Unmatched"))
+
+    def _imported_as(self, name, payment):
+        return csv_file(
+            HEADER,
+            [name, payment["orderReference"], "150000", payment["paymentReference"]]
+            + ["2026-03-02"],
+        )
+
+    def test_wrong_id_makes_no_second_payment_of_a_receipt(self):
+        move = self._registered_invoice(150000)
+        payment = self._pay(move.billpay_number_id.name, 150000)
+        self._poll()
+        self._process()
+        wizard = self._preview(self._imported_as("OPERATOR123", payment))
+        self.assertVerdicts(wizard, ("here", "already"))
+        with self.assertRaises(UserError):
+            wizard.action_import()
+        self.assertEqual(self._rows(), self._ledger(payment))
+
+    def test_receipt_that_was_imported_under_a_wrong_id_is_booked_once(self):
+        move = self._registered_invoice(150000)
+        payment = self._pay(move.billpay_number_id.name, 150000)
+        self._import(self._imported_as("OPERATOR123", payment))
+        imported = self._rows()
+        self.assertBooked(imported, 150000)
+        self._poll()
+        self._process()
+        told = self._ledger(payment)
+        self.assertEqual(told.state, "unmatched")
+        self.assertIn("OPERATOR123", told.reason)
+        # It stays with the person, however often it is looked at.
+        self._poll()
+        self._process()
+        self.assertEqual(told.state, "unmatched")
+        self.assertFalse(told.account_payment_ids)
+        # A person says that it is another payment after all.
+        told._match_by_hand([], self.partner)
+        self.assertBooked(told, 150000)
+
+    def test_wrong_id_and_clickpesas_word_in_one_batch(self):
+        move = self._registered_invoice(150000)
+        payment = self._pay(move.billpay_number_id.name, 150000)
+        self._preview(self._imported_as("OPERATOR123", payment)).action_import()
+        self._poll()
+        self._process()
+        told = self._ledger(payment)
+        self.assertBooked(told, 150000)
+        self.assertEqual((self._rows() - told).state, "unmatched")
+        self.assertEqual(len(self._rows().account_payment_ids), 1)
+
+    def test_two_payments_with_one_receipt_that_clickpesa_tells_are_both_booked(self):
+        move = self._registered_invoice(150000)
+        first = self._pay(move.billpay_number_id.name, 150000)
+        self._import(self._imported_as(first["id"], first))
+        number = self._registered_invoice(150000).billpay_number_id.name
+        second = self._pay(number, 150000)
+        with self.sandbox.store.transaction() as gateway:
+            gateway.execute(
+                "UPDATE payment SET receipt = ? WHERE id = ?",
+                (first["paymentReference"], second["id"]),
+            )
+        for _turn in range(2):
+            self._poll()
+            self._process()
+        self.assertBooked(self._ledger(first), 150000)
+        self.assertBooked(self._ledger(second), 150000)

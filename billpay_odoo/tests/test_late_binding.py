@@ -85,3 +85,46 @@ class TestLateBinding(LedgerCommon):
                 self._number(partner_id=self.partner.id)
             self.env.cr.flush()
         self.assertEqual(asked, [5])
+
+    def test_money_that_missed_its_number_is_found_by_the_next_poll(self):
+        """Each was committed while the other's transaction did not see it."""
+        row = self._waiting("11220000777705")
+        move = self._invoice(7000)
+        self.env.cr.flush()
+        move.billpay_number_id.sudo().name = "11220000777705"
+        self._process()
+        self.assertEqual(row.state, "unmatched")
+        self._poll()
+        self._process()
+        self.assertBooked(row, 7000)
+        self.assertEqual(move.amount_residual, 0)
+
+    def test_money_on_a_number_that_was_closed_before_it_was_confirmed(self):
+        self.provider.clickpesa_number_origin = "api"
+        move = self._invoice(7000)
+        number = move.billpay_number_id.sudo()
+        row = self._waiting(number.name)
+        # The call that makes it is under way.
+        number.sync_attempts = 1
+        move.button_cancel()
+        self._sync()
+        self.assertEqual(number.state, "closed")
+        self.assertTrue(number.confirmed_at)
+        self._poll()
+        self._process()
+        self.assertBooked(row, 7000)
+        self.assertEqual(row.partner_id, self.partner)
+
+    def test_money_that_waits_for_a_person_is_not_woken(self):
+        row = self._waiting("11220000777706")
+        number = self._number().sudo()
+        self.env.cr.flush()
+        number.name = "11220000777706"
+        undone = self._post(
+            self._confirmed(self._invoice(5000).billpay_number_id, 5000)
+        )
+        undone._undo_match("Wrong customer")
+        ledger = self.env["billpay.payment"].sudo()
+        self.assertFalse(ledger._bind_forgotten())
+        number.partner_id = self.partner
+        self.assertEqual(ledger._bind_forgotten(), row)

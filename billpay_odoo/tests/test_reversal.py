@@ -183,6 +183,31 @@ class TestReversal(LedgerCommon):
         self._process()
         self.assertEqual(self.row.state, "reversed")
 
+    def test_other_amount_than_booked_is_for_a_person(self):
+        told = Payment.parse(
+            {
+                "id": self.row.reference,
+                "status": "SUCCESS",
+                "orderReference": self.row.number,
+                "collectedAmount": "149000",
+                "collectedCurrency": "TZS",
+            }
+        )
+        ledger = self.env["billpay.payment"]
+
+        def tell():
+            ledger._upsert(self.provider.sudo(), [told], source="poll", trusted=True)
+
+        tell()
+        self.assertTrue(self.row.attention)
+        self.assertIn("149,000", self.row.reason)
+        self.assertEqual(self.row.amount, 150000)
+        self.assertBooked(self.row, 150000)
+        # Once: what was seen is not brought up by each poll.
+        self.row.action_mark_seen()
+        tell()
+        self.assertFalse(self.row.attention)
+
     def test_money_that_came_after_all_asks_for_a_person(self):
         self._tell("REVERSED")
         self.row.sudo().attention = False

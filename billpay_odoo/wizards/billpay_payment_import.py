@@ -330,7 +330,7 @@ class BillpayPaymentImportLine(models.TransientModel):
             told_of = {line: line._told() for line in lines if not line.problem}
             told_list = list(told_of.values())
             known = payments_sudo._find_told(
-                dict.fromkeys(told_list, provider), set(told_list)
+                dict.fromkeys(told_list, provider), set(told_list), entered=True
             )
             numbers = payments_sudo._numbers_known(provider, lines.mapped("number"))
             for line in lines:
