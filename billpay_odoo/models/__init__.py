@@ -34,6 +34,7 @@ from . import billpay_payment_desk
 from . import billpay_payment_entered
 from . import billpay_payment_entry
 from . import billpay_payment_matching
+from . import billpay_payment_owner
 from . import billpay_payment_posting
 from . import billpay_payment_reversal
 from . import billpay_payment_shares

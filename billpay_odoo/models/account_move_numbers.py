@@ -107,6 +107,7 @@ class AccountMove(models.Model):
         issuing._billpay_reserve_numbers()
         issuing._billpay_say_rate_missing()
         posted._billpay_booked_payments()._billpay_back_in_books()
+        posted.reversed_entry_id._billpay_booked_payments()._billpay_reversed()
         return posted
 
     def button_draft(self):

@@ -143,6 +143,23 @@ class AccountPayment(models.Model):
                 }
             )
 
+    def _billpay_reversed(self):
+        """Their entries were mirrored: say so in the money ledger.
+
+        When the worker does it for money that went back, it says more right after.
+        """
+        for row_sudo in self.sudo().billpay_payment_id:
+            if row_sudo.state == "posted" and row_sudo.status not in REVERSED | FAILED:
+                row_sudo.write(
+                    {
+                        "attention": True,
+                        "reason": self.env._(
+                            "Its entry was reversed by hand: this money is not in the "
+                            "books. Press Undo Match, then choose what it pays."
+                        ),
+                    }
+                )
+
     def _billpay_back_in_books(self):
         """Their entries are posted again: nothing to look at any more."""
         for row_sudo in self.sudo().billpay_payment_id:

@@ -81,15 +81,18 @@ class AccountPayment(models.Model):
         if not entry or self._billpay_may_be_cancelled(entry):
             self.action_cancel()
             return
-        reverse = entry._reverse_moves(
-            [
-                {
-                    "date": self._billpay_open_day(entry),
-                    "ref": self.env._("Match undone: %s", entry.ref or entry.name),
-                }
-            ]
-        )
-        reverse.action_post()
+        # Reversed by hand it is out of the books already.
+        reverse = entry.reversal_move_ids.filtered(lambda move: move.state == "posted")
+        if not reverse:
+            reverse = entry._reverse_moves(
+                [
+                    {
+                        "date": self._billpay_open_day(entry),
+                        "ref": self.env._("Match undone: %s", entry.ref or entry.name),
+                    }
+                ]
+            )
+            reverse.action_post()
         lines = entry.line_ids + reverse.line_ids
         open_lines = lines.filtered(
             lambda line: line.account_id.reconcile and not line.reconciled
@@ -108,6 +111,7 @@ class AccountPayment(models.Model):
         return (
             entry.state == "posted"
             and entry.show_reset_to_draft_button
+            and "posted" not in entry.reversal_move_ids.mapped("state")
             and not locks
             and not at_bank
         )

@@ -194,7 +194,12 @@ class BillpayPayment(models.Model):
         entered = source in ENTERED
         if not entered:
             told_list = [without_our_names(told) for told in told_list]
-        owners = {told: self._owner(provider, told) for told in told_list}
+        # A signature says nothing about what other applications hold.
+        asked = trusted and source != "webhook"
+        owners = {
+            told: provider if entered else self._owner(provider, told, asked)
+            for told in told_list
+        }
         # One application's key says nothing about the money of another.
         believed = {
             told
@@ -245,33 +250,6 @@ class BillpayPayment(models.Model):
                 _logger.exception("Payment %s could not be stored.", told.id)
                 failures.append(told.id)
         return rows, failures
-
-    @api.model
-    def _owner(self, provider, told):
-        """Return the application a payment belongs to.
-
-        One merchant may have several applications, and the query API may tell one of
-        the payments of the other.
-        """
-        if not told.client_id:
-            return provider
-        sharing = (
-            self.env["payment.provider"]
-            .sudo()
-            .search(
-                [
-                    ("code", "=", "clickpesa"),
-                    ("clickpesa_client_id", "=", told.client_id),
-                    ("clickpesa_base_url", "=", provider.clickpesa_base_url),
-                ],
-                order="id",
-            )
-        )
-        if len(sharing) < 2:
-            return sharing or provider
-        # Companies that share one application: the number tells whose money it is.
-        number = self.new({"number": told.reference})._find_control_number(sharing)
-        return number.provider_id or sharing[0]
 
     @api.model
     def _insert_told(self, provider, told, trusted, seen):

@@ -182,14 +182,20 @@ class BillpayPayment(models.Model):
     def _reconcile_booked(self, parts):
         """Reconcile each part with its invoices: one plan for all, in their order.
 
+        An invoice is in a plan once. In one plan Odoo would give all of its tax that
+        is due on payment to the day of the first payment, however little that was.
+
         Money that finds nothing open stays an open credit of the customer.
         """
-        plans = {}
+        plans, turns = {}, {}
         for part in parts:
-            plan = plans.setdefault(part.rate, [])
-            line = self._credit_lines(part)
-            plan += [(share.lines, line) for share in part.shares]
-        for rate, pairs in plans.items():
+            line, turn = self._credit_lines(part), 0
+            for share in part.shares:
+                # What a part pays first it also pays first here.
+                turn = max(turn, turns.get(share.move, 0))
+                turns[share.move] = turn + 1
+                plans.setdefault((turn, part.rate), []).append((share.lines, line))
+        for (_turn, rate), pairs in sorted(plans.items(), key=lambda plan: plan[0][0]):
             # Nothing changes on the invoices but what is open of them.
             lines = self.env["account.move.line"].with_context(skip_invoice_sync=True)
             if rate:

@@ -516,6 +516,23 @@ class TestDeskUndo(DeskCommon):
         self.assertBooked(row.sudo(), 150000)
         self.assertEqual(right.amount_residual, 0)
 
+    def test_reversed_by_hand_it_is_not_reversed_again(self):
+        row, _wrong, right = self._wrong()
+        entry = row.sudo().account_payment_ids.move_id
+        entry._reverse_moves([{"date": entry.date}], cancel=True)
+        self.assertTrue(row.attention)
+        self.assertIn("reversed by hand", row.reason)
+        row._undo_match("Reversed by mistake")
+        mirror = entry.reversal_move_ids
+        self.assertEqual(len(mirror), 1)
+        self.assertEqual(set(self._balance(entry | mirror).values()), {0})
+        self.assertTrue(all((entry | mirror).line_ids.mapped("reconciled")))
+        row._match_by_hand(
+            [(right.with_user(self.clerk), 150000)], self.env["res.partner"]
+        )
+        self.assertBooked(row.sudo(), 150000)
+        self.assertEqual(right.amount_residual, 0)
+
     def test_a_bank_statement_on_the_money_stays_matched(self):
         row, _wrong, right = self._wrong()
         booking = row.sudo().account_payment_ids

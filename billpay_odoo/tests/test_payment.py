@@ -369,6 +369,58 @@ class TestPayment(BillPayCommon):
         self._tell_only(payment, clientId="IDother")
         self.assertEqual(self._ledger(payment).sudo().provider_id, theirs)
 
+    def test_announcement_to_the_wrong_application_moves_to_its_own(self):
+        """A merchant's webhook may go to one application, and name none."""
+        other = self.setup_other_company(name="Shule ya Pili", currency_id=self.tzs.id)
+        theirs = self._make_application(other["company"], clickpesa_client_id="IDother")
+        payment = self._pay("1122999999", 7000)
+        told = self.sandbox.payment(payment["id"])
+        self._upsert_from("webhook", {**told, "clientId": ""}, trusted=False)
+        row = self._ledger(payment).sudo()
+        self.assertEqual(row.provider_id, self.provider)
+        self._upsert_from("query", {**told, "clientId": "IDother"}, trusted=True)
+        self.assertEqual(self._ledger(payment).sudo(), row)
+        self.assertEqual(row.provider_id, theirs)
+        self.assertEqual(row.company_id, other["company"])
+        # Announced once more: it stands for itself.
+        self._upsert_from("webhook", {**told, "clientId": ""}, trusted=False)
+        self._upsert_from("query", {**told, "clientId": "IDother"}, trusted=True)
+        stray = self._ledger(payment).sudo() - row
+        self.assertEqual(stray.state, "ignored")
+        self.assertEqual(stray.merged_into_id, row)
+        self.assertEqual(row.state, "confirmed")
+
+    def test_number_of_a_sharing_company_takes_its_money_along(self):
+        other = self.setup_other_company(name="Shule ya Pili", currency_id=self.tzs.id)
+        theirs = self._make_application(other["company"])
+        theirs.clickpesa_number_origin = "offline"
+        payment = self._pay("1122999999", 7000)
+        # ClickPesa need not name the application.
+        told = {**self.sandbox.payment(payment["id"]), "clientId": ""}
+        self._upsert_from("poll", told, trusted=True)
+        self._process()
+        row = self._ledger(payment).sudo()
+        self.assertEqual((row.provider_id, row.state), (self.provider, "unmatched"))
+        number = self.env["billpay.control.number"]._reserve(
+            theirs.sudo(), [{"kind": "customer", "partner_id": self.partner.id}]
+        )
+        number.sudo().name = "1122999999"
+        self._upsert_from("poll", told, trusted=True)
+        self._process()
+        self.assertEqual(self._ledger(payment).sudo(), row)
+        self.assertEqual(row.provider_id, theirs)
+        self.assertBooked(row, 7000)
+        # What is booked does not move.
+        number.sudo().name = "1122999998"
+        self._upsert_from("poll", {**told, "clientId": "IDsandbox"}, trusted=True)
+        self.assertEqual(self._ledger(payment).sudo(), row)
+        self.assertEqual(row.provider_id, theirs)
+
+    def _upsert_from(self, source, told, *, trusted):
+        self.env["billpay.payment"]._upsert(
+            self.provider.sudo(), [Payment.parse(told)], source=source, trusted=trusted
+        )
+
     def test_channel_is_the_companys_own(self):
         general = self.env["billpay.channel"]._find_by_code("M-PESA")
         own = general.sudo().copy({"company_id": self.company.id})

@@ -221,6 +221,64 @@ class TestPosting(LedgerCommon):
             {str(analytic.id): 100},
         )
 
+    def test_tax_due_on_payment_is_of_each_payments_day(self):
+        """As when the payments are registered one by one."""
+        self.company.tax_exigibility = True
+        account = self.company_data["default_account_revenue"]
+        tax = self.company_data["default_tax_sale"].copy(
+            {
+                "name": "On payment",
+                "tax_exigibility": "on_payment",
+                "cash_basis_transition_account_id": account.copy(
+                    {"reconcile": True}
+                ).id,
+            }
+        )
+        moves = self.env["account.move"]
+        for _i in range(2):
+            move = self._invoice(10000, post=False)
+            move.invoice_line_ids.tax_ids = tax
+            move.action_post()
+            moves |= move
+        ours, theirs = moves
+        half = ours.amount_total / 2
+        days = ("2026-03-05", "2026-04-05")
+        rows = self.env["billpay.payment"].sudo()
+        for day in days:
+            paid_at = f"{day} 10:00:00"
+            rows |= self._confirmed(ours.billpay_number_id, half, paid_at=paid_at)
+        self._post(rows)
+        for day in days:
+            self.env["account.payment.register"].with_context(
+                active_model="account.move", active_ids=theirs.ids
+            ).create({"amount": half, "payment_date": day})._create_payments()
+        self.assertEqual(moves.mapped("amount_residual"), [0, 0])
+        taxes = [
+            sorted(
+                (str(line.date), line.account_id.code, line.balance)
+                for line in move.tax_cash_basis_created_move_ids.line_ids
+            )
+            for move in moves
+        ]
+        self.assertEqual(taxes[0], taxes[1])
+        self.assertEqual(len(taxes[0]), 8)
+
+    def test_order_of_a_part_stands_when_an_invoice_is_paid_twice(self):
+        first, second = self._invoice(10000), self._invoice(20000)
+        rows = self._confirmed(first.billpay_number_id, 6000)
+        rows |= self._confirmed(
+            "1122999999",
+            9000,
+            matched_partner_id=self.partner.id,
+            allocation_ids=[
+                Command.create({"move_id": first.id, "amount": 4000, "sequence": 1}),
+                Command.create({"move_id": second.id, "amount": 5000, "sequence": 2}),
+            ],
+        )
+        self._post(rows)
+        self.assertEqual(first.amount_residual, 0)
+        self.assertEqual(second.amount_residual, 15000)
+
     def test_persons_choice_is_booked_in_its_order(self):
         """Part of one invoice, another of somebody else, the rest is credit."""
         sister = self.partner.copy({"name": "Neema Hamisi"})
