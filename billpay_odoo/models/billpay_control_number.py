@@ -483,6 +483,8 @@ class BillpayControlNumber(models.Model):
     def action_open_pay_page(self):
         """Show what the payer sees."""
         self.ensure_one()
+        # The address is a secret: whoever has it reads the bill.
+        self.check_access("read")
         return {
             "type": "ir.actions.act_url",
             "url": self.sudo()._get_pay_url(),
