@@ -127,7 +127,10 @@ class AccountMove(models.Model):
             "partner_id": self.partner_id.id,
             "description": self._billpay_description(),
             # Instalments are paid one by one: several of them are never one amount.
-            "mode": "exact" if policy == "exact" and not several else "flexible",
+            # With a discount for paying early two amounts are right.
+            "mode": "exact"
+            if policy == "exact" and not several and not self._billpay_may_be_less()
+            else "flexible",
         }
         if self.currency_id.name == const.CURRENCY:
             amount = whole_shillings(due)
@@ -153,6 +156,15 @@ class AccountMove(models.Model):
             else 0
         )
         return values
+
+    def _billpay_may_be_less(self):
+        """Tell whether less than is due closes this invoice, if it is paid today."""
+        self.ensure_one()
+        today = self.company_id._billpay_today()
+        return bool(
+            self.invoice_payment_term_id.early_discount
+            and self._is_eligible_for_early_payment_discount(self.currency_id, today)
+        )
 
     def _billpay_description(self):
         """Return the text that ClickPesa shows beside the payment.
