@@ -226,15 +226,15 @@ class AccountMove(models.Model):
         self.ensure_one()
         company = self.company_id.root_id
         currencies = (self.currency_id | tzs) - company.currency_id
-        known = (
-            self.env["res.currency.rate"]
-            .sudo()
-            .search(
+        rates_sudo = self.env["res.currency.rate"].sudo()
+        return all(
+            # One of each is enough; a currency may have thousands.
+            rates_sudo.search_count(
                 [
-                    ("currency_id", "in", currencies.ids),
+                    ("currency_id", "=", currency.id),
                     ("company_id", "in", (False, company.id)),
-                ]
+                ],
+                limit=1,
             )
-            .currency_id
+            for currency in currencies
         )
-        return known == currencies

@@ -141,6 +141,13 @@ class TestInvoice(BillPayCommon):
             self._cash(move, 4000)
         asked.assert_not_called()
 
+    def test_a_customer_who_keeps_the_name_costs_no_query_for_numbers(self):
+        self._invoice(10000)
+        Number = type(self.env["billpay.control.number"])
+        with patch.object(Number, "search", autospec=True) as asked:
+            self.partner.write({"name": self.partner.name, "city": "Mwanza"})
+        asked.assert_not_called()
+
     def test_reopened_number_has_the_invoices_customer(self):
         move = self._registered_invoice(10000)
         number = move.billpay_number_id
