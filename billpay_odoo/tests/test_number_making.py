@@ -7,6 +7,7 @@ from stdnum.iso7064 import mod_97_10
 
 from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
+from odoo.tools import mute_logger
 
 from ..clickpesa import parse_notification
 from ..models.payment_provider_numbering import LONGEST, SHORTEST
@@ -243,6 +244,22 @@ class TestSuccessor(BillPayCommon):
             [("model", "=", "account.move"), ("res_id", "=", move.id)]
         )
         self.assertEqual(again, 1)
+
+    def test_a_broken_template_keeps_no_number_from_being_registered(self):
+        self.company.billpay_tell_successor = True
+        move, _number = self._part_paid()
+        self.env.ref(
+            "billpay_odoo.mail_pay_block"
+        ).arch = '<t t-name="billpay_odoo.mail_pay_block"><t t-out="nothing.here"/></t>'
+        with mute_logger(
+            "odoo.addons.billpay_odoo.models.billpay_control_number_successor"
+        ):
+            self._sync()
+        successor = move.billpay_number_id
+        self.assertRecordValues(
+            successor, [{"state": "open", "told_at": False, "sync_at": False}]
+        )
+        self.assertIn("can be paid", move.message_ids[0].body)
 
     def test_first_number_of_an_invoice_tells_nobody(self):
         self.company.billpay_tell_successor = True
