@@ -404,7 +404,9 @@ class BillpayControlNumber(models.Model):
                 number.origin == "api"
                 and number.state in ("open", "closed")
                 and number._is_known()
-                and not number.sync_at
+                # A leased row has no error. After a refusal, what is wanted now is not
+                # what was refused, and does not wait for its pause.
+                and (not number.sync_at or number.sync_error)
                 and number._difference()
             )
         )
