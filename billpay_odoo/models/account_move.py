@@ -107,6 +107,7 @@ class AccountMove(models.Model):
         "state",
         "move_type",
         "amount_residual",
+        "matched_payment_ids.state",
         "currency_id",
         "billpay_number_ids.state",
     )

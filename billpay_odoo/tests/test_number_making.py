@@ -75,6 +75,31 @@ class TestNumbering(BillPayCommon):
             self.provider._billpay_next_references(1)
         self.assertIn("used up", str(caught.exception))
 
+    def test_used_up_digits_stop_neither_invoices_nor_money(self):
+        counter = self._own_counter(number_next=999)
+        self.provider.write(
+            {"clickpesa_number_length": 9, "clickpesa_sequence_id": counter.id}
+        )
+        move = self._registered_invoice(150000)
+        other = self._invoice(20000)
+        self.assertEqual(other.state, "posted")
+        self.assertFalse(other.billpay_number_ids)
+        self.assertIn("used up", other.message_ids[0].body)
+        self.assertIn("Get Control Number", other.message_ids[0].body)
+        # A part is paid, and there is no number for the rest.
+        payment = self._pay(move.billpay_number_id.name, 100000)
+        self._event(payment)
+        self._process()
+        self.assertBooked(self._ledger(payment), 100000)
+        self.assertEqual(move.amount_residual, 50000)
+        self.assertEqual(move.billpay_number_ids.mapped("state"), ["paid"])
+        self.assertIn("used up", "".join(move.message_ids.mapped("body")))
+        with self.assertRaises(UserError):
+            move.action_billpay_issue()
+        self.provider.clickpesa_number_length = 14
+        move.action_billpay_issue()
+        self.assertEqual(move.billpay_number_id.amount, 50000)
+
     def test_counter_that_was_set_back_skips_what_is_here(self):
         counter = self._own_counter()
         self.provider.clickpesa_sequence_id = counter
