@@ -18,6 +18,9 @@ def uninstall_hook(env):
     ``account_payment`` refuses to let go of a provider with payments. Ours stay: so
     does, for them, the accounting payment method.
     """
+    # Every provider has the counter, as the default says: else it could not go.
+    env.cr.execute("UPDATE payment_provider SET clickpesa_sequence_id = NULL")
+    env["payment.provider"].invalidate_model(["clickpesa_sequence_id"])
     methods = env["account.payment.method"].search([("code", "=", "clickpesa")])
     used = env["account.payment"].search_count(
         [("payment_method_id", "in", methods.ids)], limit=1

@@ -107,6 +107,7 @@ class AccountMove(models.Model):
         "state",
         "move_type",
         "amount_residual",
+        "matched_payment_ids.state",
         "currency_id",
         "billpay_number_ids.state",
     )
@@ -211,7 +212,9 @@ class AccountMove(models.Model):
 
     def action_billpay_pay_page(self):
         self.ensure_one()
-        return self.billpay_number_id.action_open_pay_page()
+        self.check_access("read")
+        # sudo: whoever may open an invoice need not be allowed to open its number.
+        return self.billpay_number_id.sudo().action_open_pay_page()
 
     def action_view_billpay_numbers(self):
         self.ensure_one()

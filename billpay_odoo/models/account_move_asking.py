@@ -15,6 +15,7 @@ _FOLLOWED = {
     "billpay_mode",
     "invoice_date_due",
     "invoice_payment_term_id",
+    "matched_payment_ids",
     "name",
     "partner_id",
 }
@@ -95,6 +96,36 @@ class AccountMove(models.Model):
             )
         ).sorted(lambda line: (line.date_maturity or line.date, line.id))
 
+    def _billpay_residual(self):
+        """Return what is due and not on its way, in the invoice's currency.
+
+        Where accounting is installed, a payment may have no entry before the bank
+        statement shows it. The invoice is "In Payment" then, with all of it due.
+
+        :rtype: float
+        """
+        self.ensure_one()
+        coming = self.sudo().matched_payment_ids.filtered(
+            lambda payment: (
+                payment.payment_type == "inbound"
+                and not payment.move_id
+                and payment.state in ("in_process", "paid")
+            )
+        )
+        if coming and self.line_ids.matched_credit_ids:
+            # What the statement showed is paid and reconciled: not due any more.
+            coming = coming.filtered(lambda payment: payment.state == "in_process")
+        return max(
+            self.amount_residual
+            - sum(
+                payment.currency_id._convert(
+                    payment.amount, self.currency_id, self.company_id, payment.date
+                )
+                for payment in coming
+            ),
+            0.0,
+        )
+
     def _billpay_due(self):
         """Return what the number is to ask for in the invoice's currency.
 
@@ -103,9 +134,10 @@ class AccountMove(models.Model):
         """
         self.ensure_one()
         lines = self._billpay_open_lines()
+        left = self._billpay_residual()
         if len(lines) > 1 and self.company_id.billpay_instalments == "next":
-            return lines[0].amount_residual_currency, False
-        return self.currency_id.round(self.amount_residual), len(lines) > 1
+            return min(lines[0].amount_residual_currency, left), False
+        return self.currency_id.round(left), len(lines) > 1
 
     def _billpay_wanted_values(self, number=None, reissue=False):
         """Return what the number of this invoice is to ask for.
@@ -127,7 +159,10 @@ class AccountMove(models.Model):
             "partner_id": self.partner_id.id,
             "description": self._billpay_description(),
             # Instalments are paid one by one: several of them are never one amount.
-            "mode": "exact" if policy == "exact" and not several else "flexible",
+            # With a discount for paying early two amounts are right.
+            "mode": "exact"
+            if policy == "exact" and not several and not self._billpay_may_be_less()
+            else "flexible",
         }
         if self.currency_id.name == const.CURRENCY:
             amount = whole_shillings(due)
@@ -153,6 +188,15 @@ class AccountMove(models.Model):
             else 0
         )
         return values
+
+    def _billpay_may_be_less(self):
+        """Tell whether less than is due closes this invoice, if it is paid today."""
+        self.ensure_one()
+        today = self.company_id._billpay_today()
+        return bool(
+            self.invoice_payment_term_id.early_discount
+            and self._is_eligible_for_early_payment_discount(self.currency_id, today)
+        )
 
     def _billpay_description(self):
         """Return the text that ClickPesa shows beside the payment.
@@ -214,15 +258,15 @@ class AccountMove(models.Model):
         self.ensure_one()
         company = self.company_id.root_id
         currencies = (self.currency_id | tzs) - company.currency_id
-        known = (
-            self.env["res.currency.rate"]
-            .sudo()
-            .search(
+        rates_sudo = self.env["res.currency.rate"].sudo()
+        return all(
+            # One of each is enough; a currency may have thousands.
+            rates_sudo.search_count(
                 [
-                    ("currency_id", "in", currencies.ids),
+                    ("currency_id", "=", currency.id),
                     ("company_id", "in", (False, company.id)),
-                ]
+                ],
+                limit=1,
             )
-            .currency_id
+            for currency in currencies
         )
-        return known == currencies

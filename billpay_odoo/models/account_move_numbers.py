@@ -5,6 +5,7 @@ from odoo import api, models
 from odoo.exceptions import UserError
 
 from .. import const
+from ..exceptions import NoDigits
 
 
 class AccountMove(models.Model):
@@ -25,7 +26,7 @@ class AccountMove(models.Model):
             lambda move: (
                 move.move_type in ("out_invoice", "out_receipt")
                 and move.state == "posted"
-                and move.currency_id.compare_amounts(move.amount_residual, 0) > 0
+                and move.currency_id.compare_amounts(move._billpay_residual(), 0) > 0
                 and provider_of[move.company_id].code == "clickpesa"
                 and provider_of[move.company_id].state != "disabled"
                 and not move.sudo().billpay_number_ids.filtered(
@@ -54,10 +55,12 @@ class AccountMove(models.Model):
             for move in moves:
                 last = move.sudo().billpay_number_ids.sorted("id")[-1:]
                 if last._can_return(provider_sudo):
-                    last._want(move._billpay_wanted_values(last, reissue=True))
-                    last._reopen()
-                    numbers |= last
-                    continue
+                    wanted = move._billpay_wanted_values(last, reissue=True)
+                    if not last._cannot_ask(wanted):
+                        last._want(wanted)
+                        last._reopen()
+                        numbers |= last
+                        continue
                 vals_list.append(
                     {
                         "kind": "order",
@@ -94,6 +97,38 @@ class AccountMove(models.Model):
         self.ensure_one()
         return self.billpay_issue_on or self.company_id.billpay_issue_on
 
+    def _billpay_asks_again(self):
+        """Tell whether an invoice that is due again gets its number by itself.
+
+        One that a payer may have comes back, whenever it was made. One that ClickPesa
+        does not know comes back when numbers are made: an outage of ClickPesa can be
+        passed by letting an invoice go without.
+        """
+        self.ensure_one()
+        if self._billpay_issue_moment() == "post":
+            return True
+        last = self.sudo().billpay_number_ids.sorted("id")[-1:]
+        provider_sudo = self.company_id.sudo().billpay_provider_id
+        return last._can_return(provider_sudo) and last._is_known()
+
+    def _billpay_reserve_or_say(self):
+        """Reserve numbers where they are not the point: posting, booking, reconciling.
+
+        An application that can make no digits stops none of it; the invoices say why
+        they have no number.
+        """
+        try:
+            self._billpay_reserve_numbers()
+        except NoDigits as error:
+            for move in self._billpay_wanting_numbers():
+                move._message_log(
+                    body=self.env._(
+                        "%(reason)s The invoice is valid: press Get Control Number "
+                        "when that is done.",
+                        reason=str(error),
+                    )
+                )
+
     # === EVENTS OF AN INVOICE'S LIFE === #
 
     def _post(self, soft=True):
@@ -101,10 +136,10 @@ class AccountMove(models.Model):
         issuing = posted.filtered(
             lambda move: (
                 move.is_sale_document(include_receipts=True)
-                and move._billpay_issue_moment() == "post"
+                and move._billpay_asks_again()
             )
         )
-        issuing._billpay_reserve_numbers()
+        issuing._billpay_reserve_or_say()
         issuing._billpay_say_rate_missing()
         posted._billpay_booked_payments()._billpay_back_in_books()
         posted.reversed_entry_id._billpay_booked_payments()._billpay_reversed()
@@ -142,11 +177,13 @@ class AccountMove(models.Model):
         """A control number was paid: let the others follow, ask for the rest."""
         posted = self.filtered(lambda move: move.state == "posted")
         paid = posted.filtered(
-            lambda move: move.currency_id.compare_amounts(move.amount_residual, 0) <= 0
+            lambda move: (
+                move.currency_id.compare_amounts(move._billpay_residual(), 0) <= 0
+            )
         )
         paid.sudo().billpay_number_ids._close()
         (posted - paid)._billpay_follow_residual()
-        posted._billpay_reserve_numbers()
+        posted._billpay_reserve_or_say()
 
     def _billpay_follow_residual(self):
         """Let the numbers ask for what these invoices want now.
@@ -171,7 +208,7 @@ class AccountMove(models.Model):
         for move, numbers in numbers_sudo.grouped("move_id").items():
             if move.state != "posted":
                 continue
-            if move.currency_id.compare_amounts(move.amount_residual, 0) <= 0:
+            if move.currency_id.compare_amounts(move._billpay_residual(), 0) <= 0:
                 # Also by a credit note, for which Odoo calls no paid hook.
                 numbers._close()
                 continue
@@ -179,17 +216,22 @@ class AccountMove(models.Model):
                 lambda number: number.state in ("pending", "open", "failed")
             )
             for number in asking:
-                number._want(move._billpay_wanted_values(number))
+                wanted = move._billpay_wanted_values(number)
+                if number._cannot_ask(wanted):
+                    number._close()
+                    again |= move
+                    continue
+                number._want(wanted)
             last = numbers.sorted("id")[-1:]
             if (
                 not asking
                 and last.state == "closed"
                 and not last._was_paid()
-                and move._billpay_issue_moment() == "post"
+                and move._billpay_asks_again()
             ):
                 # Due again: the number that was closed by another payment reopens.
                 again |= move
-        again._billpay_reserve_numbers()
+        again._billpay_reserve_or_say()
 
     @api.ondelete(at_uninstall=False)
     def _unlink_billpay_numbers(self):

@@ -67,6 +67,11 @@ class AccountPayment(models.Model):
         after = linked.filtered(lambda payment: payment.state in _BOOKED)
         (before - after)._billpay_out_of_books()
         (after - before)._billpay_back_in_books()
+        if not self.env.context.get("billpay_posting"):
+            # With an entry, what is reconciled tells what is due.
+            self.filtered(
+                lambda payment: not payment.move_id
+            ).invoice_ids._billpay_follow_residual()
         return result
 
     @api.ondelete(at_uninstall=False)

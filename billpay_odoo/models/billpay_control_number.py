@@ -1,7 +1,9 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+import psycopg2.errors
+
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import ConcurrencyError, UserError
 from odoo.tools.misc import OrderedSet
 
 
@@ -179,6 +181,13 @@ class BillpayControlNumber(models.Model):
         "(provider_id, upper(name))",
         "This control number already exists for the application.",
     )
+    # The same money is never asked for twice: the database says so.
+    _one_asking = models.UniqueIndex(
+        "(move_id) WHERE move_id IS NOT NULL"
+        " AND state IN ('pending', 'open', 'failed')",
+        "This invoice has a control number to pay already. Nothing was changed: open "
+        "the invoice to see it.",
+    )
     # The sync worker's question, answered without touching settled numbers.
     _sync_due = models.Index("(sync_at) WHERE sync_at IS NOT NULL")
 
@@ -313,16 +322,19 @@ class BillpayControlNumber(models.Model):
         :param list vals_list: values without ``name``, ``provider_id``,
             ``currency_id``, ``origin`` and ``state``, which are set here
         :return: one number per item, in order
+        :raise ConcurrencyError: one of the invoices got its number meanwhile
         """
         if not vals_list:
             return self.browse()
         now = fields.Datetime.now()
         offline = provider.clickpesa_number_origin == "offline"
         currency = self.env.ref("base.TZS")
-        numbers = (
-            self.sudo()
-            .with_context(tracking_disable=True, mail_create_nolog=True)
-            .create(
+        references = provider._billpay_next_references(len(vals_list))
+        quiet = self.sudo().with_context(tracking_disable=True, mail_create_nolog=True)
+        # What was closed or paid before leaves its invoice's place to the new one.
+        self.flush_model(["move_id", "state"])
+        try:
+            numbers = quiet.create(
                 [
                     {
                         **vals,
@@ -334,14 +346,14 @@ class BillpayControlNumber(models.Model):
                         "confirmed_at": now if offline else False,
                         "sync_at": False if offline else now,
                     }
-                    for vals, name in zip(
-                        vals_list,
-                        provider._billpay_next_references(len(vals_list)),
-                        strict=True,
-                    )
+                    for vals, name in zip(vals_list, references, strict=True)
                 ]
             )
-        )
+        except psycopg2.errors.UniqueViolation as error:
+            if not (error.diag.constraint_name or "").endswith("_one_asking"):
+                raise
+            # Another transaction made it since this one began: look once more.
+            raise ConcurrencyError(str(error)) from error
         if not offline:
             provider._billpay_trigger("ir_cron_sync_numbers")
         return numbers.with_env(self.env)
@@ -392,7 +404,9 @@ class BillpayControlNumber(models.Model):
                 number.origin == "api"
                 and number.state in ("open", "closed")
                 and number._is_known()
-                and not number.sync_at
+                # A leased row has no error. After a refusal, what is wanted now is not
+                # what was refused, and does not wait for its pause.
+                and (not number.sync_at or number.sync_error)
                 and number._difference()
             )
         )
@@ -471,6 +485,8 @@ class BillpayControlNumber(models.Model):
     def action_open_pay_page(self):
         """Show what the payer sees."""
         self.ensure_one()
+        # The address is a secret: whoever has it reads the bill.
+        self.check_access("read")
         return {
             "type": "ir.actions.act_url",
             "url": self.sudo()._get_pay_url(),

@@ -20,6 +20,9 @@ from ..clickpesa import (
 )
 from ..transactions import committed, end_transaction
 
+# The change that switches a number off.
+OFF = {"active": False}
+
 
 class BillpayControlNumber(models.Model):
     _inherit = "billpay.control.number"  # pylint: disable=consider-merging-classes-inherited
@@ -200,7 +203,9 @@ class BillpayControlNumber(models.Model):
             except ClickPesaError as error:
                 if not isinstance(error, Refused) or error.application_wide:
                     raise
-                refusal = error
+                # What is not there takes no money, which is all that was wanted.
+                if not (isinstance(error, NotFound) and difference == OFF):
+                    refusal = error
             except ValueError as error:
                 refusal = Refused(str(error))
         if refusal:

@@ -26,6 +26,23 @@ class BillpayControlNumber(models.Model):
             )
         return result
 
+    def _cannot_ask(self, values):
+        """Tell whether what is wanted is beyond this number.
+
+        ClickPesa is told nothing about imported ones: a phone takes the exact amount
+        that it has there, and nothing else.
+
+        :param dict values: what the invoice wants, see ``_billpay_wanted_values``
+        """
+        self.ensure_one()
+        return (
+            self.origin == "imported"
+            and self.known_mode == "exact"
+            and bool(
+                self.currency_id.compare_amounts(self.known_amount, values["amount"])
+            )
+        )
+
     @api.model
     def _names_in_capitals(self, provider, names):
         """Return those of these names, all in capitals, that the application has.

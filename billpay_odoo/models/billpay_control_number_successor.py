@@ -1,11 +1,16 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """A part was paid: the payer hears of the number for the rest."""
 
+import logging
+
 from markupsafe import Markup
 
 from odoo import fields, models
 
+from ..transactions import CONFLICTS
 from . import billpay_texts
+
+_logger = logging.getLogger(__name__)
 
 
 class BillpayControlNumber(models.Model):
@@ -40,7 +45,23 @@ class BillpayControlNumber(models.Model):
                 or not move.partner_id.email
             ):
                 continue
-            number._tell_payer()
+            try:
+                with self.env.cr.savepoint():
+                    number._tell_payer()
+            except CONFLICTS:
+                raise
+            except Exception:
+                # ClickPesa has the number: a template that somebody broke must not
+                # keep that, and what stands beside it, from being stored.
+                _logger.exception("The payer of number %s was not told.", number.id)
+                move._message_log(
+                    body=self.env._(
+                        "The e-mail with the control number %s for the rest could not "
+                        "be written; the server's log says why. The number can be "
+                        "paid: send the invoice to tell the payer.",
+                        number.display_number,
+                    )
+                )
 
     def _tell_payer(self):
         self.ensure_one()

@@ -6,8 +6,10 @@ import re
 from stdnum.iso7064 import mod_97_10
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import ValidationError
 from odoo.tools import SQL
+
+from ..exceptions import NoDigits
 
 # ClickPesa caps the references of its sibling API at 20 characters; below six there
 # is no room for a prefix, a running number and the check digits.
@@ -192,12 +194,12 @@ class PaymentProvider(models.Model):
         or after the counter was set back) are skipped.
 
         :rtype: list[str]
-        :raise UserError: the application has no BillPay-Namba, or its digits are
+        :raise NoDigits: the application has no BillPay-Namba, or its digits are
             used up
         """
         self.ensure_one()
         if not self._billpay_prefix():
-            raise UserError(
+            raise NoDigits(
                 self.env._(
                     "The ClickPesa application %(name)s has no BillPay-Namba, so no "
                     "control number can be made. Enter its four digits under "
@@ -220,7 +222,7 @@ class PaymentProvider(models.Model):
             references += [name for name in fresh if name not in taken]
             if len(references) == count:
                 return references
-        raise UserError(
+        raise NoDigits(
             self.env._(
                 "The counter of the ClickPesa application %s is far behind the control "
                 "numbers that exist. No number was made and no money is affected: "
@@ -232,7 +234,7 @@ class PaymentProvider(models.Model):
     def _billpay_count_on(self, count):
         """Return the next ``count`` references, taken or not.
 
-        :raise UserError: the digits are used up
+        :raise NoDigits: the digits are used up
         """
         sequence_sudo = (
             self.sudo().clickpesa_sequence_id
@@ -247,7 +249,7 @@ class PaymentProvider(models.Model):
         )
         prefix, digits = self._billpay_prefix(), self._billpay_digits()
         if rows[-1][0] >= 10**digits:
-            raise UserError(
+            raise NoDigits(
                 self.env._(
                     "The control numbers of the ClickPesa application %(name)s are "
                     "used up: %(digits)s digits count no further. No number was made "

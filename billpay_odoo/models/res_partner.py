@@ -20,9 +20,13 @@ class ResPartner(models.Model):
     _billpay_name = models.Index("(upper(name) text_pattern_ops)")
 
     def write(self, vals):
-        result = super().write(vals)
+        renamed = self.browse()
         if "name" in vals:
-            self._billpay_renamed()
+            # Forms and imports write names that stay the same.
+            renamed = self.filtered(lambda partner: partner.name != vals["name"])
+        result = super().write(vals)
+        if renamed:
+            renamed._billpay_renamed()
         return result
 
     def _billpay_renamed(self):

@@ -1,6 +1,9 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Answers that are lost: no twin, nothing abandoned, nothing of others taken."""
 
+import runpy
+from pathlib import Path
+
 from odoo import Command
 from odoo.tests import tagged
 
@@ -35,6 +38,19 @@ class TestBadLine(BillPayCommon):
         self.assertEqual(
             (there["amount"], there["description"]), (90000, "Invoice INV/2027/00001")
         )
+
+    def test_what_was_on_its_way_before_an_upgrade_is_recognised(self):
+        """Version 19.0.1.0.0 kept no note of what it had sent."""
+        number = self._lost()
+        name = number.name
+        self.env.flush_all()
+        self.env.cr.execute("UPDATE billpay_control_number SET sent = NULL")
+        path = Path(__file__).parents[1] / "migrations/19.0.1.1.0/post-sent.py"
+        runpy.run_path(str(path))["migrate"](self.env.cr, "19.0.1.0.0")
+        self.env.invalidate_all()
+        self._again(number)
+        self.assertRecordValues(number, [{"name": name, "state": "open"}])
+        self.assertEqual(len(self.sandbox.numbers()), 1)
 
     def test_what_was_sent_first_is_recognised_after_many_tries(self):
         number = self._lost()

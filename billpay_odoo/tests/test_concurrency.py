@@ -279,6 +279,32 @@ class TestConcurrency(ConcurrencyCase):
         )
         self.assertTrue(webhook_at and poll_at)
 
+    def test_two_clicks_get_one_number(self):
+        """Both have seen that the invoice has none, and both make one."""
+        [[move, _number]] = self.run_worker(
+            "invoices", company=self.company, amounts=[150000]
+        )
+        self.db("DELETE FROM billpay_control_number WHERE move_id = %s", move)
+        reserve = "billpay.control.number:_reserve:"
+        clicks = [
+            self.begin(
+                "issue",
+                reserve + "before",
+                reserve + "after",
+                company=self.company,
+                move=move,
+            )
+            for _click in range(2)
+        ]
+        for click in clicks:
+            click.reach(reserve + "before")
+        ahead, behind = clicks
+        ahead.go().reach(reserve + "after")
+        behind.go().wait_until_blocked()
+        self.assertIsNone(ahead.go().result())
+        self.assertIn("has no open number yet", behind.result())
+        self.assertEqual(self.number_states(), ["pending"])
+
     def test_typed_and_told_at_the_same_instant(self):
         """Neither sees the other, so there are two rows; one is booked.
 
@@ -429,6 +455,11 @@ class TestConcurrency(ConcurrencyCase):
 
     def test_two_payments_of_one_invoice_at_once(self):
         [[move, number]] = self.invoices(100000)
+        # An invoice has one number to pay; money may still come on an older one.
+        self.db(
+            "UPDATE billpay_control_number SET state = 'closed' WHERE move_id = %s",
+            move,
+        )
         [other] = self.run_worker(
             "reserve", provider=self.provider, count=1, move_id=move, amount=40000
         )

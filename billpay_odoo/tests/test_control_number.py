@@ -1,5 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+from unittest.mock import patch
+
 from stdnum.iso7064 import mod_97_10
 
 from odoo import fields
@@ -7,7 +9,7 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from ..clickpesa import NumberRequest, Refused
+from ..clickpesa import ClickPesaClient, NumberRequest, Refused
 from ..transactions import own_transaction
 from .common import BillPayCommon
 
@@ -252,6 +254,74 @@ class TestControlNumber(BillPayCommon):
         move.action_post()
         self.assertEqual(old.state, "closed")
         self.assertEqual(move.billpay_number_id.provider_id, other)
+
+    def test_a_number_that_went_out_comes_back_whenever_it_was_made(self):
+        """The payer has it, although the invoice got it by hand or when sent."""
+        for moment in ("manual", "send"):
+            with self.subTest(moment):
+                self.company.billpay_issue_on = moment
+                move = self._invoice()
+                self.assertFalse(move.billpay_number_ids)
+                move._billpay_reserve_numbers()
+                self._sync()
+                number = move.billpay_number_id
+                move.button_draft()
+                self.assertEqual(number.state, "closed")
+                move.action_post()
+                self.assertEqual(number.state, "open")
+                cash = (
+                    self.env["account.payment.register"]
+                    .with_context(active_model="account.move", active_ids=move.ids)
+                    .create({})
+                    ._create_payments()
+                )
+                self.assertEqual(number.state, "closed")
+                cash.move_id.line_ids.remove_move_reconcile()
+                self.assertEqual(number.state, "open")
+                self._sync()
+                [there] = [
+                    n for n in self.sandbox.numbers() if n["number"] == number.name
+                ]
+                self.assertEqual(there["state"], "ACTIVE")
+
+    def test_an_invoice_may_go_out_without_a_number_that_nobody_has(self):
+        """How an outage of ClickPesa is passed by."""
+        move = self._invoice()
+        move.button_draft()
+        move.billpay_issue_on = "manual"
+        move.action_post()
+        self.assertEqual(move.billpay_number_state, "closed")
+        with self._workers():
+            self.assertEqual(move._billpay_confirm_before_sending(), {})
+
+    def test_a_refused_change_does_not_hold_up_the_next_one(self):
+        move = self._registered_invoice(150000)
+        number = move.billpay_number_id.sudo()
+        with patch.object(
+            ClickPesaClient, "update_number", side_effect=Refused("No such word.")
+        ):
+            move.invoice_date_due = "2026-12-31"
+            self._sync()
+        self.assertEqual(number.sync_error, "No such word.")
+        self.assertGreater(number.sync_at, fields.Datetime.now())
+        move.button_draft()
+        move.button_cancel()
+        self._sync()
+        self.assertEqual(self.sandbox.numbers()[0]["state"], "INACTIVE")
+        self.assertFalse(number.sync_at)
+
+    def test_what_clickpesa_does_not_know_is_switched_off(self):
+        """As with another account: else it would be tried for ever."""
+        move = self._registered_invoice()
+        number = move.billpay_number_id.sudo()
+        self.sandbox.reset()
+        move.button_draft()
+        self._sync()
+        self.assertRecordValues(
+            number,
+            [{"sync_at": False, "sync_error": False, "known_active": False}],
+        )
+        self.assertEqual(self.sandbox.calls()[-1]["method"], "PATCH")
 
     def test_duplicate_of_an_invoice_has_no_number(self):
         move = self._registered_invoice()

@@ -383,6 +383,28 @@ class TestImportNumbers(ImportCommon):
         self.assertBooked(row, 5000)
         self.assertTrue(row.attention)
 
+    def test_exact_number_from_elsewhere_is_replaced_when_another_amount_is_due(self):
+        """ClickPesa is not told of it, so phones go on to take the old amount."""
+        move = self._invoice(5000)
+        self._preview(
+            csv_file(
+                ["number", "invoice", "amount", "mode"],
+                ["N1", move.name, "5000", "exact"],
+            )
+        ).action_import()
+        imported = move.billpay_number_id
+        move.invoice_date_due = "2026-12-31"
+        self.assertEqual(imported.state, "open")
+        lines = (move | self._invoice(2000, move_type="out_refund")).line_ids.filtered(
+            lambda line: line.account_type == "asset_receivable"
+        )
+        lines.reconcile()
+        self.assertEqual((imported.state, imported.amount), ("closed", 5000))
+        number = move.billpay_number_id
+        self.assertRecordValues(
+            number, [{"amount": 3000, "origin": "api", "predecessor_id": imported.id}]
+        )
+
     def test_only_accountants_import(self):
         with self.assertRaises(AccessError):
             self._wizard(b"number\nN1", user=self.auditor)

@@ -4,6 +4,7 @@ from unittest.mock import patch
 
 from lxml import etree
 
+from odoo import Command
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
@@ -45,12 +46,12 @@ class TestInvoice(BillPayCommon):
 
     # === What is due changes === #
 
-    def _cash(self, move, amount):
+    def _cash(self, move, amount, **values):
         """The customer pays a part over the counter."""
         return (
             self.env["account.payment.register"]
             .with_context(active_model="account.move", active_ids=move.ids)
-            .create({"amount": amount, "payment_difference_handling": "open"})
+            .create({"amount": amount, "payment_difference_handling": "open", **values})
             ._create_payments()
         )
 
@@ -90,6 +91,57 @@ class TestInvoice(BillPayCommon):
         self.assertEqual(number.state, "open")
         self._sync()
         self.assertTrue(number.known_active)
+        self.assertEqual(move.billpay_number_ids, number)
+
+    def test_money_on_its_way_is_not_asked_for(self):
+        """With accounting installed a payment has no entry before the statement."""
+        self.patch(
+            type(self.env["account.move"]),
+            "_get_invoice_in_payment_state",
+            lambda move: "in_payment",
+        )
+        bank = self.company_data["default_journal_bank"]
+        bank.inbound_payment_method_line_ids.payment_account_id = False
+        move = self._registered_invoice(10000)
+        number = move.billpay_number_id
+
+        def transfer(amount):
+            payment = self._cash(move, amount, journal_id=bank.id)
+            self.assertFalse(payment.move_id)
+            return payment
+
+        first = transfer(4000)
+        self.assertEqual((move.amount_residual, number.amount), (10000, 6000))
+        second = transfer(6000)
+        self.assertEqual(number.state, "closed")
+        self.assertFalse(move.billpay_can_issue)
+        second.action_reject()
+        self.assertRecordValues(number, [{"state": "open", "amount": 6000}])
+        # The first one is on the bank statement: paid, and still counted once.
+        entry = self.env["account.move"].create(
+            {
+                "journal_id": bank.id,
+                "line_ids": [
+                    Command.create(
+                        {
+                            "account_id": account.id,
+                            "partner_id": self.partner.id,
+                            "balance": balance,
+                        }
+                    )
+                    for account, balance in (
+                        (bank.default_account_id, 4000),
+                        (self.company_data["default_account_receivable"], -4000),
+                    )
+                ],
+            }
+        )
+        entry.action_post()
+        (move | entry).line_ids.filtered(
+            lambda line: line.account_type == "asset_receivable"
+        ).reconcile()
+        self.assertEqual(first.state, "paid")
+        self.assertEqual((move.amount_residual, number.amount), (6000, 6000))
         self.assertEqual(move.billpay_number_ids, number)
 
     def test_own_posting_sends_no_change(self):
@@ -139,6 +191,13 @@ class TestInvoice(BillPayCommon):
             type(self.env["billpay.control.number"]), "search", side_effect=search
         ) as asked:
             self._cash(move, 4000)
+        asked.assert_not_called()
+
+    def test_a_customer_who_keeps_the_name_costs_no_query_for_numbers(self):
+        self._invoice(10000)
+        Number = type(self.env["billpay.control.number"])
+        with patch.object(Number, "search", autospec=True) as asked:
+            self.partner.write({"name": self.partner.name, "city": "Mwanza"})
         asked.assert_not_called()
 
     def test_reopened_number_has_the_invoices_customer(self):

@@ -1,7 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """What numbers ask for: modes, changes, instalments, other currencies, maxima."""
 
-from odoo import Command
+from odoo import Command, fields
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
@@ -63,6 +63,35 @@ class TestNumberAsking(BillPayCommon):
         self._cash(move, 50000)
         self._sync()
         self.assertEqual(self._upstream(move.billpay_number_id)["amount"], 100000)
+
+    def test_exact_amount_leaves_room_for_a_discount(self):
+        """Whoever pays early pays less, and the phone has to take it."""
+        term = self.env["account.payment.term"].create(
+            {
+                "name": "2/10 net 30",
+                "early_discount": True,
+                "discount_percentage": 2,
+                "discount_days": 10,
+                "line_ids": [
+                    Command.create(
+                        {"value": "percent", "value_amount": 100, "nb_days": 30}
+                    )
+                ],
+            }
+        )
+        today = fields.Date.context_today(self.company)
+        terms = {"billpay_mode": "exact", "invoice_payment_term_id": term.id}
+        move = self._registered_invoice(100000, invoice_date=today, **terms)
+        number = move.billpay_number_id
+        self.assertRecordValues(number, [{"mode": "flexible", "amount": 100000}])
+        payment = self._pay(number.name, 98000)
+        self._event(payment)
+        self._process()
+        self.assertEqual(self._ledger(payment).state, "posted")
+        self.assertEqual(move.amount_residual, 0)
+        # The ten days are over.
+        late = self._registered_invoice(100000, **terms)
+        self.assertEqual(late.billpay_number_id.mode, "exact")
 
     def test_mode_changed_on_the_invoice_is_one_patch(self):
         move = self._registered_invoice()

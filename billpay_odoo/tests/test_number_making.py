@@ -7,6 +7,7 @@ from stdnum.iso7064 import mod_97_10
 
 from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
+from odoo.tools import mute_logger
 
 from ..clickpesa import parse_notification
 from ..models.payment_provider_numbering import LONGEST, SHORTEST
@@ -73,6 +74,31 @@ class TestNumbering(BillPayCommon):
         with self.assertRaises(UserError) as caught:
             self.provider._billpay_next_references(1)
         self.assertIn("used up", str(caught.exception))
+
+    def test_used_up_digits_stop_neither_invoices_nor_money(self):
+        counter = self._own_counter(number_next=999)
+        self.provider.write(
+            {"clickpesa_number_length": 9, "clickpesa_sequence_id": counter.id}
+        )
+        move = self._registered_invoice(150000)
+        other = self._invoice(20000)
+        self.assertEqual(other.state, "posted")
+        self.assertFalse(other.billpay_number_ids)
+        self.assertIn("used up", other.message_ids[0].body)
+        self.assertIn("Get Control Number", other.message_ids[0].body)
+        # A part is paid, and there is no number for the rest.
+        payment = self._pay(move.billpay_number_id.name, 100000)
+        self._event(payment)
+        self._process()
+        self.assertBooked(self._ledger(payment), 100000)
+        self.assertEqual(move.amount_residual, 50000)
+        self.assertEqual(move.billpay_number_ids.mapped("state"), ["paid"])
+        self.assertIn("used up", "".join(move.message_ids.mapped("body")))
+        with self.assertRaises(UserError):
+            move.action_billpay_issue()
+        self.provider.clickpesa_number_length = 14
+        move.action_billpay_issue()
+        self.assertEqual(move.billpay_number_id.amount, 50000)
 
     def test_counter_that_was_set_back_skips_what_is_here(self):
         counter = self._own_counter()
@@ -243,6 +269,22 @@ class TestSuccessor(BillPayCommon):
             [("model", "=", "account.move"), ("res_id", "=", move.id)]
         )
         self.assertEqual(again, 1)
+
+    def test_a_broken_template_keeps_no_number_from_being_registered(self):
+        self.company.billpay_tell_successor = True
+        move, _number = self._part_paid()
+        self.env.ref(
+            "billpay_odoo.mail_pay_block"
+        ).arch = '<t t-name="billpay_odoo.mail_pay_block"><t t-out="nothing.here"/></t>'
+        with mute_logger(
+            "odoo.addons.billpay_odoo.models.billpay_control_number_successor"
+        ):
+            self._sync()
+        successor = move.billpay_number_id
+        self.assertRecordValues(
+            successor, [{"state": "open", "told_at": False, "sync_at": False}]
+        )
+        self.assertIn("can be paid", move.message_ids[0].body)
 
     def test_first_number_of_an_invoice_tells_nobody(self):
         self.company.billpay_tell_successor = True

@@ -177,6 +177,7 @@ class TestPosting(LedgerCommon):
         )
         other.journal_id = journal
         move = self._invoice(700)
+        move.billpay_number_ids.sudo()._close()
         number = self.env["billpay.control.number"]._reserve(
             other.sudo(), [{"move_id": move.id, "partner_id": self.partner.id}]
         )

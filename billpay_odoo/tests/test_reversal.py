@@ -228,6 +228,7 @@ class TestReversal(LedgerCommon):
             }
         )
         move = self._invoice(100, currency_id=usd.id)
+        move.billpay_number_ids.sudo()._close()
         number = self._number(
             move_id=move.id,
             partner_id=self.partner.id,

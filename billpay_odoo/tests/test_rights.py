@@ -3,7 +3,7 @@
 
 from odoo import Command
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import tagged
+from odoo.tests import new_test_user, tagged
 from odoo.tools import mute_logger
 
 from .common import BillPayCommon
@@ -182,6 +182,31 @@ class TestRights(BillPayCommon):
         self.assertEqual(found, seen)
 
     # === Buttons === #
+
+    def test_address_of_a_pay_page_is_for_whoever_may_see_the_bill(self):
+        move = self._registered_invoice()
+        portal = new_test_user(self.env, "billpay_portal", groups="base.group_portal")
+        staff = self._user("billpay_staff")
+        elsewhere = self.env["res.company"].create({"name": "Duka jingine"})
+        stranger = new_test_user(
+            self.env,
+            "billpay_stranger",
+            groups="account.group_account_invoice",
+            company_id=elsewhere.id,
+            company_ids=[Command.set(elsewhere.ids)],
+        )
+        for user in (portal, staff, stranger):
+            for record, action in (
+                (move, "action_billpay_pay_page"),
+                (move.billpay_number_id, "action_open_pay_page"),
+            ):
+                with self.subTest(user.login, action=action):
+                    with self.assertRaises(AccessError), mute_logger("odoo.models"):
+                        getattr(record.with_user(user), action)()
+        url = move.billpay_number_id.sudo()._get_pay_url()
+        for user in (self.clerk, self.auditor):
+            opened = move.with_user(user).action_billpay_pay_page()
+            self.assertEqual(opened["url"], url)
 
     def test_refused_number_is_tried_again_by_clerks_only(self):
         number = self._invoice().billpay_number_id

@@ -23,7 +23,9 @@ sys.path[:] = [path for path in sys.path if path != os.path.dirname(__file__)]
 
 import odoo  # noqa: E402
 from odoo import SUPERUSER_ID, Command, api  # noqa: E402
+from odoo.exceptions import UserError  # noqa: E402
 from odoo.modules.registry import Registry  # noqa: E402
+from odoo.service.model import retrying  # noqa: E402
 from odoo.tools import config  # noqa: E402
 
 TASKS = {}
@@ -214,6 +216,18 @@ def check(env, company, move):
     """A click on "Check Payment Now"."""
     env = env(context={"allowed_company_ids": [company]})
     return env["account.move"].browse(move).action_billpay_check()["params"]
+
+
+@task
+def issue(env, company, move):
+    """A click on "Get Control Number"; return what it said, if it said no."""
+    env = env(context={"allowed_company_ids": [company]})
+    invoice = env["account.move"].browse(move)
+    try:
+        # As Odoo answers a request.
+        retrying(invoice.action_billpay_issue, env)
+    except UserError as error:
+        return str(error)
 
 
 @task

@@ -1,0 +1,7 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from odoo.exceptions import UserError
+
+
+class NoDigits(UserError):
+    """An application can make no digits; nothing was written yet."""
