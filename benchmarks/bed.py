@@ -45,16 +45,10 @@ class Bed:
 
         :param extra: further modules of Odoo.
         """
-        if paths.addons() == [ADDON]:
-            database = self._database(databases.template_addons([ADDON]))
-            modules = tuple(extra)
-        else:
-            # Glue brings modules of Odoo that the other database does not have.
-            database = self._database(databases.template_base())
-            modules = (ADDON, *extra)
-        if modules:
-            with step(f"installing {', '.join(modules)}"):
-                databases.install(database, modules, demo=True)
+        database = self._database(databases.template_addons([ADDON]))
+        if extra:
+            with step(f"installing {', '.join(extra)}"):
+                databases.install(database, tuple(extra), demo=True)
         return database
 
     def _database(self, template):

@@ -6,8 +6,10 @@ changes: first Odoo's own modules with their demo data, then a copy of that with
 add-ons. A test run copies the second one, which takes a second or two.
 """
 
+import ast
 import contextlib
 import os
+import re
 import shutil
 
 from . import folders, odoo, odoo_tree, paths, postgres
@@ -16,6 +18,8 @@ from .run import run
 
 # What the add-on builds on, and the company the demo data has in Tanzania.
 BASE_MODULES = ("account", "account_payment", "l10n_tz_account")
+# The add-on that the others hang on. It has few modules of Odoo below it.
+CORE = "billpay_odoo"
 # Files of an add-on that change no database.
 NOT_INSTALLED = ("tests", "__pycache__", "docs", "readme")
 
@@ -25,18 +29,44 @@ def name(kind):
     return f"bp_{paths.key()[:4]}_{kind}"
 
 
-def template_base():
+def template_base(modules=BASE_MODULES):
     """Name of the template with Odoo's own modules and demo data."""
-    key = paths.digest(odoo_tree.version(), *BASE_MODULES)
-    title = f"database template ({', '.join(BASE_MODULES)})"
-    return _template("base", key, None, BASE_MODULES, title)
+    key = paths.digest(odoo_tree.version(), *modules)
+    kind = "base" if modules == BASE_MODULES else f"base_{paths.digest(*modules)[:6]}"
+    title = f"database template ({', '.join(modules)})"
+    return _template(kind, key, None, modules, title)
 
 
 def template_addons(addons):
-    """Name of the template that also has these add-ons of ours."""
-    base = template_base()
+    """Name of the template that also has these add-ons of ours, and what they need."""
+    addons, modules = needed(addons)
+    base = template_base(modules)
     title = f"template with {', '.join(addons)}"
-    return _template("addons", addons_key(addons), base, addons, title)
+    kind = f"addons_{paths.digest(*addons)[:6]}"
+    return _template(kind, addons_key(addons), base, addons, title)
+
+
+def needed(addons):
+    """Return the add-ons of ours that these depend on, themselves included.
+
+    :return: their names, and those of Odoo's own modules below them
+    :rtype: tuple[list[str], tuple[str]]
+    """
+    known, ours, modules = paths.addons(), set(), set()
+    waiting = list(addons)
+    while waiting:
+        addon = waiting.pop()
+        if addon in ours:
+            continue
+        ours.add(addon)
+        manifest = paths.ROOT / addon / "__manifest__.py"
+        # What Odoo reads in a manifest: one literal.
+        for module in ast.literal_eval(manifest.read_text()).get("depends", ()):
+            if module in known:
+                waiting.append(module)
+            elif module not in BASE_MODULES and (addon != CORE):
+                modules.add(module)
+    return sorted(ours), (*BASE_MODULES, *sorted(modules))
 
 
 def addons_key(addons):
@@ -68,7 +98,7 @@ def _template(kind, key, parent, modules, title):
                 copy(parent, draft)
             install(draft, modules, demo=True)
             for old in postgres.databases():
-                if old.startswith(name(f"{kind}_")):
+                if re.fullmatch(re.escape(name(kind)) + "_[0-9a-f]{12}", old):
                     remove(old)
             rename(draft, wanted)
     return wanted
@@ -126,9 +156,12 @@ def remove(database):
 
 
 @contextlib.contextmanager
-def temporary(template):
-    """A copy of a template that is dropped at the end."""
-    database = name(f"test_{os.getpid()}")
+def temporary(template, lane=0):
+    """A copy of a template that is dropped at the end.
+
+    :param int lane: tells those apart that are used at once
+    """
+    database = name(f"test_{os.getpid()}_{lane}")
     remove(database)
     copy(template, database)
     try:

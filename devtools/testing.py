@@ -7,11 +7,17 @@ their own. The add-ons' tests run in the real server on a copy of a database tem
 
 import subprocess
 import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
 from . import counting, databases, odoo, odoo_tree, paths, system
 from .console import PRECONDITION, Problem, say, warn
 
+# Servers that test at once: the concurrency tests start more processes by themselves.
+LANES = 2
+# Files of one batch: a batch costs the start of a server.
+FEW = 6
 COMMON = ("-p", "no:cacheprovider", "--tb=short", "-q")
 CORE_MODULES = (
     "payment",
@@ -124,13 +130,74 @@ def _plain(folder, targets, options):
 
 
 def _addons(targets, options):
+    """Run the add-ons' tests, each add-on's with what it needs and nothing else.
+
+    Many files are cut into batches, and two lanes take them as they get free: each
+    has a server and a copy of the database of its own.
+    """
     system.ensure("chromium", "wkhtmltopdf")
-    template = databases.template_addons(paths.addons())
-    with databases.temporary(template) as database:
-        return _odoo_pytest(database, targets, options, template)
+    batches = []
+    for addon in paths.addons():
+        own = [target for target in targets if Path(target).parts[0] == addon]
+        if own:
+            template = databases.template_addons([addon])
+            batches += [(template, batch) for batch in cut(own, paths.ROOT)]
+    if len(batches) == 1:
+        return _batch(*batches[0], options)
+    total, skipped = counting.Count(), []
+    with ThreadPoolExecutor(LANES) as lanes:
+        running = {
+            lanes.submit(_printed, lane, template, batch, options): batch
+            for lane, (template, batch) in enumerate(batches)
+        }
+        for done in as_completed(running):
+            count, names = done.result()
+            total, skipped = total + count, skipped + names
+    return total, skipped
 
 
-def _odoo_pytest(database, targets, options, template, skips_fail=True):
+def cut(targets, root):
+    """Cut tests into batches of about the same size, the largest files spread.
+
+    :param targets: files, folders or ``file::name``, relative to ``root``
+    :return: lists of targets; a short selection is one batch
+    """
+    files = []
+    for target in targets:
+        path = root / target
+        if path.is_dir():
+            files += [str(f.relative_to(root)) for f in sorted(path.rglob("test_*.py"))]
+        else:
+            files.append(str(target))
+    files = list(dict.fromkeys(files))
+    if len(files) < FEW:
+        return [files]
+    # How long a file takes is not known before it ran; its length is a fair guess.
+    files.sort(key=lambda name: (root / name.partition("::")[0]).stat().st_size)
+    count = -(-len(files) // FEW)
+    return [files[start::count] for start in range(count)]
+
+
+def _printed(lane, template, batch, options):
+    """Run one batch beside others, and print what it said when it is over."""
+    start = time.monotonic()
+    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
+        result = _batch(template, batch, options, lane, output)
+        output.seek(0)
+        text = output.read().rstrip()
+    seconds = time.monotonic() - start
+    say(f"\n-- {', '.join(batch)}: {result[0]} ({seconds:.0f} s)\n{text}")
+    for name in result[1]:
+        say(f"SKIPPED: {name}")
+    return result
+
+
+def _batch(template, batch, options, lane=0, output=None):
+    with databases.temporary(template, lane) as database:
+        return _odoo_pytest(database, batch, options, template, output=output)
+
+
+def _odoo_pytest(database, targets, options, template, skips_fail=True, output=None):
     server = [
         f"--odoo-database={database}",
         "--odoo-http",
@@ -139,10 +206,14 @@ def _odoo_pytest(database, targets, options, template, skips_fail=True):
         "--odoo-extra=max-cron-threads=0",
     ]
     extra = {"BILLPAY_DEV_DB": database, "BILLPAY_DEV_TEMPLATE": template}
-    return _pytest(targets, [*server, *options], extra=extra, skips_fail=skips_fail)
+    return _pytest(
+        targets, [*server, *options], extra=extra, skips_fail=skips_fail, output=output
+    )
 
 
-def _pytest(targets, options, extra=None, project=paths.ROOT, skips_fail=True):
+def _pytest(
+    targets, options, extra=None, project=paths.ROOT, skips_fail=True, output=None
+):
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
         command = [paths.PYTHON, "-m", "pytest", "-c", project / "pyproject.toml"]
@@ -153,9 +224,11 @@ def _pytest(targets, options, extra=None, project=paths.ROOT, skips_fail=True):
             cwd=project,
             env={**odoo.environment(), **(extra or {})},
             stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output and subprocess.STDOUT,
         )
         count, skipped = counting.of_report(report, done.returncode, skips_fail)
-    for name in skipped:
+    for name in skipped if output is None else ():
         say(f"SKIPPED{' (counts as failed)' if skips_fail else ''}: {name}")
     return count, skipped
 

@@ -49,6 +49,7 @@ from . import billpay_payment_worker
 from . import payment_provider
 from . import payment_provider_booking
 from . import payment_provider_calls
+from . import payment_provider_channels
 from . import payment_provider_choice
 from . import payment_provider_connection
 from . import payment_provider_health

@@ -214,13 +214,14 @@ class BillpayChannel(models.Model):
     # === BUSINESS METHODS === #
 
     @api.model
-    def _for_company(self, company):
+    def _for_company(self, company, complete=True):
         """Return the channels to offer to payers of a company, in order.
 
         A company's own record stands in for the general one of the same code, also when
         it is archived or incomplete: that is how one company hides a channel.
 
         :param company: `res.company` record
+        :param bool complete: also those that lack something when false
         :return: `billpay.channel` records in sudo, so that anyone who may see a bill
             may see how to pay it
         """
@@ -233,7 +234,7 @@ class BillpayChannel(models.Model):
         return channels.filtered(
             lambda channel: (
                 channel.active
-                and channel.complete
+                and (channel.complete or not complete)
                 and (channel.company_id or channel.code not in own_codes)
             )
         )

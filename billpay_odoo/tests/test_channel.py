@@ -30,6 +30,13 @@ class TestChannel(BillPayCommon):
         self.mpesa.company_number = "554433"
         self.assertEqual(self.Channel._for_company(self.company)[0], self.mpesa)
 
+    def test_application_tells_which_ways_to_pay_are_hidden(self):
+        self.assertIn("M-Pesa", self.provider.clickpesa_hidden_channels)
+        self.assertIn("company number", self.provider.clickpesa_hidden_channels)
+        self.mpesa.company_number = "555111"
+        self.provider.invalidate_recordset(["clickpesa_hidden_channels"])
+        self.assertFalse(self.provider.clickpesa_hidden_channels)
+
     def test_every_shipped_channel_but_mpesa_can_be_used_at_once(self):
         shipped = self.Channel.search([("company_id", "=", False)])
         self.assertEqual(len(shipped), 7)

@@ -3,7 +3,7 @@
 
 import pytest
 
-from devtools import cli, odoo_tree, paths, postgres, system, testing
+from devtools import cli, databases, odoo_tree, paths, postgres, system, testing
 from devtools.console import PRECONDITION, Problem, step
 
 
@@ -33,6 +33,36 @@ def test_one_file_selects_its_own_run_only(monkeypatch):
 def test_no_selection_means_every_folder_of_tests():
     plain, _ = testing.select([])
     assert {"tests/devtools", "clickpesa_sandbox/tests"} <= set(map(str, plain))
+
+
+def test_a_few_files_run_in_one_server(tmp_path):
+    names = make_files(tmp_path, *range(1, testing.FEW))
+    assert testing.cut([*names, names[0]], tmp_path) == [names]
+
+
+def test_many_files_are_cut_into_batches_of_like_size(tmp_path):
+    sizes = [1, 1, 1, 1, 1, 1, 1000, 1000, 1000]
+    names = make_files(tmp_path, *sizes)
+    batches = testing.cut([""], tmp_path)
+    assert sorted(sum(batches, [])) == sorted(names)
+    assert len(batches) == 2
+    large = [sum("1000" in name for name in batch) for batch in batches]
+    assert sorted(large) == [1, 2]
+
+
+def make_files(folder, *sizes):
+    names = []
+    for index, size in enumerate(sizes):
+        path = folder / f"test_{index}_{size}.py"
+        path.write_text("#" * size)
+        names.append(path.name)
+    return names
+
+
+def test_an_addon_is_tested_with_what_it_needs():
+    ours, modules = databases.needed(["billpay_odoo"])
+    assert ours == ["billpay_odoo"]
+    assert modules == databases.BASE_MODULES
 
 
 def test_missing_package_is_named_to_those_who_are_not_root(monkeypatch):
