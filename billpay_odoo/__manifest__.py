@@ -2,7 +2,7 @@
 
 {
     "name": "BillPay control numbers (ClickPesa)",
-    "version": "19.0.1.1.0",
+    "version": "19.0.1.2.0",
     "category": "Accounting/Accounting",
     "summary": "Mobile money and bank payments book themselves: "
     "control numbers on invoices, paid by USSD, CRDB or Wakala",
@@ -22,7 +22,9 @@
         "data/ir_cron_data.xml",
         "data/mail_activity_type_data.xml",
         "report/report_invoice.xml",
+        "wizards/billpay_number_change_views.xml",
         "wizards/billpay_number_import_views.xml",
+        "wizards/billpay_partner_number_views.xml",
         "wizards/billpay_payment_entry_views.xml",
         "wizards/billpay_payment_import_views.xml",
         "views/billpay_channel_views.xml",
@@ -32,11 +34,13 @@
         "wizards/billpay_payment_reason_views.xml",
         "views/billpay_payment_views.xml",
         "views/billpay_control_number_views.xml",
+        "views/billpay_purpose_views.xml",
         "views/payment_provider_views.xml",
         "views/payment_provider_health_views.xml",
         "views/account_move_views.xml",
         "views/account_payment_views.xml",
         "views/res_partner_views.xml",
+        "views/res_users_views.xml",
         "views/res_config_settings_views.xml",
         "views/pay_page_templates.xml",
         "views/portal_templates.xml",

@@ -5,6 +5,7 @@ from . import account_move_asking
 from . import account_move_credit
 from . import account_move_desk
 from . import account_move_numbers
+from . import account_move_purpose
 from . import account_move_refused
 from . import account_move_send
 from . import account_move_sending
@@ -15,8 +16,10 @@ from . import account_payment_undone
 from . import billpay_call_slot
 from . import billpay_channel
 from . import billpay_control_number
+from . import billpay_control_number_balance
 from . import billpay_control_number_binding
 from . import billpay_control_number_calls
+from . import billpay_control_number_customer
 from . import billpay_control_number_import
 from . import billpay_control_number_outcomes
 from . import billpay_control_number_page
@@ -36,6 +39,7 @@ from . import billpay_payment_entry
 from . import billpay_payment_matching
 from . import billpay_payment_owner
 from . import billpay_payment_posting
+from . import billpay_payment_purpose
 from . import billpay_payment_reversal
 from . import billpay_payment_shares
 from . import billpay_payment_story
@@ -46,6 +50,7 @@ from . import billpay_payment_twin
 from . import billpay_payment_undo
 from . import billpay_payment_verdict
 from . import billpay_payment_worker
+from . import billpay_purpose
 from . import payment_provider
 from . import payment_provider_booking
 from . import payment_provider_calls
@@ -61,3 +66,5 @@ from . import payment_provider_webhook
 from . import res_company
 from . import res_config_settings
 from . import res_partner
+from . import res_partner_numbers
+from . import res_users

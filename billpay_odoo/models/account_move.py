@@ -72,12 +72,18 @@ class AccountMove(models.Model):
 
     # === COMPUTE METHODS === #
 
-    @api.depends("billpay_number_ids.state", "billpay_number_ids.name")
+    @api.depends(
+        "billpay_number_ids.state",
+        "billpay_number_ids.name",
+        "billpay_carried_number_id.state",
+    )
     def _compute_billpay_number_id(self):
         for move in self:
             numbers = move.billpay_number_ids.sorted("id", reverse=True)
             living = numbers.filtered(lambda n: n.state in ("open", "pending"))
-            move.billpay_number_id = living[:1] or numbers[:1]
+            move.billpay_number_id = (
+                living[:1] or move.billpay_carried_number_id or numbers[:1]
+            )
             move.billpay_number = move.billpay_number_id.display_number
             move.billpay_number_digits = move.billpay_number_id.name
             move.billpay_number_state = move.billpay_number_id.state
@@ -89,18 +95,26 @@ class AccountMove(models.Model):
         numbers_sudo = self.env["billpay.control.number"].sudo()
         if operator == "in" and not all(value):
             numbered = numbers_sudo._search([("move_id", "!=", False)])
-            none = Domain("id", "not in", numbered.subselect("move_id"))
+            none = Domain("id", "not in", numbered.subselect("move_id")) & Domain(
+                "billpay_carried_number_id", "=", False
+            )
             given = [text for text in value if text]
             return none | Domain("billpay_number", "in", given) if given else none
-        found = numbers_sudo._search(
-            [("name", operator, without_blanks(value)), ("move_id", "!=", False)]
+        named = Domain("name", operator, without_blanks(value))
+        found = numbers_sudo._search(named & Domain("move_id", "!=", False))
+        carried = numbers_sudo._search(named & Domain("kind", "=", "customer"))
+        return Domain("id", "in", found.subselect("move_id")) | Domain(
+            "billpay_carried_number_id", "in", carried
         )
-        return Domain("id", "in", found.subselect("move_id"))
 
-    @api.depends("billpay_number_ids", "billpay_payment_ids")
+    @api.depends(
+        "billpay_number_ids", "billpay_payment_ids", "billpay_carried_number_id"
+    )
     def _compute_billpay_counts(self):
         for move in self:
-            move.billpay_number_count = len(move.billpay_number_ids)
+            move.billpay_number_count = len(
+                move.billpay_number_ids | move.billpay_carried_number_id
+            )
             move.billpay_payment_count = len(move.billpay_payment_ids)
 
     @api.depends(
@@ -110,10 +124,14 @@ class AccountMove(models.Model):
         "matched_payment_ids.state",
         "currency_id",
         "billpay_number_ids.state",
+        "billpay_carried_number_id.state",
+        "billpay_purpose_id",
     )
     def _compute_billpay_can_issue(self):
         for move in self:
-            move.billpay_can_issue = bool(move._billpay_wanting_numbers())
+            move.billpay_can_issue = bool(
+                move._billpay_wanting_numbers() or move._billpay_wanting_carried()
+            )
 
     # === ACTION METHODS === #
 
@@ -158,7 +176,8 @@ class AccountMove(models.Model):
         """Ask ClickPesa now whether these invoices were paid, and book it."""
         self._billpay_check_clerk()
         with own_transaction(self.env(su=True)) as env:
-            numbers = self.with_env(env).exists().billpay_number_ids
+            moves = self.with_env(env).exists()
+            numbers = moves.billpay_number_ids | moves.billpay_carried_number_id
             numbers = numbers.filtered(lambda n: n.state in ("open", "paid", "closed"))
             for provider in numbers.provider_id:
                 if not provider._billpay_has_credentials():
@@ -222,7 +241,12 @@ class AccountMove(models.Model):
             **self.env["ir.actions.act_window"]._for_xml_id(
                 "billpay_odoo.action_billpay_control_number"
             ),
-            "domain": [("move_id", "=", self.id)],
+            "domain": [
+                "|",
+                ("move_id", "=", self.id),
+                ("id", "=", self.billpay_carried_number_id.id),
+            ],
+            "context": {},
         }
 
     def action_view_billpay_payments(self):

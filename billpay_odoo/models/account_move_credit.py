@@ -3,6 +3,7 @@
 
 from odoo import models
 
+from ..allocation import CREDIT
 from ..clickpesa.values import FAILED, REVERSED
 
 
@@ -37,7 +38,11 @@ class AccountMove(models.Model):
         credits = self.env["account.move.line"].search(
             [
                 ("company_id", "in", invoices.company_id.ids),
-                ("partner_id", "in", invoices.commercial_partner_id.ids),
+                (
+                    "partner_id.commercial_partner_id",
+                    "in",
+                    invoices.commercial_partner_id.ids,
+                ),
                 ("account_id.account_type", "=", "asset_receivable"),
                 ("parent_state", "=", "posted"),
                 ("reconciled", "=", False),
@@ -60,11 +65,32 @@ class AccountMove(models.Model):
         for line in invoices.line_ids.filtered(
             lambda line: line.display_type == "payment_term" and not line.reconciled
         ).sorted(lambda line: (line.date_maturity or line.date, line.id)):
-            own = by_owner.get(self._billpay_owner(line))
+            own = by_owner.get(self._billpay_owner(line), credits.browse()).filtered(
+                lambda credit, line=line: line._billpay_may_take(credit)
+            )
             if own:
                 plan.append(line + own)
         self.env["account.move.line"]._reconcile_plan(plan)
 
     def _billpay_owner(self, line):
         """What has to be the same for a credit to pay an invoice."""
-        return line.company_id, line.partner_id, line.account_id, line.currency_id
+        return (
+            line.company_id,
+            line.partner_id.commercial_partner_id,
+            line.account_id,
+            line.currency_id,
+        )
+
+
+class AccountMoveLine(models.Model):
+    _inherit = "account.move.line"
+
+    def _billpay_may_take(self, credit):
+        """Tell whether a credit may pay this open line: purposes stay apart."""
+        self.ensure_one()
+        number = credit.move_id.origin_payment_id.sudo().billpay_payment_id
+        number = number.control_number_id
+        if number.kind == "customer":
+            return number.allocation_policy != CREDIT and bool(number._tiers(self))
+        purpose = number.move_id.billpay_purpose_id
+        return not purpose or purpose._tier(self.move_id) is not None

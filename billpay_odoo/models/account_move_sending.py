@@ -123,11 +123,14 @@ class AccountMove(models.Model):
                 )
                 if not queued:
                     on_sending._billpay_reserve_numbers()
-                lacking = on_sending._billpay_wanting_numbers().ids
-                numbers = moves.sudo().billpay_number_ids.filtered(
-                    lambda number: number.state in ("pending", "failed")
-                )
-                wanting = {number.id: number.move_id.id for number in numbers}
+                lacking = (
+                    on_sending._billpay_wanting_numbers()
+                    | on_sending._billpay_wanting_carried()
+                ).ids
+                wanting = {
+                    number.id: shown.ids
+                    for number, shown in moves._billpay_pending_numbers().items()
+                }
             outcome = (
                 self.env["billpay.control.number"]
                 .browse(wanting)
@@ -148,7 +151,7 @@ class AccountMove(models.Model):
                 text or self._billpay_next_step(later),
             )
             errors[move_id] = {"error_title": text, "retry": later}
-        for number_id, move_id in wanting.items():
+        for number_id, move_ids in wanting.items():
             number = outcome.get(number_id)
             if number and number["state"] in ("pending", "failed"):
                 # What is refused waits for a person.
@@ -161,7 +164,10 @@ class AccountMove(models.Model):
                     error=number["error"],
                     next_step=self._billpay_next_step(later),
                 )
-                errors[move_id] = {"error_title": text, "retry": later}
+                errors |= {
+                    move_id: {"error_title": text, "retry": later}
+                    for move_id in move_ids
+                }
         return errors
 
     @api.model

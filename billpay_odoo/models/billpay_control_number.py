@@ -6,6 +6,9 @@ from odoo import api, fields, models
 from odoo.exceptions import ConcurrencyError, UserError
 from odoo.tools.misc import OrderedSet
 
+from ..allocation import EXACT_OLDEST
+from .billpay_purpose import POLICIES
+
 
 def without_blanks(value):
     """Return what was typed into a search as the digits are stored.
@@ -81,13 +84,11 @@ class BillpayControlNumber(models.Model):
         tracking=True,
     )
     allocation_policy = fields.Selection(
-        [
-            ("exact_oldest", "Invoices that fit exactly, else the oldest"),
-            ("oldest", "The oldest invoices"),
-            ("credit", "None: kept as credit"),
-        ],
-        default="exact_oldest",
+        POLICIES,
+        string="Payments Pay",
+        default=EXACT_OLDEST,
         required=True,
+        readonly=True,
         help="Which open invoices of the customer a payment on this number pays.",
     )
     amount = fields.Monetary(
@@ -193,11 +194,15 @@ class BillpayControlNumber(models.Model):
 
     # === COMPUTE METHODS === #
 
-    @api.depends("move_id.company_id", "provider_id.company_id")
+    @api.depends(
+        "move_id.company_id", "purpose_id.company_id", "provider_id.company_id"
+    )
     def _compute_company_id(self):
         for number in self:
             number.company_id = (
-                number.move_id.company_id or number.provider_id.company_id
+                number.move_id.company_id
+                or number.purpose_id.company_id
+                or number.provider_id.company_id
             )
 
     @api.depends("name")

@@ -42,6 +42,9 @@ class BillpayControlNumber(models.Model):
         :raise ValueError: ClickPesa could only refuse it
         """
         self.ensure_one()
+        customer = self.partner_id.ensure_one()._billpay_contact_values() if (
+            self.kind == "customer"
+        ) else {}
         return NumberRequest(
             reference=self.name,
             amount=self.amount or None,
@@ -50,9 +53,9 @@ class BillpayControlNumber(models.Model):
             description=self.description or "",
             **(
                 {
-                    "customer_name": self.partner_id.name or "",
-                    "customer_phone": self.partner_id.phone or "",
-                    "customer_email": self.partner_id.email or "",
+                    "customer_name": customer["name"],
+                    "customer_phone": customer["phone"],
+                    "customer_email": customer["email"],
                 }
                 if self.kind == "customer"
                 else {}

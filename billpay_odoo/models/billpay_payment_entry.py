@@ -80,6 +80,7 @@ class BillpayPayment(models.Model):
                 write_offs.append(part.payment._prepare_fee_line(part))
             vals = account_payment._generate_move_vals(write_off_line_vals=write_offs)
             self._force_balance(vals, part)
+            self._set_analytics(vals, part)
             for _command, _id, line_vals in vals["line_ids"] if no_analytics else ():
                 line_vals.setdefault("analytic_distribution", False)
             vals_list.append(vals)
@@ -144,6 +145,14 @@ class BillpayPayment(models.Model):
         kept = sum(item["balance"] for item in others)
         liquidity.update(debit=part.balance - kept, credit=0.0)
         receivable.update(debit=0.0, credit=part.balance)
+
+    def _set_analytics(self, vals, part):
+        """Let credit count for the purpose it was paid for."""
+        purpose = part.payment.control_number_id.purpose_id
+        if part.shares or not purpose.analytic_distribution:
+            return
+        _liquidity, receivable, *_others = (command[2] for command in vals["line_ids"])
+        receivable["analytic_distribution"] = purpose.analytic_distribution
 
     def _payment_method_line(self):
         """Return the method line of the application's journal.

@@ -129,7 +129,8 @@ class BillpayPayment(models.Model):
         if not self._has_policy():
             return []
         lines = waiting.get(self.partner_id.commercial_partner_id)
-        return self._by_policy(lines, still_open) if lines else []
+        tiers = self.control_number_id._tiers(lines) if lines else []
+        return self._by_policy(tiers, still_open)
 
     def _has_policy(self):
         """Whether the number leaves it to its policy what is paid."""
@@ -141,10 +142,13 @@ class BillpayPayment(models.Model):
             and number.allocation_policy != CREDIT
         )
 
-    def _by_policy(self, lines, still_open):
+    def _by_policy(self, tiers, still_open):
         """Return what a customer's number pays: the oldest, or bills that fit exactly.
 
-        :param lines: open journal items of the customer, oldest due first
+        Bills that fit are looked for among the first ones, then among more of them.
+
+        :param list tiers: open journal items in the order of their tiers, in each the
+            oldest due first
         """
         policy = self.control_number_id.allocation_policy
         unit = self.currency_id.rounding
@@ -153,11 +157,14 @@ class BillpayPayment(models.Model):
             return round(self._due_of(items, still_open) / unit)
 
         amount = round(self.amount / unit)
-        if policy == EXACT_OLDEST:
-            bills = list(lines.grouped("move_id").values())
-            found = exact_bills(amount, [due(items) for items in bills])
-            if found:
-                return [(bills[i], self.amount) for i in found]
+        lines = self.env["account.move.line"]
+        for tier in tiers:
+            lines += tier
+            if policy == EXACT_OLDEST:
+                bills = list(lines.grouped("move_id").values())
+                found = exact_bills(amount, [due(items) for items in bills])
+                if found:
+                    return [(bills[i], self.amount) for i in found]
         # Instalments count by their own dates, whatever invoice they belong to.
         dues = [due(line) for line in lines]
         return [
@@ -322,7 +329,7 @@ class BillpayPayment(models.Model):
         self.ensure_one()
         parts, left = [], self.amount
         for share in shares:
-            partner = share.move.commercial_partner_id
+            partner = self._entry_partner(share.move.partner_id)
             if not (parts and parts[-1].takes(share, partner)):
                 parts.append(Part(self, partner, share.lines.account_id))
                 parts[-1].rate, parts[-1].balance = share.rate, share.balance
@@ -350,5 +357,10 @@ class BillpayPayment(models.Model):
 
     def _credit_partner(self):
         """Return whose money it is that pays no invoice."""
-        partner = self.partner_id or self.move_id.partner_id
+        return self._entry_partner(self.partner_id or self.move_id.partner_id)
+
+    def _entry_partner(self, partner):
+        """Return on whom the entry is written: the pupil, or the family."""
+        if self.company_id.billpay_entries_on == "contact":
+            return partner
         return partner.commercial_partner_id

@@ -69,6 +69,18 @@ class ResCompany(models.Model):
         "as soon as that is confirmed. Its number asks for the rest only.",
     )
 
+    billpay_entries_on = fields.Selection(
+        selection=[
+            ("commercial", "The family or company"),
+            ("contact", "The contact that the number belongs to"),
+        ],
+        string="Entries Are Written On",
+        default="commercial",
+        required=True,
+        help="Numbers of a pupil: with the family, money may also pay invoices that "
+        "are made out to the parent.",
+    )
+
     billpay_event_days = fields.Integer(
         string="Keep Webhook Contents",
         default=const.EVENT_DAYS,

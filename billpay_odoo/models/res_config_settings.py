@@ -33,3 +33,6 @@ class ResConfigSettings(models.TransientModel):
     billpay_event_days = fields.Integer(
         related="company_id.billpay_event_days", readonly=False
     )
+    billpay_entries_on = fields.Selection(
+        related="company_id.billpay_entries_on", readonly=False
+    )

@@ -1,0 +1,204 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The numbers that a customer keeps, and what ClickPesa wants to know for them."""
+
+import re
+
+from odoo import api, fields, models
+from odoo.fields import Domain
+from odoo.tools import email_normalize
+
+from odoo.addons.phone_validation.tools import phone_validation
+
+from .billpay_control_number import without_blanks
+
+COUNTRY, PREFIX = "TZ", 255
+_TANZANIAN = re.compile(r"255[0-9]{9}")
+
+
+def clickpesa_phone(text):
+    """Return a phone number as ClickPesa wants it, ``255…``; "" if it is none.
+
+    :param str text: as people write it, such as ``0712 345 678``
+    """
+    number = phone_validation.phone_format(
+        text or "", COUNTRY, PREFIX, force_format="E164", raise_exception=False
+    )
+    digits = (number or "").lstrip("+")
+    return digits if _TANZANIAN.fullmatch(digits) else ""
+
+
+class ResPartner(models.Model):
+    _inherit = "res.partner"  # pylint: disable=consider-merging-classes-inherited
+
+    billpay_number_ids = fields.One2many(
+        "billpay.control.number",
+        "partner_id",
+        string="Control Numbers",
+        domain=[("kind", "=", "customer")],
+        groups="billpay_odoo.group_billpay_user",
+    )
+    billpay_number_id = fields.Many2one(
+        "billpay.control.number",
+        string="Control Number to Pay",
+        compute="_compute_billpay_number_id",
+        groups="billpay_odoo.group_billpay_user",
+    )
+    billpay_number = fields.Char(
+        string="Control Number",
+        compute="_compute_billpay_number_id",
+        search="_search_billpay_number",
+        groups="billpay_odoo.group_billpay_user",
+        help="The number of the first purpose.",
+    )
+    billpay_number_count = fields.Integer(
+        compute="_compute_billpay_counts",
+        groups="billpay_odoo.group_billpay_user",
+    )
+    billpay_payment_count = fields.Integer(
+        compute="_compute_billpay_counts",
+        groups="billpay_odoo.group_billpay_user",
+    )
+    billpay_invoice_number = fields.Selection(
+        [
+            ("order", "A number of its own"),
+            ("customer", "The customer's number of its purpose"),
+        ],
+        string="Invoices Carry",
+        company_dependent=True,
+        help="Which control number the invoices of this customer show. Empty: as their "
+        "purpose says.",
+    )
+
+    # === COMPUTE METHODS === #
+
+    @api.depends_context("allowed_company_ids")
+    @api.depends("billpay_number_ids.state", "billpay_number_ids.name")
+    def _compute_billpay_number_id(self):
+        companies = self.env.companies
+        for partner in self:
+            numbers = partner.billpay_number_ids.filtered(
+                lambda n: n.state in ("open", "pending") and n.company_id in companies
+            ).sorted(lambda n: (n.purpose_id.sequence, n.purpose_id.id, n.id))
+            partner.billpay_number_id = numbers[:1]
+            partner.billpay_number = numbers[:1].display_number
+
+    def _search_billpay_number(self, operator, value):
+        """Find a contact by any number it has, typed with or without blanks."""
+        if operator in Domain.NEGATIVE_OPERATORS:
+            return NotImplemented
+        domain = [("kind", "=", "customer")]
+        numbers = self.env["billpay.control.number"]
+        if operator == "in" and not all(value):
+            living = numbers._search([*domain, ("state", "in", ("open", "pending"))])
+            none = Domain("id", "not in", living.subselect("partner_id"))
+            given = [text for text in value if text]
+            return none | Domain("billpay_number", "in", given) if given else none
+        found = numbers._search([*domain, ("name", operator, without_blanks(value))])
+        return Domain("id", "in", found.subselect("partner_id"))
+
+    def _compute_billpay_counts(self):
+        numbers = dict(
+            self.env["billpay.control.number"]._read_group(
+                [("partner_id", "child_of", self.ids), ("kind", "=", "customer")],
+                ["partner_id"],
+                ["__count"],
+            )
+        )
+        payments = dict(
+            self.env["billpay.payment"]._read_group(
+                [("partner_id", "child_of", self.ids)], ["partner_id"], ["__count"]
+            )
+        )
+        for partner in self:
+            partner.billpay_number_count = partner._billpay_total(numbers)
+            partner.billpay_payment_count = partner._billpay_total(payments)
+
+    def _billpay_total(self, counts):
+        """Add up what the contact and those below it have."""
+        total = 0
+        for owner, count in counts.items():
+            while owner and owner != self:
+                owner = owner.parent_id
+            total += count if owner else 0
+        return total
+
+    # === BUSINESS METHODS === #
+
+    def _billpay_contact_values(self):
+        """Return what ClickPesa is told of a customer.
+
+        A pupil without phone or e-mail is reached through the parent.
+
+        :return: ``name``, ``phone`` (``255…``) and ``email``, each perhaps ""
+        :rtype: dict
+        """
+        self.ensure_one()
+        phone = email = ""
+        partner = self
+        while partner and not (phone or email):
+            phone = clickpesa_phone(partner.phone)
+            email = email_normalize(partner.email or "") or ""
+            partner = partner.parent_id
+        return {"name": (self.name or "").strip(), "phone": phone, "email": email}
+
+    def _billpay_contact_problems(self):
+        """Return why a customer's number cannot be made, for each contact.
+
+        :return: a sentence for a person, "" where nothing is missing
+        :rtype: dict
+        """
+        problems = {}
+        for partner in self:
+            values = partner._billpay_contact_values()
+            if not values["name"]:
+                problems[partner] = self.env._("The contact has no name.")
+            elif values["phone"] or values["email"]:
+                problems[partner] = ""
+            elif partner.phone:
+                problems[partner] = self.env._(
+                    "%(phone)s is no Tanzanian phone number, and there is no e-mail "
+                    "address. Write it as 0712 345 678 or 255712345678.",
+                    phone=partner.phone,
+                )
+            else:
+                problems[partner] = self.env._(
+                    "Neither a phone number nor an e-mail address is known, also not "
+                    "of the parent contact. ClickPesa asks for one of them."
+                )
+        return problems
+
+    # === ACTION METHODS === #
+
+    def action_billpay_customer_numbers(self):
+        """Open the dialog that makes numbers for these contacts."""
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Get Control Numbers"),
+            "res_model": "billpay.partner.number",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_partner_ids": self.ids},
+        }
+
+    def action_view_billpay_numbers(self):
+        self.ensure_one()
+        return {
+            **self.env["ir.actions.act_window"]._for_xml_id(
+                "billpay_odoo.action_billpay_control_number"
+            ),
+            "domain": [
+                ("partner_id", "child_of", self.id),
+                ("kind", "=", "customer"),
+            ],
+            "context": {},
+        }
+
+    def action_view_billpay_payments(self):
+        self.ensure_one()
+        return {
+            **self.env["ir.actions.act_window"]._for_xml_id(
+                "billpay_odoo.action_billpay_payment"
+            ),
+            "domain": [("partner_id", "child_of", self.id)],
+            "context": {},
+        }

@@ -1,0 +1,72 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+
+class BillpayNumberChange(models.TransientModel):
+    """Changes what customer numbers ask for; ClickPesa is told by itself."""
+
+    _name = "billpay.number.change"
+    _description = "Change Customer Numbers"
+
+    number_ids = fields.Many2many("billpay.control.number", readonly=True)
+    number_count = fields.Integer(compute="_compute_number_count")
+    currency_id = fields.Many2one(
+        "res.currency", default=lambda self: self.env.ref("base.TZS")
+    )
+    amount = fields.Monetary(
+        compute="_compute_amount", store=True, readonly=False, precompute=True
+    )
+    mode = fields.Selection(
+        [("flexible", "Any amount"), ("exact", "Exact amount")],
+        compute="_compute_amount",
+        store=True,
+        readonly=False,
+        precompute=True,
+        required=True,
+    )
+
+    @api.depends("number_ids")
+    def _compute_number_count(self):
+        for wizard in self:
+            wizard.number_count = len(wizard.number_ids)
+
+    @api.depends("number_ids")
+    def _compute_amount(self):
+        for wizard in self:
+            first = wizard.number_ids[:1]
+            wizard.amount = first.amount
+            wizard.mode = first.mode or "flexible"
+
+    def action_confirm(self):
+        self.ensure_one()
+        numbers = self.number_ids
+        numbers._check_customer_clerk()
+        if self.amount < 0 or self.amount != round(self.amount):
+            raise UserError(
+                self.env._(
+                    "A number asks for whole shillings. Nothing was changed: correct "
+                    "the amount."
+                )
+            )
+        if self.mode == "exact" and not self.amount:
+            raise UserError(
+                self.env._(
+                    "An exact amount needs an amount. Nothing was changed: enter it, "
+                    "or let payers pay any amount."
+                )
+            )
+        asking = numbers.filtered(lambda n: n.known_amount)
+        if not self.amount and asking:
+            raise UserError(
+                self.env._(
+                    "ClickPesa can change an amount, but not take it away: the number "
+                    "%s keeps asking for one. Nothing was changed: close it, or let "
+                    "its payers pay any amount.",
+                    asking[0].display_number,
+                )
+            )
+        for number in numbers.sudo():
+            number._want({"amount": self.amount, "mode": self.mode})
+        return {"type": "ir.actions.act_window_close"}

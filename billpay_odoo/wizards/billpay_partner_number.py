@@ -1,0 +1,121 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from odoo import Command, api, fields, models
+from odoo.exceptions import UserError
+
+from ..models.billpay_control_number_customer import LIVING
+
+
+class BillpayPartnerNumber(models.TransientModel):
+    """Gives contacts the numbers of chosen purposes, after showing what that means."""
+
+    _name = "billpay.partner.number"
+    _description = "Get Control Numbers for Contacts"
+
+    partner_ids = fields.Many2many("res.partner", string="Contacts")
+    company_id = fields.Many2one(
+        "res.company", default=lambda self: self.env.company, readonly=True
+    )
+    purpose_ids = fields.Many2many(
+        "billpay.purpose",
+        string="Purposes",
+        domain="[('company_id', '=', company_id)]",
+        default=lambda self: self._default_purpose_ids(),
+    )
+    line_ids = fields.One2many(
+        "billpay.partner.number.line",
+        "wizard_id",
+        compute="_compute_line_ids",
+        store=True,
+        readonly=False,
+    )
+    new_count = fields.Integer(compute="_compute_counts")
+    existing_count = fields.Integer(compute="_compute_counts")
+    problem_count = fields.Integer(compute="_compute_counts")
+
+    @api.model
+    def _default_purpose_ids(self):
+        purposes = self.env["billpay.purpose"].search(
+            [("company_id", "=", self.env.company.id)], limit=2
+        )
+        # Where there is one only, nobody has to choose.
+        return purposes if len(purposes) == 1 else purposes.browse()
+
+    @api.depends("partner_ids", "purpose_ids")
+    def _compute_line_ids(self):
+        for wizard in self:
+            partners = wizard.partner_ids._origin
+            problems = partners._billpay_contact_problems()
+            living = {
+                (number.partner_id, number.purpose_id): number
+                for number in self.env["billpay.control.number"]
+                .sudo()
+                .search(
+                    [
+                        ("partner_id", "in", partners.ids),
+                        ("purpose_id", "in", wizard.purpose_ids._origin.ids),
+                        ("kind", "=", "customer"),
+                        ("state", "in", LIVING),
+                    ]
+                )
+            }
+            wizard.line_ids = [Command.clear()] + [
+                Command.create(
+                    {
+                        "partner_id": partner.id,
+                        "purpose_id": purpose.id,
+                        "number": living.get(
+                            (partner, purpose), self.env["billpay.control.number"]
+                        ).display_number,
+                        "problem": False
+                        if (partner, purpose) in living
+                        else problems[partner],
+                    }
+                )
+                for partner in partners
+                for purpose in wizard.purpose_ids._origin
+            ]
+
+    @api.depends("line_ids.problem", "line_ids.number")
+    def _compute_counts(self):
+        for wizard in self:
+            lines = wizard.line_ids
+            wizard.existing_count = len(lines.filtered("number"))
+            wizard.problem_count = len(lines.filtered("problem"))
+            wizard.new_count = (
+                len(lines) - wizard.existing_count - wizard.problem_count
+            )
+
+    def action_confirm(self):
+        """Make the numbers of all contacts of whom nothing is missing."""
+        self.ensure_one()
+        self.env["account.move"]._billpay_check_clerk()
+        self.partner_ids.check_access("read")
+        fresh = self.line_ids.filtered(lambda line: not line.problem)
+        if not fresh:
+            raise UserError(
+                self.env._(
+                    "No control number was made: choose contacts and purposes, and "
+                    "correct what the list says. No money is affected."
+                )
+            )
+        numbers = self.env["billpay.control.number"]
+        for purpose, lines in fresh.grouped("purpose_id").items():
+            numbers |= numbers._reserve_customer(lines.partner_id, purpose)
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "billpay_odoo.action_billpay_control_number"
+        )
+        return {**action, "domain": [("id", "in", numbers.ids)], "context": {}}
+
+
+class BillpayPartnerNumberLine(models.TransientModel):
+    """One contact and purpose: what will happen."""
+
+    _name = "billpay.partner.number.line"
+    _description = "Control Number for a Contact"
+
+    wizard_id = fields.Many2one("billpay.partner.number", ondelete="cascade")
+    partner_id = fields.Many2one("res.partner", string="Contact", readonly=True)
+    purpose_id = fields.Many2one("billpay.purpose", readonly=True)
+    number = fields.Char(string="Has Already", readonly=True)
+    problem = fields.Char(readonly=True)
