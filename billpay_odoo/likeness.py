@@ -104,6 +104,21 @@ def _word_likeness(one, other):
     return difflib.SequenceMatcher(None, one, other, autojunk=False).ratio()
 
 
+def tanzanian_phone(text):
+    """Return a phone number as ClickPesa wants it, ``255…``; "" if it is none.
+
+    :param str text: as people write it, such as ``0712 345 678``
+    """
+    digits = "".join(sign for sign in text or "" if sign.isdecimal())
+    digits = digits.removeprefix("00")
+    if len(digits) == 10 and digits.startswith("0"):
+        digits = "255" + digits[1:]
+    elif len(digits) == 9 and digits[0] in "67":
+        digits = "255" + digits
+    plausible = len(digits) == 12 and digits.startswith("255") and digits[3] != "0"
+    return digits if plausible and digits.isascii() else ""
+
+
 def phone_spellings(phone, code="255"):
     """Return the ways in which a contact may have this phone number written down.
 

@@ -39,9 +39,7 @@ class BillpayControlNumber(models.Model):
         open_lines = customers._open_invoice_lines()
         credits = customers._open_credit_lines()
         for number in self:
-            due = sum(
-                number._in_shillings(line) for line in open_lines.get(number, ())
-            )
+            due = sum(number._in_shillings(line) for line in open_lines.get(number, ()))
             if number.kind == "order":
                 due = number.amount if number.state in ("pending", "open") else 0
             credit = -sum(

@@ -42,9 +42,11 @@ class BillpayControlNumber(models.Model):
         :raise ValueError: ClickPesa could only refuse it
         """
         self.ensure_one()
-        customer = self.partner_id.ensure_one()._billpay_contact_values() if (
-            self.kind == "customer"
-        ) else {}
+        customer = (
+            self.partner_id.ensure_one()._billpay_contact_values()
+            if (self.kind == "customer")
+            else {}
+        )
         return NumberRequest(
             reference=self.name,
             amount=self.amount or None,

@@ -21,7 +21,6 @@ class BillpayControlNumber(models.Model):
     )
     department_id = fields.Many2one(
         "account.analytic.account",
-        string="Department",
         compute="_compute_department_id",
         store=True,
         index="btree_not_null",

@@ -15,7 +15,6 @@ class BillpayPayment(models.Model):
     )
     department_id = fields.Many2one(
         "account.analytic.account",
-        string="Department",
         compute="_compute_purpose_id",
         store=True,
         index="btree_not_null",

@@ -48,7 +48,7 @@ class BillpayPurpose(models.Model):
         "payment.provider",
         string="Application",
         domain="[('code', '=', 'clickpesa'), ('company_id', 'parent_of', company_id)]",
-        help="The ClickPesa application that makes these numbers. Empty: the company's.",
+        help="It makes these numbers at ClickPesa. Empty: the company's application.",
     )
     description = fields.Char(
         string="Text at ClickPesa",
@@ -111,7 +111,6 @@ class BillpayPurpose(models.Model):
     )
     department_id = fields.Many2one(
         "account.analytic.account",
-        string="Department",
         help="Users of other departments do not see these numbers and payments.",
     )
     number_ids = fields.One2many("billpay.control.number", "purpose_id")
@@ -268,9 +267,7 @@ class BillpayPurpose(models.Model):
         """
         found = {}
         for company, group in moves.grouped("company_id").items():
-            purposes = self.sudo().search(
-                [("company_id", "parent_of", company.id)]
-            )
+            purposes = self.sudo().search([("company_id", "parent_of", company.id)])
             by_category, by_journal = {}, {}
             for purpose in purposes:
                 for category in purpose.product_category_ids:

@@ -1,30 +1,32 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The numbers that a customer keeps, and what ClickPesa wants to know for them."""
 
-import re
-
 from odoo import api, fields, models
 from odoo.fields import Domain
 from odoo.tools import email_normalize
 
 from odoo.addons.phone_validation.tools import phone_validation
 
+from ..likeness import tanzanian_phone
 from .billpay_control_number import without_blanks
 
 COUNTRY, PREFIX = "TZ", 255
-_TANZANIAN = re.compile(r"255[0-9]{9}")
 
 
 def clickpesa_phone(text):
     """Return a phone number as ClickPesa wants it, ``255…``; "" if it is none.
 
+    Odoo's own phone tools do more where their library is installed.
+
     :param str text: as people write it, such as ``0712 345 678``
     """
-    number = phone_validation.phone_format(
-        text or "", COUNTRY, PREFIX, force_format="E164", raise_exception=False
+    if not text:
+        return ""
+    return tanzanian_phone(
+        phone_validation.phone_format(
+            text, COUNTRY, PREFIX, force_format="E164", raise_exception=False
+        )
     )
-    digits = (number or "").lstrip("+")
-    return digits if _TANZANIAN.fullmatch(digits) else ""
 
 
 class ResPartner(models.Model):

@@ -28,6 +28,7 @@ from . import test_pay_page
 from . import test_payment
 from . import test_poll_rows
 from . import test_posting
+from . import test_purposes
 from . import test_refused
 from . import test_reversal
 from . import test_rights

@@ -82,9 +82,7 @@ class BillpayPartnerNumber(models.TransientModel):
             lines = wizard.line_ids
             wizard.existing_count = len(lines.filtered("number"))
             wizard.problem_count = len(lines.filtered("problem"))
-            wizard.new_count = (
-                len(lines) - wizard.existing_count - wizard.problem_count
-            )
+            wizard.new_count = len(lines) - wizard.existing_count - wizard.problem_count
 
     def action_confirm(self):
         """Make the numbers of all contacts of whom nothing is missing."""

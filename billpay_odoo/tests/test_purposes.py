@@ -1,0 +1,527 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Customers keep one number per purpose, and money stays with its purpose."""
+
+from odoo import Command, fields
+from odoo.exceptions import UserError, ValidationError
+from odoo.tests import Form, tagged
+
+from .ledger import LedgerCommon
+
+
+@tagged("post_install", "-at_install")
+class PurposeCommon(LedgerCommon):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.tuition = cls._purpose("Tuition")
+        cls.hostel = cls._purpose("Hostel", sequence=20)
+        cls.parent = cls.env["res.partner"].create(
+            {"name": "Neema Mushi", "phone": "0712 345 678"}
+        )
+        cls.asha = cls._pupil("Asha Mushi")
+        cls.juma = cls._pupil("Juma Mushi")
+
+    @classmethod
+    def _purpose(cls, name, **values):
+        return cls.env["billpay.purpose"].create(
+            {"name": name, "company_id": cls.company.id, **values}
+        )
+
+    @classmethod
+    def _pupil(cls, name):
+        return cls.env["res.partner"].create(
+            {"name": name, "parent_id": cls.parent.id, "type": "other"}
+        )
+
+    def _keeps(self, partner, purpose):
+        """The number that a customer keeps."""
+        numbers = self.env["billpay.control.number"]
+        return numbers._reserve_customer(partner, purpose).sudo()
+
+    def _fee(self, partner, purpose, amount, day="2026-03-10", **values):
+        return self._invoice(
+            amount,
+            partner=partner,
+            billpay_purpose_id=purpose.id,
+            invoice_date_due=day,
+            **values,
+        )
+
+    def _pay_number(self, number, amount, **values):
+        row = self._post(self._confirmed(number, amount, **values))
+        self.assertEqual(row.state, "posted", row.reason)
+        return row
+
+    def _credit(self, row):
+        """What is left of the receivable items of a payment."""
+        return -sum(self._receivable(self._entry(row)).mapped("amount_residual"))
+
+
+@tagged("post_install", "-at_install")
+class TestPurposeMoney(PurposeCommon):
+    def test_tuition_never_pays_hostel(self):
+        hostel = self._fee(self.asha, self.hostel, 30000)
+        tuition = self._fee(self.asha, self.tuition, 50000)
+        row = self._pay_number(self._keeps(self.asha, self.tuition), 80000)
+        self.assertEqual(tuition.amount_residual, 0)
+        self.assertEqual(hostel.amount_residual, 30000)
+        self.assertEqual(self._credit(row), 30000)
+        self.assertEqual(row.purpose_id, self.tuition)
+
+    def test_also_not_when_it_fits_exactly(self):
+        hostel = self._fee(self.asha, self.hostel, 30000)
+        tuition = self._fee(self.asha, self.tuition, 50000)
+        self._pay_number(self._keeps(self.asha, self.tuition), 30000)
+        self.assertEqual(hostel.amount_residual, 30000)
+        self.assertEqual(tuition.amount_residual, 20000)
+
+    def test_unassigned_invoices_are_reached_when_the_purpose_says_so(self):
+        self.tuition.reach = "own_unassigned"
+        plain = self._invoice(10000, partner=self.asha, invoice_date_due="2026-01-01")
+        hostel = self._fee(self.asha, self.hostel, 30000, "2026-01-01")
+        own = self._fee(self.asha, self.tuition, 50000)
+        self._pay_number(self._keeps(self.asha, self.tuition), 55000)
+        # Its own first, although the other one is older.
+        self.assertEqual(own.amount_residual, 0)
+        self.assertEqual(plain.amount_residual, 5000)
+        self.assertEqual(hostel.amount_residual, 30000)
+
+    def test_any_reaches_all_in_the_order_of_purposes(self):
+        self.tuition.reach = "any"
+        uniform = self._purpose("Uniform", sequence=5)
+        last = self._fee(self.asha, self.hostel, 30000, "2026-01-01")
+        second = self._fee(self.asha, uniform, 20000, "2026-02-01")
+        first = self._fee(self.asha, self.tuition, 10000)
+        self._pay_number(self._keeps(self.asha, self.tuition), 45000)
+        self.assertEqual(
+            (first | second | last).mapped("amount_residual"), [0, 0, 15000]
+        )
+
+    def test_a_pupil_never_pays_the_brothers_fees(self):
+        brothers = self._fee(self.juma, self.tuition, 50000, "2026-01-01")
+        own = self._fee(self.asha, self.tuition, 50000)
+        row = self._pay_number(self._keeps(self.asha, self.tuition), 70000)
+        self.assertEqual(own.amount_residual, 0)
+        self.assertEqual(brothers.amount_residual, 50000)
+        self.assertEqual(self._credit(row), 20000)
+
+    def test_the_parents_number_pays_for_all_children(self):
+        asha = self._fee(self.asha, self.tuition, 50000, "2026-01-01")
+        juma = self._fee(self.juma, self.tuition, 50000, "2026-02-01")
+        self._pay_number(self._keeps(self.parent, self.tuition), 60000)
+        self.assertEqual((asha | juma).mapped("amount_residual"), [0, 40000])
+
+    def test_invoices_made_out_to_the_parent_come_after_the_pupils(self):
+        family = self._fee(self.parent, self.tuition, 50000, "2026-01-01")
+        own = self._fee(self.asha, self.tuition, 20000)
+        row = self._pay_number(self._keeps(self.asha, self.tuition), 30000)
+        self.assertEqual((own | family).mapped("amount_residual"), [0, 40000])
+        self.assertEqual(self._entry(row).partner_id, self.parent)
+
+    def test_entries_on_the_contact_leave_the_family_alone(self):
+        self.company.billpay_entries_on = "contact"
+        family = self._fee(self.parent, self.tuition, 50000, "2026-01-01")
+        own = self._fee(self.asha, self.tuition, 20000)
+        row = self._pay_number(self._keeps(self.asha, self.tuition), 30000)
+        self.assertEqual((own | family).mapped("amount_residual"), [0, 50000])
+        receivable = self._receivable(self._entry(row))
+        self.assertEqual(receivable.partner_id, self.asha)
+        self.assertEqual(self._credit(row), 10000)
+
+    def test_pocket_money_stays_credit(self):
+        pocket = self._purpose("Pocket money", allocation_policy="credit")
+        fee = self._fee(self.asha, pocket, 5000)
+        number = self._keeps(self.asha, pocket)
+        row = self._pay_number(number, 5000)
+        self.assertEqual(fee.amount_residual, 5000)
+        self.assertEqual(self._credit(row), 5000)
+        self.company.billpay_apply_credit = True
+        later = self._fee(self.asha, pocket, 5000)
+        self.assertEqual(later.amount_residual, 5000)
+
+    def test_credit_pays_the_next_invoice_of_its_purpose_only(self):
+        self.company.billpay_apply_credit = True
+        row = self._pay_number(self._keeps(self.asha, self.tuition), 30000)
+        hostel = self._fee(self.asha, self.hostel, 10000)
+        brothers = self._fee(self.juma, self.tuition, 10000)
+        own = self._fee(self.asha, self.tuition, 40000)
+        self.assertEqual(
+            (hostel | brothers | own).mapped("amount_residual"), [10000, 10000, 10000]
+        )
+        self.assertEqual(self._credit(row), 0)
+
+    def test_surplus_on_an_invoice_stays_with_its_purpose(self):
+        self.company.billpay_apply_credit = True
+        first = self._fee(self.asha, self.hostel, 10000)
+        self._pay_number(first.billpay_number_id, 15000)
+        tuition = self._fee(self.asha, self.tuition, 20000)
+        hostel = self._fee(self.asha, self.hostel, 20000)
+        self.assertEqual((tuition | hostel).mapped("amount_residual"), [20000, 15000])
+
+    def test_credit_counts_for_the_purposes_analytics(self):
+        plan = self.env["account.analytic.plan"].create({"name": "Departments"})
+        account = self.env["account.analytic.account"].create(
+            {"name": "School", "plan_id": plan.id, "company_id": self.company.id}
+        )
+        self.tuition.analytic_distribution = {str(account.id): 100}
+        row = self._pay_number(self._keeps(self.asha, self.tuition), 30000)
+        [line] = self._receivable(self._entry(row))
+        self.assertEqual(line.analytic_distribution, {str(account.id): 100})
+        counted = self.env["account.analytic.line"].search(
+            [(plan._column_name(), "=", account.id)]
+        )
+        self.assertEqual(counted.mapped("amount"), [30000])
+
+
+@tagged("post_install", "-at_install")
+class TestPurposeNumbers(PurposeCommon):
+    def test_one_number_per_customer_and_purpose(self):
+        pupils = self.asha | self.juma
+        numbers = self._keeps(pupils, self.tuition)
+        self.assertEqual(numbers.partner_id, pupils)
+        self.assertEqual(self._keeps(pupils, self.tuition), numbers)
+        other = self._keeps(self.asha, self.hostel)
+        self.assertNotEqual(other.name, numbers[0].name)
+        self.assertEqual(len(self.asha.billpay_number_ids), 2)
+        self.assertEqual(
+            self.asha.billpay_number, numbers[0].display_number, "of the first purpose"
+        )
+
+    def test_the_database_knows_no_second_one(self):
+        number = self._keeps(self.asha, self.tuition)
+        with self.assertRaisesRegex(Exception, "one_per_purpose"):
+            with self.env.cr.savepoint():
+                number.copy({"name": "11229999999999"}).flush_recordset()
+
+    def test_closed_number_comes_back_instead_of_a_new_one(self):
+        number = self._keeps(self.asha, self.tuition)
+        self._pay_number(number, 1000)
+        number.action_close()
+        self.assertEqual(number.state, "closed")
+        self.assertEqual(self._keeps(self.asha, self.tuition), number)
+        self.assertEqual(number.state, "open")
+
+    def test_reopening_looks_for_the_other_one(self):
+        number = self._keeps(self.asha, self.tuition)
+        number.action_close()
+        number.provider_id.clickpesa_number_origin = "api"
+        other = self._keeps(self.asha, self.tuition)
+        self.assertNotEqual(other, number)
+        with self.assertRaisesRegex(UserError, "close that one first"):
+            number.action_reopen()
+
+    def test_text_amount_and_mode_are_the_purposes(self):
+        self.tuition.write(
+            {
+                "description": "Ada {reference} {customer}",
+                "default_amount": 450000,
+                "default_mode": "exact",
+            }
+        )
+        self.asha.ref = "S-17"
+        number = self._keeps(self.asha, self.tuition)
+        self.assertEqual(number.description, "Ada S-17 Asha Mushi")
+        self.assertEqual((number.amount, number.mode), (450000, "exact"))
+        self.tuition.description = "Karo {customer}"
+        self.assertEqual(number.description, "Karo Asha Mushi")
+
+    def test_purpose_that_cannot_work_is_refused(self):
+        with self.assertRaisesRegex(ValidationError, "{child}"):
+            self.tuition.description = "Fees of {child}"
+        with self.assertRaisesRegex(ValidationError, "exact amount"):
+            self.tuition.default_mode = "exact"
+
+    def test_clickpesa_is_told_of_the_parents_phone(self):
+        self.provider.clickpesa_number_origin = "api"
+        number = self._keeps(self.asha, self.tuition)
+        self._sync()
+        self.assertEqual(number.state, "open")
+        [there] = self.sandbox.numbers()
+        self.assertEqual(there["customer_name"], "Asha Mushi")
+        self.assertEqual(there["customer_phone"], "255712345678")
+
+    def test_contacts_tell_what_is_missing(self):
+        pupil = self.env["res.partner"].create({"name": "Peter", "phone": "12"})
+        nothing = self.env["res.partner"].create({"name": "Paulo"})
+        abroad = self.env["res.partner"].create(
+            {"name": "Jane", "phone": "+44 20 7946 0958"}
+        )
+        problems = (
+            self.asha | self.partner | pupil | nothing | abroad
+        )._billpay_contact_problems()
+        self.assertEqual(problems[self.asha], "")
+        self.assertEqual(problems[self.partner], "", "has an e-mail")
+        self.assertIn("12 is no Tanzanian phone", problems[pupil])
+        self.assertIn("Neither", problems[nothing])
+        self.assertIn("Tanzanian", problems[abroad])
+
+    def test_dialog_shows_before_it_makes(self):
+        nobody = self.env["res.partner"].create({"name": "Paulo"})
+        self._keeps(self.asha, self.tuition)
+        wizard = (
+            self.env["billpay.partner.number"]
+            .with_company(self.company)
+            .create(
+                {
+                    "partner_ids": [Command.set((self.asha | self.juma | nobody).ids)],
+                    "purpose_ids": [Command.set((self.tuition | self.hostel).ids)],
+                }
+            )
+        )
+        self.assertEqual(wizard.new_count, 3)
+        self.assertEqual(wizard.existing_count, 1)
+        self.assertEqual(wizard.problem_count, 2)
+        self.assertFalse(self.juma.billpay_number_ids)
+        wizard.action_confirm()
+        self.assertEqual(len(self.juma.billpay_number_ids), 2)
+        self.assertEqual(len(self.asha.billpay_number_ids), 2)
+        self.assertFalse(nobody.billpay_number_ids)
+
+    def test_change_of_what_is_asked_reaches_clickpesa(self):
+        self.provider.clickpesa_number_origin = "api"
+        number = self._keeps(self.asha, self.tuition)
+        self._sync()
+        wizard = self.env["billpay.number.change"].create(
+            {"number_ids": [Command.set(number.ids)], "amount": 5000, "mode": "exact"}
+        )
+        wizard.action_confirm()
+        self._sync()
+        self.assertEqual((number.known_amount, number.known_mode), (5000, "exact"))
+        wizard.write({"amount": 0, "mode": "flexible"})
+        with self.assertRaisesRegex(UserError, "not take it away"):
+            wizard.action_confirm()
+
+    # === Balances === #
+
+    def test_figures_of_a_number(self):
+        number = self._keeps(self.asha, self.tuition)
+        self._fee(self.asha, self.tuition, 50000)
+        self._fee(self.asha, self.hostel, 7000)
+        self._fee(self.juma, self.tuition, 9000)
+        today = fields.Datetime.now()
+        self._pay_number(number, 20000, paid_at=today)
+        self._pay_number(number, 1000, paid_at="2020-06-01 10:00:00")
+        number.invalidate_recordset()
+        self.assertEqual(number.amount_due, 29000)
+        self.assertEqual(number.balance, 29000)
+        self.assertEqual(number.paid_this_year, 20000)
+        self.assertEqual(number.amount_paid, 21000)
+        self.assertEqual(number.last_payment_at, today)
+        self._pay_number(number, 40000, paid_at=today)
+        number.invalidate_recordset()
+        self.assertEqual(
+            (number.amount_due, number.amount_credit, number.balance),
+            (0, 11000, -11000),
+        )
+
+    def test_figures_cost_the_same_for_many_numbers(self):
+        pupils = self.env["res.partner"].create(
+            [{"name": "Pupil %s" % i, "phone": "0712345678"} for i in range(12)]
+        )
+        numbers = self._keeps(pupils, self.tuition)
+        for pupil in pupils:
+            self._fee(pupil, self.tuition, 5000)
+        self._post(self._confirmed(numbers[0], 1000))
+
+        def statements(records):
+            self.env.flush_all()
+            self.env.invalidate_all()
+            records.read(["state"])
+            before = self.env.cr.sql_log_count
+            records.mapped("balance")
+            records.mapped("paid_this_year")
+            return self.env.cr.sql_log_count - before
+
+        statements(numbers)
+        few, many = statements(numbers[:2]), statements(numbers)
+        self.assertLessEqual(many, few + 1)
+
+
+@tagged("post_install", "-at_install")
+class TestPurposeInvoices(PurposeCommon):
+    def test_purpose_comes_from_the_lines_else_the_journal(self):
+        school = self.env["product.category"].create({"name": "School"})
+        beds = self.env["product.category"].create(
+            {"name": "Beds", "parent_id": school.id}
+        )
+        self.tuition.product_category_ids = school
+        self.hostel.product_category_ids = beds
+        products = self.env["product.product"].create(
+            [
+                {"name": "Term 1", "categ_id": school.id},
+                {"name": "Bed", "categ_id": beds.id},
+                {"name": "Book"},
+            ]
+        )
+        club = self._purpose("Club")
+        journal = self.company_data["default_journal_sale"]
+
+        def invoice(product):
+            return self.env["account.move"].create(
+                {
+                    "move_type": "out_invoice",
+                    "partner_id": self.asha.id,
+                    "journal_id": journal.id,
+                    "invoice_line_ids": [Command.create({"product_id": product.id})],
+                }
+            )
+
+        term, bed, book = (invoice(product) for product in products)
+        self.assertEqual(term.billpay_purpose_id, self.tuition)
+        self.assertEqual(bed.billpay_purpose_id, self.hostel)
+        self.assertFalse(book.billpay_purpose_id)
+        club.journal_ids = journal
+        self.assertEqual(invoice(products[2]).billpay_purpose_id, club)
+        self.assertEqual(invoice(products[0]).billpay_purpose_id, self.tuition)
+
+    def test_a_persons_choice_stays(self):
+        move = self._invoice(5000, partner=self.asha, post=False)
+        move.billpay_purpose_id = self.hostel
+        with Form(move) as form:
+            with form.invoice_line_ids.new() as line:
+                line.name = "Taa"
+                line.price_unit = 10
+        self.assertEqual(move.billpay_purpose_id, self.hostel)
+
+    def test_purpose_of_another_company_is_refused(self):
+        other = self.setup_other_company(name="Gym", currency_id=self.tzs.id)
+        purpose = self.env["billpay.purpose"].create(
+            {"name": "Gym", "company_id": other["company"].id}
+        )
+        with self.assertRaisesRegex(UserError, "choose one of this"):
+            self._invoice(5000, post=False, billpay_purpose_id=purpose.id)
+
+    def test_invoices_carry_the_customers_number(self):
+        self.tuition.invoice_number = "customer"
+        first = self._fee(self.asha, self.tuition, 50000)
+        number = first.billpay_number_id
+        self.assertEqual(number.kind, "customer")
+        self.assertEqual(number.partner_id, self.asha)
+        self.assertFalse(first.sudo().billpay_number_ids)
+        second = self._fee(self.asha, self.tuition, 50000, "2026-04-10")
+        self.assertEqual(second.billpay_number_id, number)
+        self.assertEqual(second._billpay_document_number()["name"], number.name)
+        found = self.env["account.move"].search(
+            [("billpay_number", "=", number.display_number)]
+        )
+        self.assertEqual(found, first | second)
+        self._pay_number(number, 60000)
+        self.assertEqual((first | second).mapped("amount_residual"), [0, 40000])
+        self.assertFalse((first | second).sudo().billpay_number_ids)
+
+    def test_the_customers_wish_comes_first(self):
+        self.asha.with_company(self.company).billpay_invoice_number = "customer"
+        self.tuition.invoice_number = "order"
+        fee = self._fee(self.asha, self.tuition, 50000)
+        self.assertEqual(fee.billpay_number_id.kind, "customer")
+        other = self._fee(self.juma, self.tuition, 50000)
+        self.assertEqual(other.billpay_number_id.kind, "order")
+
+    def test_recurring_invoices_carry_the_same_number(self):
+        self.tuition.invoice_number = "customer"
+        move = self._fee(
+            self.asha, self.tuition, 50000, post=False, auto_post="monthly"
+        )
+        move.date = move.invoice_date
+        with self._workers():
+            self.env.ref(
+                "account.ir_cron_auto_post_draft_entry"
+            ).method_direct_trigger()
+        following = self.env["account.move"].search(
+            [("auto_post_origin_id", "=", move.id), ("id", "!=", move.id)]
+        )
+        self.assertEqual(move.state, "posted")
+        self.assertTrue(following)
+        self.assertTrue(move.billpay_number_id)
+        for each in following.filtered(lambda m: m.state == "posted"):
+            self.assertEqual(each.billpay_number_id, move.billpay_number_id)
+        self.assertEqual(following.billpay_purpose_id, self.tuition)
+
+    def test_document_waits_until_clickpesa_knows_the_number(self):
+        self.provider.clickpesa_number_origin = "api"
+        self.tuition.invoice_number = "customer"
+        move = self._fee(self.asha, self.tuition, 50000)
+        self.assertEqual(move.billpay_number_id.state, "pending")
+        pending = move._billpay_pending_numbers()
+        self.assertEqual(pending, {move.sudo().billpay_number_id: move.sudo()})
+        self._sync()
+        self.assertFalse(move._billpay_pending_numbers())
+
+
+@tagged("post_install", "-at_install")
+class TestDepartments(PurposeCommon):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        plan = cls.env["account.analytic.plan"].create({"name": "Departments"})
+        cls.school, cls.boarding = cls.env["account.analytic.account"].create(
+            [
+                {"name": name, "plan_id": plan.id, "company_id": cls.company.id}
+                for name in ("School", "Boarding")
+            ]
+        )
+        cls.tuition.department_id = cls.school
+        cls.hostel.department_id = cls.boarding
+        cls.clerk = (
+            cls.env["res.users"]
+            .sudo()
+            .with_context(no_reset_password=True)
+            .create(
+                {
+                    "name": "Boarding clerk",
+                    "login": "boarding_clerk",
+                    "company_id": cls.company.id,
+                    "company_ids": [Command.set(cls.company.ids)],
+                    "group_ids": [
+                        Command.set(
+                            [
+                                cls.env.ref("base.group_user").id,
+                                cls.env.ref("account.group_account_invoice").id,
+                            ]
+                        )
+                    ],
+                }
+            )
+        )
+
+    def _visible(self, model):
+        records = self.env[model].with_user(self.clerk)
+        return records.search([("company_id", "=", self.company.id)])
+
+    def test_staff_see_their_department_only(self):
+        numbers = self._keeps(self.asha, self.tuition)
+        numbers |= self._keeps(self.asha, self.hostel)
+        fee = self._fee(self.juma, self.hostel, 5000)
+        numbers |= fee.sudo().billpay_number_ids
+        plain = self._invoice(5000).sudo().billpay_number_ids
+        rows = self._post(
+            self._confirmed(numbers[0], 1000) | self._confirmed(numbers[1], 2000)
+        )
+        self.assertEqual(self._visible("billpay.control.number"), numbers | plain)
+        self.assertEqual(self._visible("billpay.payment"), rows)
+        self.clerk.billpay_department_ids = self.boarding
+        self.assertEqual(
+            self._visible("billpay.control.number"), numbers[1] | numbers[2]
+        )
+        self.assertEqual(self._visible("billpay.payment"), rows[1])
+        self.clerk.billpay_department_ids = False
+        self.assertEqual(self._visible("billpay.payment"), rows)
+
+    def test_totals_per_department(self):
+        self._post(
+            self._confirmed(self._keeps(self.asha, self.tuition), 1000)
+            | self._confirmed(self._keeps(self.juma, self.tuition), 500)
+            | self._confirmed(self._keeps(self.asha, self.hostel), 2000)
+        )
+        totals = self.env["billpay.payment"]._read_group(
+            [("company_id", "=", self.company.id)],
+            ["department_id"],
+            ["amount:sum"],
+        )
+        self.assertEqual(totals, [(self.school, 1500), (self.boarding, 2000)])
+
+    def test_department_follows_the_invoices_purpose(self):
+        fee = self._fee(self.asha, self.tuition, 5000)
+        self.assertEqual(fee.billpay_number_id.sudo().department_id, self.school)
+        fee.billpay_purpose_id = self.hostel
+        self.assertEqual(fee.billpay_number_id.sudo().department_id, self.boarding)
