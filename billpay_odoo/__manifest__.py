@@ -22,6 +22,8 @@
         "data/ir_cron_data.xml",
         "data/mail_activity_type_data.xml",
         "report/report_invoice.xml",
+        "report/report_cards.xml",
+        "wizards/billpay_card_print_views.xml",
         "wizards/billpay_number_change_views.xml",
         "wizards/billpay_number_import_views.xml",
         "wizards/billpay_partner_number_views.xml",
@@ -35,6 +37,9 @@
         "views/billpay_payment_views.xml",
         "views/billpay_control_number_views.xml",
         "views/billpay_purpose_views.xml",
+        "wizards/billpay_run_wizard_views.xml",
+        "views/billpay_run_views.xml",
+        "data/mail_template_data.xml",
         "views/payment_provider_views.xml",
         "views/payment_provider_health_views.xml",
         "views/account_move_views.xml",
@@ -49,6 +54,7 @@
     "assets": {
         "web.assets_backend": [
             "billpay_odoo/static/src/desk/**/*",
+            "billpay_odoo/static/src/run/**/*",
         ],
         "web.assets_frontend": [
             "billpay_odoo/static/src/interactions/**/*",

@@ -282,6 +282,24 @@ def read_code(text):
     return text
 
 
+def read_phone(text):
+    """Return a phone number as text, also one that a sheet shows as 2.55712345678E+11.
+
+    :raises SpreadsheetError: "digits_lost" when the sheet has kept too few of them
+    """
+    text = check_value(text).strip()
+    bare = "".join(text.split()).replace(",", ".")
+    if not _SCIENTIFIC.fullmatch(bare):
+        return text
+    number = Decimal(bare)
+    kept = sum(sign.isdigit() for sign in bare.upper().partition("E")[0])
+    whole = str(int(number))
+    # What a sheet rounded away came out as zeros.
+    if number != int(number) or kept < len(whole):
+        raise SpreadsheetError("digits_lost")
+    return whole
+
+
 def read_money(text):
     """Return an amount as ``Decimal``, or ``None`` for an empty text.
 

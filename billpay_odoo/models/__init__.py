@@ -19,6 +19,7 @@ from . import billpay_control_number
 from . import billpay_control_number_balance
 from . import billpay_control_number_binding
 from . import billpay_control_number_calls
+from . import billpay_control_number_cards
 from . import billpay_control_number_customer
 from . import billpay_control_number_import
 from . import billpay_control_number_outcomes
@@ -51,6 +52,10 @@ from . import billpay_payment_undo
 from . import billpay_payment_verdict
 from . import billpay_payment_worker
 from . import billpay_purpose
+from . import billpay_run
+from . import billpay_run_line
+from . import billpay_run_worker
+from . import billpay_run_after
 from . import payment_provider
 from . import payment_provider_booking
 from . import payment_provider_calls

@@ -29,7 +29,6 @@ class AccountMove(models.Model):
         readonly=True,
         copy=False,
         index="btree_not_null",
-        groups="billpay_odoo.group_billpay_user",
         help="The number that this invoice shows instead of one of its own.",
     )
 

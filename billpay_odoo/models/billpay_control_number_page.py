@@ -422,6 +422,15 @@ class BillpayControlNumber(models.Model):
         document = move._billpay_document_number()
         if not document:
             return None
+        return self._block_values(document, company, lang, limit)
+
+    @api.model
+    def _block_values(self, document, company, lang, limit=4):
+        """Return the values of a pay block on paper or in an e-mail.
+
+        :param dict document: see ``_billpay_printed``
+        :return: dict as of ``_document_for``
+        """
         lang = billpay_texts.document_language(lang)
         t = billpay_texts.texts(lang, payee=company.name)
         amount = document["amount"] and billpay_texts.amount_text(

@@ -71,6 +71,17 @@ TEXTS = {
         "Please use the new control number below: the one that you used takes no more "
         "money."
     ),
+    "sms": _lt("%(payee)s: pay %(what)s with control number %(number)s."),
+    "sms_amount": _lt(
+        "%(payee)s: pay %(sum)s for %(what)s with control number %(number)s."
+    ),
+    "number_subject": _lt("Your control number for %(what)s"),
+    "number_body": _lt(
+        "This is your control number for %(what)s. Keep it: you can use it again and "
+        "again, with any of the ways to pay."
+    ),
+    "card_title": _lt("Control number"),
+    "card_scan": _lt("Scan for the steps"),
     "cancelled_title": _lt("This invoice was cancelled"),
     "cancelled_body": _lt(
         "Please do not pay it. If you have paid, %(payee)s keeps the money for you as "

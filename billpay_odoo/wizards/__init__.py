@@ -1,5 +1,6 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+from . import billpay_card_print
 from . import billpay_import
 from . import billpay_number_change
 from . import billpay_number_import
@@ -11,3 +12,5 @@ from . import billpay_payment_import
 from . import billpay_payment_match
 from . import billpay_payment_match_line
 from . import billpay_payment_reason
+from . import billpay_run_send
+from . import billpay_run_wizard

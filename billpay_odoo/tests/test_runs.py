@@ -1,0 +1,481 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Bulk runs: what they are about, what they make, and what stops them."""
+
+import base64
+import io
+from unittest.mock import patch
+
+import openpyxl
+
+from odoo import Command
+from odoo.exceptions import UserError
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from .test_purposes import PurposeCommon
+
+
+@tagged("post_install", "-at_install")
+class RunCommon(PurposeCommon):
+    def _wizard(self, **values):
+        return self.env["billpay.run.wizard"].with_company(self.company).create(values)
+
+    def _prepared(self, **values):
+        action = self._wizard(**values).action_prepare()
+        return self.env["billpay.run"].browse(action["res_id"])
+
+    def _sheet(self, header, *rows, **values):
+        """A run of a spreadsheet's rows; numbers stay numbers, as in Excel."""
+        book = openpyxl.Workbook()
+        book.active.append(header)
+        for row in rows:
+            book.active.append(row)
+        buffer = io.BytesIO()
+        book.save(buffer)
+        return self._file(buffer.getvalue(), **values)
+
+    def _file(self, data, **values):
+        values.setdefault("purpose_ids", [Command.set(self.tuition.ids)])
+        return self._prepared(
+            source="sheet",
+            file=base64.b64encode(data),
+            filename="class.xlsx",
+            **values,
+        )
+
+    def _work(self):
+        self._run_cron("ir_cron_bulk_runs")
+        self.env.invalidate_all()
+
+    def _outcomes(self, run):
+        return run.line_ids.sorted("row").mapped("outcome")
+
+
+@tagged("post_install", "-at_install")
+class TestRuns(RunCommon):
+    def test_open_invoices_get_their_numbers(self):
+        self.company.billpay_issue_on = "manual"
+        moves = self._invoice(1000) | self._invoice(2000) | self._invoice(3000)
+        draft = self._invoice(4000, post=False)
+        run = self._prepared(source="invoices")
+        self.assertEqual(run.line_ids.move_id, moves)
+        self.assertEqual((run.state, run.waiting_count), ("draft", 3))
+        self.assertFalse(moves.billpay_number_id)
+        run.action_start()
+        self._work()
+        self.assertEqual(run.state, "done")
+        self.assertEqual((run.done_count, run.progress), (3, 100))
+        self.assertEqual(run.line_ids.number_id, moves.sudo().billpay_number_ids)
+        self.assertEqual(len(moves.billpay_number_id), 3)
+        self.assertFalse(draft.billpay_number_id)
+
+    def test_chosen_invoices_say_why_not(self):
+        has = self._invoice(1000)
+        draft = self._invoice(2000, post=False)
+        run = self._prepared(
+            source="invoices", move_ids=[Command.set((has | draft).ids)]
+        )
+        reasons = {line.move_id: line.reason for line in run.line_ids}
+        self.assertIn(has.billpay_number, reasons[has])
+        self.assertIn("not confirmed", reasons[draft])
+        self.assertEqual(run.problem_count, 2)
+        with self.assertRaisesRegex(UserError, "No line"):
+            run.action_start()
+
+    def test_mode_of_a_run_is_the_invoices(self):
+        self.company.billpay_issue_on = "manual"
+        move = self._invoice(1000)
+        run = self._prepared(source="invoices", mode="exact")
+        run.action_start()
+        self._work()
+        self.assertEqual(move.billpay_number_id.mode, "exact")
+        self.assertEqual(move.billpay_mode, "exact")
+
+    def test_contacts_with_a_tag(self):
+        tag = self.env["res.partner.category"].create({"name": "Form 1"})
+        pupils = self.asha | self.juma
+        pupils.category_id = tag
+        nobody = self.env["res.partner"].create(
+            {"name": "Paulo", "category_id": [Command.set(tag.ids)]}
+        )
+        self._keeps(self.juma, self.hostel)
+        run = self._prepared(
+            source="tags",
+            tag_ids=[Command.set(tag.ids)],
+            purpose_ids=[Command.set((self.tuition | self.hostel).ids)],
+            amount=5000,
+        )
+        self.assertEqual(len(run.line_ids), 6)
+        self.assertEqual((run.waiting_count, run.problem_count), (3, 3))
+        run.action_start()
+        self._work()
+        self.assertEqual(run.state, "done")
+        self.assertEqual(len(self.asha.billpay_number_ids), 2)
+        self.assertEqual(self.asha.billpay_number_ids.mapped("amount"), [5000, 5000])
+        self.assertFalse(nobody.billpay_number_ids)
+
+    def test_one_bad_line_costs_only_itself(self):
+        self.company.billpay_issue_on = "manual"
+        moves = self._invoice(1000) | self._invoice(2000) | self._invoice(3000)
+        run = self._prepared(source="invoices")
+        run.action_start()
+        lines = type(self.env["billpay.run.line"])
+        reserve = lines._reserve_for_invoices
+
+        def broken(batch):
+            if moves[1] in batch.move_id:
+                raise ValueError("broken record")
+            return reserve(batch)
+
+        with (
+            patch.object(lines, "_reserve_for_invoices", broken),
+            mute_logger("odoo.addons.billpay_odoo.models.billpay_run_worker"),
+        ):
+            self._work()
+        self.assertEqual(self._outcomes(run), ["done", "failed", "done"])
+        self.assertFalse(moves[1].billpay_number_id)
+        self.assertEqual(run.state, "done")
+        run.action_retry_failed()
+        self._work()
+        self.assertEqual(self._outcomes(run), ["done", "done", "done"])
+
+    def test_what_clickpesa_refuses_is_told_and_tried_again(self):
+        self.provider.clickpesa_number_origin = "api"
+        self.company.billpay_issue_on = "manual"
+        self._invoice(1000)
+        move = self._invoice(2000)
+        self.sandbox.faults.add("error", match="create", times=-1, status=400)
+        run = self._prepared(source="invoices")
+        run.action_start()
+        self._work()
+        self.assertEqual((run.state, run.coming_count), ("running", 2))
+        self._sync()
+        self.sandbox.faults.clear()
+        self._work()
+        self.assertEqual(run.failed_count, 2, run.line_ids.mapped("reason"))
+        self.assertEqual(run.state, "done")
+        self.assertTrue(all(run.line_ids.mapped("reason")))
+        run.action_retry_failed()
+        self.assertEqual(run.state, "running")
+        self._sync()
+        self._work()
+        self.assertEqual((run.state, run.done_count), ("done", 2))
+        self.assertEqual(move.billpay_number_id.state, "open")
+
+    def test_pause_resume_cancel(self):
+        self.company.billpay_issue_on = "manual"
+        for amount in (1000, 2000, 3000):
+            self._invoice(amount)
+        run = self._prepared(source="invoices")
+        run.action_start()
+        run.action_pause()
+        self._work()
+        self.assertEqual((run.state, run.waiting_count), ("paused", 3))
+        run.action_resume()
+        with patch("odoo.addons.billpay_odoo.models.billpay_run_worker.CHUNK", 1):
+            with self._workers():
+                run._reserve_chunk()
+            self.env.invalidate_all()
+            self.assertEqual((run.done_count, run.waiting_count), (1, 2))
+            run.action_cancel()
+            self._work()
+        self.assertEqual(self._outcomes(run), ["done", "cancelled", "cancelled"])
+        number = run.line_ids.number_id
+        self.assertEqual(number.state, "open")
+        run.action_close_numbers()
+        self.assertEqual(number.state, "closed")
+
+    def test_closing_leaves_paid_numbers_and_those_that_were_there(self):
+        self.asha.phone = "0712000111"
+        there = self._keeps(self.asha, self.hostel)
+        run = self._prepared(
+            source="contacts",
+            partner_ids=[Command.set((self.asha | self.juma).ids)],
+            purpose_ids=[Command.set(self.tuition.ids)],
+        )
+        run.action_start()
+        self._work()
+        paid, unpaid = run.line_ids.number_id
+        self._pay_number(paid, 500)
+        run.action_cancel()
+        run.state = "cancelled"
+        run.action_close_numbers()
+        self.assertEqual(
+            (there.state, paid.state, unpaid.state), ("open", "open", "closed")
+        )
+
+    def test_a_started_run_is_kept(self):
+        self.company.billpay_issue_on = "manual"
+        self._invoice(1000)
+        run = self._prepared(source="invoices")
+        self._prepared(source="invoices").unlink()
+        run.action_start()
+        with self.assertRaisesRegex(UserError, "is kept"):
+            run.unlink()
+
+    def test_idle_runs_cost_one_query_for_each_kind_of_work(self):
+        self.env.flush_all()
+        runs = self.env["billpay.run"]
+        runs._cron_bulk_runs()
+        before = self.env.cr.sql_log_count
+        runs._cron_bulk_runs()
+        self.assertLessEqual(self.env.cr.sql_log_count - before, 2)
+
+    # === After the run === #
+
+    def _ready_run(self):
+        self.parent.email = "neema@example.com"
+        nobody = self.env["res.partner"].create(
+            {"name": "Paulo", "phone": "0755 111 222"}
+        )
+        run = self._prepared(
+            source="contacts",
+            partner_ids=[Command.set((self.asha | nobody).ids)],
+            purpose_ids=[Command.set(self.tuition.ids)],
+        )
+        run.action_start()
+        self._work()
+        return run
+
+    def test_send_shows_first_who_has_no_email(self):
+        run = self._ready_run()
+        action = run.action_send_all()
+        self.assertEqual(action["res_model"], "billpay.run.send")
+        wizard = self.env["billpay.run.send"].with_context(**action["context"]).create({})
+        self.assertEqual(wizard.line_ids.partner_id.name, "Paulo")
+        self.assertEqual(wizard.others_count, 1)
+        wizard.action_send()
+        [mail] = self.env["mail.mail"].search(
+            [("model", "=", "billpay.control.number")]
+        )
+        to = mail.email_to or mail.recipient_ids.email
+        self.assertEqual(to, "neema@example.com")
+        number = self.asha.billpay_number_ids
+        self.assertIn(number.display_number.split()[1], mail.body_html)
+        self.assertIn(number._get_pay_url(), mail.body_html)
+        self.assertEqual(mail.state, "outgoing")
+
+    def test_list_for_sms_and_list_of_lines(self):
+        run = self._ready_run()
+        run.action_sms_list()
+        rows = self._download_rows(run)
+        texts = {row[0]: row[1] for row in rows[1:]}
+        self.assertEqual(set(texts), {"255712345678", "255755111222"})
+        number = self.asha.billpay_number_ids
+        self.assertIn(number.name, texts["255712345678"])
+        run.action_download()
+        rows = self._download_rows(run)
+        self.assertEqual(len(rows), 3)
+        self.assertIn(number.display_number, rows[1])
+
+    def _download_rows(self, run):
+        data = base64.b64decode(run.with_context(bin_size=False).download)
+        book = openpyxl.load_workbook(io.BytesIO(data))
+        return list(book.active.iter_rows(values_only=True))
+
+    def test_all_invoices_come_as_one_pdf(self):
+        self.company.billpay_issue_on = "manual"
+        for amount in (1000, 2000, 3000):
+            self._invoice(amount)
+        run = self._prepared(source="invoices")
+        run.action_start()
+        self._work()
+        run.action_print_all()
+        rendered = []
+
+        def render(_self, _report, res_ids=None, **_values):
+            rendered.append(len(res_ids))
+            return self._one_page(), "pdf"
+
+        reports = type(self.env["ir.actions.report"])
+        with (
+            patch.object(reports, "_render_qweb_pdf", render),
+            patch("odoo.addons.billpay_odoo.models.billpay_run_after.PRINT_CHUNK", 2),
+        ):
+            self._work()
+        self.assertEqual(rendered, [2, 1])
+        self.assertFalse(run.printing)
+        [attachment] = self.env["ir.attachment"].search(
+            [("res_model", "=", "billpay.run"), ("res_id", "=", run.id)]
+        )
+        from odoo.tools.pdf import PdfFileReader
+
+        pages = PdfFileReader(io.BytesIO(attachment.raw)).getNumPages()
+        self.assertEqual(pages, 2)
+
+    def _one_page(self):
+        from reportlab.pdfgen import canvas
+
+        buffer = io.BytesIO()
+        page = canvas.Canvas(buffer)
+        page.drawString(10, 10, "Invoice")
+        page.save()
+        return buffer.getvalue()
+
+    def test_cards_of_a_run(self):
+        run = self._ready_run()
+        action = run.action_cards()
+        wizard = self.env["billpay.card.print"].browse(action["res_id"])
+        self.assertEqual(wizard.number_count, 2)
+        [page] = wizard._card_pages()
+        self.assertEqual([card["name"] for card in page[0]], ["Asha Mushi", "Paulo"])
+        html, _type = self.env["ir.actions.report"]._render_qweb_html(
+            "billpay_odoo.report_billpay_cards", wizard.ids
+        )
+        text = html.decode()
+        for number in run.line_ids.number_id:
+            for group in number.display_number.split():
+                self.assertIn(group, text)
+        self.assertEqual(text.count('class="o_card"'), 2)
+        wizard.layout = "sticker"
+        html, _type = self.env["ir.actions.report"]._render_qweb_html(
+            "billpay_odoo.report_billpay_cards", wizard.ids
+        )
+        self.assertEqual(html.decode().count('class="o_sticker"'), 2)
+
+    def test_contacts_without_a_number_are_told_before_printing(self):
+        self._keeps(self.asha, self.tuition)
+        action = (self.asha | self.partner).action_billpay_cards()
+        wizard = self.env["billpay.card.print"].browse(action["res_id"])
+        self.assertEqual(wizard.without_ids, self.partner)
+        self.assertEqual(wizard.number_count, 1)
+        action = self.partner.action_billpay_cards()
+        wizard = self.env["billpay.card.print"].browse(action["res_id"])
+        with self.assertRaisesRegex(UserError, "no number to print"):
+            wizard.action_print()
+
+
+@tagged("post_install", "-at_install")
+class TestRunSheets(RunCommon):
+    HEADER = ("Name", "Reference", "Class", "Parent", "Phone", "Amount")
+
+    def assertNothingMade(self, contacts):
+        self.assertEqual(self.env["res.partner"].search_count([]), contacts)
+        self.assertFalse(
+            self.env["billpay.control.number"].search_count(
+                [("purpose_id", "!=", False)]
+            )
+        )
+
+    def test_from_a_class_list_to_numbers(self):
+        contacts = self.env["res.partner"].search_count([])
+        run = self._sheet(
+            self.HEADER,
+            ("Zuhura Ally", "S-1", "Form 1", "Ally Hassan", "0712 000 001", 450000),
+            ("Amani Ally", "S-2", "Form 2", "Ally Hassan", 255712000001, None),
+            ("Asha Mushi", None, "Form 1", "Neema Mushi", "0712345678", None),
+        )
+        self.assertEqual(run.problem_count, 0, run.line_ids.mapped("reason"))
+        self.assertNothingMade(contacts)
+        run.action_start()
+        self._work()
+        self.assertEqual(run.state, "done")
+        pupils = run.line_ids.sorted("row").partner_id
+        self.assertEqual(pupils[2], self.asha)
+        self.assertEqual(pupils[:2].mapped("ref"), ["S-1", "S-2"])
+        self.assertEqual(len(pupils[:2].parent_id), 1)
+        self.assertEqual(pupils[0].parent_id.name, "Ally Hassan")
+        self.assertEqual(pupils[:2].mapped("category_id.name"), ["Form 1", "Form 2"])
+        self.assertEqual(len(pupils.billpay_number_ids), 3)
+        self.assertEqual(pupils[0].billpay_number_ids.amount, 450000)
+        # Once more, by reference and by name: nobody is made twice.
+        again = self._sheet(
+            self.HEADER,
+            ("Zuhura Ally", "S-1", "Form 1", "Ally Hassan", "0712 000 001", None),
+            ("Asha Mushi", None, "Form 1", "Neema Mushi", "0712345678", None),
+        )
+        self.assertEqual(again.problem_count, 2)
+        self.assertIn("Has the number", again.line_ids[0].reason)
+
+    def test_rows_per_purpose_make_one_contact(self):
+        run = self._sheet(
+            ("Name", "Phone", "Purpose"),
+            ("Zuhura", "0712000001", "Tuition"),
+            ("Zuhura", "0712000001", "hostel"),
+            ("Zuhura", "0712000001", "Dinner"),
+        )
+        self.assertEqual(self._outcomes(run), ["waiting", "waiting", "problem"])
+        self.assertIn("no purpose “Dinner”", run.line_ids[2].reason)
+        run.action_start()
+        with patch("odoo.addons.billpay_odoo.models.billpay_run_worker.CHUNK", 1):
+            self._work()
+        made = run.line_ids.partner_id
+        self.assertEqual(len(made), 1)
+        self.assertEqual(len(made.billpay_number_ids), 2)
+
+    def test_each_bad_row_says_why(self):
+        contacts = self.env["res.partner"].search_count([])
+        run = self._sheet(
+            self.HEADER,
+            ("Zuhura", "S-1", "", "", "0712000001", 1000),
+            ("Zuhura Twice", "s-1", "", "", "0712000001", 1000),
+            ("", "S-3", "", "", "0712000001", 1000),
+            ("Peter", "S-4", "", "", "12", 1000),
+            ("Paulo", "S-5", "", "", "", 1000),
+            ("Jane", "S-6", "", "", "0712000002", "12,50,0"),
+            ("Rose", "S-7", "", "", "=1+1", 1000),
+            ("Mary", "S-8", "", "", "#REF!", 1000),
+            ("Anna", "S-9", "", "", "0712000002", 10.5),
+            ("Lulu", "S-10", "", "", "2.55E+11", 1000),
+            ("Good", "S-11", "", "", "2.55712000009E+11", 1000),
+        )
+        reasons = run.line_ids.sorted("row").mapped("reason")
+        for reason, words in zip(
+            reasons,
+            (
+                "",
+                "stands in row 2",
+                "no name",
+                "no Tanzanian phone",
+                "needs a phone",
+                "not an amount",
+                "formula",
+                "shows an error",
+                "whole shillings",
+                "lost digits",
+                "",
+            ),
+            strict=True,
+        ):
+            self.assertIn(words, reason or "")
+            self.assertEqual(bool(words), bool(reason), reason)
+        self.assertEqual(run.line_ids.mapped("row"), list(range(2, 13)))
+        self.assertEqual(run.line_ids[-1].new_phone, "+255712000009")
+        self.assertNothingMade(contacts)
+
+    def test_bad_files_change_nothing(self):
+        contacts = self.env["res.partner"].search_count([])
+        runs = self.env["billpay.run"].search_count([])
+        for data, words in (
+            (b"a" * 20 * 1024 * 1024, "larger than 10 MB"),
+            (b"", "Choose an XLSX"),
+            (b"\x89PNG nothing", "not a spreadsheet"),
+            (b"PK\x03\x04 broken", "damaged"),
+            (b"Colour,Size\nred,4\n", "no column name"),
+            (b"Name,Phone\n", "no rows"),
+        ):
+            with self.assertRaisesRegex(UserError, words):
+                self._file(data)
+        self.assertEqual(self.env["billpay.run"].search_count([]), runs)
+        self.assertNothingMade(contacts)
+
+    def test_template_fits(self):
+        wizard = self._wizard(source="sheet")
+        wizard.action_template()
+        data = base64.b64decode(wizard.with_context(bin_size=False).download)
+        with self.assertRaisesRegex(UserError, "no rows"):
+            self._file(data)
+
+    def test_new_contacts_only_when_wanted(self):
+        run = self._sheet(
+            ("Name", "Phone"), ("Zuhura", "0712000001"), create_contacts=False
+        )
+        self.assertIn("new ones are not", run.line_ids.reason)
+
+    def test_namesakes_are_told_apart_or_asked_for(self):
+        twin = self._pupil("Asha Mushi")
+        run = self._sheet(("Name", "Parent"), ("Asha Mushi", "Neema Mushi"))
+        self.assertIn("2 contacts fit", run.line_ids.reason)
+        twin.ref = "S-44"
+        run = self._sheet(("Name", "Reference"), ("Asha Mushi", "S-44"))
+        self.assertEqual(run.line_ids.partner_id, twin)

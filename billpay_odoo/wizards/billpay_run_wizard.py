@@ -1,0 +1,575 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""What a bulk run is about. It makes a run to check; nothing else is created."""
+
+from collections import defaultdict
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from ..likeness import tanzanian_phone
+from ..models.billpay_control_number_customer import LIVING
+from ..spreadsheet import (
+    check_value,
+    plain_word,
+    read_code,
+    read_money,
+    read_phone,
+)
+
+_CREATE_BATCH = 1000
+# More than this is better split: a person has to look through it.
+MAX_LINES = 20000
+_MODES = {
+    plain_word(word): mode
+    for mode, words in {
+        "exact": ("exact", "full", "exact amount", "kamili"),
+        "flexible": ("flexible", "any", "any amount", "partial", "chochote"),
+    }.items()
+    for word in words
+}
+
+
+class BillpayRunWizard(models.TransientModel):
+    _name = "billpay.run.wizard"
+    _inherit = ["billpay.import"]
+    _description = "Prepare a Bulk Run"
+
+    _headings = {
+        "name": (
+            "customer",
+            "customer name",
+            "pupil",
+            "student",
+            "member",
+            "contact",
+            "jina",
+            "jina la mwanafunzi",
+            "mwanafunzi",
+            "mteja",
+        ),
+        "ref": (
+            "reference",
+            "customer reference",
+            "customer id",
+            "admission number",
+            "admission no",
+            "student number",
+            "member number",
+            "code",
+            "namba ya mwanafunzi",
+        ),
+        "phone": (
+            "phone number",
+            "mobile",
+            "customer phone",
+            "parent phone",
+            "simu",
+            "namba ya simu",
+        ),
+        "email": ("e-mail", "mail", "customer email", "barua pepe"),
+        "parent": ("parent name", "guardian", "mother", "father", "mzazi", "mlezi"),
+        "tag": ("class", "group", "category", "stream", "darasa", "kikundi"),
+        "purpose": ("bill", "fee", "kusudi", "ada"),
+        "amount": ("bill amount", "amount asked", "kiasi"),
+        "mode": ("payment mode", "njia"),
+    }
+    _needed = ("name",)
+    _max_rows = MAX_LINES
+
+    company_id = fields.Many2one(
+        "res.company", default=lambda self: self.env.company, readonly=True
+    )
+    source = fields.Selection(
+        [
+            ("invoices", "Open invoices"),
+            ("contacts", "Chosen contacts"),
+            ("tags", "Contacts with a tag"),
+            ("sheet", "A spreadsheet"),
+        ],
+        default=lambda self: self._default_source(),
+        required=True,
+    )
+    move_ids = fields.Many2many("account.move", string="Invoices")
+    move_count = fields.Integer(compute="_compute_move_count")
+    date_from = fields.Date(string="Invoiced From")
+    date_to = fields.Date(string="Until")
+    journal_ids = fields.Many2many(
+        "account.journal", domain="[('type', '=', 'sale')]", string="Journals"
+    )
+    partner_ids = fields.Many2many("res.partner", string="Contacts")
+    tag_ids = fields.Many2many("res.partner.category", string="Tags")
+    purpose_ids = fields.Many2many(
+        "billpay.purpose",
+        string="Purposes",
+        domain="[('company_id', '=', company_id)]",
+    )
+    department_id = fields.Many2one("account.analytic.account")
+    create_contacts = fields.Boolean(
+        string="Make Contacts of New Names",
+        default=True,
+        help="When the run starts, not before.",
+    )
+    currency_id = fields.Many2one(
+        "res.currency", default=lambda self: self.env.ref("base.TZS")
+    )
+    amount = fields.Monetary(
+        help="In TZS. Zero: what each invoice, row or purpose says."
+    )
+    mode = fields.Selection(
+        [("flexible", "Any amount"), ("exact", "Exact amount")],
+        string="Payers May Pay",
+        help="Empty: what each invoice or purpose says.",
+    )
+
+    @api.model
+    def _default_source(self):
+        model = self.env.context.get("active_model")
+        return {"account.move": "invoices", "res.partner": "contacts"}.get(
+            model, "invoices"
+        )
+
+    @api.model
+    def default_get(self, fields_list):
+        values = super().default_get(fields_list)
+        ids = self.env.context.get("active_ids") or []
+        model = self.env.context.get("active_model")
+        if model == "account.move":
+            values["move_ids"] = [(6, 0, ids)]
+        elif model == "res.partner":
+            values["partner_ids"] = [(6, 0, ids)]
+        return values
+
+    @api.depends("move_ids")
+    def _compute_move_count(self):
+        for wizard in self:
+            wizard.move_count = len(wizard.move_ids)
+
+    # === TEMPLATE === #
+
+    def _template_name(self):
+        return self.env._("Bulk run")
+
+    def _template(self):
+        header = [
+            "Name",
+            "Reference",
+            "Class",
+            "Parent",
+            "Phone",
+            "Email",
+            "Purpose",
+            "Amount",
+            "Mode",
+        ]
+        return header, []
+
+    # === PREPARE === #
+
+    def action_prepare(self):
+        """Make a run that says what would happen; nothing is made before it starts."""
+        self.ensure_one()
+        self._check_clerk()
+        if self.source == "invoices":
+            source, vals_list = self._lines_of_invoices()
+        elif self.source == "sheet":
+            source, vals_list = self._lines_of_sheet()
+        else:
+            source, vals_list = self._lines_of_contacts()
+        if not vals_list:
+            raise UserError(
+                self.env._(
+                    "Nothing fits what you chose, so there is nothing to run. Nothing "
+                    "was changed."
+                )
+            )
+        if len(vals_list) > MAX_LINES:
+            raise UserError(
+                self.env._(
+                    "These are %(count)s lines; a run takes %(most)s at most. Nothing "
+                    "was changed: choose fewer.",
+                    count=len(vals_list),
+                    most=MAX_LINES,
+                )
+            )
+        run = self.env["billpay.run"].create(
+            {
+                "company_id": self.company_id.id,
+                "department_id": self.department_id.id
+                or self.purpose_ids.department_id[:1].id,
+                "source": source,
+                "create_contacts": self.source == "sheet" and self.create_contacts,
+            }
+        )
+        lines = self.env["billpay.run.line"]
+        for start in range(0, len(vals_list), _CREATE_BATCH):
+            lines.create(
+                [
+                    {"run_id": run.id, "row": start + index, **vals}
+                    for index, vals in enumerate(
+                        vals_list[start : start + _CREATE_BATCH], 1
+                    )
+                ]
+            )
+        return run._get_records_action()
+
+    def _problem(self, text):
+        return {"state": "problem", "error": text}
+
+    def _asked(self):
+        """Return the amount and mode that are the same for all lines."""
+        if self.amount < 0 or self.amount != int(self.amount):
+            raise UserError(
+                self.env._(
+                    "A number asks for whole shillings. Nothing was changed: correct "
+                    "the amount."
+                )
+            )
+        return {"amount": self.amount, "mode": self.mode}
+
+    # === INVOICES === #
+
+    def _lines_of_invoices(self):
+        moves = self.move_ids
+        source = self.env._("Chosen invoices")
+        if not moves:
+            source = self.env._("Open invoices without a number")
+            domain = [
+                ("company_id", "=", self.company_id.id),
+                ("move_type", "in", ("out_invoice", "out_receipt")),
+                ("state", "=", "posted"),
+                ("payment_state", "in", ("not_paid", "partial")),
+                ("billpay_number", "=", False),
+            ]
+            if self.date_from:
+                domain.append(("invoice_date", ">=", self.date_from))
+            if self.date_to:
+                domain.append(("invoice_date", "<=", self.date_to))
+            if self.journal_ids:
+                domain.append(("journal_id", "in", self.journal_ids.ids))
+            if self.purpose_ids:
+                domain.append(("billpay_purpose_id", "in", self.purpose_ids.ids))
+            if self.department_id:
+                domain.append(
+                    ("billpay_purpose_id.department_id", "=", self.department_id.id)
+                )
+            moves = moves.search(domain, order="id", limit=MAX_LINES + 1)
+        mode = self.mode
+        wanting = moves._billpay_wanting_numbers() | moves._billpay_wanting_carried()
+        wanting = set(wanting.ids)
+        return source, [
+            {
+                "move_id": move.id,
+                "partner_id": move.partner_id.id,
+                "purpose_id": move.billpay_purpose_id.id,
+                "mode": mode,
+                **(
+                    {}
+                    if move.id in wanting
+                    else self._problem(self._why_not_invoice(move))
+                ),
+            }
+            for move in moves
+        ]
+
+    def _why_not_invoice(self, move):
+        if move.company_id != self.company_id:
+            return self.env._("It belongs to another company: switch to that one.")
+        if move.move_type not in ("out_invoice", "out_receipt"):
+            return self.env._("It is no customer invoice.")
+        if move.state != "posted":
+            return self.env._("It is not confirmed.")
+        if not move.amount_residual:
+            return self.env._("Nothing is due on it.")
+        number = move.sudo().billpay_number_id
+        if number.state in LIVING:
+            return self.env._("It has the number %s.", number.display_number)
+        if not move._billpay_rate():
+            return move._billpay_rate_missing_text()
+        return self.env._("Its company has no active ClickPesa application.")
+
+    # === CONTACTS === #
+
+    def _lines_of_contacts(self):
+        partners = self.partner_ids
+        source = self.env._("Chosen contacts")
+        if self.source == "tags":
+            if not self.tag_ids:
+                raise UserError(
+                    self.env._("Choose the tag of the contacts. Nothing was changed.")
+                )
+            source = self.env._(
+                "Contacts with %s", ", ".join(self.tag_ids.mapped("name"))
+            )
+            partners = partners.search(
+                [
+                    ("category_id", "child_of", self.tag_ids.ids),
+                    ("company_id", "in", (False, self.company_id.id)),
+                ],
+                order="complete_name, id",
+            )
+        purposes = self._needed_purposes()
+        return source, self._customer_lines(
+            [(partner, purpose) for partner in partners for purpose in purposes]
+        )
+
+    def _needed_purposes(self):
+        if not self.purpose_ids:
+            raise UserError(
+                self.env._(
+                    "Choose what the numbers are for. Nothing was changed. Purposes "
+                    "are made under Invoicing, Configuration, BillPay, Purposes."
+                )
+            )
+        return self.purpose_ids
+
+    def _customer_lines(self, pairs):
+        asked = self._asked()
+        partners = self.env["res.partner"].union(*(pair[0] for pair in pairs))
+        problems = partners._billpay_contact_problems()
+        living = self._living(partners)
+        return [
+            {
+                "partner_id": partner.id,
+                "purpose_id": purpose.id,
+                **asked,
+                **self._why_not_customer(partner, purpose, problems, living),
+            }
+            for partner, purpose in pairs
+        ]
+
+    def _living(self, partners):
+        numbers = (
+            self.env["billpay.control.number"]
+            .sudo()
+            .search(
+                [
+                    ("partner_id", "in", partners.ids),
+                    ("purpose_id", "!=", False),
+                    ("kind", "=", "customer"),
+                    ("state", "in", LIVING),
+                ]
+            )
+        )
+        return {(n.partner_id, n.purpose_id): n for n in numbers}
+
+    def _why_not_customer(self, partner, purpose, problems, living):
+        number = living.get((partner, purpose))
+        if number:
+            return self._problem(
+                self.env._("Has the number %s already.", number.display_number)
+            )
+        return self._problem(problems[partner]) if problems[partner] else {}
+
+    # === SPREADSHEET === #
+
+    def _lines_of_sheet(self):
+        sheet, columns = self._read_sheet()
+        rows = [
+            (number, {field: cells[index] for field, index in columns.items()})
+            for number, cells in sheet.rows
+        ]
+        known = self._known_purposes()
+        if "purpose" not in columns:
+            self._needed_purposes()
+        first_rows, read = {}, []
+        for number, cells in rows:
+            values = self._read_row(cells, known)
+            values["row"] = number
+            key = self._row_key(values)
+            first = first_rows.setdefault(key, number)
+            if first != number and not values.get("error"):
+                values.update(
+                    self._problem(
+                        self.env._("The same stands in row %s already.", first)
+                    )
+                )
+            read.append(values)
+        self._match_contacts(read)
+        problems = (
+            self.env["res.partner"]
+            .browse({v["partner_id"] for v in read if v.get("partner_id")})
+            ._billpay_contact_problems()
+        )
+        living = self._living(self.env["res.partner"].union(*problems))
+        lines, taken = [], {}
+        for values in read:
+            purposes = values.pop("purposes")
+            for purpose in purposes or self.env["billpay.purpose"].browse([False]):
+                line = {**values, "purpose_id": purpose.id}
+                partner = self.env["res.partner"].browse(values.get("partner_id"))
+                if partner and not line.get("error"):
+                    line.update(
+                        self._why_not_customer(partner, purpose, problems, living)
+                    )
+                if partner and not line.get("error"):
+                    row = taken.setdefault((partner, purpose), line["row"])
+                    if row != line["row"]:
+                        line.update(
+                            self._problem(
+                                self.env._(
+                                    "%(contact)s is in row %(row)s already.",
+                                    contact=partner.display_name,
+                                    row=row,
+                                )
+                            )
+                        )
+                lines.append(line)
+        return self.filename or self.env._("Spreadsheet"), lines
+
+    def _known_purposes(self):
+        purposes = self.env["billpay.purpose"].search(
+            [("company_id", "=", self.company_id.id)]
+        )
+        return {
+            plain_word(purpose.with_context(lang=lang).name): purpose
+            for purpose in purposes
+            for lang, _name in self.env["res.lang"].get_installed()
+        }
+
+    def _row_key(self, values):
+        """What makes two rows the same: the reference, else name, class and parent."""
+        purposes = tuple(values["purposes"].ids)
+        if values["new_ref"]:
+            return ("ref", values["new_ref"].casefold(), purposes)
+        return (
+            plain_word(values["new_name"]),
+            plain_word(values["new_tag"]),
+            plain_word(values["new_parent"]),
+            values["new_phone"],
+            purposes,
+        )
+
+    def _read_row(self, cells, known):
+        """Return the values of a line, with the first problem of the row."""
+        problems = []
+
+        def parsed(reader, name):
+            value, problem = self._parsed(reader, cells, name)
+            if problem:
+                problems.append(problem)
+            return value
+
+        def text(value):
+            return " ".join(value.split())
+
+        name = parsed(lambda value: text(check_value(value)), "name") or ""
+        if not name and not problems:
+            problems.append(self.env._("The row has no name."))
+        phone = parsed(read_phone, "phone") or ""
+        if phone and not tanzanian_phone(phone):
+            problems.append(
+                self.env._(
+                    "“%s” is no Tanzanian phone number. Write it as 0712345678.", phone
+                )
+            )
+        email = parsed(lambda value: text(check_value(value)), "email") or ""
+        if email and "@" not in email:
+            problems.append(self.env._("“%s” is no e-mail address.", email))
+        amount = parsed(read_money, "amount")
+        if amount is not None and amount != int(amount):
+            problems.append(self.env._("A number asks for whole shillings."))
+        purposes = self.purpose_ids
+        if word := cells.get("purpose"):
+            purposes = known.get(plain_word(word), purposes.browse())
+            if not purposes:
+                problems.append(
+                    self.env._(
+                        "There is no purpose “%(word)s”. There are: %(known)s.",
+                        word=word,
+                        known=", ".join(
+                            sorted({purpose.name for purpose in known.values()})
+                        )
+                        or "–",
+                    )
+                )
+        elif not purposes:
+            problems.append(self.env._("The row says no purpose, and none is chosen."))
+        mode = self.mode
+        if word := cells.get("mode"):
+            mode = _MODES.get(plain_word(word))
+            if not mode:
+                problems.append(self.env._("“%s” is neither “any” nor “exact”.", word))
+        values = {
+            "new_name": name,
+            "new_ref": parsed(read_code, "ref") or "",
+            "new_tag": text(cells.get("tag", "")),
+            "new_parent": text(cells.get("parent", "")),
+            "new_phone": tanzanian_phone(phone) and "+%s" % tanzanian_phone(phone),
+            "new_email": email,
+            "amount": float(amount) if amount is not None else self.amount,
+            "mode": mode,
+            "purposes": purposes,
+        }
+        if problems:
+            values.update(self._problem(problems[0]))
+        return values
+
+    def _match_contacts(self, read):
+        """Find the contacts that rows mean: by reference, else by name and parent."""
+        partners = self.env["res.partner"]
+        here = [("company_id", "in", (False, self.company_id.id))]
+        refs = {v["new_ref"] for v in read if v["new_ref"]}
+        by_ref = partners.search([*here, ("ref", "in", list(refs))]).grouped("ref")
+        by_name = defaultdict(partners.browse)
+        names = {v["new_name"] for v in read if v["new_name"] and not v["new_ref"]}
+        for partner in partners.search([*here, ("name", "in", list(names))]):
+            by_name[partner.name] |= partner
+        for values in read:
+            if values.get("error"):
+                continue
+            if values["new_ref"]:
+                found = by_ref.get(values["new_ref"], partners)
+            else:
+                found = self._narrowed(by_name[values["new_name"]], values)
+            if len(found) > 1:
+                values.update(
+                    self._problem(
+                        self.env._(
+                            "%(count)s contacts fit this row. Give it the reference "
+                            "of the right one.",
+                            count=len(found),
+                        )
+                    )
+                )
+            elif found:
+                values["partner_id"] = found.id
+            elif not self.create_contacts:
+                values.update(
+                    self._problem(
+                        self.env._(
+                            "No contact of this name is known, and new ones are not "
+                            "to be made."
+                        )
+                    )
+                )
+            elif not values["new_phone"] and not values["new_email"]:
+                values.update(
+                    self._problem(
+                        self.env._(
+                            "A new contact needs a phone number or an e-mail address: "
+                            "ClickPesa asks for one of them."
+                        )
+                    )
+                )
+
+    def _narrowed(self, found, values):
+        """Tell namesakes apart by parent, phone or class."""
+        if values["new_parent"]:
+            parent = plain_word(values["new_parent"])
+            found = found.filtered(
+                lambda p: plain_word(p.parent_id.name or "") == parent
+            )
+        if len(found) > 1 and values["new_phone"]:
+            phone = tanzanian_phone(values["new_phone"])
+            found = (
+                found.filtered(lambda p: p._billpay_contact_values()["phone"] == phone)
+                or found
+            )
+        if len(found) > 1 and values["new_tag"]:
+            found = (
+                found.filtered(
+                    lambda p: values["new_tag"] in p.category_id.mapped("name")
+                )
+                or found
+            )
+        return found
