@@ -32,6 +32,7 @@ from . import test_purposes
 from . import test_refused
 from . import test_reversal
 from . import test_rights
+from . import test_run_crashes
 from . import test_runs
 from . import test_send_cron
 from . import test_throttle

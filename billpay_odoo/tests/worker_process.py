@@ -115,6 +115,64 @@ def invoices(env, company, amounts):
 
 
 @task
+def prepare_run(env, company, count):
+    """Post invoices that get no number by themselves; start a run for them."""
+    env = env(context={"allowed_company_ids": [company]})
+    env["res.company"].browse(company).billpay_issue_on = "manual"
+    moves = [move for move, _number in invoices(env, company, [1000] * count)]
+    wizard = env["billpay.run.wizard"].create(
+        {"source": "invoices", "move_ids": [Command.set(moves)]}
+    )
+    run = env["billpay.run"].browse(wizard.action_prepare()["res_id"])
+    run.action_start()
+    return run.id
+
+
+@task
+def prepare_customer_run(env, company, count):
+    """Start a run for new customers; return the run and their purpose."""
+    env = env(context={"allowed_company_ids": [company]})
+    partners = env["res.partner"].create(
+        [
+            {"name": "Pupil %s" % index, "phone": "0712345678", "company_id": company}
+            for index in range(count)
+        ]
+    )
+    purpose = env["billpay.purpose"].create(
+        {"name": "Tuition %s" % partners[0].id, "company_id": company}
+    )
+    wizard = env["billpay.run.wizard"].create(
+        {
+            "source": "contacts",
+            "partner_ids": [Command.set(partners.ids)],
+            "purpose_ids": [Command.set(purpose.ids)],
+        }
+    )
+    run = env["billpay.run"].browse(wizard.action_prepare()["res_id"])
+    run.action_start()
+    return run.id
+
+
+@task
+def bulk_runs(env):
+    env["billpay.run"]._cron_bulk_runs()
+
+
+@task
+def keep_number(env, purpose, partner):
+    """Give a customer a number, as a click does."""
+    number = retrying(
+        lambda: env["billpay.control.number"]._reserve_customer(
+            env["res.partner"].browse(partner),
+            env["billpay.purpose"].browse(purpose),
+        ),
+        env,
+    )
+    env.cr.commit()
+    return number.name
+
+
+@task
 def reserve(env, provider, count, **values):
     """Reserve numbers that ClickPesa does not know yet."""
     numbers = env["billpay.control.number"]._reserve(
