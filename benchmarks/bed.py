@@ -170,6 +170,11 @@ class Worker:
         self.send(task, **arguments)
         return self.receive()
 
+    def kill(self):
+        """End it as the kernel does, in the middle of whatever it does."""
+        self._process.kill()
+        self._process.wait()
+
     def stop(self):
         if self._line:
             self._line.close()

@@ -1,16 +1,22 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Ten thousand control numbers registered by the sync worker.
+"""Ten thousand control numbers registered by the sync worker, and a run for as many.
 
 The numbers are reserved before; what is measured is the worker with its calls, commits
 and memory, beside the same worker when it registers them singly. The sandbox answers
 at once and shares the machine, so a second here is a second of ours and not of
 ClickPesa.
+
+The run is one of ``billpay.run`` for posted invoices. Its worker is killed with SIGKILL
+while it reserves, and the sync worker while it registers; others go on.
 """
+
+import time
 
 from devtools.bench_results import Bar, Result, Row
 from devtools.console import Problem, step
 from devtools.services import SANDBOX
 
+from .books import accountant, make_posted_invoices
 from .tasks import measured, task
 
 NAME = "issue"
@@ -18,6 +24,7 @@ TITLE = "order numbers registered in bulk, beside one call for each"
 BULK = 50
 STATEMENTS, MEGABYTES = 1, 150
 CREATION = "/billpay/"
+BULK_CREATION = "/billpay/bulk-create-order-control-numbers"
 
 
 def run(bed):
@@ -47,6 +54,8 @@ def run(bed):
         alone = [register(single, bulk=1)]
         ours = register(count)
         alone.append(register(single, bulk=1))
+    with step(f"a run for {count:,} invoices, killed twice"):
+        bulk = _run(bed, database, clerk, sandbox, count)
     rows = (
         Row(
             "in bulk, the sync worker", (count / ours["seconds"],), ours["sql"] / count
@@ -56,6 +65,7 @@ def run(bed):
             tuple(single / done["seconds"] for done in alone),
             alone[-1]["sql"] / single,
         ),
+        Row("a run, from start to end", (count / bulk["seconds"],)),
     )
     return Result(
         NAME,
@@ -65,10 +75,154 @@ def run(bed):
             Bar("calls to ClickPesa", ours["calls"], count // BULK),
             Bar("SQL per number", rows[0].sql, STATEMENTS),
             Bar("growth of memory, MB", ours["megabytes"], MEGABYTES),
+            Bar("run: numbers that are missing", count - bulk["numbers"], 0),
+            Bar("run: twins, here or there", bulk["twins"], 0),
+            # What a killed worker has asked for is asked for once more.
+            Bar("run: bulk calls", bulk["calls"], count // BULK + 1),
+            Bar("run: growth of memory, MB", bulk["megabytes"], MEGABYTES),
         ),
         ratio=rows[0].median / rows[1].median,
-        notes=(f"{count:,} numbers in {ours['seconds']:.1f} s",),
+        notes=(
+            f"{count:,} numbers in {ours['seconds']:.1f} s",
+            f"run: prepared in {bulk['prepared']:.1f} s, {bulk['kills']} workers"
+            f" killed, {bulk['seconds']:.1f} s from start to end",
+        ),
     )
+
+
+def _run(bed, database, clerk, sandbox, count):
+    """Let a run do its work, and kill a worker of each kind on the way."""
+    prepared = clerk.do("prepare_bench_run", count=count)
+    run, start, kills = prepared["run"], time.monotonic(), 0
+    before = sandbox.count(BULK_CREATION)
+    worker = bed.worker(database)
+    worker.send("work_run")
+    _wait(lambda: clerk.do("run_counts", run=run)["reserved"] >= count // 3)
+    kills += _kill(worker)
+    worker = bed.worker(database)
+    reserving = worker.do("work_run")
+    if clerk.do("run_counts", run=run)["reserved"] != count:
+        raise Problem("the run did not reserve all of its numbers")
+    worker.send("register_numbers", bulk=BULK)
+    _wait(lambda: sandbox.count(BULK_CREATION) - before >= count // BULK // 2)
+    kills += _kill(worker)
+    # What the killed worker had leased is free after some minutes: now.
+    clerk.do("end_leases")
+    worker = bed.worker(database)
+    registering = worker.do("register_numbers", bulk=BULK)
+    worker.do("work_run")
+    seconds = time.monotonic() - start
+    found = clerk.do("run_counts", run=run)
+    there = [number["number"] for number in sandbox.call("numbers")]
+    return {
+        "seconds": seconds,
+        "prepared": prepared["seconds"],
+        "kills": kills,
+        "numbers": found["open"],
+        "twins": found["twins"] + len(there) - len(set(there)),
+        "calls": sandbox.count(BULK_CREATION) - before,
+        "megabytes": max(reserving["megabytes"], registering["megabytes"]),
+    }
+
+
+def _wait(condition, patience=300):
+    deadline = time.monotonic() + patience
+    while not condition():
+        if time.monotonic() > deadline:
+            raise Problem("a run does not go on")
+        time.sleep(0.05)
+
+
+def _kill(worker):
+    worker.kill()
+    return 1
+
+
+@task
+def prepare_bench_run(env, count):
+    """Make posted invoices without numbers, and start a run for them.
+
+    The invoices are copies of one, in the database: confirming ten thousand is not what
+    is measured.
+    """
+    env = accountant(env)
+    env.company.billpay_issue_on = "manual"
+    move = env["account.move"].browse(make_posted_invoices(env, 1)["moves"])
+    env.flush_all()
+    moves = _copies(
+        env, "account_move", {"name": "'BENCH/' || n", "id": None}, move.id, count - 1
+    )
+    _copies(env, "account_move_line", {"move_id": "n", "id": None}, move.id, moves)
+    env.cr.commit()
+    env.invalidate_all()
+    start = time.perf_counter()
+    wizard = env["billpay.run.wizard"].create(
+        {"source": "invoices", "move_ids": [(6, 0, [move.id, *moves])]}
+    )
+    run = env["billpay.run"].browse(wizard.action_prepare()["res_id"])
+    if run.waiting_count != count:
+        raise ValueError(f"{run.waiting_count} lines instead of {count}")
+    run.action_start()
+    env.cr.commit()
+    return {"run": run.id, "seconds": time.perf_counter() - start}
+
+
+def _copies(env, table, values, move, new):
+    """Copy rows of an invoice: so many times, or once for each new invoice."""
+    env.cr.execute(
+        "SELECT column_name FROM information_schema.columns WHERE table_name = %s"
+        " AND is_generated = 'NEVER'",
+        (table,),
+    )
+    columns = [
+        name for (name,) in env.cr.fetchall() if values.get(name, "") is not None
+    ]
+    source = ", ".join(values.get(name) or f't."{name}"' for name in columns)
+    names = ", ".join(f'"{name}"' for name in columns)
+    key = "id" if table == "account_move" else "move_id"
+    if isinstance(new, int):
+        new = list(range(new))
+    env.cr.execute(
+        f"INSERT INTO {table} ({names}) SELECT {source}"
+        f" FROM {table} t, unnest(%s) n WHERE t.{key} = %s RETURNING id",
+        (new, move),
+    )
+    return [row for (row,) in env.cr.fetchall()]
+
+
+@task
+def work_run(env):
+    """Let the run worker do all that is due."""
+    with _Memory() as memory:
+        env["billpay.run"]._cron_bulk_runs()
+    return {"megabytes": memory.megabytes}
+
+
+@task
+def run_counts(env, run):
+    env.cr.rollback()
+    env.cr.execute(
+        """
+        SELECT count(*) FILTER (WHERE line.state = 'reserved'),
+               count(DISTINCT number.id) FILTER (WHERE number.state = 'open'),
+               count(number.id) - count(DISTINCT number.move_id)
+          FROM billpay_run_line line
+     LEFT JOIN billpay_control_number number ON number.move_id = line.move_id
+         WHERE line.run_id = %s
+        """,
+        (run,),
+    )
+    reserved, opened, twins = env.cr.fetchone()
+    return {"reserved": reserved, "open": opened, "twins": twins}
+
+
+@task
+def end_leases(env):
+    env.cr.execute(
+        "UPDATE billpay_control_number SET sync_at = now() AT TIME ZONE 'UTC'"
+        " WHERE sync_at IS NOT NULL"
+    )
+    env.cr.commit()
 
 
 @task
