@@ -23,6 +23,7 @@
         "data/mail_activity_type_data.xml",
         "report/report_invoice.xml",
         "report/report_cards.xml",
+        "report/report_statement.xml",
         "wizards/billpay_card_print_views.xml",
         "wizards/billpay_number_change_views.xml",
         "wizards/billpay_number_import_views.xml",
@@ -49,6 +50,7 @@
         "views/res_config_settings_views.xml",
         "views/pay_page_templates.xml",
         "views/portal_templates.xml",
+        "views/portal_number_templates.xml",
         "views/billpay_menus.xml",
     ],
     "assets": {

@@ -2,4 +2,5 @@
 
 from . import health
 from . import pay_page
+from . import portal
 from . import webhook

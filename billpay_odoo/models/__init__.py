@@ -25,6 +25,7 @@ from . import billpay_control_number_import
 from . import billpay_control_number_outcomes
 from . import billpay_control_number_page
 from . import billpay_control_number_refused
+from . import billpay_control_number_statement
 from . import billpay_control_number_successor
 from . import billpay_control_number_sync
 from . import billpay_event
