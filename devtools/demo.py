@@ -3,7 +3,7 @@
 
 import time
 
-from . import databases, once, paths, postgres, processes
+from . import databases, once, paths, postgres, processes, school
 from .billing import Billing
 from .console import say, step
 from .services import foreground, services
@@ -40,6 +40,8 @@ def demo(options):
             return 0
         with step("an invoice to pay"):
             number = billing.example()
+        with step("a school of 300 pupils"):
+            school.build(database)
         _tell(url, sandbox, number, time.monotonic() - start)
         foreground(running)
     return 0
@@ -86,5 +88,7 @@ What to try
      {number}.
   2. Sandbox: pay that number, as a customer would with a phone.
   3. Odoo: the invoice is paid, with a reconciled journal entry; nobody typed it.
-  4. Make an invoice of your own, confirm it, and see its number, PDF and pay page."""
+  4. Make an invoice of your own, confirm it, and see its number, PDF and pay page.
+  5. Invoicing, Customers, Bulk Runs: 300 pupils have numbers for tuition, hostel and
+     pocket money. Open one, pay any amount at the sandbox, and see the balance."""
     )

@@ -58,7 +58,7 @@ class BillpayControlNumber(models.Model):
         """
         purpose.ensure_one()
         provider = purpose._provider()
-        numbers_sudo = self.sudo()
+        numbers_sudo = self.sudo().browse()
         found = {
             number.partner_id: number
             for number in numbers_sudo.search(

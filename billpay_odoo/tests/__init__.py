@@ -35,6 +35,7 @@ from . import test_reversal
 from . import test_rights
 from . import test_run_crashes
 from . import test_runs
+from . import test_school
 from . import test_send_cron
 from . import test_throttle
 from . import test_webhook
