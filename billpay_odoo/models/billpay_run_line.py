@@ -89,6 +89,7 @@ class BillpayRunLine(models.Model):
     number = fields.Char(
         string="Control Number", related="number_id.display_number", store=False
     )
+    who = fields.Char(string="For", compute="_compute_who")
     shown_amount = fields.Monetary(string="Asked For", compute="_compute_shown_amount")
     outcome = fields.Selection(
         [
@@ -127,6 +128,12 @@ class BillpayRunLine(models.Model):
 
     def _compute_currency_id(self):
         self.currency_id = self.env.ref("base.TZS")
+
+    @api.depends("partner_id", "new_name")
+    def _compute_who(self):
+        for line in self:
+            partner = line.partner_id
+            line.who = (partner.name or partner.display_name) or line.new_name
 
     @api.depends("amount", "number_id.amount", "move_id.amount_residual")
     def _compute_shown_amount(self):

@@ -309,3 +309,14 @@ class BillpayRunLine(models.Model):
                 )
             number._want(wanted)
         self._settle(numbers, reserved - living)
+
+
+class BillpayControlNumber(models.Model):
+    _inherit = "billpay.control.number"  # pylint: disable=consider-merging-classes-inherited
+
+    def _store_created(self, requests, tries):
+        """Override: a run ends with its last number, not at the next full minute."""
+        result = super()._store_created(requests, tries)
+        if self.env["billpay.run"].search_count([("state", "=", "running")], limit=1):
+            self.env["payment.provider"]._billpay_trigger("ir_cron_bulk_runs")
+        return result

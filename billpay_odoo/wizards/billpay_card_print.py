@@ -53,7 +53,11 @@ class BillpayCardPrint(models.TransientModel):
                     "contacts first."
                 )
             )
-        return self.env.ref("billpay_odoo.action_report_cards").report_action(self)
+        return self.env.ref("billpay_odoo.action_report_cards").report_action(
+            # Cards have no letterhead to choose first.
+            self,
+            config=False,
+        )
 
     # === REPORT === #
 
@@ -69,7 +73,7 @@ class BillpayCardPrint(models.TransientModel):
             for number in self.number_ids.sudo().sorted(
                 lambda n: (
                     n.partner_id.category_id[:1].name or "",
-                    n.partner_id.complete_name or "",
+                    n.partner_id.name or "",
                     n.purpose_id.sequence,
                     n.id,
                 )
