@@ -241,6 +241,9 @@ class TestPayPageModel(BillPayCommon):
             "received": "@3",
             "ussd": "@4",
             "bill": "@5",
+            "what": "@6",
+            "number": "@7",
+            "sum": "@8",
         }
         english = billpay_texts.texts("en", **values)
         swahili = billpay_texts.texts("sw", **values)
