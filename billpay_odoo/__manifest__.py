@@ -17,6 +17,7 @@
         "security/ir.model.access.csv",
         "security/billpay_rules.xml",
         "data/billpay_channel_data.xml",
+        "views/checkout_templates.xml",
         "data/payment_method_data.xml",
         "data/payment_provider_data.xml",
         "data/ir_cron_data.xml",

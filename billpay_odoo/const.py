@@ -37,6 +37,9 @@ SENSITIVE_KEYS = {
     "checksum",
 }
 
+# Where a checkout's form leads.
+CHECKOUT_URL = "/payment/clickpesa/checkout"
+
 DEFAULT_PAYMENT_METHOD_CODES = {"billpay"}
 
 # Where payers live when the company's contact has no time zone of its own.

@@ -52,6 +52,7 @@ from . import billpay_payment_twin
 from . import billpay_payment_undo
 from . import billpay_payment_verdict
 from . import billpay_payment_worker
+from . import billpay_payment_bills  # after what it extends
 from . import billpay_purpose
 from . import billpay_run
 from . import billpay_run_line
@@ -61,6 +62,7 @@ from . import payment_provider
 from . import payment_provider_booking
 from . import payment_provider_calls
 from . import payment_provider_channels
+from . import payment_provider_checkout
 from . import payment_provider_choice
 from . import payment_provider_connection
 from . import payment_provider_health
@@ -69,6 +71,7 @@ from . import payment_provider_numbering
 from . import payment_provider_poll
 from . import payment_provider_telling
 from . import payment_provider_webhook
+from . import payment_transaction
 from . import res_company
 from . import res_config_settings
 from . import res_partner

@@ -317,7 +317,7 @@ class BillpayControlNumber(models.Model):
             self.write(changed)
 
     @api.model
-    def _reserve(self, provider, vals_list):
+    def _reserve(self, provider, vals_list, offline=None):
         """Reserve numbers without any HTTP, in the caller's transaction.
 
         They are registered with ClickPesa by the sync worker, which is woken when
@@ -326,18 +326,21 @@ class BillpayControlNumber(models.Model):
         :param payment.provider provider: the application
         :param list vals_list: values without ``name``, ``provider_id``,
             ``currency_id``, ``origin`` and ``state``, which are set here
+        :param bool offline: whether ClickPesa is not asked; by default as the
+            application says
         :return: one number per item, in order
         :raise ConcurrencyError: one of the invoices got its number meanwhile
         """
         if not vals_list:
             return self.browse()
         now = fields.Datetime.now()
-        offline = provider.clickpesa_number_origin == "offline"
+        if offline is None:
+            offline = provider.clickpesa_number_origin == "offline"
         currency = self.env.ref("base.TZS")
         references = provider._billpay_next_references(len(vals_list))
         quiet = self.sudo().with_context(tracking_disable=True, mail_create_nolog=True)
         # What was closed or paid before leaves its invoice's place to the new one.
-        self.flush_model(["move_id", "state"])
+        self.flush_model(["move_id", "state", "transaction_id"])
         try:
             numbers = quiet.create(
                 [
@@ -355,7 +358,8 @@ class BillpayControlNumber(models.Model):
                 ]
             )
         except psycopg2.errors.UniqueViolation as error:
-            if not (error.diag.constraint_name or "").endswith("_one_asking"):
+            constraint = error.diag.constraint_name or ""
+            if not constraint.endswith(("_one_asking", "_one_per_checkout")):
                 raise
             # Another transaction made it since this one began: look once more.
             raise ConcurrencyError(str(error)) from error

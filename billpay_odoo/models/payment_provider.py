@@ -7,7 +7,6 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.tools.urls import urljoin
 
-from odoo.addons.payment import utils as payment_utils
 from odoo.addons.payment.const import SENSITIVE_KEYS
 
 from .. import const
@@ -133,13 +132,6 @@ class PaymentProvider(models.Model):
                 if provider.code == "clickpesa" and provider.clickpesa_webhook_token
                 else False
             )
-
-    def _get_supported_currencies(self):
-        """Override of `payment`: BillPay collects Tanzanian shillings."""
-        supported = super()._get_supported_currencies()
-        if self.code == "clickpesa":
-            supported = supported.filtered(lambda c: c.name == const.CURRENCY)
-        return supported
 
     # === CONSTRAINT METHODS === #
 
@@ -294,22 +286,6 @@ class PaymentProvider(models.Model):
                 company_sudo.billpay_provider_id = provider
 
     # === BUSINESS METHODS === #
-
-    @api.model
-    def _get_compatible_providers(self, *args, report=None, **kwargs):
-        """Override of `payment`: control numbers are not made at a checkout.
-
-        Payers get the number with their invoice; no transaction stands behind it.
-        """
-        providers = super()._get_compatible_providers(*args, report=report, **kwargs)
-        ours = providers.filtered(lambda provider: provider.code == "clickpesa")
-        payment_utils.add_to_report(
-            report,
-            ours,
-            available=False,
-            reason=self.env._("control numbers come with invoices"),
-        )
-        return providers - ours
 
     def _billpay_is_live(self):
         """Tell whether this application may make HTTP calls.

@@ -481,6 +481,56 @@ class TestConcurrency(ConcurrencyCase):
         self.assertBookedOnce(*payments)
         self.assertPaid(move)
 
+    # === A checkout === #
+
+    def transaction(self, tx):
+        return self.db(
+            "SELECT state, payment_id IS NOT NULL, is_post_processed"
+            " FROM payment_transaction WHERE id = %s",
+            tx,
+        )[0]
+
+    def test_checkout_killed_between_payment_and_confirmation(self):
+        tx, number = self.run_worker("checkout", company=self.company, amount=150000)
+        payment = self.pay(number, 150000)
+        self.deliver(payment)
+        for point in (
+            "billpay.payment:_tell_bills:before",
+            "payment.transaction:_billpay_follow_money:after",
+        ):
+            worker = self.begin("process", point)
+            worker.reach(point)
+            worker.kill()
+            self.assertEqual(self.transaction(tx), ("pending", False, False))
+            self.assertNothingBooked()
+            self.later()
+        self.run_worker("process")
+        self.assertBookedOnce(payment)
+        self.assertEqual(self.transaction(tx), ("done", True, False))
+        self.run_worker("process")
+        self.assertBookedOnce(payment)
+
+    def test_pay_now_clicked_twice_makes_one_number(self):
+        tx, number = self.run_worker("checkout", company=self.company, amount=1000)
+        self.db("UPDATE payment_transaction SET state = 'draft' WHERE id = %s", tx)
+        self.db(
+            "UPDATE billpay_control_number SET state = 'closed' WHERE name = %s", number
+        )
+        reserve = "payment.transaction:_billpay_reserve:after"
+        clicks = [self.begin("pay_now", reserve, tx=tx) for _turn in range(2)]
+        clicks[0].reach(reserve)
+        clicks[0].go()
+        first = clicks[0].result()
+        clicks[1].reach(reserve).go()
+        self.assertEqual(clicks[1].result(), first)
+        self.assertNotEqual(first[1], number)
+        living = self.db(
+            "SELECT name FROM billpay_control_number WHERE transaction_id = %s"
+            " AND state = 'open'",
+            tx,
+        )
+        self.assertEqual(living, [(first[1],)])
+
     def test_clicks_and_worker_at_once(self):
         move, payment = self.paid_invoice()
         insert = "billpay.payment:_insert_told:before"

@@ -173,6 +173,39 @@ def keep_number(env, purpose, partner):
 
 
 @task
+def checkout(env, company, amount):
+    """Begin a checkout; return the transaction and the number to pay."""
+    env = env(context={"allowed_company_ids": [company]})
+    provider = env["res.company"].browse(company).billpay_provider_id
+    method = env.ref("billpay_odoo.payment_method_billpay")
+    method.active = True
+    partner = env["res.partner"].search([("company_id", "=", company)], limit=1)
+    tx = env["payment.transaction"].create(
+        {
+            "provider_id": provider.id,
+            "payment_method_id": method.id,
+            "amount": amount,
+            "currency_id": env.ref("base.TZS").id,
+            "partner_id": partner.id,
+            "operation": "online_redirect",
+            "landing_route": "/my",
+        }
+    )
+    env.cr.commit()
+    return pay_now(env, tx.id)
+
+
+@task
+def pay_now(env, tx):
+    """What "Pay now" leads to, replayed on a conflict as Odoo does."""
+    tx = env["payment.transaction"].browse(tx)
+    retrying(tx._billpay_checkout, env)
+    env.cr.commit()
+    env.invalidate_all()
+    return [tx.id, tx.billpay_number_ids.sorted("id")[-1:].name]
+
+
+@task
 def reserve(env, provider, count, **values):
     """Reserve numbers that ClickPesa does not know yet."""
     numbers = env["billpay.control.number"]._reserve(

@@ -1,0 +1,19 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from odoo import SUPERUSER_ID, api
+
+
+def migrate(cr, _version):
+    """Let applications from before be offered at a checkout."""
+    env = api.Environment(cr, SUPERUSER_ID, {})
+    providers = (
+        env["payment.provider"]
+        .with_context(active_test=False)
+        .search([("code", "=", "clickpesa")])
+    )
+    providers.redirect_form_view_id = env.ref("billpay_odoo.redirect_form")
+    providers._compute_available_currency_ids()
+    method = env.ref("billpay_odoo.payment_method_billpay")
+    # Which currencies are taken is the application's to say.
+    method.supported_currency_ids = False
+    method.active = any(provider.state != "disabled" for provider in providers)

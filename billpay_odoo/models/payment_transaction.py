@@ -1,0 +1,265 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Paying at a checkout: a transaction has a number, and is done when that is paid.
+
+The number is reserved and committed first, then registered with ClickPesa by a call of
+its own, and only then shown: the transaction is *pending* from there on. Money is
+booked by the payments worker, as all money is, and the transaction follows it in the
+same database transaction. What Odoo does afterwards (confirming the order, the invoice)
+is its own post-processing: by the customer's page, else by its scheduled action.
+"""
+
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+
+from .. import const
+from ..exceptions import NoDigits
+from ..transactions import own_transaction
+from .account_move_asking import whole_shillings
+
+LIVING = ("pending", "open", "failed")
+# How long a payer waits for ClickPesa before another way is offered (seconds).
+PATIENCE = 12
+
+
+class PaymentTransaction(models.Model):
+    _inherit = "payment.transaction"
+
+    billpay_number_ids = fields.One2many(
+        "billpay.control.number",
+        "transaction_id",
+        string="Control Numbers",
+        groups="billpay_odoo.group_billpay_user",
+    )
+
+    # What waits for money, looked at when it gets old.
+    _billpay_waiting = models.Index(
+        "(provider_id, last_state_change) WHERE state = 'pending'"
+    )
+
+    # === WHAT THE CHECKOUT NEEDS === #
+
+    def _get_specific_rendering_values(self, processing_values):
+        """Override of `payment`: the form leads to the page that makes the number."""
+        if self.provider_code != "clickpesa":
+            return super()._get_specific_rendering_values(processing_values)
+        return {"api_url": const.CHECKOUT_URL}
+
+    def _billpay_checkout(self):
+        """Get this transaction a number that can be paid, and let it wait for money.
+
+        Calls ClickPesa in transactions of its own. Safe to repeat: a reload finds the
+        number that is there.
+
+        :return: whether there is a number to pay
+        :rtype: bool
+        """
+        self.ensure_one()
+        tx_sudo = self.sudo()
+        if tx_sudo.state not in ("draft", "pending"):
+            return tx_sudo.state == "done"
+        try:
+            with own_transaction(tx_sudo.env) as env:
+                number_id = tx_sudo.with_env(env)._billpay_reserve().id
+            number = tx_sudo.env["billpay.control.number"].browse(number_id)
+            outcome = number._sync_now(patience=PATIENCE)[number_id]
+            payable = outcome["state"] == "open"
+            if not payable and tx_sudo.provider_id.clickpesa_checkout_offline:
+                with own_transaction(tx_sudo.env) as env:
+                    payable = tx_sudo.with_env(env)._billpay_reserve_offline()
+        except (NoDigits, UserError):
+            payable = False
+        # What was committed by the others is not in this transaction's snapshot, and
+        # need not be: the page that follows reads it.
+        if payable:
+            tx_sudo._set_pending()
+        else:
+            with own_transaction(tx_sudo.env) as env:
+                tx_sudo.with_env(env)._billpay_living()._close()
+            tx_sudo._set_error(
+                self.env._(
+                    "No control number could be made at this moment. Nothing was paid, "
+                    "and your order is kept: please try again in a minute, or choose "
+                    "another way to pay."
+                )
+            )
+        return payable
+
+    def _billpay_living(self):
+        return self.sudo().billpay_number_ids.filtered(lambda n: n.state in LIVING)
+
+    def _billpay_reserve(self):
+        """Return the number that asks for what is left of this transaction.
+
+        :raise ConcurrencyError: another request made it meanwhile
+        """
+        self.ensure_one()
+        living = self._billpay_living().sorted("id")[-1:]
+        if living:
+            return living
+        last = self.sudo().billpay_number_ids.sorted("id")[-1:]
+        values = {**self._billpay_values(), "predecessor_id": last.id}
+        return last.browse()._reserve(self.provider_id.sudo(), [values])
+
+    def _billpay_reserve_offline(self):
+        """Make a number without ClickPesa instead of the one it does not know.
+
+        :return: whether there is one
+        """
+        self._billpay_living()._close()
+        provider = self.provider_id.sudo()
+        numbers = self.env["billpay.control.number"].sudo()
+        return bool(numbers._reserve(provider, [self._billpay_values()], offline=True))
+
+    def _billpay_asked(self):
+        """Return what is to be paid in all, in TZS, whole shillings."""
+        self.ensure_one()
+        tzs = self.env.ref("base.TZS")
+        if self.currency_id == tzs:
+            return whole_shillings(self.amount)
+        return whole_shillings(
+            self.currency_id._convert(
+                self.amount,
+                tzs,
+                self.company_id,
+                self.company_id._billpay_today(),
+                round=False,
+            )
+        )
+
+    def _billpay_received(self):
+        """Return the TZS that were paid and booked for this transaction."""
+        payments = self.sudo().billpay_number_ids.payment_ids
+        return sum(payments.filtered(lambda p: p.state == "posted").mapped("amount"))
+
+    def _billpay_values(self):
+        asked = self._billpay_asked()
+        left = max(asked - self._billpay_received(), 0)
+        values = {
+            "kind": "order",
+            "transaction_id": self.id,
+            "partner_id": self.partner_id.id,
+            "amount": left,
+            "mode": self.provider_id.sudo().clickpesa_checkout_mode,
+            "description": self.reference,
+        }
+        if self.currency_id.name != const.CURRENCY:
+            values.update(
+                bill_amount=self.amount,
+                bill_currency_id=self.currency_id.id,
+                bill_rate=asked / self.amount if self.amount else 0,
+            )
+        return values
+
+    # === WHAT BECOMES OF IT === #
+
+    def _update_state(self, allowed_states, target_state, state_message):
+        """Override of `payment`: what waits for no money asks for none."""
+        changed = super()._update_state(allowed_states, target_state, state_message)
+        if target_state in ("cancel", "error"):
+            ours = changed.filtered(lambda tx: tx.provider_code == "clickpesa")
+            ours._billpay_living()._close()
+        return changed
+
+    def _billpay_follow_money(self, payment):
+        """Money was booked for this transaction: is it covered?
+
+        In the transaction that books, so that both are seen together.
+
+        :param billpay.payment payment: the one that was booked
+        """
+        self.ensure_one()
+        asked, received = self._billpay_asked(), self._billpay_received()
+        if self.state == "done":
+            payment._flag_checkout(
+                self.env._(
+                    "%s is paid already: this is kept as customer credit.",
+                    self.reference,
+                )
+            )
+        elif self.state not in ("draft", "pending"):
+            payment._flag_checkout(
+                self.env._(
+                    "%s was given up before the money came: it is kept as customer "
+                    "credit. Deliver and invoice the order, or give the money back.",
+                    self.reference,
+                )
+            )
+        elif received < asked:
+            rest = self._billpay_reserve()
+            payment._flag_checkout(
+                self.env._(
+                    "A part of %(reference)s: %(left)s is left to pay, with the "
+                    "number %(number)s. The order waits for it.",
+                    reference=self.reference,
+                    left=payment.currency_id.format(asked - received),
+                    number=rest.display_number,
+                )
+            )
+        else:
+            entry = payment.account_payment_ids[:1]
+            self.payment_id = entry
+            entry.payment_transaction_id = self
+            self.provider_reference = payment.reference
+            self._set_done()
+            self.env.ref("payment.cron_post_process_payment_tx").sudo()._trigger()
+            if received > asked:
+                payment._flag_checkout(
+                    self.env._(
+                        "More than %(reference)s asked for: %(over)s is kept as "
+                        "customer credit.",
+                        reference=self.reference,
+                        over=payment.currency_id.format(received - asked),
+                    )
+                )
+            self._billpay_living()._close()
+
+    @api.model
+    def _cron_billpay_expire(self):
+        """Give up transactions that waited too long. Idle, this is one query."""
+        providers = (
+            self.env["payment.provider"].sudo().search([("code", "=", "clickpesa")])
+        )
+        for provider in providers.filtered("clickpesa_checkout_hours"):
+            limit = fields.Datetime.now() - timedelta(
+                hours=provider.clickpesa_checkout_hours
+            )
+            old = self.search(
+                [
+                    ("provider_id", "=", provider.id),
+                    ("state", "=", "pending"),
+                    ("last_state_change", "<", limit),
+                ],
+                order="id",
+                limit=500,
+            )
+            for tx in old:
+                tx._set_canceled(
+                    state_message=self.env._(
+                        "Not paid within %s hours. The control number is closed.",
+                        provider.clickpesa_checkout_hours,
+                    )
+                )
+                self.env["ir.cron"]._commit_progress(1)
+
+    # === WHAT THE CUSTOMER SEES === #
+
+    def _billpay_page(self, lang=None):
+        """Return the values of the pay block for this transaction, if there is one.
+
+        :rtype: dict | None
+        """
+        self.ensure_one()
+        if self.provider_code != "clickpesa" or self.state not in ("pending", "done"):
+            return None
+        numbers = self.sudo().billpay_number_ids.sorted("id")
+        number = numbers.filtered(lambda n: n.state == "open")[-1:] or numbers[-1:]
+        if not number:
+            return None
+        values = number._pay_page_values(lang=lang)
+        values["language_urls"] = {
+            code: f"{number._get_pay_path()}?lang={code}"
+            for code in values["languages"]
+        }
+        return values

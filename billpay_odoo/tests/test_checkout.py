@@ -1,0 +1,280 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Paying at a checkout: a number per transaction, which follows the money."""
+
+from datetime import timedelta
+from itertools import count
+
+from odoo import Command, fields
+from odoo.http import root
+from odoo.tests import tagged
+
+from .common import BillPayCommon, BillPayHttpCommon
+
+_references = count(1)
+
+
+class CheckoutSteps:
+    """Transactions as Odoo's checkout makes them."""
+
+    def _transaction(self, amount=150000, **values):
+        method = self.env.ref("billpay_odoo.payment_method_billpay")
+        method.active = True
+        return (
+            self.env["payment.transaction"]
+            .sudo()
+            .create(
+                {
+                    "provider_id": self.provider.id,
+                    "payment_method_id": method.id,
+                    "amount": amount,
+                    "currency_id": self.tzs.id,
+                    "partner_id": self.partner.id,
+                    "reference": "S%05d" % next(_references),
+                    "operation": "online_redirect",
+                    "landing_route": "/my",
+                    **values,
+                }
+            )
+        )
+
+    def _checkout(self, tx):
+        with self._workers():
+            payable = tx._billpay_checkout()
+        return payable
+
+    def _number_of(self, tx):
+        return tx.billpay_number_ids.sorted("id")[-1:]
+
+    def _paid(self, number, amount):
+        payment = self._pay(number.name, amount)
+        self._event(payment)
+        self._process()
+        return self._ledger(payment)
+
+
+@tagged("post_install", "-at_install")
+class TestCheckout(CheckoutSteps, BillPayCommon):
+    def test_offered_for_shillings_only_unless_converted(self):
+        def offered(currency):
+            return self.provider in self.env[
+                "payment.provider"
+            ].sudo()._get_compatible_providers(
+                self.company.id, self.partner.id, 1000, currency_id=currency.id
+            )
+
+        usd = self.env.ref("base.USD")
+        self.assertTrue(offered(self.tzs))
+        self.assertFalse(offered(usd))
+        self.provider.clickpesa_convert = True
+        self.assertTrue(offered(usd))
+        self.provider.state = "disabled"
+        self.assertFalse(offered(self.tzs))
+
+    def test_number_is_known_to_clickpesa_before_it_is_shown(self):
+        tx = self._transaction()
+        self.assertIsNone(tx._billpay_page())
+        self.assertTrue(self._checkout(tx))
+        number = self._number_of(tx)
+        self.assertEqual((tx.state, number.state), ("pending", "open"))
+        [there] = self.sandbox.numbers()
+        self.assertEqual(there["number"], number.name)
+        self.assertEqual((number.amount, number.mode), (150000, "exact"))
+        self.assertEqual(tx._billpay_page()["number"], number.name)
+        # A reload finds it again.
+        self.assertTrue(self._checkout(tx))
+        self.assertEqual(len(tx.billpay_number_ids), 1)
+
+    def test_paid_once_and_booked_once(self):
+        tx = self._transaction()
+        self._checkout(tx)
+        row = self._paid(self._number_of(tx), 150000)
+        self.assertBooked(row, 150000)
+        self.assertEqual(tx.state, "done")
+        self.assertEqual(tx.payment_id, row.account_payment_ids)
+        self.assertFalse(row.attention)
+        # Odoo's own post-processing makes no second payment.
+        payments = self.env["account.payment"].search_count([])
+        tx._post_process()
+        self.assertEqual(self.env["account.payment"].search_count([]), payments)
+        self.assertTrue(tx.is_post_processed)
+        self.assertEqual(self._number_of(tx).state, "paid")
+
+    def test_invoice_of_the_portal_is_reconciled(self):
+        move = self._registered_invoice()
+        tx = self._transaction(invoice_ids=[Command.set(move.ids)])
+        self._checkout(tx)
+        row = self._paid(self._number_of(tx), 150000)
+        self.assertBooked(row, 150000)
+        self.assertEqual((tx.state, move.amount_residual), ("done", 0))
+        self.assertEqual(move.billpay_number_id.state, "closed")
+        tx._post_process()
+        self.assertEqual(move.amount_residual, 0)
+
+    def test_a_part_keeps_it_waiting_and_asks_for_the_rest(self):
+        self.provider.clickpesa_checkout_mode = "flexible"
+        tx = self._transaction()
+        self._checkout(tx)
+        first = self._number_of(tx)
+        row = self._paid(first, 100000)
+        self.assertBooked(row, 100000)
+        self.assertEqual(tx.state, "pending")
+        self.assertFalse(tx.payment_id)
+        rest = self._number_of(tx)
+        self.assertEqual((rest.amount, rest.predecessor_id), (50000, first))
+        self.assertTrue(row.attention)
+        self.assertIn("50,000", row.reason)
+        self._sync()
+        second = self._paid(rest, 50000)
+        self.assertBooked(second, 50000)
+        self.assertEqual(tx.state, "done")
+        self.assertFalse(second.attention)
+
+    def test_too_much_is_credit_and_told(self):
+        self.provider.clickpesa_checkout_mode = "flexible"
+        tx = self._transaction()
+        self._checkout(tx)
+        row = self._paid(self._number_of(tx), 160000)
+        self.assertBooked(row, 160000)
+        self.assertEqual(tx.state, "done")
+        self.assertTrue(row.attention)
+        self.assertIn("10,000", row.reason)
+        self.assertTrue(row.activity_ids)
+
+    def test_money_after_the_end_is_credit_and_told(self):
+        tx = self._transaction()
+        self._checkout(tx)
+        number = self._number_of(tx)
+        payment = self._pay(number.name, 150000)
+        tx._set_canceled()
+        self.assertEqual(number.state, "closed")
+        self._event(payment)
+        self._process()
+        row = self._ledger(payment)
+        self.assertBooked(row, 150000)
+        self.assertEqual(tx.state, "cancel")
+        self.assertFalse(tx.payment_id)
+        self.assertIn("given up", row.reason)
+        self.assertTrue(row.activity_ids)
+
+    def test_a_second_payment_is_credit_and_told(self):
+        tx = self._transaction()
+        self._checkout(tx)
+        number = self._number_of(tx)
+        self._paid(number, 150000)
+        twice = (
+            self.env["billpay.payment"]
+            .sudo()
+            .create(
+                {
+                    "provider_id": self.provider.id,
+                    "reference": "LCPTWICE",
+                    "number": number.name,
+                    "amount": 150000,
+                    "currency_id": self.tzs.id,
+                    "currency_code": "TZS",
+                    "paid_at": "2026-03-05 10:00:00",
+                    "status": "SUCCESS",
+                    "state": "confirmed",
+                    "confirmed_at": fields.Datetime.now(),
+                }
+            )
+        )
+        self._process()
+        self.assertBooked(twice, 150000)
+        self.assertIn("paid already", twice.reason)
+        self.assertEqual(len(tx.payment_id), 1)
+        self.assertNotEqual(tx.payment_id, twice.account_payment_ids)
+
+    def test_cancelled_at_the_shop_is_closed_at_clickpesa(self):
+        tx = self._transaction()
+        self._checkout(tx)
+        tx._set_canceled()
+        self._sync()
+        [there] = self.sandbox.numbers()
+        self.assertEqual(there["status"], "INACTIVE")
+
+    def test_old_checkouts_are_given_up(self):
+        old, young = self._transaction(), self._transaction()
+        self._checkout(old)
+        self._checkout(young)
+        old.last_state_change = fields.Datetime.now() - timedelta(hours=49)
+        self._run_cron("ir_cron_expire_checkouts")
+        self.assertEqual((old.state, young.state), ("cancel", "pending"))
+        self.assertEqual(self._number_of(old).state, "closed")
+        self.provider.clickpesa_checkout_hours = 0
+        young.last_state_change = fields.Datetime.now() - timedelta(days=300)
+        self._run_cron("ir_cron_expire_checkouts")
+        self.assertEqual(young.state, "pending")
+
+    # === ClickPesa does not answer === #
+
+    def test_without_clickpesa_nothing_is_half_done(self):
+        self.sandbox.faults.add("error", times=-1)
+        tx = self._transaction()
+        self.assertFalse(self._checkout(tx))
+        self.assertEqual(tx.state, "error")
+        self.assertIn("Nothing was paid", tx.state_message)
+        self.assertEqual(self._number_of(tx).state, "closed")
+        self.sandbox.faults.clear()
+        self._sync()
+        self.assertFalse([n for n in self.sandbox.numbers() if n["status"] == "ACTIVE"])
+        again = self._transaction()
+        self.provider.billpay_paused_until = False
+        self.assertTrue(self._checkout(again))
+
+    def test_offline_number_where_the_company_allows_it(self):
+        self.provider.clickpesa_checkout_offline = True
+        self.sandbox.faults.add("error", times=-1)
+        tx = self._transaction()
+        self.assertTrue(self._checkout(tx))
+        number = self._number_of(tx)
+        self.assertEqual(
+            (tx.state, number.origin, number.state), ("pending", "offline", "open")
+        )
+        self.assertEqual(len(tx._billpay_living()), 1)
+
+    def test_other_currencies_are_asked_for_in_shillings(self):
+        self.provider.clickpesa_convert = True
+        usd = self.env.ref("base.USD")
+        usd.active = True
+        self.env["res.currency.rate"].create(
+            {
+                "currency_id": usd.id,
+                "company_id": self.company.id,
+                "name": "2026-01-01",
+                "rate": 1 / 2500,
+            }
+        )
+        tx = self._transaction(10.01, currency_id=usd.id)
+        self._checkout(tx)
+        number = self._number_of(tx)
+        self.assertEqual((number.amount, number.bill_amount), (25025, 10.01))
+        self._paid(number, 25025)
+        self.assertEqual(tx.state, "done")
+
+
+@tagged("post_install", "-at_install")
+class TestCheckoutPages(CheckoutSteps, BillPayHttpCommon):
+    def test_the_status_page_shows_how_to_pay(self):
+        tx = self._transaction()
+        session = self.authenticate(None, None)
+        session["__payment_monitored_tx_id__"] = tx.id
+        root.session_store.save(session)
+        answer = self.url_open("/payment/clickpesa/checkout", data={}, method="POST")
+        self.assertTrue(answer.url.endswith("/payment/status"))
+        number = self._number_of(tx)
+        self.assertEqual(tx.state, "pending")
+        self.assertIn(number.name, answer.text)
+        self.assertIn('id="billpay"', answer.text)
+
+    def test_strangers_make_no_number(self):
+        tx = self._transaction()
+        self.authenticate(None, None)
+        answer = self.url_open(
+            "/payment/clickpesa/checkout",
+            data={"reference": tx.reference},
+            method="POST",
+        )
+        self.assertEqual(answer.status_code, 200)
+        self.assertFalse(tx.billpay_number_ids)
+        self.assertEqual(tx.state, "draft")
