@@ -1,0 +1,101 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""A webshop order in a real browser, from the cart to the money."""
+
+from odoo import Command
+from odoo.tests import tagged
+
+from odoo.addons.billpay_odoo.tests.common import BillPayHttpCommon
+from odoo.addons.billpay_odoo_sale.tests.test_sale_order import OrderSteps
+
+
+@tagged("post_install", "-at_install")
+class TestShop(OrderSteps, BillPayHttpCommon):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        env = cls.env(su=True)
+        cls.provider.write({"state": "enabled", "is_published": True})
+        env.ref("billpay_odoo.payment_method_billpay").active = True
+        cls.website = env["website"].get_current_website()
+        cls.website.company_id = cls.company
+        pricelist = env["product.pricelist"].create(
+            {
+                "name": "Shillings",
+                "currency_id": cls.tzs.id,
+                "company_id": cls.company.id,
+                "website_id": cls.website.id,
+                "selectable": True,
+            }
+        )
+        env["product.pricelist"].search(
+            [("website_id", "in", (False, cls.website.id)), ("id", "!=", pricelist.id)]
+        ).active = False
+        cls.product = env["product.product"].create(
+            {
+                "name": "Kitenge",
+                "type": "service",
+                "list_price": 150000,
+                "taxes_id": [Command.clear()],
+                "website_published": True,
+                "sale_ok": True,
+            }
+        )
+        cls.partner.write(
+            {
+                "street": "Mtaa wa Samora 1",
+                "city": "Dar es Salaam",
+                "zip": "11101",
+                "country_id": env.ref("base.tz").id,
+                "phone": "+255712345678",
+            }
+        )
+        cls.customer = (
+            env["res.users"]
+            .with_context(no_reset_password=True)
+            .create(
+                {
+                    "name": cls.partner.name,
+                    "login": "juma_shop",
+                    "password": "juma_shop",
+                    "partner_id": cls.partner.id,
+                    "company_id": cls.company.id,
+                    "company_ids": [Command.set(cls.company.ids)],
+                    "group_ids": [Command.set(env.ref("base.group_portal").ids)],
+                }
+            )
+        )
+
+    def test_from_the_cart_to_the_confirmed_order(self):
+        url = self.product.product_tmpl_id.website_url
+        self.start_tour(url, "billpay_shop", login="juma_shop")
+        order = (
+            self.env["sale.order"]
+            .sudo()
+            .search([("partner_id", "=", self.partner.id)], limit=1)
+        )
+        [tx] = order.transaction_ids
+        number = self._number_of(tx)
+        self.assertEqual((tx.state, number.state), ("pending", "open"))
+        self.assertEqual((number.amount, order.amount_total), (150000, 150000))
+        # The browser is gone; the money comes.
+        row = self._paid(number, 150000)
+        self.assertBooked(row, 150000)
+        self._post_process()
+        self.assertEqual(order.state, "sale")
+        self.assertEqual(tx.payment_id, row.account_payment_ids)
+
+    def test_without_clickpesa_the_cart_is_kept(self):
+        self.sandbox.faults.add("error", times=-1)
+        order = self._order(website_id=self.website.id)
+        tx = self._order_checkout(order)
+        self.assertEqual(tx.state, "error")
+        self.assertEqual(order.state, "draft")
+        self.assertTrue(order.order_line)
+        providers = (
+            self.env["payment.provider"]
+            .sudo()
+            ._get_compatible_providers(
+                self.company.id, self.partner.id, 1000, currency_id=self.tzs.id
+            )
+        )
+        self.assertTrue(providers)
