@@ -27,7 +27,7 @@ class BillpayControlNumber(models.Model):
         # EXTENDS billpay.control.number
         bill = super()._get_page_bill()
         if self.transaction_id and not bill["name"]:
-            bill["name"] = self.transaction_id.reference
+            bill.update(name=self.transaction_id.reference, label="order")
         return bill
 
 

@@ -30,6 +30,7 @@ TEXTS = {
     "copy": _lt("Copy"),
     "copied": _lt("Copied"),
     "bill": _lt("Invoice"),
+    "order": _lt("Order"),
     "due": _lt("Due date"),
     "customer": _lt("Customer"),
     "how": _lt("How to pay"),

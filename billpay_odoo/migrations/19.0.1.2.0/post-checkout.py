@@ -13,6 +13,13 @@ def migrate(cr, _version):
     )
     providers.redirect_form_view_id = env.ref("billpay_odoo.redirect_form")
     providers._compute_available_currency_ids()
+    # Nothing has been processed while a number waits for its money.
+    shipped = env.ref("billpay_odoo.payment_provider_clickpesa", False)
+    text = (
+        "<p>Your order waits for your payment. Pay the control number below by phone, "
+        "bank or agent. You can close this page: the order goes on by itself.</p>"
+    )
+    (providers | (shipped or providers)).pending_msg = text
     method = env.ref("billpay_odoo.payment_method_billpay")
     # Which currencies are taken is the application's to say.
     method.supported_currency_ids = False
