@@ -2,7 +2,7 @@
 """What an invoice is for, and whether it carries the number that the customer keeps."""
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError
+from odoo.exceptions import ValidationError
 from odoo.tools import SQL
 from odoo.tools.sql import column_exists
 
@@ -52,15 +52,6 @@ class AccountMove(models.Model):
             # What a person chose stays where the lines tell nothing.
             if move.state == "draft" or not move.billpay_purpose_id:
                 move.billpay_purpose_id = found[move] or move.billpay_purpose_id
-
-    # === CRUD METHODS === #
-
-    def write(self, vals):
-        result = super().write(vals)
-        if "billpay_purpose_id" in vals:
-            numbers_sudo = self.sudo().billpay_number_ids
-            numbers_sudo._compute_department_id()
-        return result
 
     # === BUSINESS METHODS === #
 
@@ -133,7 +124,7 @@ class AccountMove(models.Model):
         for move in self:
             company = move.billpay_purpose_id.sudo().company_id
             if company and company not in move.company_id.sudo().parent_ids:
-                raise UserError(
+                raise ValidationError(
                     self.env._(
                         "The purpose %(purpose)s belongs to %(company)s. Nothing was "
                         "saved: choose one of this invoice's company.",

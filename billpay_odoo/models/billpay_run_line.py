@@ -31,7 +31,7 @@ class BillpayRunLine(models.Model):
         "billpay.run", required=True, ondelete="cascade", index=True, readonly=True
     )
     company_id = fields.Many2one(related="run_id.company_id")
-    run_state = fields.Selection(related="run_id.state", string="Run")
+    run_state = fields.Selection(related="run_id.state", string="State of the Run")
     row = fields.Integer(readonly=True, help="The row in the file.")
     state = fields.Selection(
         [

@@ -388,7 +388,7 @@ class TestPurposeInvoices(PurposeCommon):
         purpose = self.env["billpay.purpose"].create(
             {"name": "Gym", "company_id": other["company"].id}
         )
-        with self.assertRaisesRegex(UserError, "choose one of this"):
+        with self.assertRaisesRegex(ValidationError, "choose one of this"):
             self._invoice(5000, post=False, billpay_purpose_id=purpose.id)
 
     def test_invoices_carry_the_customers_number(self):

@@ -19,7 +19,9 @@ def migrate(cr, _version):
         "<p>Your order waits for your payment. Pay the control number below by phone, "
         "bank or agent. You can close this page: the order goes on by itself.</p>"
     )
-    (providers | (shipped or providers)).pending_msg = text
+    for provider in providers | (shipped or providers):
+        if "waiting for approval" in (provider.pending_msg or ""):
+            provider.pending_msg = text
     method = env.ref("billpay_odoo.payment_method_billpay")
     # Which currencies are taken is the application's to say.
     method.supported_currency_ids = False
