@@ -63,6 +63,9 @@
             "billpay_odoo/static/src/interactions/**/*",
             "billpay_odoo/static/src/scss/pay_page.scss",
         ],
+        "web.assets_tests": [
+            "billpay_odoo/static/tests/tours/*.js",
+        ],
     },
     "post_init_hook": "post_init_hook",
     "uninstall_hook": "uninstall_hook",

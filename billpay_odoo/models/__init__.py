@@ -28,6 +28,7 @@ from . import billpay_control_number_refused
 from . import billpay_control_number_statement
 from . import billpay_control_number_successor
 from . import billpay_control_number_sync
+from . import billpay_download
 from . import billpay_event
 from . import billpay_event_quarantine
 from . import billpay_event_retention

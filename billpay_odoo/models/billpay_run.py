@@ -7,7 +7,6 @@ all others. So whatever stops a run, what it had reserved goes on by itself, and
 had not is reserved later: a line has its number or has none.
 """
 
-import base64
 import math
 
 from odoo import api, fields, models
@@ -15,7 +14,6 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL, format_duration
 
 from .. import const
-from ..spreadsheet import write_xlsx
 
 # Numbers that are not known yet, and those that a payer can use.
 COMING, THERE = ("pending",), ("open", "paid", "closed")
@@ -26,7 +24,7 @@ class BillpayRun(models.Model):
 
     _name = "billpay.run"
     _description = "Bulk Run of Control Numbers"
-    _inherit = ["mail.thread"]
+    _inherit = ["mail.thread", "billpay.download"]
     _order = "id desc"
     _check_company_auto = True
     _mail_post_access = "read"
@@ -78,8 +76,6 @@ class BillpayRun(models.Model):
     estimate = fields.Char(compute="_compute_estimate")
     payment_total = fields.Monetary(string="Paid", compute="_compute_payment_total")
     currency_id = fields.Many2one("res.currency", compute="_compute_payment_total")
-    download = fields.Binary(attachment=False, readonly=True, copy=False)
-    download_name = fields.Char(readonly=True, copy=False)
 
     # The worker's question, answered without touching runs that are over.
     _running = models.Index("(id) WHERE state = 'running'")
@@ -343,18 +339,3 @@ class BillpayRun(models.Model):
             for line in self.line_ids
         )
         return self._download(self.name, header, rows)
-
-    def _download(self, name, header, rows):
-        self.ensure_one()
-        self.sudo().write(
-            {
-                "download": base64.b64encode(write_xlsx(name, header, rows)),
-                "download_name": "%s.xlsx" % name,
-            }
-        )
-        return {
-            "type": "ir.actions.act_url",
-            "url": "/web/content/%s/%s/download?download=true&filename_field="
-            "download_name" % (self._name, self.id),
-            "target": "download",
-        }

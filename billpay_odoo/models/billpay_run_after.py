@@ -10,6 +10,8 @@ from . import billpay_texts
 
 # Invoices of one rendering: what fits into a worker's memory and time.
 PRINT_CHUNK = 50
+# How the pieces of a PDF are told from what people attach.
+PART = "billpay_part"
 
 
 class BillpayRun(models.Model):
@@ -91,7 +93,10 @@ class BillpayRun(models.Model):
         lines = self._ready_lines()
         if not lines.move_id:
             return self.action_cards()
-        self.write({"printing": True, "printed_line_id": False})
+        if not self.printing:
+            # What an earlier printing left behind is not printed twice.
+            self._printed_parts().unlink()
+            self.write({"printing": True, "printed_line_id": False})
         self._wake()
         return {
             "type": "ir.actions.client",
@@ -150,14 +155,7 @@ class BillpayRun(models.Model):
             order="id",
             limit=PRINT_CHUNK,
         )
-        parts = self.env["ir.attachment"].search(
-            [
-                ("res_model", "=", self._name),
-                ("res_id", "=", self.id),
-                ("description", "=", "billpay_part"),
-            ],
-            order="id",
-        )
+        parts = self._printed_parts()
         if not lines:
             self.printing = False
             if parts:
@@ -172,11 +170,26 @@ class BillpayRun(models.Model):
                 "raw": content,
                 "res_model": self._name,
                 "res_id": self.id,
-                "description": "billpay_part",
+                "description": PART,
             }
         )
         self.printed_line_id = lines[-1]
         return True
+
+    def _printed_parts(self):
+        """Return what has been rendered of this run and is not joined yet."""
+        return (
+            self.env["ir.attachment"]
+            .sudo()
+            .search(
+                [
+                    ("res_model", "=", self._name),
+                    ("res_id", "=", self.id),
+                    ("description", "=", PART),
+                ],
+                order="id",
+            )
+        )
 
     def _join_parts(self, parts):
         content = merge_pdf([part.raw for part in parts])

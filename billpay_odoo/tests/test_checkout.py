@@ -278,3 +278,17 @@ class TestCheckoutPages(CheckoutSteps, BillPayHttpCommon):
         self.assertEqual(answer.status_code, 200)
         self.assertFalse(tx.billpay_number_ids)
         self.assertEqual(tx.state, "draft")
+
+    def test_an_invoice_is_paid_in_the_portal(self):
+        self.provider.write({"state": "enabled", "is_published": True})
+        self.env.ref("billpay_odoo.payment_method_billpay").active = True
+        move = self._registered_invoice(150000)
+        own = move.billpay_number_id
+        self.start_tour(move.get_portal_url(), "billpay_invoice", login=None)
+        [tx] = move.transaction_ids
+        number = self._number_of(tx.sudo())
+        self.assertEqual((tx.state, number.state), ("pending", "open"))
+        row = self._paid(number, 150000)
+        self.assertBooked(row, 150000)
+        self.assertEqual((tx.state, move.amount_residual), ("done", 0))
+        self.assertEqual(own.state, "closed")

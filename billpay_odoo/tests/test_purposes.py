@@ -525,3 +525,25 @@ class TestDepartments(PurposeCommon):
         self.assertEqual(fee.billpay_number_id.sudo().department_id, self.school)
         fee.billpay_purpose_id = self.hostel
         self.assertEqual(fee.billpay_number_id.sudo().department_id, self.boarding)
+
+    def test_staff_of_a_department_run_for_it(self):
+        self.clerk.billpay_department_ids = self.boarding
+        wizard = (
+            self.env["billpay.run.wizard"]
+            .with_user(self.clerk)
+            .with_company(self.company)
+            .create(
+                {
+                    "source": "contacts",
+                    "partner_ids": [Command.set(self.asha.ids)],
+                    "purpose_ids": [Command.set(self.hostel.ids)],
+                }
+            )
+        )
+        action = wizard.action_prepare()
+        run = self.env["billpay.run"].with_user(self.clerk).browse(action["res_id"])
+        self.assertEqual(run.department_id, self.boarding)
+        run.action_start()
+        self.assertEqual(run.state, "running")
+        self.clerk.billpay_department_ids = self.school
+        self.assertFalse(self._visible("billpay.run"))

@@ -6,7 +6,7 @@ import binascii
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
-from ..spreadsheet import SpreadsheetError, find_columns, read, write_xlsx
+from ..spreadsheet import SpreadsheetError, find_columns, read
 
 
 class BillpayImport(models.AbstractModel):
@@ -16,6 +16,7 @@ class BillpayImport(models.AbstractModel):
     """
 
     _name = "billpay.import"
+    _inherit = ["billpay.download"]
     _description = "BillPay Import"
 
     # Set by each import: its headings with what else they may be called, the ones
@@ -44,8 +45,6 @@ class BillpayImport(models.AbstractModel):
     skip_count = fields.Integer(compute="_compute_counts")
     ignored_columns = fields.Char(readonly=True)
     made_count = fields.Integer(readonly=True)
-    download = fields.Binary(attachment=False, readonly=True)
-    download_name = fields.Char(readonly=True)
 
     # === COMPUTE METHODS === #
 
@@ -158,21 +157,6 @@ class BillpayImport(models.AbstractModel):
             "views": [(False, "form")],
             "target": "new",
             "context": {**self.env.context, "dialog_size": "extra-large"},
-        }
-
-    def _download(self, name, header, rows):
-        self.ensure_one()
-        self.write(
-            {
-                "download": base64.b64encode(write_xlsx(name, header, rows)),
-                "download_name": "%s.xlsx" % name,
-            }
-        )
-        return {
-            "type": "ir.actions.act_url",
-            "url": "/web/content/%s/%s/download?download=true&filename_field="
-            "download_name" % (self._name, self.id),
-            "target": "download",
         }
 
     def _read_sheet(self):

@@ -103,7 +103,11 @@ class BillpayRunWizard(models.TransientModel):
         string="Purposes",
         domain="[('company_id', '=', company_id)]",
     )
-    department_id = fields.Many2one("account.analytic.account")
+    department_id = fields.Many2one(
+        "account.analytic.account",
+        # Else whoever sees one department only would not see the own run.
+        default=lambda self: self.env.user.sudo().billpay_department_ids[:1],
+    )
     create_contacts = fields.Boolean(
         string="Make Contacts of New Names",
         default=True,
