@@ -7,6 +7,7 @@ the status page shows it. What is measured is from the click to the page.
 """
 
 import http.cookiejar
+import itertools
 import json
 import re
 import statistics
@@ -31,6 +32,7 @@ LATENCY = 0.1
 SECONDS = 1.5
 # How many press at the same moment in the other part of the run.
 FEW = 4
+_payers = itertools.count(1)
 
 
 def run(bed):
@@ -103,6 +105,7 @@ class _Payer:
 
     def __init__(self, url, shop):
         self.url, self.shop = url, shop
+        self.name = f"PAYER{next(_payers)}"
         jar = http.cookiejar.CookieJar()
         self._open = urllib.request.build_opener(
             urllib.request.HTTPCookieProcessor(jar)
@@ -135,7 +138,8 @@ class _Payer:
                 "tokenization_requested": False,
                 "landing_route": "/my",
                 "is_validation": False,
-                "reference_prefix": None,
+                # As an order's name: else payers of one second share a reference.
+                "reference_prefix": self.name,
                 **{
                     name: self.shop[name]
                     for name in ("amount", "currency_id", "partner_id", "access_token")

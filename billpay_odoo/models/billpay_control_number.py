@@ -317,7 +317,7 @@ class BillpayControlNumber(models.Model):
             self.write(changed)
 
     @api.model
-    def _reserve(self, provider, vals_list, offline=None):
+    def _reserve(self, provider, vals_list, offline=None, wake=True):
         """Reserve numbers without any HTTP, in the caller's transaction.
 
         They are registered with ClickPesa by the sync worker, which is woken when
@@ -328,6 +328,8 @@ class BillpayControlNumber(models.Model):
             ``currency_id``, ``origin`` and ``state``, which are set here
         :param bool offline: whether ClickPesa is not asked; by default as the
             application says
+        :param bool wake: whether the sync worker is woken; whoever makes the call
+            next does not want it to be faster
         :return: one number per item, in order
         :raise ConcurrencyError: one of the invoices got its number meanwhile
         """
@@ -363,7 +365,7 @@ class BillpayControlNumber(models.Model):
                 raise
             # Another transaction made it since this one began: look once more.
             raise ConcurrencyError(str(error)) from error
-        if not offline:
+        if not offline and wake:
             provider._billpay_trigger("ir_cron_sync_numbers")
         return numbers.with_env(self.env)
 

@@ -8,6 +8,7 @@ same database transaction. What Odoo does afterwards (confirming the order, the 
 is its own post-processing: by the customer's page, else by its scheduled action.
 """
 
+import threading
 from datetime import timedelta
 
 from odoo import api, fields, models
@@ -21,6 +22,9 @@ from .account_move_asking import whole_shillings
 LIVING = ("pending", "open", "failed")
 # How long a payer waits for ClickPesa before another way is offered (seconds).
 PATIENCE = 12
+# How many payers one process serves at a time.
+AT_ONCE = 4
+_turns = threading.BoundedSemaphore(AT_ONCE)
 
 
 class PaymentTransaction(models.Model):
@@ -60,14 +64,10 @@ class PaymentTransaction(models.Model):
         if tx_sudo.state not in ("draft", "pending"):
             return tx_sudo.state == "done"
         try:
-            with own_transaction(tx_sudo.env) as env:
-                number_id = tx_sudo.with_env(env)._billpay_reserve().id
-            number = tx_sudo.env["billpay.control.number"].browse(number_id)
-            outcome = number._sync_now(patience=PATIENCE)[number_id]
-            payable = outcome["state"] == "open"
-            if not payable and tx_sudo.provider_id.clickpesa_checkout_offline:
-                with own_transaction(tx_sudo.env) as env:
-                    payable = tx_sudo.with_env(env)._billpay_reserve_offline()
+            # A crowd at one server process waits here: each needs connections of its
+            # own besides the request's, and the pool ends at 64.
+            with _turns:
+                payable = tx_sudo._billpay_make_payable()
         except (NoDigits, UserError):
             payable = False
         # What was committed by the others is not in this transaction's snapshot, and
@@ -86,11 +86,24 @@ class PaymentTransaction(models.Model):
             )
         return payable
 
+    def _billpay_make_payable(self):
+        with own_transaction(self.env) as env:
+            number_id = self.with_env(env)._billpay_reserve(wake=False).id
+        number = self.env["billpay.control.number"].browse(number_id)
+        if number._sync_now(patience=PATIENCE)[number_id]["state"] == "open":
+            return True
+        if not self.provider_id.clickpesa_checkout_offline:
+            return False
+        with own_transaction(self.env) as env:
+            return self.with_env(env)._billpay_reserve_offline()
+
     def _billpay_living(self):
         return self.sudo().billpay_number_ids.filtered(lambda n: n.state in LIVING)
 
-    def _billpay_reserve(self):
+    def _billpay_reserve(self, wake=True):
         """Return the number that asks for what is left of this transaction.
+
+        :param bool wake: whether the sync worker is to register it
 
         :raise ConcurrencyError: another request made it meanwhile
         """
@@ -100,7 +113,7 @@ class PaymentTransaction(models.Model):
             return living
         last = self.sudo().billpay_number_ids.sorted("id")[-1:]
         values = {**self._billpay_values(), "predecessor_id": last.id}
-        return last.browse()._reserve(self.provider_id.sudo(), [values])
+        return last.browse()._reserve(self.provider_id.sudo(), [values], wake=wake)
 
     def _billpay_reserve_offline(self):
         """Make a number without ClickPesa instead of the one it does not know.
