@@ -516,13 +516,14 @@ class TestConcurrency(ConcurrencyCase):
         self.db(
             "UPDATE billpay_control_number SET state = 'closed' WHERE name = %s", number
         )
-        reserve = "payment.transaction:_billpay_reserve:after"
+        reserve = "billpay.control.number:_reserve:before"
         clicks = [self.begin("pay_now", reserve, tx=tx) for _turn in range(2)]
-        clicks[0].reach(reserve)
-        clicks[0].go()
-        first = clicks[0].result()
-        clicks[1].reach(reserve).go()
-        self.assertEqual(clicks[1].result(), first)
+        for click in clicks:
+            # Neither has seen a number of the other.
+            click.reach(reserve)
+        first = clicks[0].go().result()
+        # It conflicts, is replayed as Odoo replays a request, and finds the other's.
+        self.assertEqual(clicks[1].go().result(), first)
         self.assertNotEqual(first[1], number)
         living = self.db(
             "SELECT name FROM billpay_control_number WHERE transaction_id = %s"

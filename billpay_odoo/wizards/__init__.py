@@ -14,3 +14,4 @@ from . import billpay_payment_match_line
 from . import billpay_payment_reason
 from . import billpay_run_send
 from . import billpay_run_wizard
+from . import billpay_run_sheet  # after what it extends
