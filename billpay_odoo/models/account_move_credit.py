@@ -17,8 +17,44 @@ class AccountMove(models.Model):
         for the rest only.
         """
         posted = super()._post(soft=soft)
+        posted._billpay_apply_checkout()
         posted._billpay_apply_credit()
         return posted
+
+    def _billpay_apply_checkout(self):
+        """Pay these invoices with all the parts that were paid at their checkout.
+
+        Odoo itself takes one payment of a transaction; a control number may have been
+        paid in several.
+        """
+        plan = []
+        for move in self.filtered(
+            lambda m: m.state == "posted" and m.is_sale_document() and m.transaction_ids
+        ):
+            # sudo: whoever posts an invoice need not see transactions.
+            checkouts = move.sudo().transaction_ids.filtered(
+                lambda tx: tx.provider_code == "clickpesa"
+            )
+            if not checkouts:
+                continue
+            entries = self.env["account.payment"].search(
+                [("payment_transaction_id", "in", checkouts.ids)], order="date, id"
+            )
+            due = move.line_ids.filtered(
+                lambda line: line.display_type == "payment_term" and not line.reconciled
+            )
+            for line in due:
+                own = entries.move_id.line_ids.filtered(
+                    lambda credit, line=line: (
+                        not credit.reconciled
+                        and credit.parent_state == "posted"
+                        and self._billpay_owner(credit) == self._billpay_owner(line)
+                    )
+                )
+                if own:
+                    plan.append(line + own)
+        if plan:
+            self.env["account.move.line"]._reconcile_plan(plan)
 
     def _billpay_apply_credit(self):
         """Reconcile open credit of these customers, the oldest first.
@@ -88,7 +124,14 @@ class AccountMoveLine(models.Model):
     def _billpay_may_take(self, credit):
         """Tell whether a credit may pay this open line: purposes stay apart."""
         self.ensure_one()
-        number = credit.move_id.origin_payment_id.sudo().billpay_payment_id
+        entry = credit.move_id.origin_payment_id.sudo()
+        checkout = entry.payment_transaction_id
+        if checkout.state in ("draft", "pending", "done"):
+            # The money of an order waits for the invoice of that order.
+            invoices = checkout.invoice_ids.filtered(lambda m: m.state == "posted")
+            if self.move_id not in invoices and not invoices:
+                return False
+        number = entry.billpay_payment_id
         number = number.control_number_id
         if number.kind == "customer":
             return number.allocation_policy != CREDIT and bool(number._tiers(self))

@@ -298,7 +298,8 @@ class BillpayPayment(models.Model):
         if move.currency_id == self.currency_id:
             return 0.0
         numbers = self.control_number_id
-        if numbers.move_id != move:
+        checkout = numbers.transaction_id.sudo()
+        if numbers.move_id != move and move not in checkout.invoice_ids:
             numbers = move.sudo().billpay_number_ids.sorted("id", reverse=True)
         for number in numbers:
             if number.bill_amount > 0 and number.bill_currency_id == move.currency_id:

@@ -8,16 +8,20 @@ same database transaction. What Odoo does afterwards (confirming the order, the 
 is its own post-processing: by the customer's page, else by its scheduled action.
 """
 
+import logging
 import threading
 from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 
 from .. import const
 from ..exceptions import NoDigits
-from ..transactions import own_transaction
+from ..transactions import CONFLICTS, own_transaction
 from .account_move_asking import whole_shillings
+
+_logger = logging.getLogger(__name__)
 
 LIVING = ("pending", "open", "failed")
 # How long a payer waits for ClickPesa before another way is offered (seconds).
@@ -37,9 +41,10 @@ class PaymentTransaction(models.Model):
         groups="billpay_odoo.group_billpay_user",
     )
 
-    # What waits for money, looked at when it gets old.
+    # What waits for money, looked at when it gets old. Drafts too: a server that was
+    # stopped between number and answer leaves one.
     _billpay_waiting = models.Index(
-        "(provider_id, last_state_change) WHERE state = 'pending'"
+        "(provider_id, last_state_change) WHERE state IN ('draft', 'pending')"
     )
 
     # === WHAT THE CHECKOUT NEEDS === #
@@ -63,18 +68,12 @@ class PaymentTransaction(models.Model):
         tx_sudo = self.sudo()
         if tx_sudo.state not in ("draft", "pending"):
             return tx_sudo.state == "done"
-        try:
-            # A crowd at one server process waits here: each needs connections of its
-            # own besides the request's, and the pool ends at 64.
-            with _turns:
-                payable = tx_sudo._billpay_make_payable()
-        except (NoDigits, UserError):
-            payable = False
+        payable = tx_sudo._billpay_take_turn()
         # What was committed by the others is not in this transaction's snapshot, and
         # need not be: the page that follows reads it.
         if payable:
             tx_sudo._set_pending()
-        else:
+        elif tx_sudo.state == "draft":
             with own_transaction(tx_sudo.env) as env:
                 tx_sudo.with_env(env)._billpay_living()._close()
             tx_sudo._set_error(
@@ -84,7 +83,23 @@ class PaymentTransaction(models.Model):
                     "another way to pay."
                 )
             )
-        return payable
+        # One that waits already goes on waiting: its number is tried again by itself.
+        return payable or tx_sudo.state == "pending"
+
+    def _billpay_take_turn(self):
+        """Make the number when it is this payer's turn.
+
+        A crowd at one server process waits here: each needs connections of its own
+        besides the request's, and the pool ends at 64.
+        """
+        if not _turns.acquire(timeout=PATIENCE):
+            return False
+        try:
+            return self._billpay_make_payable()
+        except (NoDigits, UserError):
+            return False
+        finally:
+            _turns.release()
 
     def _billpay_make_payable(self):
         with own_transaction(self.env) as env:
@@ -126,11 +141,17 @@ class PaymentTransaction(models.Model):
         return bool(numbers._reserve(provider, [self._billpay_values()], offline=True))
 
     def _billpay_asked(self):
-        """Return what is to be paid in all, in TZS, whole shillings."""
+        """Return what is to be paid in all, in TZS, whole shillings.
+
+        What the payer was told first stands, whatever the rates do afterwards.
+        """
         self.ensure_one()
         tzs = self.env.ref("base.TZS")
         if self.currency_id == tzs:
             return whole_shillings(self.amount)
+        first = self.sudo().billpay_number_ids.sorted("id")[:1]
+        if first.bill_currency_id == self.currency_id:
+            return first.amount
         return whole_shillings(
             self.currency_id._convert(
                 self.amount,
@@ -141,10 +162,18 @@ class PaymentTransaction(models.Model):
             )
         )
 
+    def _billpay_booked(self):
+        """Return the payments that were booked for this transaction.
+
+        What a person assigned to something else is not among them.
+        """
+        return self.sudo().billpay_number_ids.payment_ids.filtered(
+            lambda p: p.state == "posted" and not p._is_persons_choice()
+        )
+
     def _billpay_received(self):
         """Return the TZS that were paid and booked for this transaction."""
-        payments = self.sudo().billpay_number_ids.payment_ids
-        return sum(payments.filtered(lambda p: p.state == "posted").mapped("amount"))
+        return sum(self._billpay_booked().mapped("amount"))
 
     def _billpay_values(self):
         asked = self._billpay_asked()
@@ -157,11 +186,12 @@ class PaymentTransaction(models.Model):
             "mode": self.provider_id.sudo().clickpesa_checkout_mode,
             "description": self.reference,
         }
-        if self.currency_id.name != const.CURRENCY:
+        if self.currency_id.name != const.CURRENCY and self.amount:
+            rate = asked / self.amount
             values.update(
-                bill_amount=self.amount,
+                bill_amount=left / rate if rate else 0,
                 bill_currency_id=self.currency_id.id,
-                bill_rate=asked / self.amount if self.amount else 0,
+                bill_rate=rate,
             )
         return values
 
@@ -200,20 +230,14 @@ class PaymentTransaction(models.Model):
                 )
             )
         elif received < asked:
-            rest = self._billpay_reserve()
-            payment._flag_checkout(
-                self.env._(
-                    "A part of %(reference)s: %(left)s is left to pay, with the "
-                    "number %(number)s. The order waits for it.",
-                    reference=self.reference,
-                    left=payment.currency_id.format(asked - received),
-                    number=rest.display_number,
-                )
-            )
+            payment.account_payment_ids.payment_transaction_id = self
+            payment._flag_checkout(self._billpay_tell_rest(asked - received))
         else:
-            entry = payment.account_payment_ids[:1]
-            self.payment_id = entry
-            entry.payment_transaction_id = self
+            # Each part belongs to the transaction: an invoice that comes later is
+            # paid by all of them.
+            entries = self._billpay_booked().account_payment_ids
+            entries.payment_transaction_id = self
+            self.payment_id = payment.account_payment_ids[:1]
             self.provider_reference = payment.reference
             self._set_done()
             self.env.ref("payment.cron_post_process_payment_tx").sudo()._trigger()
@@ -228,6 +252,33 @@ class PaymentTransaction(models.Model):
                 )
             self._billpay_living()._close()
 
+    def _billpay_tell_rest(self, left):
+        """Ask for what is left, and return what the shop is told.
+
+        The money that came is booked whether or not there is a number for the rest.
+        """
+        money = self.env.ref("base.TZS").format(left)
+        try:
+            with self.env.cr.savepoint():
+                rest = self._billpay_reserve()
+        except NoDigits as error:
+            return self.env._(
+                "A part of %(reference)s: %(left)s is left to pay, but there is no "
+                "number for it: %(error)s Ask the customer for the rest another way.",
+                reference=self.reference,
+                left=money,
+                error=error,
+            )
+        return self.env._(
+            "A part of %(reference)s: %(left)s is left to pay, with the number "
+            "%(number)s. The order waits for it.",
+            reference=self.reference,
+            left=money,
+            number=rest.display_number,
+        )
+
+    # === WHAT WAITED TOO LONG === #
+
     @api.model
     def _cron_billpay_expire(self):
         """Give up transactions that waited too long. Idle, this is one query."""
@@ -238,23 +289,69 @@ class PaymentTransaction(models.Model):
             limit = fields.Datetime.now() - timedelta(
                 hours=provider.clickpesa_checkout_hours
             )
+            waiting = Domain("state", "=", "pending") | (
+                Domain("state", "=", "draft")
+                & Domain("billpay_number_ids.state", "in", LIVING)
+            )
             old = self.search(
-                [
-                    ("provider_id", "=", provider.id),
-                    ("state", "=", "pending"),
-                    ("last_state_change", "<", limit),
-                ],
-                order="id",
+                Domain("provider_id", "=", provider.id)
+                & Domain("last_state_change", "<", limit)
+                & waiting,
+                order="last_state_change, id",
                 limit=500,
             )
             for tx in old:
-                tx._set_canceled(
-                    state_message=self.env._(
-                        "Not paid within %s hours. The control number is closed.",
-                        provider.clickpesa_checkout_hours,
-                    )
-                )
+                try:
+                    with self.env.cr.savepoint():
+                        tx._billpay_expire()
+                except CONFLICTS:
+                    self.env.cr.rollback()
+                except Exception:
+                    # The others are given up all the same; this one is looked at
+                    # again by the next run.
+                    _logger.exception("Checkout %s was not given up.", tx.id)
                 self.env["ir.cron"]._commit_progress(1)
+
+    def _billpay_expire(self):
+        """Give this transaction up, unless money for it is on its way."""
+        self.ensure_one()
+        if self._billpay_money_on_its_way():
+            return
+        booked = self._billpay_booked()
+        self._set_canceled(
+            state_message=self.env._(
+                "Not paid within %s hours. The control number is closed.",
+                self.provider_id.clickpesa_checkout_hours,
+            )
+        )
+        if booked:
+            received = sum(booked.mapped("amount"))
+            booked[-1:]._flag_checkout(
+                self.env._(
+                    "%(reference)s was given up: only %(received)s came in time. It is "
+                    "kept as customer credit. Deliver and invoice the order, or give "
+                    "the money back.",
+                    reference=self.reference,
+                    received=booked.currency_id.format(received),
+                )
+            )
+
+    def _billpay_money_on_its_way(self):
+        """Tell whether a payment for this transaction is known and not settled."""
+        numbers = self.sudo().billpay_number_ids
+        return bool(
+            self.env["billpay.payment"]
+            .sudo()
+            .search_count(
+                Domain("provider_id", "=", self.provider_id.id)
+                & Domain("state", "in", ("received", "confirmed", "failed"))
+                & (
+                    Domain("control_number_id", "in", numbers.ids)
+                    | Domain("number", "in", numbers.mapped("name"))
+                ),
+                limit=1,
+            )
+        )
 
     # === WHAT THE CUSTOMER SEES === #
 

@@ -7,7 +7,10 @@ from itertools import count
 from odoo import Command, fields
 from odoo.http import root
 from odoo.tests import tagged
+from odoo.tools import mute_logger
 
+from ..exceptions import NoDigits
+from ..models import payment_transaction
 from .common import BillPayCommon, BillPayHttpCommon
 
 _references = count(1)
@@ -206,7 +209,172 @@ class TestCheckout(CheckoutSteps, BillPayCommon):
         self._run_cron("ir_cron_expire_checkouts")
         self.assertEqual(young.state, "pending")
 
+    def test_money_on_its_way_is_waited_for(self):
+        tx = self._transaction()
+        self._checkout(tx)
+        number = self._number_of(tx)
+        self.env["billpay.payment"].sudo().create(
+            {
+                "provider_id": self.provider.id,
+                "reference": "LCPLATE",
+                "number": number.name,
+                "amount": 150000,
+                "currency_id": self.tzs.id,
+                "status": "SUCCESS",
+                "state": "confirmed",
+            }
+        )
+        tx.last_state_change = fields.Datetime.now() - timedelta(hours=49)
+        self._run_cron("ir_cron_expire_checkouts")
+        self.assertEqual(tx.state, "pending")
+
+    def test_a_checkout_left_by_a_crash_is_given_up(self):
+        tx = self._transaction()
+        number = tx._billpay_reserve()
+        self.assertEqual((tx.state, number.state), ("draft", "pending"))
+        tx.last_state_change = fields.Datetime.now() - timedelta(hours=49)
+        other = self._transaction()
+        other.last_state_change = tx.last_state_change
+        self._run_cron("ir_cron_expire_checkouts")
+        self.assertEqual((tx.state, number.state), ("cancel", "closed"))
+        # A click that never came to a number is Odoo's own business.
+        self.assertEqual(other.state, "draft")
+
+    def test_a_part_of_what_is_given_up_is_told(self):
+        self.provider.clickpesa_checkout_mode = "flexible"
+        tx = self._transaction()
+        self._checkout(tx)
+        row = self._paid(self._number_of(tx), 100000)
+        row.action_mark_seen()
+        self._sync()
+        tx.last_state_change = fields.Datetime.now() - timedelta(hours=49)
+        self._run_cron("ir_cron_expire_checkouts")
+        self.assertEqual(tx.state, "cancel")
+        self.assertTrue(row.attention)
+        self.assertIn("100,000", row.reason)
+        self.assertFalse(tx._billpay_living())
+
+    def test_one_that_fails_does_not_keep_the_others(self):
+        first, second = self._transaction(), self._transaction()
+        for tx, hours in ((first, 50), (second, 49)):
+            self._checkout(tx)
+            tx.last_state_change = fields.Datetime.now() - timedelta(hours=hours)
+        expire = type(first)._billpay_expire
+
+        def broken(tx):
+            if tx == first:
+                raise ValueError("broken")
+            return expire(tx)
+
+        self.patch(type(first), "_billpay_expire", broken)
+        with mute_logger("odoo.addons.billpay_odoo.models.payment_transaction"):
+            self._run_cron("ir_cron_expire_checkouts")
+        self.assertEqual((first.state, second.state), ("pending", "cancel"))
+
+    # === Parts, and the books === #
+
+    def _parts(self, *amounts, **values):
+        """A checkout paid in parts; return it and the ledger's rows."""
+        self.provider.clickpesa_checkout_mode = "flexible"
+        tx = self._transaction(sum(amounts), **values)
+        self._checkout(tx)
+        rows = self.env["billpay.payment"]
+        for amount in amounts:
+            rows += self._paid(self._number_of(tx), amount)
+            self._sync()
+        return tx, rows
+
+    def test_all_parts_pay_the_invoice_that_comes_later(self):
+        tx, rows = self._parts(100000, 30000, 20000)
+        self.assertEqual(tx.state, "done")
+        move = self._invoice(150000, post=False)
+        move.transaction_ids = tx
+        move.action_post()
+        self.assertEqual((move.amount_residual, move.payment_state), (0, "paid"))
+        lines = rows.account_payment_ids.move_id.line_ids.filtered(
+            lambda line: line.account_id.account_type == "asset_receivable"
+        )
+        self.assertEqual(sorted(lines.mapped("credit")), [20000, 30000, 100000])
+        self.assertTrue(all(lines.mapped("reconciled")))
+        self.assertFalse(move.billpay_number_ids)
+
+    def test_money_of_an_order_pays_no_other_invoice(self):
+        self.company.billpay_apply_credit = True
+        tx, rows = self._parts(100000, 50000)
+        other = self._invoice(150000)
+        self.assertEqual(other.amount_residual, 150000)
+        own = self._invoice(120000, post=False)
+        own.transaction_ids = tx
+        own.action_post()
+        self.assertEqual(own.amount_residual, 0)
+        # What is over when the order is invoiced is credit like any other.
+        third = self._invoice(150000)
+        self.assertEqual(third.amount_residual, 120000)
+        self.assertEqual(len(rows.account_payment_ids), 2)
+
+    def test_money_of_a_cancelled_order_is_ordinary_credit(self):
+        self.company.billpay_apply_credit = True
+        tx = self._transaction()
+        self._checkout(tx)
+        payment = self._pay(self._number_of(tx).name, 150000)
+        tx._set_canceled()
+        self._event(payment)
+        self._process()
+        self.assertEqual(self._invoice(150000).amount_residual, 0)
+
+    def test_a_part_is_booked_though_no_digits_are_left(self):
+        self.provider.clickpesa_checkout_mode = "flexible"
+        tx = self._transaction()
+        self._checkout(tx)
+        number = self._number_of(tx)
+
+        def used_up(*_args):
+            raise NoDigits("The digits are used up.")
+
+        self.patch(type(self.provider), "_billpay_next_references", used_up)
+        row = self._paid(number, 100000)
+        self.assertBooked(row, 100000)
+        self.assertEqual((tx.state, len(tx.billpay_number_ids)), ("pending", 1))
+        self.assertTrue(row.attention)
+        self.assertIn("used up", row.reason)
+
+    def test_what_a_person_assigned_elsewhere_does_not_count(self):
+        self.provider.clickpesa_checkout_mode = "flexible"
+        tx = self._transaction()
+        self._checkout(tx)
+        first = self._paid(self._number_of(tx), 100000)
+        first.sudo().matched_partner_id = self.partner
+        self.assertEqual(tx._billpay_received(), 0)
+
+    def test_a_failed_click_leaves_what_is_part_paid(self):
+        self.provider.clickpesa_checkout_mode = "flexible"
+        tx = self._transaction()
+        self._checkout(tx)
+        self._paid(self._number_of(tx), 100000)
+        self.sandbox.faults.add("error", times=-1)
+        self.assertTrue(self._checkout(tx))
+        self.assertEqual(tx.state, "pending")
+        rest = self._number_of(tx)
+        self.assertEqual((rest.state, rest.amount), ("pending", 50000))
+        self.sandbox.faults.clear()
+        rest.sudo().sync_at = fields.Datetime.now()
+        self._sync()
+        self.assertEqual(rest.state, "open")
+
     # === ClickPesa does not answer === #
+
+    def test_a_crowd_is_not_waited_for_without_end(self):
+        self.patch(payment_transaction, "PATIENCE", 0.05)
+        turns = payment_transaction._turns
+        for _turn in range(payment_transaction.AT_ONCE):
+            turns.acquire()
+        try:
+            tx = self._transaction()
+            self.assertFalse(self._checkout(tx))
+        finally:
+            turns.release(payment_transaction.AT_ONCE)
+        self.assertEqual(tx.state, "error")
+        self.assertTrue(self._checkout(self._transaction()))
 
     def test_without_clickpesa_nothing_is_half_done(self):
         self.sandbox.faults.add("error", times=-1)
@@ -233,7 +401,7 @@ class TestCheckout(CheckoutSteps, BillPayCommon):
         )
         self.assertEqual(len(tx._billpay_living()), 1)
 
-    def test_other_currencies_are_asked_for_in_shillings(self):
+    def _dollars(self):
         self.provider.clickpesa_convert = True
         usd = self.env.ref("base.USD")
         usd.active = True
@@ -245,6 +413,30 @@ class TestCheckout(CheckoutSteps, BillPayCommon):
                 "rate": 1 / 2500,
             }
         )
+        return usd
+
+    def test_what_was_asked_stands_when_the_rate_changes(self):
+        usd = self._dollars()
+        move = self._invoice(10.01, currency_id=usd.id)
+        self.provider.clickpesa_checkout_mode = "flexible"
+        tx = self._transaction(
+            10.01, currency_id=usd.id, invoice_ids=[Command.set(move.ids)]
+        )
+        self._checkout(tx)
+        first = self._number_of(tx)
+        usd.rate_ids.filtered(lambda r: r.company_id == self.company).rate = 1 / 3000
+        self._paid(first, 20000)
+        rest = self._number_of(tx)
+        self.assertEqual((rest.amount, rest.bill_rate), (5025, first.bill_rate))
+        self.assertAlmostEqual(rest.amount / rest.bill_amount, first.bill_rate)
+        self._sync()
+        row = self._paid(rest, 5025)
+        self.assertBooked(row, 5025)
+        self.assertEqual((tx.state, move.amount_residual), ("done", 0))
+        self.assertFalse(row.attention)
+
+    def test_other_currencies_are_asked_for_in_shillings(self):
+        usd = self._dollars()
         tx = self._transaction(10.01, currency_id=usd.id)
         self._checkout(tx)
         number = self._number_of(tx)
@@ -266,6 +458,28 @@ class TestCheckoutPages(CheckoutSteps, BillPayHttpCommon):
         self.assertEqual(tx.state, "pending")
         self.assertIn(number.name, answer.text)
         self.assertIn('id="billpay"', answer.text)
+
+    def test_without_clickpesa_there_is_a_way_back(self):
+        self.sandbox.faults.add("error", times=-1)
+        tx = self._transaction()
+        session = self.authenticate(None, None)
+        session["__payment_monitored_tx_id__"] = tx.id
+        root.session_store.save(session)
+
+        def press(referrer):
+            return self.url_open(
+                "/payment/clickpesa/checkout",
+                data={},
+                method="POST",
+                headers={"Referer": referrer},
+            )
+
+        answer = press(f"{self.base_url()}/shop/payment?x=1")
+        self.assertEqual(answer.status_code, 200)
+        self.assertIn("Nothing was paid", answer.text)
+        self.assertIn('href="/shop/payment?x=1"', answer.text)
+        self.assertEqual(tx.state, "error")
+        self.assertNotIn("evil", press("https://evil.example/shop").text)
 
     def test_strangers_make_no_number(self):
         tx = self._transaction()

@@ -119,6 +119,9 @@ class TestSaleOrder(OrderSteps, BillPayCommon):
         self.assertEqual(tx.state, "done")
         self.assertNotEqual(order.state, "sale")
         self.assertEqual(order.billpay_paid, 150000)
+        self.assertTrue(row.attention)
+        self.assertIn("200,000", order.billpay_reason)
+        self.assertTrue(row.activity_ids)
 
     def test_a_part_is_told_on_the_order(self):
         self.provider.clickpesa_checkout_mode = "flexible"

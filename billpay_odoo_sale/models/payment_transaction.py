@@ -1,0 +1,36 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Orders that changed after their number was handed out."""
+
+from odoo import models
+
+
+class PaymentTransaction(models.Model):
+    _inherit = "payment.transaction"
+
+    def _check_amount_and_confirm_order(self):
+        """Override of `sale`: tell the shop when money came and the order waits."""
+        confirmed = super()._check_amount_and_confirm_order()
+        for tx in self.filtered(
+            lambda t: t.provider_code == "clickpesa" and t.state == "done"
+        ):
+            for order in tx.sale_order_ids.filtered(
+                lambda o: o.state in ("draft", "sent")
+            ):
+                tx._billpay_tell_changed(order)
+        return confirmed
+
+    def _billpay_tell_changed(self, order):
+        payment = self.sudo()._billpay_booked().sorted("id")[-1:]
+        if not payment:
+            return
+        payment._flag_checkout(
+            self.env._(
+                "%(reference)s is paid, but the order %(order)s was changed since and "
+                "now comes to %(total)s: it is not confirmed. Ask the customer for the "
+                "difference, or change the order back, then confirm it. The money is "
+                "the customer's credit until then.",
+                reference=self.reference,
+                order=order.name,
+                total=order.currency_id.format(order.amount_total),
+            )
+        )
