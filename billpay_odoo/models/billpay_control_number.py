@@ -341,8 +341,8 @@ class BillpayControlNumber(models.Model):
         currency = self.env.ref("base.TZS")
         references = provider._billpay_next_references(len(vals_list))
         quiet = self.sudo().with_context(tracking_disable=True, mail_create_nolog=True)
-        # What was closed or paid before leaves its invoice's place to the new one.
-        self.flush_model(["move_id", "state", "transaction_id"])
+        # What was closed or paid before leaves its bill's place to the new one.
+        self.flush_model(["state", *self._bill_fields()])
         try:
             numbers = quiet.create(
                 [
@@ -361,13 +361,20 @@ class BillpayControlNumber(models.Model):
             )
         except psycopg2.errors.UniqueViolation as error:
             constraint = error.diag.constraint_name or ""
-            if not constraint.endswith(("_one_asking", "_one_per_checkout")):
+            if not constraint.endswith(
+                ("_one_asking", "_one_per_checkout", "_at_till")
+            ):
                 raise
             # Another transaction made it since this one began: look once more.
             raise ConcurrencyError(str(error)) from error
         if not offline and wake:
             provider._billpay_trigger("ir_cron_sync_numbers")
         return numbers.with_env(self.env)
+
+    @api.model
+    def _bill_fields(self):
+        """Return the fields that say which bill a number asks for. Extended by glue."""
+        return ["move_id"]
 
     def _is_known(self):
         """Tell whether ClickPesa has confirmed this number at least once."""

@@ -1,7 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Other bills than invoices: a checkout. Further kinds extend ``_tell_bills``."""
 
-from odoo import fields, models
+from odoo import api, fields, models
 
 
 class BillpayControlNumber(models.Model):
@@ -22,6 +22,10 @@ class BillpayControlNumber(models.Model):
         " AND state IN ('pending', 'open', 'failed')",
         "This checkout has a control number to pay already. Nothing was changed.",
     )
+
+    @api.model
+    def _bill_fields(self):
+        return [*super()._bill_fields(), "transaction_id"]
 
     def _get_page_bill(self):
         # EXTENDS billpay.control.number

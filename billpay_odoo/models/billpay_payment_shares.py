@@ -330,7 +330,9 @@ class BillpayPayment(models.Model):
         self.ensure_one()
         parts, left = [], self.amount
         for share in shares:
-            partner = self._entry_partner(share.move.partner_id)
+            # The entry of a till's session has no customer of its own; its lines do.
+            owner = share.move.partner_id or share.lines.partner_id
+            partner = self._entry_partner(owner)
             if not (parts and parts[-1].takes(share, partner)):
                 parts.append(Part(self, partner, share.lines.account_id))
                 parts[-1].rate, parts[-1].balance = share.rate, share.balance

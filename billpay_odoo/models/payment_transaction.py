@@ -9,7 +9,6 @@ is its own post-processing: by the customer's page, else by its scheduled action
 """
 
 import logging
-import threading
 from datetime import timedelta
 
 from odoo import api, fields, models
@@ -19,6 +18,7 @@ from odoo.fields import Domain
 from .. import const
 from ..exceptions import NoDigits
 from ..transactions import CONFLICTS, own_transaction
+from ..turns import turn
 from .account_move_asking import whole_shillings
 
 _logger = logging.getLogger(__name__)
@@ -26,9 +26,6 @@ _logger = logging.getLogger(__name__)
 LIVING = ("pending", "open", "failed")
 # How long a payer waits for ClickPesa before another way is offered (seconds).
 PATIENCE = 12
-# How many payers one process serves at a time.
-AT_ONCE = 4
-_turns = threading.BoundedSemaphore(AT_ONCE)
 
 
 class PaymentTransaction(models.Model):
@@ -87,19 +84,12 @@ class PaymentTransaction(models.Model):
         return payable or tx_sudo.state == "pending"
 
     def _billpay_take_turn(self):
-        """Make the number when it is this payer's turn.
-
-        A crowd at one server process waits here: each needs connections of its own
-        besides the request's, and the pool ends at 64.
-        """
-        if not _turns.acquire(timeout=PATIENCE):
-            return False
+        """Make the number when it is this payer's turn."""
         try:
-            return self._billpay_make_payable()
+            with turn(PATIENCE) as mine:
+                return mine and self._billpay_make_payable()
         except (NoDigits, UserError):
             return False
-        finally:
-            _turns.release()
 
     def _billpay_make_payable(self):
         with own_transaction(self.env) as env:

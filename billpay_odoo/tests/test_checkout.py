@@ -1,6 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Paying at a checkout: a number per transaction, which follows the money."""
 
+from contextlib import ExitStack
 from datetime import timedelta
 from itertools import count
 
@@ -9,6 +10,7 @@ from odoo.http import root
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
+from .. import turns
 from ..exceptions import NoDigits
 from ..models import payment_transaction
 from .common import BillPayCommon, BillPayHttpCommon
@@ -365,14 +367,11 @@ class TestCheckout(CheckoutSteps, BillPayCommon):
 
     def test_a_crowd_is_not_waited_for_without_end(self):
         self.patch(payment_transaction, "PATIENCE", 0.05)
-        turns = payment_transaction._turns
-        for _turn in range(payment_transaction.AT_ONCE):
-            turns.acquire()
-        try:
-            tx = self._transaction()
+        tx = self._transaction()
+        with ExitStack() as others:
+            for _other in range(turns.AT_ONCE):
+                self.assertTrue(others.enter_context(turns.turn(1)))
             self.assertFalse(self._checkout(tx))
-        finally:
-            turns.release(payment_transaction.AT_ONCE)
         self.assertEqual(tx.state, "error")
         self.assertTrue(self._checkout(self._transaction()))
 

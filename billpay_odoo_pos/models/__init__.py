@@ -1,0 +1,15 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from . import (
+    account_move,
+    billpay_control_number,
+    billpay_payment,
+    pos_config,
+    pos_config_range,
+    pos_config_till,
+    pos_order,
+    pos_payment,
+    pos_payment_method,
+    pos_session,
+    res_config_settings,
+)

@@ -1,0 +1,48 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from odoo import models
+
+
+class AccountMove(models.Model):
+    _inherit = "account.move"
+
+    def _billpay_apply_checkout(self):
+        """Override: the money of a till order pays the invoice of that order.
+
+        And what has not come yet comes with the number that is on the receipt: an
+        invoice gets no second one.
+        """
+        result = super()._billpay_apply_checkout()
+        for move in self.filtered(lambda m: m.state == "posted" and m.pos_order_ids):
+            orders = move.sudo().pos_order_ids
+            # The till's order is invoiced while it is being received.
+            for order in orders:
+                order._billpay_bind()
+            payments = orders.payment_ids.filtered("is_billpay")
+            if not payments:
+                continue
+            due = move.line_ids.filtered(
+                lambda line: line.display_type == "payment_term" and not line.reconciled
+            )
+            for account, lines in due.grouped("account_id").items():
+                money = payments._billpay_entries().filtered(
+                    lambda line, account=account: line.account_id == account
+                )
+                if money:
+                    (lines + money).reconcile()
+            for order in orders:
+                order._billpay_bind_invoice(move)
+        return result
+
+
+class AccountMoveLine(models.Model):
+    _inherit = "account.move.line"
+
+    def _billpay_may_take(self, credit):
+        """Override: the money of a till order waits for its session to close."""
+        number = (
+            credit.move_id.origin_payment_id.sudo().billpay_payment_id.control_number_id
+        )
+        if number.pos_config_id:
+            return False
+        return super()._billpay_may_take(credit)

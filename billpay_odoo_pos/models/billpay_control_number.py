@@ -1,0 +1,109 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The control numbers of till orders.
+
+An order is known by its UUID long before it is on the server: a till without network
+makes and sells first. The number carries that UUID, so that money and order find each
+other whichever comes first.
+"""
+
+from odoo import api, fields, models
+
+LIVING = ("pending", "open", "failed")
+# ClickPesa has the money: as the pay page counts it.
+MONEY = ("confirmed", "posted", "failed")
+
+
+class BillpayControlNumber(models.Model):
+    _inherit = "billpay.control.number"
+
+    pos_config_id = fields.Many2one(
+        "pos.config",
+        string="Till",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+    )
+    pos_device = fields.Char(
+        string="Till Device",
+        readonly=True,
+        copy=False,
+        help="The device that may print this number without asking the server.",
+    )
+    pos_order_uuid = fields.Char(
+        readonly=True, copy=False, index="btree_not_null", string="Till Order's UUID"
+    )
+    pos_order_id = fields.Many2one(
+        "pos.order",
+        string="Till Order",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+    )
+
+    pos_given_up = fields.Boolean(
+        readonly=True, copy=False, help="The till took this number back."
+    )
+
+    # An order asks for its money once: the database says so.
+    _one_asking_at_till = models.UniqueIndex(
+        "(pos_order_uuid) WHERE pos_order_uuid IS NOT NULL"
+        " AND state IN ('pending', 'open', 'failed')",
+        "This order has a control number to pay already. Nothing was changed.",
+    )
+    # What a device has left to print.
+    _unused_at_till = models.Index(
+        "(pos_config_id, pos_device)"
+        " WHERE pos_device IS NOT NULL AND pos_order_uuid IS NULL"
+    )
+
+    @api.model
+    def _bill_fields(self):
+        return [*super()._bill_fields(), "pos_order_uuid"]
+
+    def _get_page_bill(self):
+        # EXTENDS billpay_odoo
+        bill = super()._get_page_bill()
+        if self.pos_order_uuid and not bill["name"]:
+            name = self.pos_order_id.pos_reference or self.description or ""
+            bill.update(name=name, label="order")
+        return bill
+
+    def _give_up_at_till(self):
+        """Take numbers back that nobody is to pay any more."""
+        living = self.filtered(lambda n: n.state in LIVING)
+        living.pos_given_up = True
+        living._close()
+        if living.filtered("sync_at"):
+            living.provider_id._billpay_trigger("ir_cron_sync_numbers")
+
+    # === OF ONE ORDER === #
+
+    @api.model
+    def _till_numbers(self, config, uuid):
+        """Return all numbers of a till's order, the oldest first."""
+        return self.sudo().search(
+            [("pos_config_id", "=", config.id), ("pos_order_uuid", "=", uuid)],
+            order="id",
+        )
+
+    def _till_order(self):
+        """Return the order that this number asks for, once it is on the server."""
+        self.ensure_one()
+        if not self.pos_order_uuid:
+            return self.env["pos.order"]
+        return self.pos_order_id or self.env["pos.order"].sudo().search(
+            [
+                ("uuid", "=", self.pos_order_uuid),
+                ("config_id", "=", self.pos_config_id.id),
+            ],
+            limit=1,
+        )
+
+    def _till_received(self):
+        """Return the TZS that ClickPesa has received on these numbers."""
+        payments = self.payment_ids.filtered(
+            lambda p: p.state in MONEY and not p._is_persons_choice()
+        )
+        return sum(payments.mapped("amount"))

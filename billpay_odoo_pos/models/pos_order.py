@@ -1,0 +1,210 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Till orders: how they meet their numbers, and how their money stands."""
+
+from odoo import api, fields, models
+from odoo.fields import Domain
+
+from .billpay_control_number import LIVING
+
+STATES = [
+    ("waiting", "Waiting for BillPay"),
+    ("part", "Part Paid"),
+    ("paid", "Paid by BillPay"),
+    ("over", "Paid Too Much"),
+]
+
+
+class PosOrder(models.Model):
+    _inherit = "pos.order"
+
+    billpay_number = fields.Char(
+        string="Control Number",
+        copy=False,
+        help="The number that the receipt shows.",
+    )
+    billpay_url = fields.Char(compute="_compute_billpay_url", compute_sudo=True)
+    billpay_number_ids = fields.One2many(
+        "billpay.control.number",
+        "pos_order_id",
+        string="Control Numbers",
+        groups="billpay_odoo.group_billpay_user",
+    )
+    billpay_due = fields.Monetary(
+        string="Waits for BillPay", compute="_compute_billpay_state", compute_sudo=True
+    )
+    billpay_state = fields.Selection(
+        STATES,
+        string="BillPay",
+        compute="_compute_billpay_state",
+        search="_search_billpay_state",
+        compute_sudo=True,
+    )
+
+    # === COMPUTE METHODS === #
+
+    @api.depends(
+        "state",
+        "payment_ids.amount",
+        "payment_ids.payment_method_id.use_payment_terminal",
+        "billpay_number_ids.payment_ids.state",
+    )
+    def _compute_billpay_state(self):
+        for order in self:
+            lines = order.payment_ids.filtered("is_billpay")
+            wanted = sum(lines.mapped("amount"))
+            numbers = order.billpay_number_ids | lines.billpay_number_id
+            received = numbers._till_received() if numbers else 0
+            compare = order.currency_id.compare_amounts
+            order.billpay_due = max(wanted - received, 0)
+            if not wanted and not received:
+                order.billpay_state = False
+            elif not received:
+                order.billpay_state = "waiting"
+            elif compare(received, wanted) < 0:
+                order.billpay_state = "part"
+            else:
+                over = lines and compare(received, wanted) > 0
+                order.billpay_state = "over" if over else "paid"
+
+    @api.depends("billpay_number", "billpay_number_ids.name")
+    def _compute_billpay_url(self):
+        for order in self:
+            numbers = order.billpay_number_ids.filtered(
+                lambda n, order=order: n.name == order.billpay_number
+            )
+            order.billpay_url = numbers[:1] and numbers[:1]._get_pay_url()
+
+    def _search_billpay_state(self, operator, value):
+        """Orders are looked for among those that have BillPay lines."""
+        if operator != "in":
+            return NotImplemented
+        orders = self.search(
+            Domain("payment_ids.payment_method_id.use_payment_terminal", "=", "billpay")
+            | Domain("billpay_number", "!=", False)
+        )
+        found = orders.filtered(lambda order: order.billpay_state in value)
+        return [("id", "in", found.ids)]
+
+    # === FROM THE TILL === #
+
+    @api.model
+    def _process_order(self, order, existing_order):
+        # EXTENDS point_of_sale
+        order_id = super()._process_order(order, existing_order)
+        self.browse(order_id)._billpay_bind()
+        return order_id
+
+    def _billpay_bind(self):
+        """Let this order and its numbers know each other.
+
+        A number that was printed without network is known from now on; money that
+        came on it meanwhile is the order's.
+        """
+        self.ensure_one()
+        lines = self.payment_ids.filtered("is_billpay")
+        names = {self.billpay_number, *lines.mapped("billpay_number")} - {False, ""}
+        numbers = self.env["billpay.control.number"].sudo()
+        own = numbers._till_numbers(self.config_id, self.uuid)
+        if not names and not own:
+            return
+        printed = numbers.search(
+            [
+                ("name", "in", list(names)),
+                ("pos_config_id", "=", self.config_id.id),
+            ]
+        )
+        for number in printed - own:
+            if number.pos_order_uuid:
+                # Digits of another order: whoever typed or copied them there.
+                self._message_log(
+                    body=self.env._(
+                        "The control number %s belongs to another order of this till. "
+                        "Money that comes on it is that order's.",
+                        number.display_number,
+                    )
+                )
+                continue
+            # The receipt shows this one: another one asks for nothing any more.
+            own.filtered(lambda n: n.state in LIVING)._close()
+            number.flush_recordset()
+            number.write({"pos_order_uuid": self.uuid})
+            own |= number
+        for line in lines:
+            line.billpay_number_id = own.filtered(
+                lambda n, line=line: n.name == line.billpay_number
+            )[:1]
+        customer = self.partner_id or self.config_id._billpay_customer()
+        for number in own:
+            number._want(
+                {
+                    "pos_order_id": self.id,
+                    "description": self.pos_reference,
+                    **({} if number.payment_ids else {"partner_id": customer.id}),
+                }
+            )
+        asking = own.filtered(lambda n: n.state in LIVING and not n.amount)
+        if asking:
+            asking[-1:]._want({"amount": self._billpay_asks(lines)})
+        if self.state in ("paid", "done", "cancel") and not lines:
+            # Paid otherwise, or not at all: the number asks for nothing any more.
+            own._close()
+
+    def _billpay_asks(self, lines):
+        """Return what an order's number asks for, in TZS."""
+        if lines:
+            return sum(lines.mapped("amount"))
+        return max(self.amount_total - self.amount_paid, 0)
+
+    def _billpay_reserve_rest(self, number, left):
+        """Return the number that asks for what a payer left.
+
+        :param number: the one that was paid
+        :param float left: TZS
+        """
+        self.ensure_one()
+        config = self.config_id.sudo()
+        rest = config._billpay_reserve(
+            {
+                "uuid": number.pos_order_uuid,
+                "amount": left,
+                "reference": self.pos_reference,
+                "partner_id": number.partner_id.id,
+                "number": "",
+            },
+            wake=True,
+        )
+        rest.pos_order_id = self
+        return rest
+
+    def action_pos_order_cancel(self):
+        # EXTENDS point_of_sale
+        result = super().action_pos_order_cancel()
+        for order in self.filtered(lambda o: o.state == "cancel"):
+            numbers = self.env["billpay.control.number"]._till_numbers(
+                order.config_id, order.uuid
+            )
+            numbers._give_up_at_till()
+        return result
+
+    # === INVOICE === #
+
+    def _billpay_bind_invoice(self, move):
+        """The invoice of this order is paid with the number that the customer has."""
+        lines = self.payment_ids.filtered("is_billpay")
+        numbers = self.sudo().billpay_number_ids | lines.sudo().billpay_number_id
+        living = numbers.filtered(lambda n: n.state in LIVING and not n.move_id)
+        if lines and living:
+            living[-1:].move_id = move
+
+    # === ACTION METHODS === #
+
+    def action_view_billpay_payments(self):
+        self.ensure_one()
+        numbers = self.billpay_number_ids | self.payment_ids.billpay_number_id
+        return {
+            **self.env["ir.actions.act_window"]._for_xml_id(
+                "billpay_odoo.action_billpay_payment"
+            ),
+            "domain": [("control_number_id", "in", numbers.ids)],
+            "context": {},
+        }

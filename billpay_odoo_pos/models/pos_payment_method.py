@@ -1,0 +1,47 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+
+class PosPaymentMethod(models.Model):
+    """BillPay at the till: without a journal, since the money books itself.
+
+    To Odoo it is a customer account: closing the session leaves what is to be paid on
+    the customer's account, where the payment of the control number meets it.
+    """
+
+    _inherit = "pos.payment.method"
+
+    billpay_provider_id = fields.Many2one(
+        "payment.provider",
+        string="ClickPesa Application",
+        domain="[('code', '=', 'clickpesa'), ('company_id', 'parent_of', company_id)]",
+        groups="point_of_sale.group_pos_manager",
+        help="Empty: the company's.",
+    )
+
+    def _get_payment_terminal_selection(self):
+        return [*super()._get_payment_terminal_selection(), ("billpay", "BillPay")]
+
+    @api.depends("type", "payment_method_type")
+    def _compute_hide_use_payment_terminal(self):
+        """Override: the only terminal for a method without a journal."""
+        result = super()._compute_hide_use_payment_terminal()
+        for method in self:
+            if method.payment_method_type == "terminal" and method.type == "pay_later":
+                method.hide_use_payment_terminal = False
+        return result
+
+    @api.constrains("use_payment_terminal", "journal_id", "split_transactions")
+    def _check_billpay(self):
+        for method in self.filtered(lambda m: m.use_payment_terminal == "billpay"):
+            if method.journal_id:
+                raise ValidationError(
+                    self.env._(
+                        "The BillPay method %s has a journal, so its money would be "
+                        "booked twice: by BillPay, and when the session is closed. "
+                        "Leave the journal empty.",
+                        method.name,
+                    )
+                )

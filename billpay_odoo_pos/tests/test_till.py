@@ -1,0 +1,237 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""What a till asks the server, and what it is told."""
+
+from uuid import uuid4
+
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.tests import new_test_user, tagged
+
+from odoo.addons.billpay_odoo.tests.common import BillPayCommon
+
+from ..models.pos_config_range import RANGE
+from .common import TillSteps
+
+
+@tagged("post_install", "-at_install")
+class TestTill(TillSteps, BillPayCommon):
+    def test_a_till_takes_billpay_by_one_tick(self):
+        method = self.till._billpay_method()
+        self.assertEqual(method.type, "pay_later")
+        self.assertFalse(method.journal_id)
+        self.assertFalse(method.hide_use_payment_terminal)
+        other = self._make_till("Duka la Posta")
+        self.assertEqual(other._billpay_method(), method)
+        other.billpay = False
+        self.assertNotIn(method, other.payment_method_ids)
+        with self.assertRaises(ValidationError):
+            method.journal_id = self.provider.journal_id
+
+    # === Online === #
+
+    def test_number_is_known_to_clickpesa_before_it_is_shown(self):
+        uuid = str(uuid4())
+        stand = self._ask(uuid)
+        [there] = self.sandbox.numbers()
+        self.assertEqual(there["number"], stand["number"])
+        self.assertEqual((stand["state"], stand["amount"]), ("waiting", 45000))
+        number = self._number(stand)
+        self.assertEqual((number.state, number.mode), ("open", "exact"))
+        self.assertEqual(number.partner_id, self.till._billpay_customer())
+        self.assertIn(number.name, stand["url"])
+        # Once more finds it again.
+        self.assertEqual(self._ask(uuid)["number"], stand["number"])
+        self.assertEqual(len(self.sandbox.numbers()), 1)
+
+    def test_a_changed_order_keeps_its_number(self):
+        uuid = str(uuid4())
+        first = self._ask(uuid, 45000)
+        second = self._ask(uuid, 60000)
+        self.assertEqual(second["number"], first["number"])
+        self.assertEqual(second["amount"], 60000)
+        [there] = self.sandbox.numbers()
+        self.assertEqual(there["amount"], 60000)
+
+    def test_without_clickpesa_the_number_is_made_offline(self):
+        self.sandbox.faults.add("error", times=-1)
+        uuid = str(uuid4())
+        stand = self._ask(uuid)
+        number = self._number(stand)
+        self.assertEqual((number.state, number.origin), ("open", "offline"))
+        self.assertEqual(number.pos_order_uuid, uuid)
+        numbers = number._till_numbers(self.till, uuid)
+        self.assertEqual(numbers.mapped("state"), ["closed", "open"])
+
+    def test_paid_is_told_to_the_till(self):
+        uuid = str(uuid4())
+        stand = self._ask(uuid)
+        told = []
+        self.patch(
+            type(self.till), "_notify", lambda till, *what, **_kw: told.append(what)
+        )
+        self._paid_at_till(stand["number"], 45000)
+        self.assertEqual(
+            told, [("BILLPAY_PAYMENT", {"uuid": uuid, "number": stand["number"]})]
+        )
+        [stand] = self.till.billpay_status([uuid, "unknown-uuid", None, 7])
+        self.assertEqual((stand["state"], stand["received"]), ("paid", 45000))
+        [payment] = stand["payments"]
+        self.assertTrue(payment["receipt"])
+        self.assertEqual(len(payment["phone"]), 5)
+
+    def test_cancel_takes_the_number_back(self):
+        uuid = str(uuid4())
+        stand = self._ask(uuid)
+        self.assertEqual(self.till.billpay_cancel(uuid)["state"], "closed")
+        self._sync()
+        [there] = self.sandbox.numbers()
+        self.assertEqual(there["status"], "INACTIVE")
+        # The cashier changes her mind: another number, the old one stays closed.
+        again = self._ask(uuid)
+        self.assertNotEqual(again["number"], stand["number"])
+        self.assertIsNone(self.till.billpay_cancel("never-heard-of"))
+
+    def test_money_after_the_cancel_is_kept_and_told(self):
+        uuid = str(uuid4())
+        stand = self._ask(uuid)
+        payment = self._pay(stand["number"], 45000)
+        self.till.billpay_cancel(uuid)
+        self._event(payment)
+        self._process()
+        row = self._ledger(payment)
+        self.assertBooked(row, 45000)
+        self.assertTrue(row.attention)
+        self.assertIn("gave this number up", row.reason)
+        [stand] = self.till.billpay_status([uuid])
+        self.assertEqual(stand["state"], "paid")
+
+    def test_nonsense_makes_no_number(self):
+        for order in (
+            None,
+            [],
+            {"uuid": "", "amount": 5},
+            {"uuid": str(uuid4()), "amount": 0},
+            {"uuid": str(uuid4()), "amount": -5},
+            {"uuid": str(uuid4()), "amount": float("nan")},
+            {"uuid": str(uuid4()), "amount": "45000"},
+            {"uuid": str(uuid4()), "amount": True},
+            {"uuid": 7, "amount": 45000},
+            {"uuid": "x" * 65, "amount": 45000},
+        ):
+            with self.subTest(order=order), self.assertRaises(UserError):
+                self._ask_raw(order)
+        self.assertFalse(self.sandbox.numbers())
+
+    def _ask_raw(self, order):
+        with self._workers():
+            return self.till.billpay_ask(order)
+
+    def test_only_cashiers_ask(self):
+        stranger = new_test_user(
+            self.env, "stranger", "base.group_user", company_id=self.company.id
+        )
+        till = self.till.with_user(stranger)
+        for call in (
+            lambda: till.billpay_ask({"uuid": str(uuid4()), "amount": 5}),
+            lambda: till.billpay_status([]),
+            lambda: till.billpay_cancel("x"),
+            lambda: till.billpay_search("0712"),
+            lambda: till.billpay_lease("0d1f6a44-aaaa"),
+        ):
+            with self.assertRaises(AccessError):
+                call()
+        cashier = new_test_user(
+            self.env,
+            "cashier",
+            "point_of_sale.group_pos_user",
+            company_id=self.company.id,
+            company_ids=self.company.ids,
+        )
+        with self._workers():
+            stand = self.till.with_user(cashier).billpay_ask(
+                {"uuid": str(uuid4()), "amount": 45000}
+            )
+        self.assertEqual(stand["state"], "waiting")
+
+    def test_switched_off_is_said(self):
+        self.provider.state = "disabled"
+        with self.assertRaisesRegex(UserError, "take another payment method"):
+            self._ask(str(uuid4()))
+
+    # === The range of a device === #
+
+    def test_devices_never_share_a_number(self):
+        one, two = self._lease(), self._lease("0d1f6a44-bbbb")
+        three = self._lease(till=self._make_till("Duka la Posta"))
+        names = [item["number"] for item in one + two + three]
+        self.assertEqual(len(names), 3 * RANGE)
+        self.assertEqual(len(set(names)), 3 * RANGE)
+        for name in names:
+            self.assertEqual(int(name) % 97, 1, name)
+            self.assertTrue(name.startswith("1122"))
+        # Nothing was asked of ClickPesa.
+        self.assertFalse(self.sandbox.numbers())
+
+    def test_a_range_is_refilled(self):
+        first = self._lease()
+        again = self._lease()
+        self.assertEqual(again, first)
+        used = [item["number"] for item in first[:45]]
+        fresh = self._lease(used=used)
+        self.assertEqual(len(fresh), RANGE)
+        self.assertEqual(fresh[: RANGE - 45], first[45:])
+        self.assertFalse({item["number"] for item in fresh} & set(used))
+
+    def test_names_of_devices_are_checked(self):
+        for device in (None, "", "x", 7, "a" * 65, "'; drop table"):
+            with self.subTest(device=device), self.assertRaises(UserError):
+                self._lease(device)
+
+    # === "I have paid" === #
+
+    def test_a_printed_number_is_claimed(self):
+        """It was printed without network; the network came back."""
+        uuid = str(uuid4())
+        first, second = self._lease()[:2]
+        stand = self._ask(uuid, number=first["number"])
+        self.assertEqual(
+            (stand["number"], stand["state"]), (first["number"], "waiting")
+        )
+        self.assertEqual(self._number(stand).pos_order_uuid, uuid)
+        self.assertFalse(self.sandbox.numbers())
+        # Paid before the server knew whose it is.
+        self._paid_at_till(second["number"], 45000)
+        other = str(uuid4())
+        stand = self._ask(other, number=second["number"])
+        self.assertEqual((stand["state"], stand["received"]), ("paid", 45000))
+        # Digits of another order are not taken: this one gets its own.
+        stand = self._ask(str(uuid4()), number=second["number"])
+        self.assertNotEqual(stand["number"], second["number"])
+        self.assertEqual(stand["state"], "waiting")
+
+    def test_search_of_a_cashier(self):
+        stand = self._ask(str(uuid4()))
+        row = self._paid_at_till(stand["number"], 45000)
+        move = self._registered_invoice(33000)
+        other = self._paid_at_till(move.billpay_number_id.name, 33000)
+
+        def found(text):
+            return [item["id"] for item in self.till.billpay_search(text)]
+
+        self.assertEqual(found(stand["number"]), row.ids)
+        self.assertEqual(found(stand["number"][-6:]), row.ids)
+        self.assertEqual(found("45,000"), row.ids)
+        self.assertIn(row.id, found(row.payer_phone[-6:]))
+        self.assertEqual(found(row.receipt.lower()), row.ids)
+        self.assertEqual(found("12"), [])
+        self.assertEqual(found(""), [])
+        self.assertEqual(found(None), [])
+        [item] = self.till.billpay_search("33000")
+        self.assertEqual(item["id"], other.id)
+        # What it is for is nobody's business at the till.
+        self.assertIn("something else", item["verdict"])
+        self.assertNotIn(move.name, str(item))
+
+    def test_search_finds_what_has_no_number_of_ours(self):
+        self._told("11220000009999", 7000)
+        [item] = self.till.billpay_search("7000")
+        self.assertIn("not ours", item["verdict"])

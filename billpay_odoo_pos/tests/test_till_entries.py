@@ -1,0 +1,268 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The money of till orders in the books: whichever comes first."""
+
+from uuid import uuid4
+
+from odoo.tests import tagged
+
+from odoo.addons.billpay_odoo.tests.common import BillPayCommon
+
+from .common import TillSteps
+
+
+@tagged("post_install", "-at_install")
+class TestTillEntries(TillSteps, BillPayCommon):
+    def test_paid_at_the_till_and_closed(self):
+        session = self._open()
+        uuid = str(uuid4())
+        stand = self._ask(uuid)
+        row = self._paid_at_till(stand["number"], 45000)
+        self.assertBooked(row, 45000)
+        self.assertFalse(row.attention)
+        order = self._send(
+            self._sale(session, [(self.billpay, 45000, stand["number"])], uuid=uuid)
+        )
+        self.assertEqual((order.state, order.billpay_state), ("paid", "paid"))
+        self._close_till(session)
+        self.assertSettled(order, 45000)
+        self.assertEqual(order.state, "done")
+        # One entry of the session: the sale, and the customer's account.
+        items = session.move_id.line_ids
+        self.assertEqual(sum(items.mapped("debit")), 45000)
+        self.assertEqual(
+            items.filtered("debit").account_id.account_type, "asset_receivable"
+        )
+        self.assertEqual(items.filtered("credit").account_id.internal_group, "income")
+        self.assertFalse(row.attention)
+        self.assertFalse(
+            self.env["account.payment"].search(
+                [
+                    ("pos_session_id", "=", session.id),
+                    ("billpay_payment_id", "=", False),
+                ]
+            )
+        )
+
+    def test_paid_later_after_the_session_is_closed(self):
+        session = self._open()
+        [item] = self._lease()[:1]
+        sale = self._sale(
+            session,
+            [(self.billpay, 45000, item["number"])],
+            billpay_number=item["number"],
+        )
+        order = self._send(sale)
+        number = self._number(item)
+        self.assertEqual(number.pos_order_id, order)
+        self.assertEqual((number.amount, order.billpay_state), (45000, "waiting"))
+        self._close_till(session)
+        line = order.payment_ids._billpay_lines()
+        self.assertEqual(line.amount_residual, 45000)
+        row = self._paid_at_till(item["number"], 45000)
+        self.assertBooked(row, 45000)
+        self.assertSettled(order, 45000)
+        self.assertEqual(order.billpay_state, "paid")
+        self.assertEqual(number.state, "paid")
+        self.assertFalse(row.attention)
+
+    def test_money_before_its_order(self):
+        """The till has no network; the customer's telephone has."""
+        session = self._open()
+        [item] = self._lease()[:1]
+        row = self._paid_at_till(item["number"], 45000)
+        self.assertBooked(row, 45000)
+        self.assertFalse(row.attention)
+        order = self._send(self._sale(session, [(self.billpay, 45000, item["number"])]))
+        self.assertEqual(order.billpay_state, "paid")
+        self._close_till(session)
+        self.assertSettled(order, 45000)
+        # The digits are used up: the device gets them no more.
+        self.assertNotIn(item, self._lease())
+
+    def test_a_part_after_the_session_asks_for_the_rest(self):
+        session = self._open()
+        [item] = self._lease()[:1]
+        order = self._send(self._sale(session, [(self.billpay, 45000, item["number"])]))
+        self._close_till(session)
+        first = self._paid_at_till(item["number"], 30000)
+        self.assertBooked(first, 30000)
+        self.assertEqual(order.billpay_state, "part")
+        self.assertEqual(order.billpay_due, 15000)
+        self.assertTrue(first.attention)
+        self.assertIn("15,000", first.reason)
+        self._sync()
+        numbers = self.env["billpay.control.number"]._till_numbers(
+            self.till, order.uuid
+        )
+        rest = numbers[-1]
+        self.assertEqual((rest.amount, rest.state), (15000, "open"))
+        second = self._paid_at_till(rest.name, 15000)
+        self.assertBooked(second, 15000)
+        self.assertSettled(order, 45000)
+        self.assertEqual(order.billpay_state, "paid")
+
+    def test_a_part_before_the_session_is_closed(self):
+        session = self._open()
+        [item] = self._lease()[:1]
+        order = self._send(self._sale(session, [(self.billpay, 45000, item["number"])]))
+        self._paid_at_till(item["number"], 30000)
+        self._close_till(session)
+        line = order.payment_ids._billpay_lines()
+        self.assertEqual((line.balance, line.amount_residual), (45000, 15000))
+
+    def test_part_by_billpay_and_part_in_cash(self):
+        session = self._open()
+        uuid = str(uuid4())
+        self.provider.clickpesa_checkout_mode = "flexible"
+        stand = self._ask(uuid)
+        row = self._paid_at_till(stand["number"], 30000)
+        [stand] = self.till.billpay_status([uuid])
+        self.assertEqual((stand["state"], stand["received"]), ("part", 30000))
+        order = self._send(
+            self._sale(
+                session,
+                [(self.billpay, 30000, stand["number"]), (self.cash, 15000, False)],
+                uuid=uuid,
+            )
+        )
+        self._close_till(session)
+        self.assertSettled(order, 30000)
+        self.assertBooked(row, 30000)
+        self.assertEqual(order.billpay_state, "paid")
+
+    def test_too_much_is_credit_and_told(self):
+        session = self._open()
+        [item] = self._lease()[:1]
+        order = self._send(self._sale(session, [(self.billpay, 45000, item["number"])]))
+        row = self._paid_at_till(item["number"], 50000)
+        self.assertTrue(row.attention)
+        self.assertIn("5,000", row.reason)
+        self.assertEqual(order.billpay_state, "over")
+        self._close_till(session)
+        self.assertSettled(order, 45000)
+        [credit] = row.account_payment_ids.move_id.line_ids.filtered(
+            lambda line: line.account_id.account_type == "asset_receivable"
+        )
+        self.assertEqual(credit.amount_residual, -5000)
+
+    def test_change_for_too_much(self):
+        """The manager lets cashiers give change: all of it pays the order."""
+        session = self._open()
+        uuid = str(uuid4())
+        self.provider.clickpesa_checkout_mode = "flexible"
+        stand = self._ask(uuid)
+        row = self._paid_at_till(stand["number"], 50000)
+        [stand] = self.till.billpay_status([uuid])
+        self.assertEqual(stand["state"], "over")
+        order = self._send(
+            self._sale(session, [(self.billpay, 50000, stand["number"])], uuid=uuid)
+        )
+        self.assertEqual(sorted(order.payment_ids.mapped("amount")), [-5000, 50000])
+        self._close_till(session)
+        self.assertSettled(order, 50000)
+        self.assertFalse(row.attention)
+
+    def test_paid_twice_is_credit_and_told(self):
+        session = self._open()
+        [item] = self._lease()[:1]
+        order = self._send(self._sale(session, [(self.billpay, 45000, item["number"])]))
+        first = self._paid_at_till(item["number"], 45000)
+        self.assertFalse(first.attention)
+        twice = self._told(item["number"], 45000)
+        self.assertBooked(twice, 45000)
+        self.assertTrue(twice.attention)
+        self.assertIn("45,000", twice.reason)
+        self._close_till(session)
+        self.assertSettled(order, 45000)
+
+    def test_paid_in_cash_after_all(self):
+        session = self._open()
+        uuid = str(uuid4())
+        stand = self._ask(uuid)
+        payment = self._pay(stand["number"], 45000)
+        self._send(self._sale(session, [(self.cash, 45000, False)], uuid=uuid))
+        self.assertEqual(self._number(stand).state, "closed")
+        self._event(payment)
+        self._process()
+        row = self._ledger(payment)
+        self.assertBooked(row, 45000)
+        self.assertTrue(row.attention)
+        self.assertIn("another way", row.reason)
+
+    def test_an_invoice_is_paid_with_the_number_of_the_receipt(self):
+        session = self._open()
+        [item] = self._lease()[:1]
+        order = self._send(
+            self._sale(
+                session,
+                [(self.billpay, 45000, item["number"])],
+                partner_id=self.partner.id,
+                to_invoice=True,
+            )
+        )
+        move = order.account_move
+        self.assertEqual((move.state, move.amount_residual), ("posted", 45000))
+        self.assertEqual(move.billpay_number_ids, self._number(item))
+        self._close_till(session)
+        self.assertEqual(move.amount_residual, 45000)
+        row = self._paid_at_till(item["number"], 45000)
+        self.assertBooked(row, 45000)
+        self.assertEqual((move.amount_residual, move.payment_state), (0, "paid"))
+
+    def test_an_invoice_of_what_is_paid_already(self):
+        session = self._open()
+        uuid = str(uuid4())
+        stand = self._ask(uuid, partner_id=self.partner.id)
+        row = self._paid_at_till(stand["number"], 45000)
+        order = self._send(
+            self._sale(
+                session,
+                [(self.billpay, 45000, stand["number"])],
+                uuid=uuid,
+                partner_id=self.partner.id,
+                to_invoice=True,
+            )
+        )
+        move = order.account_move
+        self.assertBooked(row, 45000)
+        self.assertEqual((move.amount_residual, move.payment_state), (0, "paid"))
+        self._close_till(session)
+        self.assertEqual(move.amount_residual, 0)
+
+    def test_money_that_no_order_took_is_told(self):
+        session = self._open()
+        self._send(self._sale(session, [(self.cash, 45000, False)]))
+        [item] = self._lease()[:1]
+        row = self._paid_at_till(item["number"], 20000)
+        self.assertFalse(row.attention)
+        self._close_till(session)
+        self.assertTrue(row.attention)
+        self.assertIn("no order of the session", row.reason)
+
+    def test_till_money_pays_nobody_elses_invoice(self):
+        self.company.billpay_apply_credit = True
+        [item] = self._lease()[:1]
+        self._paid_at_till(item["number"], 45000)
+        move = self._invoice(45000, partner=self.till._billpay_customer())
+        self.assertEqual(move.amount_residual, 45000)
+
+    def test_digits_of_another_order_are_not_taken(self):
+        session = self._open()
+        first, second = self._lease()[:2]
+        one = self._send(self._sale(session, [(self.billpay, 45000, first["number"])]))
+        two = self._send(self._sale(session, [(self.billpay, 45000, first["number"])]))
+        number = self._number(first)
+        self.assertEqual(number.pos_order_id, one)
+        self.assertFalse(two.payment_ids.billpay_number_id)
+        self._paid_at_till(first["number"], 45000)
+        self.assertEqual((one.billpay_state, two.billpay_state), ("paid", "waiting"))
+        self.assertEqual(self._number(second).pos_order_uuid, False)
+
+    def test_an_order_that_is_sent_twice_is_bound_once(self):
+        session = self._open()
+        [item] = self._lease()[:1]
+        sale = self._sale(session, [(self.billpay, 45000, item["number"])])
+        order = self._send(sale)
+        self.assertEqual(self._send(sale), order)
+        self.assertEqual(order.payment_ids.billpay_number_id.name, item["number"])
+        self.assertEqual(len(order.payment_ids), 1)

@@ -1,0 +1,130 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Tills in a real browser."""
+
+import json
+from unittest.mock import patch
+
+from odoo import Command
+from odoo.tests import new_test_user, tagged
+
+from odoo.addons.billpay_odoo.clickpesa import parse_notification
+from odoo.addons.billpay_odoo.tests.common import BillPayHttpCommon
+from odoo.addons.point_of_sale.tests.common import archive_products
+
+from .common import TillSteps
+
+
+@tagged("post_install", "-at_install")
+class TestTillTours(TillSteps, BillPayHttpCommon):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        archive_products(cls.env)
+        cls.product = cls._make_product()
+        cls.cashier = new_test_user(
+            cls.env,
+            "till_cashier",
+            "base.group_user,point_of_sale.group_pos_user,stock.group_stock_user",
+            password="till_cashier",
+            company_id=cls.company.id,
+            company_ids=[Command.set(cls.company.ids)],
+        )
+
+    def setUp(self):
+        super().setUp()
+        # The tour's customer pays here: at the sandbox, and the workers book it.
+        tills = type(self.env["pos.config"])
+        test = self
+
+        def billpay_pay_in_test(till, number, amount):
+            payment = test.sandbox.pay(number, amount, deliver=False)
+            raw = json.dumps(test.sandbox.webhook_body(payment["id"])).encode()
+            provider = till.sudo()._billpay_provider()
+            till.env["billpay.event"]._store_delivery(
+                provider, raw, parse_notification(raw), state="new", signed=True
+            )
+            till.env.ref(
+                "billpay_odoo.ir_cron_process_payments"
+            ).sudo().method_direct_trigger()
+            return True
+
+        pays = patch.object(
+            tills, "billpay_pay_in_test", billpay_pay_in_test, create=True
+        )
+        pays.start()
+        self.addCleanup(pays.stop)
+
+    def _tour(self, name, till=None):
+        till = till or self.till
+        till.with_user(self.cashier).open_ui()
+        self.start_tour(f"/pos/ui/{till.id}", name, login="till_cashier")
+        session = till.current_session_id
+        [order] = session.order_ids
+        return session, order
+
+    def test_a_sale_online(self):
+        session, order = self._tour("billpay_till_online")
+        [line] = order.payment_ids
+        self.assertEqual((order.state, line.amount), ("paid", 45000))
+        number = line.billpay_number_id
+        self.assertEqual((number.pos_order_id, number.state), (order, "paid"))
+        row = number.payment_ids
+        self.assertBooked(row, 45000)
+        self.assertEqual(line.transaction_id, row.receipt)
+        self._close_till(session)
+        self.assertSettled(order, 45000)
+        self.assertFalse(row.attention)
+
+    def test_a_sale_without_network(self):
+        session, order = self._tour("billpay_till_offline")
+        number = order.payment_ids.billpay_number_id
+        self.assertEqual((number.origin, number.pos_order_id), ("offline", order))
+        self.assertEqual(order.billpay_state, "waiting")
+        self._close_till(session)
+        row = self._paid_at_till(number.name, 45000)
+        self.assertBooked(row, 45000)
+        self.assertSettled(order, 45000)
+
+    def test_a_bill_of_a_restaurant_is_paid_later(self):
+        floor = self.env["restaurant.floor"]
+        till = self._make_till("Mgahawa", module_pos_restaurant=True)
+        till.floor_ids.unlink()
+        floor.create(
+            {
+                "name": "Veranda",
+                "pos_config_ids": [Command.link(till.id)],
+                "table_ids": [
+                    Command.create(
+                        {
+                            "table_number": 5,
+                            "seats": 4,
+                            "position_h": 100,
+                            "position_v": 100,
+                        }
+                    )
+                ],
+            }
+        )
+        session, order = self._tour("billpay_restaurant_bill", till)
+        self.assertEqual(order.state, "paid")
+        self.assertEqual(order.billpay_state, "paid")
+        row = order.payment_ids.billpay_number_id.payment_ids
+        self.assertBooked(row, 45000)
+        self._close_till(session)
+        self.assertSettled(order, 45000)
+
+    def test_a_part_and_the_rest_in_cash(self):
+        self.provider.clickpesa_checkout_mode = "flexible"
+        session, order = self._tour("billpay_till_part")
+        self.assertEqual(sorted(order.payment_ids.mapped("amount")), [15000, 30000])
+        self._close_till(session)
+        self.assertSettled(order, 30000)
+
+    def test_cancelled_and_paid_in_cash(self):
+        _session, order = self._tour("billpay_till_cancel")
+        self.assertEqual(order.payment_ids.payment_method_id, self.cash)
+        numbers = self.env["billpay.control.number"]._till_numbers(
+            self.till, order.uuid
+        )
+        self.assertEqual(numbers.mapped("state"), ["closed"])
+        self.assertTrue(numbers.pos_given_up)
