@@ -3,7 +3,7 @@
 
 import time
 
-from . import databases, once, paths, postgres, processes, school
+from . import databases, once, paths, postgres, processes, school, till
 from .billing import Billing
 from .console import say, step
 from .services import foreground, services
@@ -42,6 +42,8 @@ def demo(options):
             number = billing.example()
         with step("a school of 300 pupils"):
             school.build(database)
+        with step("a shop and an eating house with tills"):
+            till.build(billing)
         _tell(url, sandbox, number, time.monotonic() - start)
         foreground(running)
     return 0
@@ -90,5 +92,7 @@ What to try
   3. Odoo: the invoice is paid, with a reconciled journal entry; nobody typed it.
   4. Make an invoice of your own, confirm it, and see its number, PDF and pay page.
   5. Invoicing, Customers, Bulk Runs: 300 pupils have numbers for tuition, hostel and
-     pocket money. Open one, pay any amount at the sandbox, and see the balance."""
+     pocket money. Open one, pay any amount at the sandbox, and see the balance.
+  6. Point of Sale, {till.SHOP}: sell something, choose BillPay, pay the number at the
+     sandbox; the order completes by itself."""
     )

@@ -64,6 +64,9 @@ class BillpayPayment(models.Model):
         numbers = number._till_numbers(config, number.pos_order_uuid)
         if order.state in ("paid", "done"):
             self._compare_with_order(order, numbers)
+            if order.state == "paid":
+                # Its session may be closing at this moment, unseen from here.
+                self.env.ref("billpay_odoo_pos.ir_cron_meet").sudo()._trigger()
         elif number.pos_given_up:
             self._flag_till(
                 self.env._(

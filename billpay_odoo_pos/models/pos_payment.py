@@ -1,6 +1,13 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+import logging
+
 from odoo import api, fields, models
+from odoo.tools import SQL
+
+from odoo.addons.billpay_odoo.transactions import CONFLICTS
+
+_logger = logging.getLogger(__name__)
 
 
 class PosPayment(models.Model):
@@ -64,3 +71,56 @@ class PosPayment(models.Model):
                 and line.amount_residual < 0
             )
         )
+
+    def _billpay_meet(self):
+        """Reconcile what waits on the customer's account with the money that came."""
+        for payments in self.grouped("pos_order_id").values():
+            due = payments._billpay_lines().filtered(
+                lambda line: line.parent_state == "posted" and not line.reconciled
+            )
+            for account, lines in due.grouped("account_id").items():
+                money = payments._billpay_entries().filtered(
+                    lambda line, account=account: line.account_id == account
+                )
+                if money and account.reconcile:
+                    (lines + money).reconcile()
+
+    @api.model
+    def _cron_billpay_meet(self):
+        """Let money and sale meet that were booked at the same moment.
+
+        Closing a session does not see money that is being booked, and booking does
+        not see a session that is being closed. Idle, this is one query.
+        """
+        self.env.flush_all()
+        rows = self.env.execute_query(
+            SQL(
+                """
+                SELECT DISTINCT p.pos_order_id
+                  FROM pos_payment p
+                  JOIN account_move_line l ON l.id = p.billpay_line_id
+                  JOIN pos_order o ON o.id = p.pos_order_id
+                  JOIN billpay_control_number n ON n.pos_order_uuid = o.uuid
+                  JOIN billpay_payment b
+                    ON b.control_number_id = n.id AND b.state = 'posted'
+                  JOIN account_payment a ON a.billpay_payment_id = b.id
+                  JOIN account_move_line c ON c.move_id = a.move_id
+                   AND c.account_id = l.account_id
+                 WHERE NOT l.reconciled AND l.parent_state = 'posted'
+                   AND l.amount_residual > 0
+                   AND NOT c.reconciled AND c.amount_residual < 0
+                """
+            )
+        )
+        orders = self.env["pos.order"].browse(row[0] for row in rows)
+        for order in orders:
+            order = order.with_company(order.company_id)
+            try:
+                with self.env.cr.savepoint():
+                    order.payment_ids.filtered("is_billpay")._billpay_meet()
+            except CONFLICTS:
+                raise
+            except Exception:
+                # The others meet all the same; this one is looked at again.
+                _logger.exception("Till order %s did not meet its money.", order.id)
+            self.env["ir.cron"]._commit_progress(1)

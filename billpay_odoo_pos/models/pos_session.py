@@ -85,16 +85,7 @@ class PosSession(models.Model):
         payments = self.env["pos.payment"].browse(
             payment.id for payment in data["billpay_receivables"]
         )
-        for order_payments in payments.grouped("pos_order_id").values():
-            due = order_payments._billpay_lines().filtered(
-                lambda line: not line.reconciled
-            )
-            for account, lines in due.grouped("account_id").items():
-                money = order_payments._billpay_entries().filtered(
-                    lambda line, account=account: line.account_id == account
-                )
-                if money and account.reconcile:
-                    (lines + money).reconcile()
+        payments._billpay_meet()
         return data
 
     def _validate_session(self, *args, **kwargs):
@@ -102,6 +93,9 @@ class PosSession(models.Model):
         result = super()._validate_session(*args, **kwargs)
         if self.state == "closed":
             self.sudo()._billpay_flag_left_over()
+            if self.sudo().order_ids.payment_ids.billpay_line_id:
+                # Money that is being booked at this moment is not seen from here.
+                self.env.ref("billpay_odoo_pos.ir_cron_meet").sudo()._trigger()
         return result
 
     def _billpay_flag_left_over(self):

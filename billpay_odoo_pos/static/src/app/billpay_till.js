@@ -4,6 +4,7 @@ import { reactive } from "@odoo/owl";
 import { ConnectionLostError } from "@web/core/network/rpc";
 import { _t } from "@web/core/l10n/translation";
 import { generateQRCodeDataUrl } from "@point_of_sale/utils";
+import { moneyText } from "./money_text";
 import { NumberRange } from "./number_range";
 import { BillPayPopup } from "./billpay_popup/billpay_popup";
 import { BillPaySearch } from "./billpay_search/billpay_search";
@@ -49,7 +50,7 @@ export class BillPayTill {
     }
 
     money(amount) {
-        return this.pos.env.utils.formatCurrency(amount);
+        return moneyText(amount, this.pos.currency);
     }
 
     qr(url) {
@@ -343,9 +344,20 @@ export class BillPayTill {
         if (entry) {
             await this.check(entry);
         } else if (order.finalized) {
+            await this.noteOn(order);
             this.say(_t("Order %s: a BillPay payment came.", order.getName()), "success");
         } else {
             await this.applyTo(order);
+        }
+    }
+
+    /** A finished order that waited: does it still? */
+    async noteOn(order) {
+        try {
+            const [stand] = await this.call("billpay_status", [[order.uuid]]);
+            order.uiState.billpayPaid = ["paid", "over"].includes(stand?.state);
+        } catch (error) {
+            console.info("BillPay: not known at this moment.", error.message);
         }
     }
 

@@ -85,6 +85,10 @@ registry.category("web_tour.tours").add("billpay_till_offline", {
             Dialog.confirm("Continue with limited functionality"),
             ReceiptScreen.isShown(),
             {
+                content: "Nobody is told that it is paid",
+                trigger: ".o_payment_successful:contains('To be paid later by BillPay')",
+            },
+            {
                 content: "The receipt says how to pay",
                 trigger: ".pos-receipt .billpay-receipt .billpay-receipt-number",
             },
@@ -165,7 +169,13 @@ registry.category("web_tour.tours").add("billpay_till_part", {
             ...open,
             ...sell,
             PaymentScreen.clickPaymentMethod("BillPay"),
-            { content: "The number", trigger: ".modal .billpay-number" },
+            {
+                content: "No message of the server comes: the till asks by itself",
+                trigger: ".modal .billpay-number",
+                run: () => {
+                    window.posmodel.billpay.onMessage = () => {};
+                },
+            },
             customerPays(30000),
             {
                 content: "What came, and what is left",

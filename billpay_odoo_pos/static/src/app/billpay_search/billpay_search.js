@@ -41,6 +41,6 @@ export class BillPaySearch extends Component {
     }
 
     money(amount) {
-        return this.env.utils.formatCurrency(amount);
+        return this.pos.billpay.money(amount);
     }
 }

@@ -2,8 +2,8 @@
 
 import { patch } from "@web/core/utils/patch";
 import { CustomerDisplayPosAdapter } from "@point_of_sale/app/customer_display/customer_display_adapter";
-import { formatCurrency } from "@point_of_sale/app/models/utils/currency";
 import { generateQRCodeDataUrl } from "@point_of_sale/utils";
+import { moneyText } from "../money_text";
 
 patch(CustomerDisplayPosAdapter.prototype, {
     formatOrderData(order) {
@@ -13,7 +13,7 @@ patch(CustomerDisplayPosAdapter.prototype, {
         this.data.billpay = shown
             ? {
                   number: shown.number,
-                  amount: formatCurrency(shown.amount, order.currency),
+                  amount: moneyText(shown.amount, order.currency),
                   qr: url ? generateQRCodeDataUrl(url, { width: 180, height: 180 }) : "",
                   words: order.config._billpay?.[order.config.billpay_lang || "sw"],
               }

@@ -3,37 +3,37 @@
 import { patch } from "@web/core/utils/patch";
 import { OrderReceipt } from "@point_of_sale/app/screens/receipt_screen/receipt/order_receipt";
 import { generateQRCodeDataUrl } from "@point_of_sale/utils";
+import { moneyText } from "../money_text";
+
+// Ways to pay on one receipt.
+const LONGEST = 4;
 
 patch(OrderReceipt.prototype, {
     /** What the receipt says about paying: nothing when nothing is left to pay. */
     get billpay() {
         const order = this.order;
         const words = order.config._billpay?.[order.config.billpay_lang || "sw"];
-        const waiting = order.payment_ids.filter(
-            (line) =>
-                line.payment_method_id?.use_payment_terminal === "billpay" &&
-                !line.transaction_id
-        );
-        const left = order.finalized
-            ? waiting.reduce((sum, line) => sum + line.amount, 0)
-            : order.remainingDue;
+        const left = order.finalized ? order.billpayDue : order.remainingDue;
         if (!order.billpay_number || !words || left <= 0) {
             return null;
         }
-        const amount = this.formatCurrency(left);
+        const amount = moneyText(left, order.currency);
         return {
             number: order.billpay_number,
             groups: order.billpay_number.match(/.{1,4}/g),
             amount,
             t: words.texts,
             qr: order.billpay_url && generateQRCodeDataUrl(order.billpay_url),
-            channels: words.channels.map((channel) => ({
+            // 80 mm: the way through the menus; number and amount stand above it.
+            channels: words.channels.slice(0, LONGEST).map((channel) => ({
                 name: channel.name,
-                path: [channel.ussd, ...channel.steps]
+                path: [
+                    channel.ussd,
+                    ...channel.steps.filter((step) => !step.includes("{amount}")),
+                ]
                     .filter(Boolean)
                     .join(" › ")
-                    .replaceAll("{number}", order.billpay_number)
-                    .replaceAll("{amount}", amount),
+                    .replaceAll("{number}", order.billpay_number),
             })),
         };
     },

@@ -1,5 +1,6 @@
 // Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+import { markRaw } from "@odoo/owl";
 import { patch } from "@web/core/utils/patch";
 import { _t } from "@web/core/l10n/translation";
 import { PosStore } from "@point_of_sale/app/services/pos_store";
@@ -14,7 +15,8 @@ patch(PosStore.prototype, {
 
     async processServerData() {
         await super.processServerData(...arguments);
-        this.billpay = new BillPayTill(this);
+        // Not reactive: what waits is compared with itself.
+        this.billpay = markRaw(new BillPayTill(this));
         this.data.connectWebSocket("BILLPAY_PAYMENT", (payload) =>
             this.billpay.onMessage(payload)
         );
