@@ -24,6 +24,27 @@ class Count:
         return 0 if self.passed and not self.failed else 1
 
 
+def outcomes(path):
+    """Return how each test of a JUnit report ended.
+
+    :return: dict of ``class::name`` to ``passed``, ``failed`` or ``skipped``; empty
+        when the run broke before it wrote one
+    """
+    try:
+        suites = ElementTree.parse(path).getroot().iter("testsuite")
+    except (OSError, ElementTree.ParseError):
+        return {}
+    ends = {}
+    for case in (case for suite in suites for case in suite.iter("testcase")):
+        name = f"{case.get('classname')}::{case.get('name')}"
+        broken = case.find("failure") is not None or case.find("error") is not None
+        skipped = case.find("skipped") is not None
+        end = "failed" if broken else "skipped" if skipped else "passed"
+        # An error while tearing down is a case of its own with the same name.
+        ends[name] = "failed" if ends.get(name) == "failed" else end
+    return ends
+
+
 def of_report(path, status, skips_fail=True):
     """Count one run of pytest.
 

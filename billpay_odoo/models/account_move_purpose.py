@@ -119,6 +119,42 @@ class AccountMove(models.Model):
                     pending[number] = pending.get(number, self.browse()) | move
         return pending
 
+    # === FOLLOWING WHAT A PERSON CHANGES === #
+
+    def _post(self, soft=True):
+        """Override of `account`: what was changed meanwhile carries another number."""
+        posted = super()._post(soft=soft)
+        posted._billpay_recarry()
+        return posted
+
+    def write(self, vals):
+        result = super().write(vals)
+        if "billpay_purpose_id" in vals:
+            self.filtered(lambda move: move.state == "posted")._billpay_recarry()
+        return result
+
+    def _billpay_recarry(self):
+        """Let invoices give up a number that is not theirs any more.
+
+        Another customer or purpose was chosen since, or invoices of this purpose carry
+        numbers of their own now. Where numbers are made by themselves, the right one
+        takes its place; else it comes with the next click.
+        """
+        wrong = self.sudo().filtered(
+            lambda move: (
+                move.billpay_carried_number_id
+                and not (
+                    move._billpay_carries()
+                    and move.billpay_carried_number_id.partner_id == move.partner_id
+                    and move.billpay_carried_number_id.purpose_id
+                    == move.billpay_purpose_id
+                )
+            )
+        )
+        if wrong:
+            wrong.billpay_carried_number_id = False
+            wrong._billpay_reserve_or_say()
+
     @api.constrains("billpay_purpose_id", "company_id")
     def _check_billpay_purpose_id(self):
         for move in self:

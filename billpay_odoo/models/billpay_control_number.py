@@ -134,7 +134,11 @@ class BillpayControlNumber(models.Model):
         help="The invoice's: a branch may use the application of its parent.",
     )
     partner_id = fields.Many2one(
-        "res.partner", string="Customer", readonly=True, index="btree_not_null"
+        "res.partner",
+        string="Customer",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="restrict",
     )
     move_id = fields.Many2one(
         "account.move",
@@ -430,7 +434,9 @@ class BillpayControlNumber(models.Model):
         )
         if due:
             due.write({"sync_at": now, "sync_attempts": 0})
-            due[0].provider_id._billpay_trigger("ir_cron_sync_numbers")
+            # Who changes many wakes the worker once.
+            if not self.env.context.get("billpay_wake_later"):
+                due[0].provider_id._billpay_trigger("ir_cron_sync_numbers")
 
     def _close(self):
         """Ask for no more money on these numbers; upstream they are switched off."""

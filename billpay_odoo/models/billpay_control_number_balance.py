@@ -21,7 +21,8 @@ class BillpayControlNumber(models.Model):
     amount_credit = fields.Monetary(
         string="Credit",
         compute="_compute_balance",
-        help="In TZS: money paid on this number that pays no invoice yet.",
+        help="In TZS: money paid on this number, and credit notes, that pay no invoice "
+        "yet.",
     )
     balance = fields.Monetary(
         compute="_compute_balance",
@@ -34,16 +35,18 @@ class BillpayControlNumber(models.Model):
     # === COMPUTE METHODS === #
 
     def _compute_balance(self):
-        """Three searches for all numbers at once."""
+        """A few searches for all numbers at once."""
         customers = self.filtered(lambda number: number.kind == "customer")
-        open_lines = customers._open_invoice_lines()
+        open_lines = customers._open_invoice_lines(("out_invoice", "out_receipt"))
+        refunds = customers._open_invoice_lines(("out_refund",))
         credits = customers._open_credit_lines()
         for number in self:
             due = sum(number._in_shillings(line) for line in open_lines.get(number, ()))
             if number.kind == "order":
                 due = number.amount if number.state in ("pending", "open") else 0
             credit = -sum(
-                number._in_shillings(line) for line in credits.get(number, ())
+                number._in_shillings(line)
+                for line in (*credits.get(number, ()), *refunds.get(number, ()))
             )
             number.amount_due = due
             number.amount_credit = credit
@@ -89,8 +92,10 @@ class BillpayControlNumber(models.Model):
             line.company_id._billpay_today(),
         )
 
-    def _open_invoice_lines(self):
+    def _open_invoice_lines(self, types):
         """Return the open receivable lines of invoices each number is for.
+
+        :param types: of ``account.move.move_type``
 
         Only those of its own purpose, whatever else its payments may pay: what is due
         on one number is not due on another.
@@ -110,7 +115,7 @@ class BillpayControlNumber(models.Model):
                     ("account_id.account_type", "=", "asset_receivable"),
                     ("parent_state", "=", "posted"),
                     ("reconciled", "=", False),
-                    ("move_id.move_type", "in", ("out_invoice", "out_receipt")),
+                    ("move_id.move_type", "in", types),
                 ],
                 order="date_maturity, id",
             )

@@ -103,7 +103,9 @@ class BillpayControlNumber(models.Model):
                         max(credit.date, debit.date),
                         3,
                         debit,
-                        self.env._("Used for %s", debit.move_id.name),
+                        self.env._("Taken back")
+                        if debit.move_id.reversed_entry_id == credit.move_id
+                        else self.env._("Used for %s", debit.move_id.name),
                         "",
                         due=self._to_shillings(credit, partial.credit_amount_currency),
                     )

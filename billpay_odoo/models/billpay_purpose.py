@@ -199,10 +199,12 @@ class BillpayPurpose(models.Model):
                 ]
             )
         )
-        for number in numbers_sudo:
+        for number in numbers_sudo.with_context(billpay_wake_later=True):
             number._want(
                 {"description": number.purpose_id._number_text(number.partner_id)}
             )
+        if numbers_sudo.filtered("sync_at"):
+            self.env["payment.provider"]._billpay_trigger("ir_cron_sync_numbers")
 
     def _number_text(self, partner):
         """Return the text that ClickPesa shows beside payments of this customer.

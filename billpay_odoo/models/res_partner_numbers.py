@@ -2,6 +2,7 @@
 """The numbers that a customer keeps, and what ClickPesa wants to know for them."""
 
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import email_normalize
 
@@ -123,6 +124,26 @@ class ResPartner(models.Model):
                 owner = owner.parent_id
             total += count if owner else 0
         return total
+
+    # === CRUD METHODS === #
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_billpay_numbers(self):
+        numbers = (
+            self.env["billpay.control.number"]
+            .sudo()
+            .search([("partner_id", "in", self.ids)], limit=1)
+        )
+        if numbers:
+            raise UserError(
+                self.env._(
+                    "%(customer)s has the control number %(number)s, on which money may "
+                    "still come. Nothing was deleted: archive the contact instead, and "
+                    "close its numbers if they are not to be used any more.",
+                    customer=numbers.partner_id.display_name,
+                    number=numbers.display_number,
+                )
+            )
 
     # === BUSINESS METHODS === #
 

@@ -314,6 +314,49 @@ class TestPurposeNumbers(PurposeCommon):
             (0, 11000, -11000),
         )
 
+    def test_open_credit_notes_count(self):
+        number = self._keeps(self.asha, self.tuition)
+        move = self._fee(self.asha, self.tuition, 50000)
+        self._pay_number(number, 50000)
+        refund = move._reverse_moves([{"invoice_date": "2026-03-20"}])
+        refund.action_post()
+        self.assertEqual(refund.billpay_purpose_id, self.tuition)
+        self.assertEqual(refund.payment_state, "not_paid")
+        number.invalidate_recordset()
+        self.assertEqual((number.amount_due, number.amount_credit), (0, 50000))
+        self.assertEqual(number.balance, -50000)
+        self.assertEqual(number._statement()["closing"], -50000)
+
+    def test_money_that_went_back_is_said_so(self):
+        number = self._keeps(self.asha, self.tuition)
+        row = self._pay_number(number, 50000)
+        row.account_payment_ids.move_id._reverse_moves(cancel=True)
+        texts = [line["text"] for line in number._statement()["lines"]]
+        self.assertEqual(texts, ["Payment", "Taken back"])
+        self.assertEqual(number._statement()["closing"], 0)
+
+    def test_customers_with_numbers_are_not_deleted(self):
+        number = self._keeps(self.asha, self.tuition)
+        with self.assertRaisesRegex(UserError, "archive the contact"):
+            self.asha.unlink()
+        self.assertEqual(number.partner_id, self.asha)
+        lonely = self._pupil("Rehema Mushi")
+        lonely.unlink()
+        self.assertFalse(lonely.exists())
+
+    def test_a_new_text_wakes_the_worker_once(self):
+        self.provider.clickpesa_number_origin = "api"
+        self._keeps(self.asha | self.juma, self.tuition)
+        self._sync()
+        woken = []
+        self.patch(
+            type(self.provider),
+            "_billpay_trigger",
+            lambda _provider, name, *_args, **_kw: woken.append(name),
+        )
+        self.tuition.name = "School Fees"
+        self.assertEqual(woken, ["ir_cron_sync_numbers"])
+
     def test_figures_cost_the_same_for_many_numbers(self):
         pupils = self.env["res.partner"].create(
             [{"name": "Pupil %s" % i, "phone": "0712345678"} for i in range(12)]
@@ -408,6 +451,29 @@ class TestPurposeInvoices(PurposeCommon):
         self._pay_number(number, 60000)
         self.assertEqual((first | second).mapped("amount_residual"), [0, 40000])
         self.assertFalse((first | second).sudo().billpay_number_ids)
+
+    def test_a_changed_invoice_carries_the_right_number(self):
+        (self.tuition + self.hostel).invoice_number = "customer"
+        move = self._fee(self.asha, self.tuition, 50000)
+        self.assertEqual(
+            move.billpay_carried_number_id, self._keeps(self.asha, self.tuition)
+        )
+        # Of another purpose while it is posted.
+        move.billpay_purpose_id = self.hostel
+        self.assertEqual(
+            move.billpay_carried_number_id, self._keeps(self.asha, self.hostel)
+        )
+        # Of another customer while it is a draft.
+        move.button_draft()
+        move.partner_id = self.juma
+        move.action_post()
+        self.assertEqual(
+            move.billpay_carried_number_id, self._keeps(self.juma, self.hostel)
+        )
+        # Of no purpose: a number of its own.
+        move.billpay_purpose_id = False
+        self.assertFalse(move.billpay_carried_number_id)
+        self.assertEqual(move.billpay_number_id.move_id, move)
 
     def test_the_customers_wish_comes_first(self):
         self.asha.with_company(self.company).billpay_invoice_number = "customer"
