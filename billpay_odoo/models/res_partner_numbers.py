@@ -137,9 +137,9 @@ class ResPartner(models.Model):
         if numbers:
             raise UserError(
                 self.env._(
-                    "%(customer)s has the control number %(number)s, on which money may "
-                    "still come. Nothing was deleted: archive the contact instead, and "
-                    "close its numbers if they are not to be used any more.",
+                    "%(customer)s has the control number %(number)s, on which money "
+                    "may still come. Nothing was deleted: archive the contact instead, "
+                    "and close its numbers if they are not to be used any more.",
                     customer=numbers.partner_id.display_name,
                     number=numbers.display_number,
                 )
