@@ -20,6 +20,7 @@ from . import billpay_control_number_balance
 from . import billpay_control_number_binding
 from . import billpay_control_number_calls
 from . import billpay_control_number_cards
+from . import billpay_control_number_crowd
 from . import billpay_control_number_customer
 from . import billpay_control_number_import
 from . import billpay_control_number_outcomes

@@ -16,9 +16,9 @@ from odoo.exceptions import UserError
 from odoo.fields import Domain
 
 from .. import const
+from ..crowd import turn
 from ..exceptions import NoDigits
 from ..transactions import CONFLICTS, own_transaction
-from ..turns import turn
 from .account_move_asking import whole_shillings
 
 _logger = logging.getLogger(__name__)
@@ -65,7 +65,10 @@ class PaymentTransaction(models.Model):
         tx_sudo = self.sudo()
         if tx_sudo.state not in ("draft", "pending"):
             return tx_sudo.state == "done"
-        payable = tx_sudo._billpay_take_turn()
+        try:
+            payable = tx_sudo._billpay_make_payable()
+        except (NoDigits, UserError):
+            payable = False
         # What was committed by the others is not in this transaction's snapshot, and
         # need not be: the page that follows reads it.
         if payable:
@@ -83,19 +86,14 @@ class PaymentTransaction(models.Model):
         # One that waits already goes on waiting: its number is tried again by itself.
         return payable or tx_sudo.state == "pending"
 
-    def _billpay_take_turn(self):
-        """Make the number when it is this payer's turn."""
-        try:
-            with turn(PATIENCE) as mine:
-                return mine and self._billpay_make_payable()
-        except (NoDigits, UserError):
-            return False
-
     def _billpay_make_payable(self):
-        with own_transaction(self.env) as env:
-            number_id = self.with_env(env)._billpay_reserve(wake=False).id
+        with turn(PATIENCE) as mine:
+            if not mine:
+                return False
+            with own_transaction(self.env) as env:
+                number_id = self.with_env(env)._billpay_reserve(wake=False).id
         number = self.env["billpay.control.number"].browse(number_id)
-        if number._sync_now(patience=PATIENCE)[number_id]["state"] == "open":
+        if number._sync_with_others(PATIENCE) == "open":
             return True
         if not self.provider_id.clickpesa_checkout_offline:
             return False

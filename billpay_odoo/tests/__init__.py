@@ -9,6 +9,7 @@ from . import test_checkout
 from . import test_concurrency
 from . import test_confirming
 from . import test_control_number
+from . import test_crowd
 from . import test_desk
 from . import test_event_keeping
 from . import test_faults

@@ -10,7 +10,7 @@ from odoo.http import root
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from .. import turns
+from .. import crowd
 from ..exceptions import NoDigits
 from ..models import payment_transaction
 from .common import BillPayCommon, BillPayHttpCommon
@@ -369,8 +369,8 @@ class TestCheckout(CheckoutSteps, BillPayCommon):
         self.patch(payment_transaction, "PATIENCE", 0.05)
         tx = self._transaction()
         with ExitStack() as others:
-            for _other in range(turns.AT_ONCE):
-                self.assertTrue(others.enter_context(turns.turn(1)))
+            for _other in range(crowd.AT_ONCE):
+                self.assertTrue(others.enter_context(crowd.turn(1)))
             self.assertFalse(self._checkout(tx))
         self.assertEqual(tx.state, "error")
         self.assertTrue(self._checkout(self._transaction()))

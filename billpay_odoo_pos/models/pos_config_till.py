@@ -9,9 +9,9 @@ import pytz
 from odoo import models
 from odoo.exceptions import AccessError, UserError
 
+from odoo.addons.billpay_odoo.crowd import turn
 from odoo.addons.billpay_odoo.models.account_move_asking import whole_shillings
 from odoo.addons.billpay_odoo.transactions import own_transaction
-from odoo.addons.billpay_odoo.turns import turn
 
 from .billpay_control_number import LIVING, MONEY
 
@@ -91,20 +91,25 @@ class PosConfig(models.Model):
         wanted = config._billpay_wanted(order)
         config._billpay_provider()
         with turn(PATIENCE) as mine:
+            if not mine:
+                raise UserError(
+                    self.env._(
+                        "Too many tills ask at this moment. No number was made: try "
+                        "again, or take another payment method."
+                    )
+                )
             with own_transaction(config.env) as env:
                 till = config.with_env(env)
                 if till._billpay_claim(wanted).payment_ids:
                     return till._billpay_stand(wanted["uuid"])
                 number_id = till._billpay_reserve(wanted).id
-            number = config.env["billpay.control.number"].browse(number_id)
-            state = ""
-            if mine:
-                state = number._sync_now(patience=PATIENCE)[number_id]["state"]
-            with own_transaction(config.env) as env:
-                till = config.with_env(env)
-                if state != "open":
-                    till._billpay_go_offline(number_id, wanted)
-                return till._billpay_stand(wanted["uuid"])
+        number = config.env["billpay.control.number"].browse(number_id)
+        state = number._sync_with_others(PATIENCE)
+        with turn(PATIENCE), own_transaction(config.env) as env:
+            till = config.with_env(env)
+            if state != "open":
+                till._billpay_go_offline(number_id, wanted)
+            return till._billpay_stand(wanted["uuid"])
 
     def _billpay_claim(self, wanted):
         """Let a number of a device's range ask for an order from now on.

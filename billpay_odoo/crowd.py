@@ -1,0 +1,111 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Payers who wait in front of a screen, many at once.
+
+Two things are scarce in a server process: database connections, of which each request
+holds one already and the pool ends at 64, and calls to ClickPesa, of which a minute
+has few. So a crowd reserves its numbers a few at a time (:func:`turn`), and one of it
+registers those of all others with one call (:class:`Registrar`), while the next ones
+gather.
+"""
+
+import threading
+import time
+from contextlib import contextmanager
+
+# How many payers one process serves at a time.
+AT_ONCE = 4
+_turns = threading.BoundedSemaphore(AT_ONCE)
+
+
+@contextmanager
+def turn(patience):
+    """Yield whether it is the caller's turn, after ``patience`` seconds at most."""
+    mine = _turns.acquire(timeout=patience)
+    try:
+        yield mine
+    finally:
+        if mine:
+            _turns.release()
+
+
+class _Waiting:
+    """One payer: woken with an outcome, or to lead."""
+
+    def __init__(self, key):
+        self.key = key
+        self.woken = threading.Event()
+        self.outcome = self.error = None
+        self.done = self.leads = False
+
+
+class Registrar:
+    """Does for many what each of them would do alone.
+
+    :param work: ``work(env, keys)`` returns ``{key: outcome}``. One thread at a time
+        calls it, with its own environment and with what gathered meanwhile
+    :param int most: keys in one call at most
+    """
+
+    def __init__(self, work, most):
+        self._work, self._most = work, most
+        self._lock = threading.Lock()
+        self._gathered, self._led = [], False
+
+    def __call__(self, env, key, patience):
+        """Return the outcome of one key.
+
+        :param float patience: seconds until its turn; the work itself may take longer
+        :return: None when the time was over
+        :raise Exception: what the work raised, for all that it was done for
+        """
+        me = _Waiting(key)
+        with self._lock:
+            self._gathered.append(me)
+            me.leads, self._led = not self._led, True
+        deadline = time.monotonic() + patience
+        while not me.done and not me.leads:
+            if me.woken.wait(max(deadline - time.monotonic(), 0)):
+                me.woken.clear()
+                continue
+            with self._lock:
+                if me.done or me.leads:
+                    break
+                if me not in self._gathered:
+                    # It is being done at this moment: its outcome comes.
+                    deadline = time.monotonic() + patience
+                    continue
+                self._gathered.remove(me)
+                return None
+        if not me.done:
+            self._lead(env, me)
+        if me.error:
+            raise me.error
+        return me.outcome
+
+    def _lead(self, env, me):
+        """Do what gathered, mine included, then let another one lead."""
+        try:
+            while not me.done:
+                with self._lock:
+                    batch = self._gathered[: self._most]
+                    del self._gathered[: self._most]
+                self._do(env, batch)
+        finally:
+            with self._lock:
+                if self._gathered:
+                    self._gathered[0].leads = True
+                    self._gathered[0].woken.set()
+                else:
+                    self._led = False
+
+    def _do(self, env, batch):
+        outcomes, error = {}, None
+        keys = [waiting.key for waiting in batch]
+        try:
+            outcomes = self._work(env, keys)
+        except Exception as problem:  # noqa: BLE001 - each of them is told
+            error = problem
+        for key, waiting in zip(keys, batch, strict=True):
+            waiting.outcome, waiting.error = outcomes.get(key), error
+            waiting.done = True
+            waiting.woken.set()
