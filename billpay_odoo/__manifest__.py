@@ -2,7 +2,7 @@
 
 {
     "name": "BillPay control numbers (ClickPesa)",
-    "version": "19.0.1.2.0",
+    "version": "19.0.1.3.0",
     "category": "Accounting/Accounting",
     "summary": "Mobile money and bank payments book themselves: "
     "control numbers on invoices, paid by USSD, CRDB or Wakala",
@@ -46,6 +46,7 @@
         "views/payment_provider_health_views.xml",
         "views/account_move_views.xml",
         "views/account_payment_views.xml",
+        "views/payment_transaction_views.xml",
         "views/res_partner_views.xml",
         "views/res_users_views.xml",
         "views/res_config_settings_views.xml",

@@ -16,6 +16,25 @@ class AccountMove(models.Model):
         " AND payment_state IN ('not_paid', 'partial')"
     )
 
+    billpay_refund_by_hand = fields.Boolean(
+        compute="_compute_billpay_refund_by_hand",
+        compute_sudo=True,
+        help="This credit note is of an invoice that was paid by control number.",
+    )
+
+    @api.depends("move_type", "payment_state", "reversed_entry_id")
+    def _compute_billpay_refund_by_hand(self):
+        for move in self:
+            invoice = move.reversed_entry_id
+            move.billpay_refund_by_hand = (
+                move.move_type == "out_refund"
+                and move.payment_state in ("not_paid", "partial")
+                and bool(
+                    invoice.billpay_payment_ids
+                    or invoice.matched_payment_ids.billpay_payment_id
+                )
+            )
+
     def _billpay_due_in(self, currency):
         """Return what this invoice still asks for, in the currency of a payment.
 

@@ -18,8 +18,9 @@ class BillpayControlNumber(models.Model):
         """Register this number now; a crowd at this process shares the calls.
 
         :param float patience: seconds
-        :return: its state afterwards, as of ``_sync_now``; "" when nobody came to it
-        :rtype: str
+        :return: ``{"name": str, "state": str, "error": str}`` afterwards, as of
+            ``_sync_now``; the state is "" when nobody came to it
+        :rtype: dict
         """
         self.ensure_one()
         with _lock:
@@ -27,7 +28,7 @@ class BillpayControlNumber(models.Model):
                 self.env.cr.dbname, Registrar(_register, const.BULK_LIMIT)
             )
         outcome = registrar(self.env, (self.id, patience), patience)
-        return outcome["state"] if outcome else ""
+        return outcome or {"name": self.name, "state": "", "error": ""}
 
 
 def _register(env, keys):

@@ -93,7 +93,7 @@ class PaymentTransaction(models.Model):
             with own_transaction(self.env) as env:
                 number_id = self.with_env(env)._billpay_reserve(wake=False).id
         number = self.env["billpay.control.number"].browse(number_id)
-        if number._sync_with_others(PATIENCE) == "open":
+        if number._sync_with_others(PATIENCE)["state"] == "open":
             return True
         if not self.provider_id.clickpesa_checkout_offline:
             return False

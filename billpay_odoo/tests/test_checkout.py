@@ -75,6 +75,14 @@ class TestCheckout(CheckoutSteps, BillPayCommon):
         self.provider.state = "disabled"
         self.assertFalse(offered(self.tzs))
 
+    def test_the_operators_are_the_brands(self):
+        method = self.env.ref("billpay_odoo.payment_method_billpay").sudo()
+        self.assertEqual(
+            method.brand_ids.mapped("name"),
+            ["M-Pesa", "Mixx by Yas", "Airtel Money", "HaloPesa", "CRDB"],
+        )
+        self.assertTrue(all(method.brand_ids.mapped("image_payment_form")))
+
     def test_number_is_known_to_clickpesa_before_it_is_shown(self):
         tx = self._transaction()
         self.assertIsNone(tx._billpay_page())

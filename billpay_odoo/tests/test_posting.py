@@ -24,6 +24,15 @@ class TestPosting(LedgerCommon):
             rows |= self._confirmed(move.billpay_number_id, 1000 + index)
         return moves, rows
 
+    def test_a_credit_note_says_that_money_goes_back_by_hand(self):
+        [move], [row] = self._batch(1)
+        self._post(row)
+        refund = move._reverse_moves([{"invoice_date": "2026-03-20"}])
+        refund.action_post()
+        self.assertTrue(refund.billpay_refund_by_hand)
+        other = self._invoice(5000)._reverse_moves()
+        self.assertFalse(other.billpay_refund_by_hand)
+
     def test_batch_is_booked_and_reconciled(self):
         moves, rows = self._batch()
         self._post(rows)

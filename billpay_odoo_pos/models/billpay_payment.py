@@ -102,7 +102,9 @@ class BillpayPayment(models.Model):
                     over=self.currency_id.format(received - wanted),
                 )
             )
-        elif self.currency_id.compare_amounts(received, wanted) < 0:
+        if self.currency_id.compare_amounts(received, wanted) >= 0:
+            numbers._close()
+        elif lines:
             self._flag_till(self._tell_till_rest(order, wanted - received))
 
     def _tell_till_rest(self, order, left):

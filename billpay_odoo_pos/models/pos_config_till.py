@@ -104,10 +104,10 @@ class PosConfig(models.Model):
                     return till._billpay_stand(wanted["uuid"])
                 number_id = till._billpay_reserve(wanted).id
         number = config.env["billpay.control.number"].browse(number_id)
-        state = number._sync_with_others(PATIENCE)
+        outcome = number._sync_with_others(PATIENCE)
         with turn(PATIENCE), own_transaction(config.env) as env:
             till = config.with_env(env)
-            if state != "open":
+            if outcome["state"] != "open" or outcome["error"]:
                 till._billpay_go_offline(number_id, wanted)
             return till._billpay_stand(wanted["uuid"])
 
@@ -179,10 +179,11 @@ class PosConfig(models.Model):
     def _billpay_go_offline(self, number_id, wanted):
         """The payer waits and ClickPesa does not answer: a number without it.
 
-        One that ClickPesa knows already stays: only its amount may be told later.
+        Also in place of one that ClickPesa knows with another amount: a phone would
+        take that amount only.
         """
         number = self.env["billpay.control.number"].sudo().browse(number_id)
-        if number.state not in ("pending", "failed"):
+        if number.state not in LIVING:
             return
         number._close()
         self._billpay_reserve(wanted, offline=True)
@@ -281,8 +282,8 @@ class PosConfig(models.Model):
             a sentence
         """
         config = self._billpay_till()
-        words = "".join((text if isinstance(text, str) else "").split())
-        digits = words.replace(",", "").lstrip("+")
+        # Letters and digits alone: "%" would find everything.
+        digits = "".join(c for c in str(text or "") if c.isascii() and c.isalnum())
         if len(digits) < SHORTEST_SEARCH or len(digits) > 64:
             return []
         tz = config.company_id._billpay_tz()
@@ -297,7 +298,7 @@ class PosConfig(models.Model):
             "|",
             "|",
             ("number", "like", digits),
-            ("receipt", "=ilike", words),
+            ("receipt", "=ilike", digits),
             ("payer_phone", "like", local),
         ]
         if digits.isdecimal():

@@ -145,8 +145,11 @@ class PosOrder(models.Model):
         asking = own.filtered(lambda n: n.state in LIVING and not n.amount)
         if asking:
             asking[-1:]._want({"amount": self._billpay_asks(lines)})
-        if self.state in ("paid", "done", "cancel") and not lines:
-            # Paid otherwise, or not at all: the number asks for nothing any more.
+        wanted = sum(lines.mapped("amount"))
+        if self.state == "cancel" or (
+            self.state in ("paid", "done") and own._till_received() >= wanted
+        ):
+            # Paid, in whatever way, or not at all: nothing is asked for any more.
             own._close()
 
     def _billpay_asks(self, lines):
@@ -195,6 +198,83 @@ class PosOrder(models.Model):
         living = numbers.filtered(lambda n: n.state in LIVING and not n.move_id)
         if lines and living:
             living[-1:].move_id = move
+
+    def _prepare_aml_values_list_per_nature(self):
+        """Override of `point_of_sale`: an invoice after the session was closed.
+
+        Odoo takes the order out of the session's entry; what BillPay owes stands on
+        the customer's account there, and not on the till's.
+        """
+        values = super()._prepare_aml_values_list_per_nature()
+        terms = values["payment_terms"]
+        for payment in self.payment_ids.filtered("billpay_line_id"):
+            method, line = payment.payment_method_id, payment.sudo().billpay_line_id
+            account = (
+                method.receivable_account_id
+                or self.company_id.account_default_pos_receivable_account_id
+            )
+            balance = self.session_id._amount_converter(
+                payment.amount, self.date_order, False
+            )
+            for term in terms:
+                if term["account_id"] == account.id and not term["partner_id"]:
+                    term["amount_currency"] -= payment.amount
+                    term["balance"] -= balance
+                    break
+            terms.append(
+                {
+                    "partner_id": line.partner_id.id,
+                    "name": line.name,
+                    "account_id": line.account_id.id,
+                    "currency_id": self.currency_id.id,
+                    "amount_currency": payment.amount,
+                    "balance": balance,
+                    "display_type": "payment_term",
+                }
+            )
+        values["payment_terms"] = [
+            term
+            for term in terms
+            if not self.currency_id.is_zero(term["amount_currency"])
+        ]
+        return values
+
+    def _create_misc_reversal_move(self, payment_moves):
+        """Override of `point_of_sale`: what was paid already pays the invoice.
+
+        What was not paid is not owed twice: the invoice asks for it from now on, with
+        the number that the customer has.
+        """
+        result = super()._create_misc_reversal_move(payment_moves)
+        waiting = self.payment_ids._billpay_lines()
+        reversal = (
+            self.env["account.move"]
+            .sudo()
+            .search([("reversed_pos_order_id", "=", self.id)], order="id desc", limit=1)
+        )
+        for account, lines in waiting.grouped("account_id").items():
+            taken_back = reversal.line_ids.filtered(
+                lambda item, account=account, lines=lines: (
+                    item.account_id == account
+                    and item.partner_id == lines.partner_id[:1]
+                    and not item.reconciled
+                    and item.balance < 0
+                )
+            )
+            due = lines.filtered(lambda line: not line.reconciled)
+            if due and taken_back:
+                (due + taken_back).reconcile()
+            rest = taken_back.filtered(lambda item: not item.reconciled)
+            invoice = self.account_move.sudo().line_ids.filtered(
+                lambda item, account=account: (
+                    item.account_id == account
+                    and item.display_type == "payment_term"
+                    and not item.reconciled
+                )
+            )
+            if rest and invoice:
+                (rest + invoice).reconcile()
+        return result
 
     # === ACTION METHODS === #
 

@@ -51,6 +51,17 @@ class TestTill(TillSteps, BillPayCommon):
         [there] = self.sandbox.numbers()
         self.assertEqual(there["amount"], 60000)
 
+    def test_a_change_that_clickpesa_does_not_hear_is_asked_for_offline(self):
+        uuid = str(uuid4())
+        first = self._ask(uuid, 45000)
+        self.sandbox.faults.add("error", times=-1)
+        second = self._ask(uuid, 60000)
+        # A phone would take 45,000 on the first one, and nothing else.
+        self.assertNotEqual(second["number"], first["number"])
+        number = self._number(second)
+        self.assertEqual((number.origin, number.amount), ("offline", 60000))
+        self.assertEqual(self._number(first).state, "closed")
+
     def test_without_clickpesa_the_number_is_made_offline(self):
         self.sandbox.faults.add("error", times=-1)
         uuid = str(uuid4())
@@ -225,6 +236,8 @@ class TestTill(TillSteps, BillPayCommon):
         self.assertEqual(found("12"), [])
         self.assertEqual(found(""), [])
         self.assertEqual(found(None), [])
+        for wildcard in ("%%%%", "____", "%4%5%", "\x00\x00\x00", "'; --"):
+            self.assertEqual(found(wildcard), [])
         [item] = self.till.billpay_search("33000")
         self.assertEqual(item["id"], other.id)
         # What it is for is nobody's business at the till.

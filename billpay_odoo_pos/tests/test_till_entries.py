@@ -229,6 +229,57 @@ class TestTillEntries(TillSteps, BillPayCommon):
         self._close_till(session)
         self.assertEqual(move.amount_residual, 0)
 
+    def _closed_order(self, paid):
+        session = self._open()
+        [item] = self._lease()[:1]
+        order = self._send(
+            self._sale(
+                session,
+                [(self.billpay, 45000, item["number"])],
+                partner_id=self.partner.id,
+            )
+        )
+        if paid:
+            self._paid_at_till(item["number"], 45000)
+        self._close_till(session)
+        return order, self._number(item)
+
+    def _owed(self):
+        """What this customer owes, by the books."""
+        return sum(
+            self.env["account.move.line"]
+            .search(
+                [
+                    ("partner_id", "=", self.partner.id),
+                    ("account_id.account_type", "=", "asset_receivable"),
+                    ("parent_state", "=", "posted"),
+                ]
+            )
+            .mapped("amount_residual")
+        )
+
+    def test_invoice_after_the_session_of_what_is_paid(self):
+        order, number = self._closed_order(paid=True)
+        self.assertSettled(order, 45000)
+        order.action_pos_order_invoice()
+        move = order.account_move
+        self.assertEqual((move.amount_residual, move.payment_state), (0, "paid"))
+        self.assertEqual(self._owed(), 0)
+        self.assertEqual(number.state, "paid")
+        self.assertNotIn("open", move.billpay_number_ids.mapped("state"))
+
+    def test_invoice_after_the_session_of_what_is_not_paid(self):
+        order, number = self._closed_order(paid=False)
+        self.assertEqual(self._owed(), 45000)
+        order.action_pos_order_invoice()
+        move = order.account_move
+        # It is owed once, on the invoice, with the number that the customer has.
+        self.assertEqual((move.amount_residual, self._owed()), (45000, 45000))
+        self.assertEqual(move.billpay_number_ids, number)
+        row = self._paid_at_till(number.name, 45000)
+        self.assertBooked(row, 45000)
+        self.assertEqual((move.amount_residual, self._owed()), (0, 0))
+
     def test_money_that_no_order_took_is_told(self):
         session = self._open()
         self._send(self._sale(session, [(self.cash, 45000, False)]))
