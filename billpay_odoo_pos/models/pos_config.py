@@ -1,8 +1,11 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """A till that takes BillPay: its rules."""
 
+import base64
+
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError, ValidationError
+from odoo.tools import file_open
 
 from odoo.addons.billpay_odoo.const import CURRENCY
 from odoo.addons.billpay_odoo.models import billpay_texts
@@ -104,8 +107,14 @@ class PosConfig(models.Model):
                 "payment_method_type": "terminal",
                 "use_payment_terminal": "billpay",
                 "journal_id": False,
+                "image": self._billpay_image(),
             }
         )
+
+    @api.model
+    def _billpay_image(self):
+        with file_open("billpay_odoo/static/img/billpay.png", "rb") as image:
+            return base64.b64encode(image.read())
 
     def _billpay_provider(self):
         """Return the application that makes this till's numbers, in sudo.

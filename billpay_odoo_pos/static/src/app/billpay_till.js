@@ -240,6 +240,9 @@ export class BillPayTill {
      */
     take(entry, stand) {
         const { order, line } = entry;
+        if (entry.over) {
+            return true;
+        }
         const before = this.paidOf(order, line);
         const received = (stand.received || 0) - before;
         if (received <= 0) {
@@ -295,6 +298,7 @@ export class BillPayTill {
     }
 
     done(entry, outcome) {
+        entry.over = true;
         clearTimeout(entry.timer);
         this.waiting.delete(entry.order.uuid);
         entry.order.uiState.billpay = null;
@@ -381,6 +385,15 @@ export class BillPayTill {
             return;
         }
         const due = order.remainingDue;
+        if (due <= 0) {
+            this.say(
+                _t(
+                    "Order %(name)s: %(amount)s came by BillPay, but it has other payment lines already. Remove them if the customer did not pay twice.",
+                    { name: order.getName(), amount: this.money(received) }
+                )
+            );
+            return;
+        }
         const amount = this.config.billpay_change ? received : Math.min(received, due);
         const line = this.pos.models["pos.payment"].create({
             pos_order_id: order,
