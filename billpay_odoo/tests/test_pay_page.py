@@ -499,6 +499,26 @@ class TestPayPage(BillPayHttpCommon):
             """,
         )
 
+    def test_an_open_page_stays_while_nothing_is_paid(self):
+        """The server's answers are the real ones: two of them bring nothing new."""
+        number = self._number()
+        asked = []
+        watch = type(number)._page_watch
+
+        def count(self, name, signature):
+            asked.append(name)
+            return watch(self, name, signature)
+
+        with patch.object(type(number), "_page_watch", count):
+            self._browse(
+                number,
+                """
+                // A page that loads itself anew never comes to this.
+                setTimeout(() => console.log("test successful"), 7500);
+                """,
+            )
+        self.assertGreaterEqual(len(asked), 2)
+
     def test_page_turns_green_by_itself(self):
         number = self._number()
         paid = {

@@ -201,7 +201,7 @@ export class BillpayPayBlock extends Interaction {
             this.showPaid(state);
         } else if (
             state.state !== this.el.dataset.state ||
-            state.amount_paid !== parseFloat(this.el.dataset.amountPaid) ||
+            state.amount_paid !== (parseFloat(this.el.dataset.amountPaid) || 0) ||
             (state.state === "partial" && state.successor_url)
         ) {
             // Another page altogether: let the server draw it.
