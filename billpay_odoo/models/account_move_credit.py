@@ -29,7 +29,7 @@ class AccountMove(models.Model):
         """
         plan = []
         for move in self.filtered(
-            lambda m: m.state == "posted" and m.is_sale_document() and m.transaction_ids
+            lambda m: m.state == "posted" and m.is_sale_document()
         ):
             # sudo: whoever posts an invoice need not see transactions.
             checkouts = move.sudo().transaction_ids.filtered(

@@ -3,7 +3,7 @@
 
 from uuid import uuid4
 
-from odoo.tests import tagged
+from odoo.tests import new_test_user, tagged
 
 from odoo.addons.billpay_odoo.tests.common import BillPayCommon
 
@@ -279,6 +279,19 @@ class TestTillEntries(TillSteps, BillPayCommon):
         row = self._paid_at_till(number.name, 45000)
         self.assertBooked(row, 45000)
         self.assertEqual((move.amount_residual, self._owed()), (0, 0))
+
+    def test_accountants_without_a_till_post_invoices(self):
+        accountant = new_test_user(
+            self.env,
+            "only_accountant",
+            "account.group_account_invoice",
+            company_id=self.company.id,
+            company_ids=self.company.ids,
+        )
+        move = self._invoice(5000, post=False)
+        move.with_user(accountant).action_post()
+        self.assertEqual(move.state, "posted")
+        self.assertTrue(move.billpay_number_id)
 
     def test_money_that_no_order_took_is_told(self):
         session = self._open()

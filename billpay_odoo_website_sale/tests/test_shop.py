@@ -84,6 +84,18 @@ class TestShop(OrderSteps, BillPayHttpCommon):
         self.assertEqual(order.state, "sale")
         self.assertEqual(tx.payment_id, row.account_payment_ids)
 
+    def test_without_clickpesa_the_customer_finds_the_way_back(self):
+        self.sandbox.faults.add("error", times=-1)
+        url = self.product.product_tmpl_id.website_url
+        self.start_tour(url, "billpay_shop_down", login="juma_shop")
+        order = (
+            self.env["sale.order"]
+            .sudo()
+            .search([("partner_id", "=", self.partner.id)], limit=1)
+        )
+        self.assertEqual((order.state, order.amount_total), ("draft", 150000))
+        self.assertEqual(order.transaction_ids.mapped("state"), ["error"])
+
     def test_without_clickpesa_the_cart_is_kept(self):
         self.sandbox.faults.add("error", times=-1)
         order = self._order(website_id=self.website.id)
