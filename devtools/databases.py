@@ -36,7 +36,9 @@ def template_base(modules=BASE_MODULES):
     key = paths.digest(odoo_tree.version(), *modules)
     kind = "base" if modules == BASE_MODULES else f"base_{paths.digest(*modules)[:6]}"
     title = f"database template ({', '.join(modules)})"
-    return _template(kind, key, None, modules, title)
+    # As a customer's database grows: accounting first, then what is beside it.
+    parent = None if modules == BASE_MODULES else template_base()
+    return _template(kind, key, parent, modules, title)
 
 
 def template_addons(addons):

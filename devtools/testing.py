@@ -180,18 +180,21 @@ def _addons(targets, options):
     """
     system.ensure("chromium", "wkhtmltopdf")
     batches = []
-    for addon in paths.addons():
+    # Those that need a template of their own come first: it is made in their lane.
+    for addon in reversed(paths.addons()):
         own = [target for target in targets if Path(target).parts[0] == addon]
         if own:
-            template = databases.template_addons([addon])
-            batches += [(template, batch) for batch in cut(own, paths.ROOT)]
+            batches += [(addon, batch) for batch in cut(own, paths.ROOT)]
     if len(batches) == 1:
-        return _batch(*batches[0], options)
+        addon, batch = batches[0]
+        return _batch(databases.template_addons([addon]), batch, options)
+    # All templates grow from this one.
+    databases.template_base()
     total, skipped = counting.Count(), []
     with ThreadPoolExecutor(LANES) as lanes:
         running = {
-            lanes.submit(_printed, lane, template, batch, options): batch
-            for lane, (template, batch) in enumerate(batches)
+            lanes.submit(_printed, lane, addon, batch, options): batch
+            for lane, (addon, batch) in enumerate(batches)
         }
         for done in as_completed(running):
             count, names = done.result()
@@ -221,8 +224,9 @@ def cut(targets, root):
     return [files[start::count] for start in range(count)]
 
 
-def _printed(lane, template, batch, options):
+def _printed(lane, addon, batch, options):
     """Run one batch beside others, and print what it said when it is over."""
+    template = databases.template_addons([addon])
     start = time.monotonic()
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
         result = _batch(template, batch, options, lane, output)
