@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 
-from . import folders, odoo, odoo_tree, paths, postgres
+from . import folders, odoo, odoo_tree, paths, postgres, signature
 from .console import Problem, say, step
 from .run import run
 
@@ -22,8 +22,6 @@ BASE_MODULES = ("account", "account_payment", "l10n_tz_account")
 CORE = "billpay_odoo"
 # What an add-on does not need, but has to get on with: its tests use it.
 BESIDE = {"billpay_odoo_pos": ("pos_restaurant",)}
-# Files of an add-on that change no database.
-NOT_INSTALLED = ("tests", "__pycache__", "docs", "readme")
 
 
 def name(kind):
@@ -75,18 +73,8 @@ def needed(addons):
 
 
 def addons_key(addons):
-    """Hash of everything in these add-ons that an installation reads."""
-    return paths.digest(odoo_tree.version(), *addons, *_installed_files(addons))
-
-
-def _installed_files(addons):
-    for addon in addons:
-        folder = paths.ROOT / addon
-        for path in sorted(folder.rglob("*")):
-            inside = path.relative_to(folder).parts
-            if path.is_file() and not set(inside) & set(NOT_INSTALLED):
-                yield str(path.relative_to(paths.ROOT))
-                yield path
+    """Hash of everything in these add-ons that an installation stores."""
+    return paths.digest(odoo_tree.version(), *addons, *signature.of(addons))
 
 
 def _template(kind, key, parent, modules, title):
