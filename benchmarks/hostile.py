@@ -305,6 +305,6 @@ def row_counts(env):
 @task
 def kept_per_day(env):
     """How many refused deliveries an application keeps in a day."""
-    from odoo.addons.billpay_odoo.models.billpay_event_quarantine import KEPT_PER_DAY
+    from odoo.addons.billpay_odoo.models.payment.billpay_event import KEPT_PER_DAY
 
     return KEPT_PER_DAY

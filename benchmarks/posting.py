@@ -137,7 +137,9 @@ def make_confirmed_payments(env, provider, numbers):
     ]
     ledger = env["billpay.payment"]
     owner = env["payment.provider"].browse(provider)
-    rows, failures = ledger._upsert_each(owner, told, source="poll", trusted=True)
+    rows, failures = ledger.env["billpay.ledger"]._upsert_each(
+        owner, told, source="poll", trusted=True
+    )
     if failures or set(rows.mapped("state")) != {"confirmed"}:
         raise ValueError(f"payments are not confirmed: {failures[:3]}")
     env.cr.commit()

@@ -44,3 +44,12 @@ DEFAULT_PAYMENT_METHOD_CODES = {"billpay"}
 
 # Where payers live when the company's contact has no time zone of its own.
 DEFAULT_TZ = "Africa/Dar_es_Salaam"
+
+# States of a control number that still asks for its money.
+LIVING = ("pending", "open", "failed")
+
+POLICIES = [
+    ("exact_oldest", "Invoices that fit exactly, else the oldest"),
+    ("oldest", "The oldest invoices"),
+    ("credit", "None: kept as credit"),
+]

@@ -5,6 +5,7 @@ Everything comes out as text, as a person sees it in the sheet: an import decide
 itself what a text means, and can quote it in its reasons.
 """
 
+import base64
 import csv
 import io
 import logging
@@ -398,3 +399,25 @@ def write_xlsx(title, header, rows, widths=()):
     buffer = io.BytesIO()
     book.save(buffer)
     return buffer.getvalue()
+
+
+def download_xlsx(record, name, header, rows):
+    """Keep a spreadsheet on a record, and return the action that fetches it.
+
+    :param record: has the fields ``download`` and ``download_name``
+    :param header: headings
+    :param rows: an iterable of rows of texts
+    """
+    record.ensure_one()
+    record.sudo().write(
+        {
+            "download": base64.b64encode(write_xlsx(name, header, rows)),
+            "download_name": "%s.xlsx" % name,
+        }
+    )
+    return {
+        "type": "ir.actions.act_url",
+        "url": "/web/content/%s/%s/download?download=true&filename_field="
+        "download_name" % (record._name, record.id),
+        "target": "download",
+    }

@@ -23,6 +23,16 @@ CONFLICTS = (*PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, ConcurrencyError)
 MAX_TRIES = 6
 # How long a transaction of ours waits for a lock while a caller waits for it.
 LOCK_TIMEOUT_MS = 3000
+# Growth of the pause between tries: a minute, doubling, at most six hours (seconds).
+FIRST_PAUSE, LONGEST_PAUSE = 60, 6 * 3600
+# How long a person's click waits for a call that a worker is already making (seconds).
+CLICK_PATIENCE = 20
+
+
+def pause_after(attempts):
+    """Seconds to wait after the ``attempts``-th failed try, with ±20 % jitter."""
+    pause = min(FIRST_PAUSE * 2 ** min(max(attempts - 1, 0), 20), LONGEST_PAUSE)
+    return pause * random.uniform(0.8, 1.2)
 
 
 @contextmanager

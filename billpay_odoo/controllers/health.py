@@ -5,7 +5,7 @@ import time
 from odoo import SUPERUSER_ID, http
 from odoo.http import request
 
-from ..models.payment_provider_health import worst
+from ..models.provider.billpay_health import worst
 
 # How long an answer is given again (seconds): asking often costs nothing more.
 ANSWER_LASTS = 5
@@ -32,7 +32,7 @@ class BillPayHealth(http.Controller):
             "unit"}, …]}``; 404 unknown address, or an application that is off
         """
         env = request.env(user=SUPERUSER_ID)
-        address = env["payment.provider"]._billpay_find_address(token)
+        address = env["billpay.event"]._find_address(token)
         answer = address and self._answer(env, address.provider_id)
         if not answer:
             return request.make_json_response({"error": "unknown address"}, status=404)
@@ -46,7 +46,7 @@ class BillPayHealth(http.Controller):
         made, answer = _answers.get(key, (None, None))
         if made is None or now - made > ANSWER_LASTS:
             provider = env["payment.provider"].browse(provider_id)
-            checks = provider._billpay_health_checks().get(provider_id)
+            checks = env["billpay.health"]._health_checks(provider).get(provider_id)
             answer = checks and {
                 "status": worst(check.colour for check in checks),
                 "checks": [

@@ -35,19 +35,18 @@ class BillpayPayPage(http.Controller):
 
         Whatever is wrong with the address, the answer is the 404 of any other page.
         """
-        number_sudo = request.env["billpay.control.number"]._find_for_page(
-            number, signature
-        )
+        number_sudo = request.env["billpay.pay.page"]._find_for_page(number, signature)
         if not number_sudo:
             if "\x00" in number + signature:
                 # Odoo's page looks for an attachment at this address first, and
                 # PostgreSQL takes no null character: it would be a 500.
                 return NotFound().get_response()
             raise request.not_found()
-        values = number_sudo._pay_page_values(lang=lang)
+        page = request.env["billpay.pay.page"]
+        values = page._pay_page_values(number_sudo, lang=lang)
+        path = page._get_pay_path(number_sudo)
         values["language_urls"] = {
-            code: f"{number_sudo._get_pay_path()}?lang={code}"
-            for code in values["languages"]
+            code: f"{path}?lang={code}" for code in values["languages"]
         }
         response = request.render("billpay_odoo.pay_page", {"billpay": values})
         response.headers.update(_PRIVATE)
@@ -63,7 +62,7 @@ class BillpayPayPage(http.Controller):
     )
     def pay_page_state(self, number, signature, **_kwargs):
         """Answer an open page that asks whether something has happened (JSON)."""
-        values = request.env["billpay.control.number"]._page_watch(number, signature)
+        values = request.env["billpay.pay.page"]._page_watch(number, signature)
         if values is None:
             raise request.not_found()
         return request.make_json_response(values, headers=list(_PRIVATE.items()))
@@ -77,10 +76,13 @@ class BillpayPortalAccount(PortalAccount):
         values = super()._invoice_get_page_view_values(invoice, access_token, **kwargs)
         number_sudo = invoice.sudo().billpay_number_id
         if number_sudo.state in ("open", "pending") and (
-            number_sudo._get_page_state() in ("open", "pending")
+            request.env["billpay.pay.page"]._get_page_state(number_sudo)
+            in ("open", "pending")
         ):
             lang = kwargs.get("lang")
-            billpay = number_sudo._pay_page_values(lang=lang)
+            billpay = request.env["billpay.pay.page"]._pay_page_values(
+                number_sudo, lang=lang
+            )
             billpay["language_urls"] = {
                 code: invoice.get_portal_url(
                     query_string=f"&lang={code}", anchor="billpay"

@@ -82,7 +82,7 @@ class BillpayPortal(CustomerPortal):
     def portal_my_billpay_number(self, number_id, lang=None, **_kwargs):
         """Show how to pay one number, and what was billed and paid on it."""
         number = self._billpay_find(number_id)
-        billpay = number._pay_page_values(lang=lang)
+        billpay = request.env["billpay.pay.page"]._pay_page_values(number, lang=lang)
         billpay["language_urls"] = {
             code: f"/my/billpay/{number.id}?lang={code}"
             for code in billpay["languages"]
@@ -93,7 +93,7 @@ class BillpayPortal(CustomerPortal):
                 "page_name": "billpay",
                 "number": number,
                 "billpay": billpay,
-                "statement": number._statement(),
+                "statement": request.env["billpay.statement"]._statement(number),
             }
         )
         return request.render("billpay_odoo.portal_my_billpay_number", values)

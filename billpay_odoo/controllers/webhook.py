@@ -35,7 +35,7 @@ class BillPayWebhook(http.Controller):
         """
         env = request.env(user=SUPERUSER_ID)
         providers = env["payment.provider"]
-        address = providers._billpay_find_address(token)
+        address = providers.env["billpay.event"]._find_address(token)
         if not address:
             return self._refuse(404, "unknown address")
         if (request.httprequest.content_length or 0) > const.MAX_DELIVERY_BYTES:
@@ -73,7 +73,7 @@ class BillPayWebhook(http.Controller):
             if stored:
                 self._wake_worker(env, stored)
                 return request.make_json_response({"received": True}, status=200)
-            address = providers._billpay_find_address(token, fresh=True)
+            address = providers.env["billpay.event"]._find_address(token, fresh=True)
             if not address:
                 break
         return self._refuse(404, "unknown address")

@@ -62,13 +62,11 @@ class ResCompany(models.Model):
         string="Tell Payers of the Number for the Rest",
         help="Whoever paid a part gets an e-mail with the control number for the rest.",
     )
-
     billpay_apply_credit = fields.Boolean(
         string="Credit Pays the Next Invoice",
         help="What a customer paid too much by control number pays the next invoice "
         "as soon as that is confirmed. Its number asks for the rest only.",
     )
-
     billpay_entries_on = fields.Selection(
         selection=[
             ("commercial", "The family or company"),
@@ -80,7 +78,6 @@ class ResCompany(models.Model):
         help="Numbers of a pupil: with the family, money may also pay invoices that "
         "are made out to the parent.",
     )
-
     billpay_event_days = fields.Integer(
         string="Keep Webhook Contents",
         default=const.EVENT_DAYS,
@@ -92,6 +89,8 @@ class ResCompany(models.Model):
         "CHECK(billpay_event_days >= 0)",
         "Webhook contents are kept for a number of days: 0 keeps them for good.",
     )
+
+    # === BUSINESS METHODS === #
 
     @api.constrains("billpay_provider_id")
     def _check_billpay_provider_id(self):

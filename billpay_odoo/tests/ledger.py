@@ -55,15 +55,15 @@ class LedgerCommon(BillPayCommon):
         :param bool together: it must work at the first try
         """
         payments.env.flush_all()
-        ledger, tries = type(payments), []
-        book = ledger._book
+        booking, tries = type(payments.env["billpay.booking"]), []
+        book = booking._book
 
-        def counted(batch):
+        def counted(service, batch):
             tries.append(batch)
-            return book(batch)
+            return book(service, batch)
 
-        with patch.object(ledger, "_book", counted):
-            payments._post_due(payments.ids)
+        with patch.object(booking, "_book", counted):
+            payments.env["billpay.worker"]._post_due(payments.ids)
         if together:
             self.assertEqual(len(tries), len(payments.company_id))
         self.env.invalidate_all()

@@ -243,7 +243,7 @@ class Processes:
 
         :param str task: a function of ``worker_process.py``
         :param stops: points "MODEL:METHOD:before" (or "after") to wait at
-        :param dict constants: values by dotted name, changed in this worker only
+        :param dict constants: values by "MODEL:ATTRIBUTE", changed in this worker only
         """
         with self._beginning:
             self._order(

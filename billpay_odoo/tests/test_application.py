@@ -84,7 +84,9 @@ class TestApplication(BillPayCommon):
             patch.dict(config.options, {"workers": 1}),
             patch("requests.get") as asked,
         ):
-            *_others, (passed, sentence) = self.provider._billpay_connection_checks()
+            *_others, (passed, sentence) = self.env[
+                "billpay.connection.test"
+            ]._connection_checks(self.provider)
         asked.assert_not_called()
         self.assertIsNone(passed)
         self.assertIn("could not be tried", sentence)
@@ -94,7 +96,9 @@ class TestApplication(BillPayCommon):
 
     def test_credentials_that_cannot_be_sent_are_one_failed_line(self):
         self.provider.clickpesa_api_key = "SK\u00e9sandbox"
-        [(passed, sentence)] = self.provider._billpay_connection_checks()
+        [(passed, sentence)] = self.env["billpay.connection.test"]._connection_checks(
+            self.provider
+        )
         self.assertFalse(passed)
         self.assertIn("API key", sentence)
 

@@ -11,9 +11,8 @@ from odoo.tests import new_test_user, tagged
 
 from .. import const
 from ..clickpesa import BudgetSpent
-from ..models.billpay_call_slot import WINDOW
-from ..models.billpay_control_number_sync import LONGEST_PAUSE
-from ..transactions import own_transaction
+from ..models.provider.billpay_call_slot import WINDOW
+from ..transactions import LONGEST_PAUSE, own_transaction
 from .common import BillPayCommon
 
 
@@ -58,7 +57,7 @@ class TestCallBudget(CallsCommon):
         self.env.invalidate_all()
 
     def _take(self):
-        budget = self.provider._billpay_budget()
+        budget = self.env["billpay.gate"]._budget(self.provider)
         with self._workers(), own_transaction(self.env(su=True)) as env:
             return env["billpay.call.slot"]._take(*budget)
 
@@ -109,12 +108,14 @@ class TestCallBudget(CallsCommon):
     def test_applications_of_one_client_id_share_the_smallest_limit(self):
         _other, provider = self._second_application(clickpesa_calls_per_minute=2)
         self.assertEqual(
-            self.provider._billpay_budget(), (provider._billpay_budget()[0], 2)
+            self.env["billpay.gate"]._budget(self.provider),
+            (self.env["billpay.gate"]._budget(provider)[0], 2),
         )
         provider.clickpesa_client_id = "IDanother"
-        self.assertEqual(self.provider._billpay_budget()[1], 3)
+        self.assertEqual(self.env["billpay.gate"]._budget(self.provider)[1], 3)
         self.assertNotEqual(
-            self.provider._billpay_budget()[0], provider._billpay_budget()[0]
+            self.env["billpay.gate"]._budget(self.provider)[0],
+            self.env["billpay.gate"]._budget(provider)[0],
         )
 
     def test_slots_do_not_tell_the_client_id(self):
@@ -173,7 +174,7 @@ class TestCallBudget(CallsCommon):
         for _call in range(3):
             self._take()
         with self._workers():
-            [outcome] = number._sync_now().values()
+            [outcome] = self.env["billpay.sync"]._sync_now(number).values()
         self.assertEqual(outcome["state"], "pending")
         self.assertIn("within a minute", outcome["error"])
         self.assertEqual(self.sandbox.count_calls(), 0)
@@ -292,9 +293,9 @@ class TestPause(CallsCommon):
         self.provider.billpay_trouble_count = 2
         with self._workers(), own_transaction(self.env(su=True)) as env:
             numbers = env["billpay.control.number"]
-            claimed = numbers._claim()
+            claimed = numbers.env["billpay.sync"]._claim()
             self.assertEqual(len(claimed), 1)
-            self.assertFalse(numbers._claim())
+            self.assertFalse(numbers.env["billpay.sync"]._claim())
         self.assertTrue(first and second)
 
     def test_trouble_of_one_application_pauses_no_other(self):
@@ -331,7 +332,7 @@ class TestPause(CallsCommon):
         self.sandbox.faults.add("error", match="bulk-create", times=1)
         self._sync()
         with self._workers():
-            [outcome] = number._sync_now().values()
+            [outcome] = self.env["billpay.sync"]._sync_now(number).values()
         self.assertEqual(outcome["state"], "open")
         self.assertFalse(self.provider.billpay_paused_until)
 

@@ -12,7 +12,6 @@ from odoo.tools import mute_logger
 
 from .. import crowd
 from ..exceptions import NoDigits
-from ..models import payment_transaction
 from .common import BillPayCommon, BillPayHttpCommon
 
 _references = count(1)
@@ -277,7 +276,7 @@ class TestCheckout(CheckoutSteps, BillPayCommon):
             return expire(tx)
 
         self.patch(type(first), "_billpay_expire", broken)
-        with mute_logger("odoo.addons.billpay_odoo.models.payment_transaction"):
+        with mute_logger("odoo.addons.billpay_odoo"):
             self._run_cron("ir_cron_expire_checkouts")
         self.assertEqual((first.state, second.state), ("pending", "cancel"))
 
@@ -341,7 +340,7 @@ class TestCheckout(CheckoutSteps, BillPayCommon):
         def used_up(*_args):
             raise NoDigits("The digits are used up.")
 
-        self.patch(type(self.provider), "_billpay_next_references", used_up)
+        self.patch(type(self.env["billpay.numbering"]), "_next_references", used_up)
         row = self._paid(number, 100000)
         self.assertBooked(row, 100000)
         self.assertEqual((tx.state, len(tx.billpay_number_ids)), ("pending", 1))
@@ -374,7 +373,7 @@ class TestCheckout(CheckoutSteps, BillPayCommon):
     # === ClickPesa does not answer === #
 
     def test_a_crowd_is_not_waited_for_without_end(self):
-        self.patch(payment_transaction, "PATIENCE", 0.05)
+        self.patch(type(self.env["payment.transaction"]), "_billpay_patience", 0.05)
         tx = self._transaction()
         with ExitStack() as others:
             for _other in range(crowd.AT_ONCE):

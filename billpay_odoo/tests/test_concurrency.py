@@ -13,7 +13,6 @@ from clickpesa_sandbox.server import Server
 from .processes import DatabaseCopy, Processes, post
 
 CHECKSUM_KEY = "CHKtest"
-MODELS = "odoo.addons.billpay_odoo.models."
 CLIENT = "odoo.addons.billpay_odoo.clickpesa.client.ClickPesaClient:"
 
 
@@ -318,7 +317,7 @@ class TestConcurrency(ConcurrencyCase):
 
     def _typed_and_told(self, first, meet):
         move, payment = self.paid_invoice()
-        insert = "billpay.payment:_insert_told:before"
+        insert = "billpay.ledger:_insert_told:before"
         writers = {
             "type_receipt": self.begin(
                 "type_receipt", insert, provider=self.provider, payment=payment
@@ -353,7 +352,7 @@ class TestConcurrency(ConcurrencyCase):
 
     def _both_locked(self, behind):
         """One is about to book a row, and knows no other; its twin's worker waits."""
-        ready = "billpay.payment:_without_twins:after"
+        ready = "billpay.receipt:_without_twins:after"
         one = self.begin("process", ready).reach(ready)
         behind.go().result()
         self.run_worker("process")
@@ -371,7 +370,7 @@ class TestConcurrency(ConcurrencyCase):
     def test_told_while_a_worker_books_the_typed_receipt(self):
         move, payment = self.paid_invoice()
         self.run_worker("type_receipt", provider=self.provider, payment=payment)
-        booked = "billpay.payment:_book:after"
+        booked = "billpay.booking:_book:after"
         booking = self.begin("process", booked).reach(booked)
         telling = self.begin("poll")
         telling.wait_until_blocked()
@@ -382,7 +381,7 @@ class TestConcurrency(ConcurrencyCase):
 
     def test_one_receipt_typed_by_two_at_once(self):
         move, payment = self.paid_invoice()
-        insert = "billpay.payment:_insert_told:before"
+        insert = "billpay.ledger:_insert_told:before"
         typing = [
             self.begin("type_receipt", insert, provider=self.provider, payment=payment)
             for _turn in range(2)
@@ -405,9 +404,9 @@ class TestConcurrency(ConcurrencyCase):
         ]
         self.run_worker("poll")
         self.assertNothingBooked()
-        small = {MODELS + "billpay_payment_worker.POST_BATCH": 7}
-        gate = "billpay.payment:_post_due:before"
-        booked = "billpay.payment:_book:after"
+        small = {"billpay.worker:_post_batch": 7}
+        gate = "billpay.worker:_post_due:before"
+        booked = "billpay.booking:_book:after"
         first = self.begin("process", gate, booked, constants=small)
         others = [self.begin("process", gate, constants=small) for _turn in range(2)]
         for worker in (first, *others):
@@ -466,13 +465,11 @@ class TestConcurrency(ConcurrencyCase):
         self.run_worker("sync")
         payments = [self.pay(number, 60000), self.pay(other, 40000)]
         self.run_worker("poll")
-        small = {MODELS + "billpay_payment_worker.POST_BATCH": 1}
+        small = {"billpay.worker:_post_batch": 1}
         # What is locked is skipped, so each takes one of the two.
-        booked = "billpay.payment:_book:after"
+        booked = "billpay.booking:_book:after"
         first = self.begin("process", booked, constants=small).reach(booked)
-        second = self.begin(
-            "process", constants={MODELS + "billpay_payment_worker.POST_BATCH": 2}
-        )
+        second = self.begin("process", constants={"billpay.worker:_post_batch": 2})
         second.wait_until_blocked()
         first.go().result()
         second.result()
@@ -495,7 +492,7 @@ class TestConcurrency(ConcurrencyCase):
         payment = self.pay(number, 150000)
         self.deliver(payment)
         for point in (
-            "billpay.payment:_tell_bills:before",
+            "billpay.booking:_tell_bills:before",
             "payment.transaction:_billpay_follow_money:after",
         ):
             worker = self.begin("process", point)
@@ -534,8 +531,8 @@ class TestConcurrency(ConcurrencyCase):
 
     def test_clicks_and_worker_at_once(self):
         move, payment = self.paid_invoice()
-        insert = "billpay.payment:_insert_told:before"
-        post_due = "billpay.payment:_post_due:before"
+        insert = "billpay.ledger:_insert_told:before"
+        post_due = "billpay.worker:_post_due:before"
         clicks = [
             self.begin("check", insert, post_due, company=self.company, move=move)
             for _turn in range(2)
@@ -558,8 +555,8 @@ class TestConcurrency(ConcurrencyCase):
         self.sandbox.faults.random.seed(19)
         self.sandbox.faults.add("drop_after", match="bulk-create", times=1)
         self.sandbox.faults.add("drop_after", match="bulk-create", rate=0.3)
-        small = {"odoo.addons.billpay_odoo.const.BULK_LIMIT": 10}
-        gate = "billpay.control.number:_claim:before"
+        small = {"billpay.sync:_bulk_limit": 10}
+        gate = "billpay.sync:_claim:before"
         for _round in range(20):
             workers = [self.begin("sync", gate, constants=small) for _turn in range(2)]
             for worker in workers:
@@ -579,7 +576,7 @@ class TestConcurrency(ConcurrencyCase):
         """Token calls count, and every process needs one of its own."""
         self.again(clickpesa_calls_per_minute=6)
         names = self.run_worker("reserve", provider=self.provider, count=12)
-        small = {"odoo.addons.billpay_odoo.const.BULK_LIMIT": 1}
+        small = {"billpay.sync:_bulk_limit": 1}
         call = CLIENT + "create_order_numbers:before"
         for allowed in (6, 12, 18):
             racers = [self.begin("sync", call, constants=small) for _turn in range(4)]
@@ -622,7 +619,7 @@ class TestConcurrency(ConcurrencyCase):
 
     def test_two_workers_never_lease_the_same_number(self):
         self.run_worker("reserve", provider=self.provider, count=30)
-        lease = "billpay.control.number:_claim_once:after"
+        lease = "billpay.sync:_claim_once:after"
         call = CLIENT + "create_order_numbers:before"
         first = self.begin("sync", lease, call).reach(lease)
         # The lease of the first is not committed yet.
@@ -656,7 +653,7 @@ class TestConcurrency(ConcurrencyCase):
         [name] = self.run_worker("reserve", provider=self.provider, count=1)
         call = CLIENT + "create_order_numbers:before"
         worker = self.begin("sync", call).reach(call)
-        wait = "billpay.control.number:_claim:after"
+        wait = "billpay.sync:_claim:after"
         click = self.begin("click_sync", wait, name=name).reach(wait)
         click.go()
         worker.go().result()
@@ -672,14 +669,13 @@ class TestSudden(ConcurrencyCase):
         self.begin(task, point).reach(point).kill()
 
     def test_killed_while_registering_numbers(self):
-        numbers = "billpay.control.number:"
         for point in (
-            numbers + "_claim_once:after",
-            numbers + "_claim:after",
+            "billpay.sync:_claim_once:after",
+            "billpay.sync:_claim:after",
             CLIENT + "create_order_numbers:before",
             CLIENT + "create_order_numbers:after",
-            numbers + "_store_created:before",
-            numbers + "_store_created:after",
+            "billpay.sync:_store_created:before",
+            "billpay.sync:_store_created:after",
         ):
             with self.subTest(point=point):
                 self.again()
@@ -696,7 +692,7 @@ class TestSudden(ConcurrencyCase):
         for point in (
             CLIENT + "update_number:before",
             CLIENT + "update_number:after",
-            "billpay.control.number:_store_known:after",
+            "billpay.sync:_store_known:after",
         ):
             with self.subTest(point=point):
                 self.again()
@@ -716,20 +712,19 @@ class TestSudden(ConcurrencyCase):
                 )
 
     def test_killed_between_webhook_and_books(self):
-        payments = "billpay.payment:"
         for point in (
-            payments + "_upsert:after",
-            payments + "_take_events:after",
-            payments + "_take_unconfirmed:before",
-            payments + "_take_unconfirmed:after",
-            payments + "_confirm_one:before",
+            "billpay.ledger:_upsert:after",
+            "billpay.worker:_take_events:after",
+            "billpay.worker:_take_unconfirmed:before",
+            "billpay.worker:_take_unconfirmed:after",
+            "billpay.worker:_confirm_one:before",
             CLIENT + "payments:after",
-            payments + "_store_answer:after",
-            payments + "_post_due:before",
+            "billpay.worker:_store_answer:after",
+            "billpay.worker:_post_due:before",
             "account.payment:create:after",
             "account.payment:action_post:after",
-            payments + "_reconcile_booked:after",
-            payments + "_book:after",
+            "billpay.entries:_reconcile_booked:after",
+            "billpay.booking:_book:after",
         ):
             with self.subTest(point=point):
                 self.again()
@@ -745,7 +740,7 @@ class TestSudden(ConcurrencyCase):
     def test_killed_after_the_commit(self):
         move, payment = self.paid_invoice()
         self.run_worker("poll")
-        self.kill_at("process", "billpay.payment:_count_waiting:before")
+        self.kill_at("process", "billpay.worker:_count_waiting:before")
         self.assertBookedOnce(payment)
         self.deliver(payment)
         self.later()
@@ -756,8 +751,8 @@ class TestSudden(ConcurrencyCase):
     def test_killed_while_polling(self):
         for point in (
             CLIENT + "payments_page:after",
-            "billpay.payment:_upsert:after",
-            "payment.provider:_billpay_store_page:after",
+            "billpay.ledger:_upsert:after",
+            "billpay.poll:_store_page:after",
         ):
             with self.subTest(point=point):
                 self.again()
@@ -779,9 +774,9 @@ class TestSudden(ConcurrencyCase):
         made = self.invoices(*[5000] * 10)
         payments = [self.pay(number, 5000) for _move, number in made]
         self.run_worker("poll")
-        small = {MODELS + "billpay_payment_worker.POST_BATCH": 4}
+        small = {"billpay.worker:_post_batch": 4}
         # The first batch is committed, the second is not.
-        point = "billpay.payment:_count_waiting:before"
+        point = "billpay.worker:_count_waiting:before"
         posted = "account.payment:action_post:after"
         worker = self.begin("process", point, constants=small).reach(point)
         worker.kill()

@@ -66,7 +66,7 @@ class TestConfirming(BillPayCommon):
         self._event(payments[0], signed=False)
         with self._workers():
             ledger = self.env["billpay.payment"].sudo()
-            ledger._take_events()
+            ledger.env["billpay.worker"]._take_events()
             rows = ledger.search([("reference", "in", [p["id"] for p in payments])])
             rows.paid_at = fields.Datetime.now() - timedelta(days=20)
             rows[0].paid_at = "0001-01-01 00:00:00"
@@ -173,8 +173,10 @@ class TestConfirming(BillPayCommon):
         row = self._ledger(payments[0]).sudo()
         self.assertBooked(row, 1000)
         before = row.read(["state", "reason", "attempts", "next_try_at", "attention"])
-        row._note_denial()
-        row._note_trouble(ClickPesaError("No answer."))
-        row._store_unasked(BudgetSpent("Enough.", retry_after=5))
+        self.env["billpay.worker"]._note_denial(row)
+        self.env["billpay.worker"]._note_trouble(row, ClickPesaError("No answer."))
+        self.env["billpay.worker"]._store_unasked(
+            row, BudgetSpent("Enough.", retry_after=5)
+        )
         after = row.read(["state", "reason", "attempts", "next_try_at", "attention"])
         self.assertEqual(before, after)

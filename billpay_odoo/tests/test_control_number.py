@@ -131,15 +131,17 @@ class TestControlNumber(BillPayCommon):
         """A slow worker learns of a refusal after another one has settled the row."""
         number = self._invoice().billpay_number_id.sudo()
         with self._workers(), own_transaction(self.env(su=True)) as env:
-            slow = env["billpay.control.number"]._claim(number.ids)
+            slow = env["billpay.sync"]._claim(number.ids)
             tries = {slow.id: slow.sync_attempts}
             slow.sync_at = "2020-01-01"
             name = slow.name
-            fast = env["billpay.control.number"]._claim(number.ids)
-            fast._sync_claimed(fast)
+            fast = env["billpay.sync"]._claim(number.ids)
+            fast.env["billpay.sync"]._sync_claimed(fast)
             self.assertEqual(fast.state, "open")
-            slow._store_collision(tries)
-            slow._store_trouble(Refused("already used"), tries)
+            self.env["billpay.sync"]._store_collision(slow, tries)
+            self.env["billpay.sync"]._store_trouble(
+                slow, Refused("already used"), tries
+            )
             self.assertRecordValues(
                 slow, [{"name": name, "state": "open", "sync_error": False}]
             )
@@ -292,7 +294,9 @@ class TestControlNumber(BillPayCommon):
         move.action_post()
         self.assertEqual(move.billpay_number_state, "closed")
         with self._workers():
-            self.assertEqual(move._billpay_confirm_before_sending(), {})
+            self.assertEqual(
+                self.env["account.move.send"]._billpay_confirm_before_sending(move), {}
+            )
 
     def test_a_refused_change_does_not_hold_up_the_next_one(self):
         move = self._registered_invoice(150000)

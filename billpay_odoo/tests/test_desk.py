@@ -95,7 +95,7 @@ class TestDeskMatch(DeskCommon):
         self._invoice(150000, partner=self.asha)
         row = self._paid(self._swapped(move.billpay_number_id.name), 150000)
         self.assertEqual(row.state, "unmatched")
-        first, second = row._suggest()
+        first, second = self.env["billpay.suggestion"]._suggest(row)
         self.assertEqual(first.move, move)
         self.assertEqual(
             first.reasons,
@@ -119,7 +119,7 @@ class TestDeskMatch(DeskCommon):
         ):
             with self.subTest(text):
                 row = self._paid(typed, 999)
-                [suggestion] = row._suggest()
+                [suggestion] = self.env["billpay.suggestion"]._suggest(row)
                 self.assertEqual(suggestion.move, number.move_id)
                 self.assertIn(text, suggestion.reasons[0])
 
@@ -130,7 +130,7 @@ class TestDeskMatch(DeskCommon):
         row = self._paid(
             "1122000000", 70000, name="MWINYI ASHA S", phone="255712345678"
         )
-        first, second = row._suggest()
+        first, second = self.env["billpay.suggestion"]._suggest(row)
         self.assertEqual(first.move, move)
         self.assertEqual(
             first.reasons,
@@ -147,14 +147,14 @@ class TestDeskMatch(DeskCommon):
         self._paid(first.billpay_number_id.name, 10000, phone="255700000001")
         move = self._invoice(20000)
         row = self._paid("1122000000", 999, phone="255700000001")
-        [suggestion] = row._suggest()
+        [suggestion] = self.env["billpay.suggestion"]._suggest(row)
         self.assertEqual(suggestion.move, move)
         self.assertEqual(suggestion.reasons, ["This phone paid for Juma Hamisi before"])
 
     def test_customer_without_open_bill_is_offered_for_credit(self):
         self.asha.phone = "+255712345678"
         row = self._paid("1122000000", 5000, phone="255712345678")
-        [suggestion] = row._suggest()
+        [suggestion] = self.env["billpay.suggestion"]._suggest(row)
         self.assertEqual(suggestion.partner, self.asha)
         self.assertFalse(suggestion.move)
 
@@ -183,19 +183,21 @@ class TestDeskMatch(DeskCommon):
         )
         foreign.action_post()
         row = self._paid("1122000000", 4321)
-        self.assertFalse(row.sudo()._suggest())
+        self.assertFalse(self.env["billpay.suggestion"]._suggest(row.sudo()))
         with self.assertRaises(AccessError), mute_logger("odoo.models"):
-            row._match_by_hand([(foreign.with_user(self.clerk), 4321)], self.partner)
+            self.env["billpay.decision"]._match_by_hand(
+                row, [(foreign.with_user(self.clerk), 4321)], self.partner
+            )
 
     def test_suggestions_cost_the_same_with_many_invoices(self):
         move = self._invoice(150000)
         row = self._paid(self._swapped(move.billpay_number_id.name), 150000)
-        row._suggest()
+        self.env["billpay.suggestion"]._suggest(row)
         self.env.invalidate_all()
         counts = []
         for _more in range(2):
             before = self.cr.sql_log_count
-            row._suggest()
+            self.env["billpay.suggestion"]._suggest(row)
             counts.append(self.cr.sql_log_count - before)
             for _i in range(10):
                 self._invoice(150000)
@@ -244,7 +246,8 @@ class TestDeskMatch(DeskCommon):
     def test_invoices_of_two_customers_and_rest_to_one(self):
         first, second = self._invoice(50000), self._invoice(30000, partner=self.asha)
         row = self._paid("1122000000", 100000)
-        row._match_by_hand(
+        self.env["billpay.decision"]._match_by_hand(
+            row,
             [
                 (first.with_user(self.clerk), 50000),
                 (second.with_user(self.clerk), 30000),
@@ -265,7 +268,7 @@ class TestDeskMatch(DeskCommon):
                 },
             ],
         )
-        row._undo_match("All wrong")
+        self.env["billpay.decision"]._undo_match(row, "All wrong")
         self.assertEqual(first.amount_residual, 50000)
         self.assertEqual(second.amount_residual, 30000)
         self.assertEqual(len(row.sudo().undone_payment_ids), 2)
@@ -329,11 +332,13 @@ class TestDeskMatch(DeskCommon):
             ([(draft, 3000)], none, "not an open customer invoice"),
         ):
             with self.subTest(word), self.assertRaises(UserError) as caught:
-                row._match_by_hand(allocations, partner)
+                self.env["billpay.decision"]._match_by_hand(row, allocations, partner)
             self.assertIn(word, str(caught.exception))
         more = self._invoice(5000).with_user(clerk)
         with self.assertRaises(UserError) as caught:
-            row._match_by_hand([(move, 5000), (more, 5000)], none)
+            self.env["billpay.decision"]._match_by_hand(
+                row, [(move, 5000), (more, 5000)], none
+            )
         self.assertIn("only", str(caught.exception))
         self.assertEqual(row.state, "unmatched")
         self.assertFalse(row.allocation_ids)
@@ -344,7 +349,9 @@ class TestDeskMatch(DeskCommon):
         self.assertBooked(row.sudo(), 5000)
         other = self._invoice(5000).with_user(self.clerk)
         with self.assertRaises(UserError):
-            row._match_by_hand([(other, 5000)], self.env["res.partner"])
+            self.env["billpay.decision"]._match_by_hand(
+                row, [(other, 5000)], self.env["res.partner"]
+            )
         self.assertBooked(row.sudo(), 5000)
 
     def test_credit_of_a_payment_on_a_cancelled_invoice_pays_its_successor(self):
@@ -363,7 +370,9 @@ class TestDeskMatch(DeskCommon):
         self.assertFalse(row.attention)
         self.assertEqual(row.credit_open, 0)
         with self.assertRaises(UserError) as caught:
-            row._use_credit(self._invoice(1000).with_user(self.clerk))
+            self.env["billpay.decision"]._use_credit(
+                row, self._invoice(1000).with_user(self.clerk)
+            )
         self.assertIn("no open credit", str(caught.exception))
 
     # === Rights === #
@@ -377,9 +386,11 @@ class TestDeskMatch(DeskCommon):
             seen.action_open_put_aside,
             seen.action_open_undo,
             seen.action_take_up,
-            lambda: seen._put_aside("x"),
-            lambda: seen._undo_match("x"),
-            lambda: seen._match_by_hand([(move, 5000)], self.partner),
+            lambda: self.env["billpay.decision"]._put_aside(seen, "x"),
+            lambda: self.env["billpay.decision"]._undo_match(seen, "x"),
+            lambda: self.env["billpay.decision"]._match_by_hand(
+                seen, [(move, 5000)], self.partner
+            ),
         ):
             with self.assertRaises(AccessError):
                 decide()
@@ -408,7 +419,7 @@ class TestDeskUndo(DeskCommon):
         booking = row.sudo().account_payment_ids
         entry = booking.move_id
         number = wrong.billpay_number_id
-        row._undo_match("Juma asked for Asha")
+        self.env["billpay.decision"]._undo_match(row, "Juma asked for Asha")
         self.assertEqual(entry.state, "cancel")
         self.assertFalse(self._balance(entry))
         self.assertEqual(wrong.amount_residual, 150000)
@@ -437,9 +448,9 @@ class TestDeskUndo(DeskCommon):
     def test_matched_again_it_is_booked_once(self):
         row, wrong, right = self._wrong()
         first = row.sudo().account_payment_ids.move_id
-        row._undo_match("Wrong pupil")
-        row._match_by_hand(
-            [(right.with_user(self.clerk), 150000)], self.env["res.partner"]
+        self.env["billpay.decision"]._undo_match(row, "Wrong pupil")
+        self.env["billpay.decision"]._match_by_hand(
+            row, [(right.with_user(self.clerk), 150000)], self.env["res.partner"]
         )
         self.assertBooked(row.sudo(), 150000)
         self.assertEqual(right.amount_residual, 0)
@@ -452,7 +463,7 @@ class TestDeskUndo(DeskCommon):
 
     def test_no_machine_books_it_again(self):
         row, wrong, _right = self._wrong()
-        row._undo_match("Wrong pupil")
+        self.env["billpay.decision"]._undo_match(row, "Wrong pupil")
         self.sandbox.settle()
         self._poll()
         self._event(self.sandbox.payment(row.reference))
@@ -468,15 +479,15 @@ class TestDeskUndo(DeskCommon):
 
     def test_no_new_number_binds_what_was_undone(self):
         row, _wrong, _right = self._wrong()
-        row._undo_match("Wrong pupil")
+        self.env["billpay.decision"]._undo_match(row, "Wrong pupil")
         numbers = row.sudo().control_number_id
-        self.assertFalse(self.env["billpay.payment"]._bind_waiting(numbers))
+        self.assertFalse(self.env["billpay.ledger"]._bind_waiting(numbers))
         self.assertEqual(row.state, "unmatched")
 
     def test_the_undone_booking_never_comes_back(self):
         row, _wrong, _right = self._wrong()
         booking = row.sudo().account_payment_ids
-        row._undo_match("Wrong pupil")
+        self.env["billpay.decision"]._undo_match(row, "Wrong pupil")
         booking = booking.with_user(self.clerk)
         for act in (
             booking.action_draft,
@@ -495,7 +506,7 @@ class TestDeskUndo(DeskCommon):
         row, wrong, right = self._wrong()
         entry = row.sudo().account_payment_ids.move_id
         self.company.sudo().fiscalyear_lock_date = entry.date
-        row._undo_match("Wrong pupil")
+        self.env["billpay.decision"]._undo_match(row, "Wrong pupil")
         self.assertEqual(entry.state, "posted")
         reverse = entry.reversal_move_ids
         self.assertEqual(reverse.state, "posted")
@@ -510,8 +521,8 @@ class TestDeskUndo(DeskCommon):
         self.assertEqual(wrong.amount_residual, 150000)
         with self.assertRaises(UserError):
             reverse.with_user(self.clerk).button_draft()
-        row._match_by_hand(
-            [(right.with_user(self.clerk), 150000)], self.env["res.partner"]
+        self.env["billpay.decision"]._match_by_hand(
+            row, [(right.with_user(self.clerk), 150000)], self.env["res.partner"]
         )
         self.assertBooked(row.sudo(), 150000)
         self.assertEqual(right.amount_residual, 0)
@@ -522,13 +533,13 @@ class TestDeskUndo(DeskCommon):
         entry._reverse_moves([{"date": entry.date}], cancel=True)
         self.assertTrue(row.attention)
         self.assertIn("reversed by hand", row.reason)
-        row._undo_match("Reversed by mistake")
+        self.env["billpay.decision"]._undo_match(row, "Reversed by mistake")
         mirror = entry.reversal_move_ids
         self.assertEqual(len(mirror), 1)
         self.assertEqual(set(self._balance(entry | mirror).values()), {0})
         self.assertTrue(all((entry | mirror).line_ids.mapped("reconciled")))
-        row._match_by_hand(
-            [(right.with_user(self.clerk), 150000)], self.env["res.partner"]
+        self.env["billpay.decision"]._match_by_hand(
+            row, [(right.with_user(self.clerk), 150000)], self.env["res.partner"]
         )
         self.assertBooked(row.sudo(), 150000)
         self.assertEqual(right.amount_residual, 0)
@@ -559,12 +570,12 @@ class TestDeskUndo(DeskCommon):
         )
         bank.action_post()
         (liquidity | bank.line_ids[0]).reconcile()
-        row._undo_match("Wrong pupil")
+        self.env["billpay.decision"]._undo_match(row, "Wrong pupil")
         self.assertEqual(booking.move_id.state, "posted")
         self.assertTrue(liquidity.reconciled)
         self.assertIn(bank.line_ids[0], liquidity.matched_credit_ids.credit_move_id)
-        row._match_by_hand(
-            [(right.with_user(self.clerk), 150000)], self.env["res.partner"]
+        self.env["billpay.decision"]._match_by_hand(
+            row, [(right.with_user(self.clerk), 150000)], self.env["res.partner"]
         )
         self.assertBooked(row.sudo(), 150000)
 
@@ -572,11 +583,11 @@ class TestDeskUndo(DeskCommon):
         row, _wrong, _right = self._wrong()
         row.sudo().status = "REVERSED"
         with self.assertRaises(UserError) as caught:
-            row._undo_match("x")
+            self.env["billpay.decision"]._undo_match(row, "x")
         self.assertIn("took the money", str(caught.exception))
         other = self._paid("1122000000", 5000)
         with self.assertRaises(UserError) as caught:
-            other._undo_match("x")
+            self.env["billpay.decision"]._undo_match(other, "x")
         self.assertIn("not booked", str(caught.exception))
 
 
@@ -618,7 +629,7 @@ class TestDesk(DeskCommon):
         move = self._invoice(5000)
         row = self._paid(move.billpay_number_id.name, 5000)
         with self.assertRaises(UserError):
-            row._put_aside("x")
+            self.env["billpay.decision"]._put_aside(row, "x")
         self.assertBooked(row.sudo(), 5000)
 
     def test_what_failed_at_clickpesa_is_not_taken_up(self):
@@ -634,8 +645,8 @@ class TestDesk(DeskCommon):
     def test_taken_up_after_an_undone_match_waits_for_a_person(self):
         move = self._invoice(5000)
         row = self._paid(move.billpay_number_id.name, 5000)
-        row._undo_match("Wrong")
-        row._put_aside("Perhaps not ours")
+        self.env["billpay.decision"]._undo_match(row, "Wrong")
+        self.env["billpay.decision"]._put_aside(row, "Perhaps not ours")
         row.action_take_up()
         self._process()
         self.assertEqual(row.state, "unmatched")
@@ -700,7 +711,7 @@ class TestDesk(DeskCommon):
             Payment.parse({**self.sandbox.payment(paid["id"]), "orderReference": name})
             for paid in (first, second)
         ]
-        self.env["billpay.payment"]._upsert(
+        self.env["billpay.ledger"]._upsert(
             self.provider.sudo(), told, source="poll", trusted=True
         )
         self._process()
@@ -745,11 +756,11 @@ class TestDesk(DeskCommon):
     def test_nobody_is_told_of_what_was_not_booked(self):
         move = self._invoice(1000, invoice_user_id=self.clerk.id)
         self._event(self._pay(move.billpay_number_id.name, 1000))
-        model = type(self.env["billpay.payment"])
+        model = type(self.env["billpay.entries"])
         refuse = UserError("No.")
         with (
             patch.object(model, "_prepare_account_payment", side_effect=refuse),
-            mute_logger("odoo.addons.billpay_odoo.models.billpay_payment_posting"),
+            mute_logger("odoo.addons.billpay_odoo"),
         ):
             self.assertFalse(self._toasts(self._process))
         self.assertEqual(self.env["billpay.payment"].search([]).state, "failed")
@@ -759,7 +770,7 @@ class TestDesk(DeskCommon):
     def test_figures_above_the_list(self):
         self._paid("1122000001", 5000)
         aside = self._paid("1122000002", 6000)
-        aside._put_aside("x")
+        self.env["billpay.decision"]._put_aside(aside, "x")
         model = self.env["billpay.payment"].with_user(self.clerk)
         counts = model.retrieve_desk()
         self.assertEqual(
@@ -834,7 +845,7 @@ class TestDesk(DeskCommon):
         row.sudo().payer_name = "<b>Juma</b>"
         row.invalidate_recordset(["story"])
         self.assertNotIn("<b>", row.story)
-        row._undo_match("Wrong pupil")
+        self.env["billpay.decision"]._undo_match(row, "Wrong pupil")
         row.invalidate_recordset(["story"])
         self.assertIn("Match undone by desk_clerk: Wrong pupil", row.story)
         self.assertIn("taken out of the books", row.story)
@@ -854,5 +865,5 @@ class TestDesk(DeskCommon):
         row = self._ledger(payment)
         for number in (False, "", "x" * 300, "ÄÖ-1", "%_'"):
             row.sudo().write({"number": number})
-            row.with_user(self.clerk)._suggest()
+            self.env["billpay.suggestion"]._suggest(row.with_user(self.clerk))
         self.assertEqual(row.paid_at.date(), fields.Date.today())

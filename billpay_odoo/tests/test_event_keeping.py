@@ -11,12 +11,11 @@ from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from ..clickpesa import sign
-from ..models import billpay_event_quarantine as quarantine
-from ..models import billpay_event_retention as retention
+from ..models.payment.billpay_event import KEPT_OF_BODY
 from ..throttle import Allowance
 from .common import CHECKSUM_KEY, BillPayCommon, BillPayHttpCommon
 
-QUARANTINE = "odoo.addons.billpay_odoo.models.billpay_event_quarantine"
+LOG = "odoo.addons.billpay_odoo"
 
 
 @tagged("post_install", "-at_install")
@@ -25,13 +24,16 @@ class TestQuarantine(BillPayHttpCommon):
         super().setUp()
         self.now = 1000.0
         self.allow(burst=1000)
-        self.patch(quarantine, "KEPT_PER_DAY", 3)
-        self.patch(quarantine, "_logging", Allowance(1, 1 / 60, clock=lambda: self.now))
+        events = type(self.env["billpay.event"])
+        self.patch(events, "_kept_per_day", 3)
+        self.patch(
+            events, "_log_allowance", Allowance(1, 1 / 60, clock=lambda: self.now)
+        )
         self.provider.flush_recordset()
 
     def allow(self, burst):
         allowance = Allowance(burst, 1, clock=lambda: self.now)
-        self.patch(quarantine, "_writing", allowance)
+        self.patch(type(self.env["billpay.event"]), "_write_allowance", allowance)
 
     def refuse(self, *names, key="another key"):
         for name in names:
@@ -47,18 +49,18 @@ class TestQuarantine(BillPayHttpCommon):
         )
         return [(bool(row.body), row.times) for row in rows]
 
-    @mute_logger(QUARANTINE)
+    @mute_logger(LOG)
     def test_beyond_the_room_of_a_day_they_are_counted_on_one_row(self):
         self.refuse(*"abcdefgh")
         self.assertEqual(self.kept(), [(True, 1)] * 3 + [(False, 5)])
 
-    @mute_logger(QUARANTINE)
+    @mute_logger(LOG)
     def test_what_was_kept_stays_and_its_repeats_are_counted_on_it(self):
         self.refuse(*"abcdef")
         self.refuse(*"aab")
         self.assertEqual(self.kept(), [(True, 3), (True, 2), (True, 1), (False, 3)])
 
-    @mute_logger(QUARANTINE)
+    @mute_logger(LOG)
     def test_another_day_has_room_again(self):
         self.refuse(*"abcd")
         self.env["billpay.event"].sudo().search([("state", "=", "quarantine")]).write(
@@ -68,7 +70,7 @@ class TestQuarantine(BillPayHttpCommon):
         self.refuse("e")
         self.assertEqual(self.kept()[-1], (True, 1))
 
-    @mute_logger(QUARANTINE)
+    @mute_logger(LOG)
     def test_in_a_rush_nothing_is_written_yet_everything_is_counted(self):
         self.allow(burst=2)
         before = self.cr.sql_log_count
@@ -80,7 +82,7 @@ class TestQuarantine(BillPayHttpCommon):
         self.assertEqual(self.kept(), [(True, 1)] * 3 + [(False, 8)])
         self.assertLess(written, 10 * 10)
 
-    @mute_logger(QUARANTINE)
+    @mute_logger(LOG)
     def test_count_survives_a_transaction_that_does_not(self):
         self.allow(burst=1)
         self.refuse(*"abc")
@@ -97,22 +99,22 @@ class TestQuarantine(BillPayHttpCommon):
         # b and c at least; the one that ended in an error has told its sender so.
         self.assertEqual(sum(times for _body, times in self.kept()), 4)
 
-    @mute_logger(QUARANTINE)
+    @mute_logger(LOG)
     def test_body_is_kept_in_part(self):
         body = {"event": "X", "data": {"id": "a", "message": "x" * 50000}}
         self.assertEqual(self._deliver(sign(body, "other")).status_code, 401)
         event = self.env["billpay.event"].search([], limit=1)
-        self.assertEqual(len(event.body), quarantine.KEPT_OF_BODY)
+        self.assertEqual(len(event.body), KEPT_OF_BODY)
 
     def test_log_has_one_line_for_many(self):
-        with self.assertLogs(QUARANTINE, "WARNING") as logs:
+        with self.assertLogs(LOG, "WARNING") as logs:
             self.refuse(*"abcdef")
             self.now += 61
             self.refuse("g")
         self.assertEqual(len(logs.output), 2)
         self.assertIn(" 6 deliveries", logs.output[1])
 
-    @mute_logger(QUARANTINE)
+    @mute_logger(LOG)
     def test_true_delivery_gets_through_and_is_booked(self):
         move = self._registered_invoice(150000)
         paid = self._pay(move.billpay_number_id.name, 150000)
@@ -123,7 +125,7 @@ class TestQuarantine(BillPayHttpCommon):
         self.assertBooked(self._ledger(paid), 150000)
         self.assertEqual(move.amount_residual, 0)
 
-    @mute_logger(QUARANTINE)
+    @mute_logger(LOG)
     def test_applications_have_room_of_their_own(self):
         self.refuse(*"abcd")
         other = self._make_application(self.company)
@@ -207,7 +209,7 @@ class TestRetention(BillPayCommon):
     def test_in_batches_and_says_whether_more_is_left(self):
         for _each in range(5):
             self.event("done", 40)
-        with patch.object(retention, "BATCH", 2):
+        with patch.object(type(self.env["billpay.event"]), "_vacuum_batch", 2):
             self.assertEqual(
                 [self.vacuum() for _each in range(3)],
                 [(2, True), (2, True), (1, False)],

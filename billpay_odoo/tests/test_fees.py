@@ -111,7 +111,7 @@ class TestFees(LedgerCommon):
     def test_reversal_takes_the_fee_back_too(self):
         move, row = self._paid(150000)
         told = Payment.parse({"id": row.reference, "status": "REVERSED"})
-        self.env["billpay.payment"]._upsert(
+        self.env["billpay.ledger"]._upsert(
             self.provider.sudo(), [told], source="poll", trusted=True
         )
         self._process()

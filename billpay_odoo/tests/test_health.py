@@ -8,7 +8,7 @@ from odoo.exceptions import AccessError
 from odoo.tests import new_test_user, tagged
 
 from ..controllers import health as controller
-from ..models import payment_provider_health as health
+from ..models.provider import billpay_health as health
 from .common import BillPayCommon, BillPayHttpCommon
 
 NAMES = [
@@ -83,7 +83,9 @@ class HealthCase(BillPayCommon):
         self.env.invalidate_all()
         # Ages count from the moment at which the test began, however long it takes.
         with patch.object(fields.Datetime, "now", return_value=self.now):
-            checks = self.provider._billpay_health_checks()[self.provider.id]
+            checks = self.env["billpay.health"]._health_checks(self.provider)[
+                self.provider.id
+            ]
         [found] = [check for check in checks if check.name == name]
         return found
 
@@ -98,7 +100,9 @@ class HealthCase(BillPayCommon):
 @tagged("post_install", "-at_install")
 class TestHealth(HealthCase):
     def test_well(self):
-        checks = self.provider._billpay_health_checks()[self.provider.id]
+        checks = self.env["billpay.health"]._health_checks(self.provider)[
+            self.provider.id
+        ]
         self.assertEqual([check.name for check in checks], NAMES)
         self.assertEqual({check.colour for check in checks}, {"green"}, checks)
         self.assertEqual(self.provider.billpay_health, "green")
@@ -216,7 +220,7 @@ class TestHealth(HealthCase):
         self.assertCheck("lag", "green", 0)
         self.assertCheck("quarantine", "green", 0)
         self.env.flush_all()
-        reports = (self.provider + other)._billpay_health_checks()
+        reports = self.env["billpay.health"]._health_checks(self.provider + other)
         colours = {check.name: check.colour for check in reports[other.id]}
         self.assertEqual(colours["lag"], "red")
         self.assertEqual(colours["quarantine"], "amber")
@@ -254,7 +258,7 @@ class TestHealthActivity(HealthCase):
 
     def told(self):
         self.env.flush_all()
-        self.env["payment.provider"]._billpay_tell_health()
+        self.env["billpay.health"]._tell_health()
         return self.provider.activity_ids
 
     def test_nothing_is_told_while_all_is_well(self):

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from odoo.tests import tagged
 
 from ..clickpesa import sign
-from ..models.billpay_event_quarantine import KEPT_PER_DAY
+from ..models.payment.billpay_event import KEPT_PER_DAY
 from .processes import post
 from .test_concurrency import CHECKSUM_KEY, ConcurrencyCase
 

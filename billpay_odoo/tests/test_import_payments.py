@@ -197,7 +197,7 @@ class TestImportPayments(ImportCommon):
             ],
         )
 
-    @mute_logger("odoo.addons.billpay_odoo.models.billpay_payment")
+    @mute_logger("odoo.addons.billpay_odoo")
     def test_one_row_that_cannot_be_stored_stops_only_itself(self):
         number = self._registered_invoice(5000).billpay_number_id.name
         wizard = self._preview(
@@ -207,7 +207,7 @@ class TestImportPayments(ImportCommon):
                 ["", number, "3000", "R0002", "2026-03-02"],
             )
         )
-        model = self.env.registry["billpay.payment"]
+        model = self.env.registry["billpay.ledger"]
         insert = model._insert_told
 
         def fails(payments, provider, told, *args):
@@ -276,7 +276,7 @@ class TestImportPayments(ImportCommon):
         self.assertEqual(told.state, "unmatched")
         self.assertFalse(told.account_payment_ids)
         # A person says that it is another payment after all.
-        told._match_by_hand([], self.partner)
+        self.env["billpay.decision"]._match_by_hand(told, [], self.partner)
         self.assertBooked(told, 150000)
 
     def test_wrong_id_and_clickpesas_word_in_one_batch(self):

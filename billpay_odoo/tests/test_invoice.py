@@ -251,7 +251,7 @@ class TestInvoice(BillPayCommon):
         move = self._invoice()
         self.assertEqual(move.billpay_number_id.state, "pending")
         with self._workers():
-            errors = move._billpay_confirm_before_sending()
+            errors = self.env["account.move.send"]._billpay_confirm_before_sending(move)
         self.assertFalse(errors)
         self.assertEqual(move.billpay_number_id.state, "open")
         self.assertEqual(len(self.sandbox.numbers()), 1)
@@ -260,7 +260,7 @@ class TestInvoice(BillPayCommon):
         move = self._invoice()
         self.sandbox.faults.add("error", match="bulk-create")
         with self._workers():
-            errors = move._billpay_confirm_before_sending()
+            errors = self.env["account.move.send"]._billpay_confirm_before_sending(move)
         self.assertIn("was not sent", errors[move.id]["error_title"])
         self.assertTrue(errors[move.id]["retry"])
 
@@ -269,7 +269,7 @@ class TestInvoice(BillPayCommon):
         move = self._invoice()
         self.assertFalse(move.billpay_number_ids)
         with self._workers():
-            errors = move._billpay_confirm_before_sending()
+            errors = self.env["account.move.send"]._billpay_confirm_before_sending(move)
         self.assertFalse(errors)
         self.assertEqual(move.billpay_number_id.state, "open")
 
@@ -283,7 +283,7 @@ class TestInvoice(BillPayCommon):
     def test_connection_test_reads_only(self):
         self.provider.clickpesa_webhook_token = "x" * 32
         before = self.sandbox.count_calls(method="POST")
-        checks = self.provider._billpay_connection_checks()
+        checks = self.env["billpay.connection.test"]._connection_checks(self.provider)
         passed = [passed for passed, _sentence in checks]
         self.assertEqual(passed[:-1], [True] * 5, checks)
         tokens = self.sandbox.count_calls("/third-parties/generate-token")
@@ -291,6 +291,8 @@ class TestInvoice(BillPayCommon):
 
     def test_connection_test_names_refused_credentials(self):
         self.provider.clickpesa_api_key = "SKwrong"
-        [(passed, sentence)] = self.provider._billpay_connection_checks()
+        [(passed, sentence)] = self.env["billpay.connection.test"]._connection_checks(
+            self.provider
+        )
         self.assertFalse(passed)
         self.assertNotIn("SKwrong", sentence)

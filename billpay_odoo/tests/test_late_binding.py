@@ -14,9 +14,9 @@ class TestLateBinding(LedgerCommon):
         """Let the application's next number be these digits."""
         names = iter(digits)
         return patch.object(
-            type(self.provider),
-            "_billpay_next_references",
-            lambda _provider, count: [next(names) for _i in range(count)],
+            type(self.env["billpay.numbering"]),
+            "_next_references",
+            lambda _service, _provider, count: [next(names) for _i in range(count)],
         )
 
     def _waiting(self, digits, amount=7000, **values):
@@ -71,16 +71,17 @@ class TestLateBinding(LedgerCommon):
         )
 
     def test_numbers_of_a_batch_cost_one_search(self):
-        bind = type(self.env["billpay.payment"])._bind_waiting
+        ledger = type(self.env["billpay.ledger"])
+        bind = ledger._bind_waiting
         asked = []
 
-        def counted(ledger, numbers):
+        def counted(service, numbers):
             with self.assertQueryCount(1):
-                found = bind(ledger, numbers)
+                found = bind(service, numbers)
             asked.append(len(numbers))
             return found
 
-        with patch.object(type(self.env["billpay.payment"]), "_bind_waiting", counted):
+        with patch.object(ledger, "_bind_waiting", counted):
             for _index in range(5):
                 self._number(partner_id=self.partner.id)
             self.env.cr.flush()
@@ -123,8 +124,8 @@ class TestLateBinding(LedgerCommon):
         undone = self._post(
             self._confirmed(self._invoice(5000).billpay_number_id, 5000)
         )
-        undone._undo_match("Wrong customer")
+        self.env["billpay.decision"]._undo_match(undone, "Wrong customer")
         ledger = self.env["billpay.payment"].sudo()
-        self.assertFalse(ledger._bind_forgotten())
+        self.assertFalse(ledger.env["billpay.ledger"]._bind_forgotten())
         number.partner_id = self.partner
-        self.assertEqual(ledger._bind_forgotten(), row)
+        self.assertEqual(ledger.env["billpay.ledger"]._bind_forgotten(), row)

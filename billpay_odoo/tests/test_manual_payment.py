@@ -188,7 +188,7 @@ class TestManualPayment(ManualCommon):
         body = self.sandbox.webhook_body(payment["id"])
         body["data"]["id"] = "FORGED1"
         self._store_body(body)
-        self.env["billpay.payment"].sudo()._take_events()
+        self.env["billpay.worker"].sudo()._take_events()
         self.assertEqual(typed.reference, "RECEIPT/" + payment["paymentReference"])
         self._poll()
         self._process()
@@ -383,9 +383,7 @@ class TestManualPayment(ManualCommon):
         with self.assertRaises(AccessError):
             row.with_user(self.auditor).action_confirm_by_hand()
         with self.assertRaises(AccessError):
-            self.env["billpay.payment"].with_user(self.auditor)._enter(
-                self.provider, [], source="typed"
-            )
+            self.env["billpay.receipt"]._enter(self.provider, [], source="typed")
 
     def test_application_of_another_company_is_refused(self):
         foreign = self._make_application(

@@ -10,7 +10,7 @@ from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from ..clickpesa import parse_notification
-from ..models.payment_provider_numbering import LONGEST, SHORTEST
+from ..models.provider.payment_provider import LONGEST, SHORTEST
 from .common import BillPayCommon
 
 
@@ -43,7 +43,7 @@ class TestNumbering(BillPayCommon):
         )
         for length in range(SHORTEST, LONGEST + 1):
             self.provider.clickpesa_number_length = length
-            [name] = self.provider._billpay_next_references(1)
+            [name] = self.env["billpay.numbering"]._next_references(self.provider, 1)
             self.assertEqual(len(name), length)
             self.assertTrue(mod_97_10.is_valid(name))
 
@@ -70,9 +70,11 @@ class TestNumbering(BillPayCommon):
                 "clickpesa_sequence_id": counter.id,
             }
         )
-        self.assertEqual(len(self.provider._billpay_next_references(1)[0]), 9)
+        self.assertEqual(
+            len(self.env["billpay.numbering"]._next_references(self.provider, 1)[0]), 9
+        )
         with self.assertRaises(UserError) as caught:
-            self.provider._billpay_next_references(1)
+            self.env["billpay.numbering"]._next_references(self.provider, 1)
         self.assertIn("used up", str(caught.exception))
 
     def test_used_up_digits_stop_neither_invoices_nor_money(self):
@@ -105,7 +107,7 @@ class TestNumbering(BillPayCommon):
         self.provider.clickpesa_sequence_id = counter
         used = [self._invoice().billpay_number_id.name for _invoice in range(3)]
         counter.number_next = 1
-        fresh = self.provider._billpay_next_references(2)
+        fresh = self.env["billpay.numbering"]._next_references(self.provider, 2)
         self.assertFalse(set(used) & set(fresh))
         self.assertEqual(len(set(fresh)), 2)
 
@@ -154,7 +156,9 @@ class TestOfflineCompany(BillPayCommon):
         self._sync()
         self._poll()
         with self._workers():
-            self.assertEqual(move._billpay_confirm_before_sending(), {})
+            self.assertEqual(
+                self.env["account.move.send"]._billpay_confirm_before_sending(move), {}
+            )
         move.button_draft()
         move.action_post()
         self.assertEqual(move.billpay_number_id, number)
@@ -166,15 +170,15 @@ class TestOfflineCompany(BillPayCommon):
         with self._workers(), self.assertRaises(UserError) as caught:
             move.action_billpay_check()
         self.assertIn("Enter Payment", str(caught.exception))
-        checks = self.provider._billpay_connection_checks()
+        checks = self.env["billpay.connection.test"]._connection_checks(self.provider)
         self.assertEqual([passed for passed, _sentence in checks][:2], [None, True])
-        check = self.provider._billpay_check_last_poll()
+        check = self.env["billpay.health"]._check_last_poll(self.provider)
         self.assertEqual(check.colour, "green")
         self.assertEqual(self.sandbox.calls(), [])
 
     def test_invoice_prints_its_number(self):
         move = self._invoice(150000)
-        block = self.env["billpay.control.number"]._document_for(move, "en_US")
+        block = self.env["billpay.pay.page"]._document_for(move, "en_US")
         self.assertEqual(block["number"], move.billpay_number_id.name)
         self.assertIn("150,000", block["amount"])
 
@@ -258,7 +262,9 @@ class TestSuccessor(BillPayCommon):
             [("model", "=", "account.move"), ("res_id", "=", move.id)]
         )
         self.assertEqual(mail.recipient_ids, self.partner)
-        self.assertIn(successor._get_pay_url(), mail.body_html)
+        self.assertIn(
+            self.env["billpay.pay.page"]._get_pay_url(successor), mail.body_html
+        )
         self.assertIn("50,000", mail.body_html)
         self.assertIn("100,000", mail.body_html)
         self.assertIn("View Invoice", mail.body_html)
@@ -276,9 +282,7 @@ class TestSuccessor(BillPayCommon):
         self.env.ref(
             "billpay_odoo.mail_pay_block"
         ).arch = '<t t-name="billpay_odoo.mail_pay_block"><t t-out="nothing.here"/></t>'
-        with mute_logger(
-            "odoo.addons.billpay_odoo.models.billpay_control_number_successor"
-        ):
+        with mute_logger("odoo.addons.billpay_odoo"):
             self._sync()
         successor = move.billpay_number_id
         self.assertRecordValues(

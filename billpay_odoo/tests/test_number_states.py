@@ -26,7 +26,7 @@ from odoo.tools import mute_logger
 from clickpesa_sandbox import PaymentRefused
 
 from ..clickpesa import NumberRequest, to_ascii
-from ..models.billpay_control_number import BillpayControlNumber
+from ..models.number.billpay_control_number import BillpayControlNumber
 from .common import BillPayCommon
 
 # (from, to), as documented. None: the number is made.
@@ -368,7 +368,7 @@ class NumberLife(RuleBasedStateMachine):
 
 @tagged("post_install", "-at_install")
 class TestNumberLife(NumberLifeCommon):
-    @mute_logger("odoo.addons.billpay_odoo.models.billpay_control_number_sync")
+    @mute_logger("odoo.addons.billpay_odoo")
     def test_random_lives_end_as_wanted(self):
         machine = type("Life", (NumberLife,), {"case": self})
         examples = int(os.environ.get("BILLPAY_EXAMPLES", 25))

@@ -9,7 +9,7 @@ from PIL import Image
 from odoo.tests import tagged
 from odoo.tools.translate import code_translations
 
-from ..models import billpay_texts
+from .. import page_texts
 from .common import BillPayCommon, BillPayHttpCommon
 
 
@@ -30,15 +30,17 @@ class TestPayPageModel(BillPayCommon):
 
     def test_address_leads_to_its_number(self):
         number = self._number()
-        path = number._get_pay_path().split("/")
+        path = self.env["billpay.pay.page"]._get_pay_path(number).split("/")
         self.assertEqual(path[:2], ["", "billpay"])
         self.assertRegex(path[3], r"^[0-9a-f]{32}$")
-        self.assertEqual(self.Number._find_for_page(path[2], path[3]), number)
+        self.assertEqual(
+            self.Number.env["billpay.pay.page"]._find_for_page(path[2], path[3]), number
+        )
 
     def test_number_may_be_typed_with_spaces(self):
         number = self._number()
-        found = self.Number._find_for_page(
-            number.display_number, number._pay_signature()
+        found = self.Number.env["billpay.pay.page"]._find_for_page(
+            number.display_number, self.env["billpay.pay.page"]._pay_signature(number)
         )
         self.assertEqual(found, number)
 
@@ -48,8 +50,8 @@ class TestPayPageModel(BillPayCommon):
         )
         number = self._number()
         self.assertEqual(
-            number._get_pay_url(lang="sw"),
-            f"https://erp.example.co.tz{number._get_pay_path()}?lang=sw",
+            self.env["billpay.pay.page"]._get_pay_url(number, lang="sw"),
+            f"https://erp.example.co.tz{self.env['billpay.pay.page']._get_pay_path(number)}?lang=sw",
         )
 
     def test_same_digits_of_two_applications_are_told_apart(self):
@@ -61,19 +63,29 @@ class TestPayPageModel(BillPayCommon):
                 "move_id": False,
             }
         )
-        self.assertNotEqual(number._pay_signature(), twin._pay_signature())
+        self.assertNotEqual(
+            self.env["billpay.pay.page"]._pay_signature(number),
+            self.env["billpay.pay.page"]._pay_signature(twin),
+        )
         for one in (number, twin):
             self.assertEqual(
-                self.Number._find_for_page(one.name, one._pay_signature()), one
+                self.Number.env["billpay.pay.page"]._find_for_page(
+                    one.name, self.env["billpay.pay.page"]._pay_signature(one)
+                ),
+                one,
             )
 
     def test_signature_of_another_number_opens_nothing(self):
         one, other = self._number(), self._number()
-        self.assertFalse(self.Number._find_for_page(one.name, other._pay_signature()))
+        self.assertFalse(
+            self.Number.env["billpay.pay.page"]._find_for_page(
+                one.name, self.env["billpay.pay.page"]._pay_signature(other)
+            )
+        )
 
     def test_anything_else_opens_nothing(self):
         number = self._number()
-        good = number._pay_signature()
+        good = self.env["billpay.pay.page"]._pay_signature(number)
         for name, signature in (
             (number.name, good.upper() + "x"),
             (number.name, good[:-1]),
@@ -91,20 +103,26 @@ class TestPayPageModel(BillPayCommon):
             (None, good),
         ):
             with self.subTest(number=name and name[:20], signature=signature):
-                self.assertFalse(self.Number._find_for_page(name, signature))
+                self.assertFalse(
+                    self.Number.env["billpay.pay.page"]._find_for_page(name, signature)
+                )
                 if name is not None and signature is not None:
-                    self.assertIsNone(self.Number._page_watch(name, signature))
+                    self.assertIsNone(
+                        self.Number.env["billpay.pay.page"]._page_watch(name, signature)
+                    )
 
     # === What the page says === #
 
     def test_state_of_an_open_number(self):
-        self.assertEqual(self._number()._get_page_state(), "open")
+        self.assertEqual(
+            self.env["billpay.pay.page"]._get_page_state(self._number()), "open"
+        )
 
     def test_state_follows_the_invoice(self):
         number = self._number()
         number.move_id.button_draft()
         number.state = "open"
-        self.assertEqual(number._get_page_state(), "closed")
+        self.assertEqual(self.env["billpay.pay.page"]._get_page_state(number), "closed")
 
     def test_invoice_paid_in_another_way_is_settled(self):
         number = self._number()
@@ -113,7 +131,9 @@ class TestPayPageModel(BillPayCommon):
         ).create({})._create_payments()
         for state in ("open", "closed"):
             number.state = state
-            self.assertEqual(number._get_page_state(), "settled")
+            self.assertEqual(
+                self.env["billpay.pay.page"]._get_page_state(number), "settled"
+            )
 
     def test_partly_paid_leads_to_the_successor(self):
         first = self._number()
@@ -121,42 +141,48 @@ class TestPayPageModel(BillPayCommon):
             active_model="account.move", active_ids=first.move_id.ids
         ).create({"amount": 50000})._create_payments()
         first.state = "paid"
-        self.assertEqual(first._get_page_state(), "partial")
-        values = first._page_state_values()
+        self.assertEqual(self.env["billpay.pay.page"]._get_page_state(first), "partial")
+        values = self.env["billpay.pay.page"]._page_state_values(first)
         self.assertEqual(values["amount_due"], 100000)
         self.assertEqual(values["successor_url"], "")
         self.assertFalse(values["final"])
         first.move_id._billpay_after_payment()
         second = first.successor_id
         self.assertTrue(second)
-        values = first._page_state_values()
-        self.assertEqual(values["successor_url"], second._get_pay_url())
+        values = self.env["billpay.pay.page"]._page_state_values(first)
+        self.assertEqual(
+            values["successor_url"], self.env["billpay.pay.page"]._get_pay_url(second)
+        )
         self.assertTrue(values["final"])
-        page = first._pay_page_values("en")
+        page = self.env["billpay.pay.page"]._pay_page_values(first, "en")
         self.assertIn("TZS\u00a0100,000", page["t"]["partial_body"])
 
     def test_old_paper_leads_to_the_last_number(self):
         first, second, third = self._number("closed"), self._number(), self._number()
         second.write({"predecessor_id": first.id, "state": "closed"})
         third.predecessor_id = second
-        self.assertEqual(first._get_page_state(), "replaced")
-        self.assertEqual(first._get_next_number(), third)
+        self.assertEqual(
+            self.env["billpay.pay.page"]._get_page_state(first), "replaced"
+        )
+        self.assertEqual(self.env["billpay.pay.page"]._get_next_number(first), third)
 
     def test_numbers_that_follow_each_other_in_a_circle_end(self):
         one, two = self._number("closed"), self._number("closed")
         one.predecessor_id, two.predecessor_id = two, one
-        self.assertIn(one._get_next_number(), one | two)
+        self.assertIn(self.env["billpay.pay.page"]._get_next_number(one), one | two)
 
     def test_number_that_must_not_be_paid_shows_no_steps(self):
         for state in ("pending", "closed", "failed", "paid"):
             with self.subTest(state=state):
-                values = self._number(state)._pay_page_values("en")
+                values = self.env["billpay.pay.page"]._pay_page_values(
+                    self._number(state), "en"
+                )
                 self.assertFalse(values["channels"])
                 self.assertFalse(values["qr"])
 
     def test_page_tells_nothing_of_the_customer_but_the_name(self):
         self.partner.write({"street": "Secret street", "phone": "+255712345678"})
-        text = repr(self._number()._pay_page_values("en"))
+        text = repr(self.env["billpay.pay.page"]._pay_page_values(self._number(), "en"))
         self.assertIn("Juma Hamisi", text)
         for secret in ("Secret street", "255712345678", "juma@example.com"):
             self.assertNotIn(secret, text)
@@ -164,7 +190,7 @@ class TestPayPageModel(BillPayCommon):
     def test_customer_number_does_not_tell_whose_it_is(self):
         number = self._number()
         number.write({"kind": "customer", "move_id": False, "amount": 0})
-        values = number._pay_page_values("en")
+        values = self.env["billpay.pay.page"]._pay_page_values(number, "en")
         self.assertNotIn("Juma Hamisi", repr(values))
         self.assertFalse(values["asks_amount"])
         self.assertIn("as much as you want", repr(values["channels"]))
@@ -172,16 +198,21 @@ class TestPayPageModel(BillPayCommon):
     def test_asked_amount_is_what_clickpesa_was_told(self):
         number = self._number(amount=150000)
         number.amount = 60000
-        self.assertEqual(number._pay_page_values("en")["amount"], "TZS\u00a060,000")
+        self.assertEqual(
+            self.env["billpay.pay.page"]._pay_page_values(number, "en")["amount"],
+            "TZS\u00a060,000",
+        )
 
     # === Watching === #
 
     def test_watching_costs_one_query(self):
         number = self._number()
-        signature = number._pay_signature()
+        signature = self.env["billpay.pay.page"]._pay_signature(number)
         self.env.flush_all()
         with self.assertQueryCount(1):
-            values = self.Number._page_watch(number.name, signature)
+            values = self.Number.env["billpay.pay.page"]._page_watch(
+                number.name, signature
+            )
         self.assertEqual(
             values, {"state": "open", "paid": False, "amount_paid": 0.0, "final": False}
         )
@@ -203,7 +234,9 @@ class TestPayPageModel(BillPayCommon):
         payment = self._pay(number.name, 150000)
         self._event(payment)
         self._process()
-        values = self.Number._page_watch(number.name, number._pay_signature())
+        values = self.Number.env["billpay.pay.page"]._page_watch(
+            number.name, self.env["billpay.pay.page"]._pay_signature(number)
+        )
         self.assertEqual(values["state"], "paid")
         self.assertTrue(values["paid"])
         self.assertTrue(values["final"])
@@ -214,7 +247,9 @@ class TestPayPageModel(BillPayCommon):
     # === QR code === #
 
     def test_qr_code_is_black_and_white_and_sharp(self):
-        png = self.Number._qr_png("https://erp.example.co.tz/billpay/1/2", box_size=8)
+        png = self.Number.env["billpay.pay.page"]._qr_png(
+            "https://erp.example.co.tz/billpay/1/2", box_size=8
+        )
         image = Image.open(io.BytesIO(png))
         self.assertEqual(image.mode, "1")
         self.assertEqual(image.width, image.height)
@@ -222,15 +257,19 @@ class TestPayPageModel(BillPayCommon):
 
     def test_qr_code_says_the_address_of_the_page(self):
         number = self._number()
-        with patch.object(type(number), "_qr_png", return_value=b"x") as made:
-            number._get_pay_qr_data_uri()
-        self.assertEqual(made.call_args.args, (number._get_pay_url(),))
+        with patch.object(
+            type(self.env["billpay.pay.page"]), "_qr_png", return_value=b"x"
+        ) as made:
+            self.env["billpay.pay.page"]._get_pay_qr_data_uri(number)
+        self.assertEqual(
+            made.call_args.args, (self.env["billpay.pay.page"]._get_pay_url(number),)
+        )
 
     # === Texts === #
 
     def test_every_text_has_its_swahili(self):
         swahili = code_translations.get_python_translations("billpay_odoo", "sw")
-        for key, text in billpay_texts.TEXTS.items():
+        for key, text in page_texts.TEXTS.items():
             with self.subTest(key=key):
                 self.assertTrue(swahili.get(text._translate("en_US")))
 
@@ -245,28 +284,28 @@ class TestPayPageModel(BillPayCommon):
             "number": "@7",
             "sum": "@8",
         }
-        english = billpay_texts.texts("en", **values)
-        swahili = billpay_texts.texts("sw", **values)
-        self.assertEqual(english.keys(), billpay_texts.TEXTS.keys())
+        english = page_texts.texts("en", **values)
+        swahili = page_texts.texts("sw", **values)
+        self.assertEqual(english.keys(), page_texts.TEXTS.keys())
         for key in english:
             for mark in values.values():
                 self.assertEqual(mark in english[key], mark in swahili[key], key)
 
     def test_language_of_the_page(self):
-        choose = billpay_texts.page_language
+        choose = page_texts.page_language
         self.assertEqual(choose("sw_TZ"), "sw")
         self.assertEqual(choose("fr_FR", "", None, "sw"), "sw")
         self.assertEqual(choose("en-GB", "sw"), "en")
         self.assertEqual(choose("zz", 5), "en")
 
     def test_amounts_and_dates_as_payers_read_them(self):
-        text = billpay_texts.amount_text
+        text = page_texts.amount_text
         self.assertEqual(text(1234567, self.tzs), "TZS\u00a01,234,567")
         self.assertEqual(text(1250.5, self.tzs), "TZS\u00a01,250.50")
         date = datetime.date(2026, 12, 6)
-        self.assertEqual(billpay_texts.date_text(date, "en"), "6 Dec 2026")
-        self.assertEqual(billpay_texts.date_text(date, "sw"), "6 Des 2026")
-        self.assertEqual(billpay_texts.date_text(False, "sw"), "")
+        self.assertEqual(page_texts.date_text(date, "en"), "6 Dec 2026")
+        self.assertEqual(page_texts.date_text(date, "sw"), "6 Des 2026")
+        self.assertEqual(page_texts.date_text(False, "sw"), "")
 
 
 @tagged("post_install", "-at_install")
@@ -287,7 +326,7 @@ class TestPayPage(BillPayHttpCommon):
 
     def test_page_shows_how_to_pay_without_login(self):
         number = self._number()
-        response = self._get(number._get_pay_path())
+        response = self._get(self.env["billpay.pay.page"]._get_pay_path(number))
         self.assertEqual(response.status_code, 200)
         for text in (
             "Duka la Asha",
@@ -302,7 +341,7 @@ class TestPayPage(BillPayHttpCommon):
         self.assertNotIn("juma@example.com", response.text)
 
     def test_page_is_for_its_payer_alone(self):
-        response = self._get(self._number()._get_pay_path())
+        response = self._get(self.env["billpay.pay.page"]._get_pay_path(self._number()))
         self.assertEqual(response.headers["Cache-Control"], "no-store")
         self.assertEqual(response.headers["Referrer-Policy"], "no-referrer")
         self.assertIn("noindex", response.headers["X-Robots-Tag"])
@@ -312,11 +351,11 @@ class TestPayPage(BillPayHttpCommon):
     def test_anything_wrong_is_the_404_of_any_page(self):
         number = self._number()
         other = self._number()
-        good = number._pay_signature()
+        good = self.env["billpay.pay.page"]._pay_signature(number)
         any_page = self._get("/there-is-no-such-page")
         self.assertEqual(any_page.status_code, 404)
         for path in (
-            f"/billpay/{number.name}/{other._pay_signature()}",
+            f"/billpay/{number.name}/{self.env['billpay.pay.page']._pay_signature(other)}",
             f"/billpay/{number.name}/{good[:-1]}",
             f"/billpay/{number.name}/{good.upper()}",
             f"/billpay/{number.name}/x",
@@ -334,7 +373,9 @@ class TestPayPage(BillPayHttpCommon):
                     response = self._get(path + suffix)
                     self.assertEqual(response.status_code, 404)
                     self.assertNotIn("Duka la Asha", response.text)
-        bad_signature = self._get(f"/billpay/{number.name}/{other._pay_signature()}")
+        bad_signature = self._get(
+            f"/billpay/{number.name}/{self.env['billpay.pay.page']._pay_signature(other)}"
+        )
         self.assertEqual(
             bad_signature.text.partition("<main")[2].partition("</main")[0],
             any_page.text.partition("<main")[2].partition("</main")[0],
@@ -342,7 +383,7 @@ class TestPayPage(BillPayHttpCommon):
         self.assertIn("<main", any_page.text)
 
     def test_strange_parameters_are_no_error(self):
-        path = self._number()._get_pay_path()
+        path = self.env["billpay.pay.page"]._get_pay_path(self._number())
         for query in (
             "lang=xx",
             "lang=",
@@ -354,7 +395,7 @@ class TestPayPage(BillPayHttpCommon):
                 self.assertEqual(self._get(f"{path}?{query}").status_code, 200)
 
     def test_other_methods_are_refused(self):
-        path = self._number()._get_pay_path()
+        path = self.env["billpay.pay.page"]._get_pay_path(self._number())
         for suffix in ("", "/state"):
             response = self.url_open(path + suffix, data={"a": "b"}, method="POST")
             self.assertEqual(response.status_code, 405)
@@ -362,18 +403,22 @@ class TestPayPage(BillPayHttpCommon):
     def test_number_with_spaces_in_the_address(self):
         number = self._number()
         spaced = number.display_number.replace(" ", "%20")
-        response = self._get(f"/billpay/{spaced}/{number._pay_signature()}")
+        response = self._get(
+            f"/billpay/{spaced}/{self.env['billpay.pay.page']._pay_signature(number)}"
+        )
         self.assertEqual(response.status_code, 200)
 
     def test_swahili_without_the_language_installed(self):
         self.assertFalse(self.env["res.lang"].search([("code", "=", "sw")]))
-        response = self._get(self._number()._get_pay_path() + "?lang=sw")
+        response = self._get(
+            self.env["billpay.pay.page"]._get_pay_path(self._number()) + "?lang=sw"
+        )
         for text in ("Jinsi ya kulipa", "Kiasi cha kulipa", "Piga <strong>*150*00#"):
             self.assertIn(text, response.text)
         self.assertNotIn("How to pay", response.text)
 
     def test_browsers_language_is_the_default(self):
-        path = self._number()._get_pay_path()
+        path = self.env["billpay.pay.page"]._get_pay_path(self._number())
         swahili = self._get(path, **{"Accept-Language": "sw-TZ,en;q=0.5"})
         self.assertIn("Jinsi ya kulipa", swahili.text)
         french = self._get(path, **{"Accept-Language": "fr,en;q=0.5"})
@@ -389,7 +434,7 @@ class TestPayPage(BillPayHttpCommon):
         mixx.write(
             {"name": evil, "steps_en": evil + "{number}{amount}", "initials": "<>"}
         )
-        response = self._get(self._number()._get_pay_path())
+        response = self._get(self.env["billpay.pay.page"]._get_pay_path(self._number()))
         self.assertEqual(response.status_code, 200)
         self.assertNotIn(evil, response.text)
         self.assertGreaterEqual(response.text.count("&lt;script&gt;alert(1)"), 4)
@@ -407,14 +452,18 @@ class TestPayPage(BillPayHttpCommon):
                 number.amount = 0
             for lang, text in zip(("en", "sw"), texts, strict=True):
                 with self.subTest(state=state, lang=lang):
-                    response = self._get(f"{number._get_pay_path()}?lang={lang}")
+                    response = self._get(
+                        f"{self.env['billpay.pay.page']._get_pay_path(number)}?lang={lang}"
+                    )
                     self.assertEqual(response.status_code, 200)
                     self.assertIn(text, response.text)
                     self.assertNotIn("tel:", response.text)
 
     def test_state_answers_json_that_nobody_keeps(self):
         number = self._number()
-        response = self._get(number._get_pay_path() + "/state")
+        response = self._get(
+            self.env["billpay.pay.page"]._get_pay_path(number) + "/state"
+        )
         self.assertEqual(response.status_code, 200)
         self.assertEqual(response.json()["state"], "open")
         self.assertFalse(response.json()["paid"])
@@ -425,7 +474,7 @@ class TestPayPage(BillPayHttpCommon):
 
     def _browse(self, number, code):
         self.browser_js(
-            number._get_pay_path() + "?lang=en",
+            self.env["billpay.pay.page"]._get_pay_path(number) + "?lang=en",
             code=code,
             ready="document.querySelector('[data-billpay=copy]:not(.d-none)') !== null",
             login=None,
@@ -503,13 +552,14 @@ class TestPayPage(BillPayHttpCommon):
         """The server's answers are the real ones: two of them bring nothing new."""
         number = self._number()
         asked = []
-        watch = type(number)._page_watch
+        page = type(self.env["billpay.pay.page"])
+        watch = page._page_watch
 
         def count(self, name, signature):
             asked.append(name)
             return watch(self, name, signature)
 
-        with patch.object(type(number), "_page_watch", count):
+        with patch.object(page, "_page_watch", count):
             self._browse(
                 number,
                 """
@@ -537,7 +587,7 @@ class TestPayPage(BillPayHttpCommon):
             asked.append(name)
             return paid
 
-        with patch.object(type(number), "_page_watch", watch):
+        with patch.object(type(self.env["billpay.pay.page"]), "_page_watch", watch):
             self._browse(
                 number,
                 """

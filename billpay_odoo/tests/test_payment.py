@@ -13,8 +13,7 @@ from ..clickpesa import ClickPesaClient, Payment, parse_notification
 from ..transactions import own_transaction
 from .common import BillPayCommon
 
-POSTING = "odoo.addons.billpay_odoo.models.billpay_payment_posting"
-LEDGER = "odoo.addons.billpay_odoo.models.billpay_payment"
+LOG = "odoo.addons.billpay_odoo"
 
 
 @tagged("post_install", "-at_install")
@@ -211,7 +210,7 @@ class TestPayment(BillPayCommon):
     def _poll_as(self, payment, **changes):
         """Upsert a payment as a query tells it, with changed members, and book."""
         told = Payment.parse({**self.sandbox.payment(payment["id"]), **changes})
-        self.env["billpay.payment"]._upsert(
+        self.env["billpay.ledger"]._upsert(
             self.provider.sudo(), [told], source="poll", trusted=True
         )
         self._process()
@@ -292,7 +291,7 @@ class TestPayment(BillPayCommon):
 
     def _tell_only(self, payment, **changes):
         told = Payment.parse({**self.sandbox.payment(payment["id"]), **changes})
-        self.env["billpay.payment"]._upsert(
+        self.env["billpay.ledger"]._upsert(
             self.provider.sudo(), [told], source="poll", trusted=True
         )
 
@@ -327,7 +326,8 @@ class TestPayment(BillPayCommon):
         ]
         for payment in payments:
             self._event(payment)
-        insert = type(self.env["billpay.payment"])._insert_told
+        ledger_class = type(self.env["billpay.ledger"])
+        insert = ledger_class._insert_told
 
         def broken(ledger, provider, told, *args):
             if told.id == payments[0]["id"]:
@@ -335,8 +335,8 @@ class TestPayment(BillPayCommon):
             return insert(ledger, provider, told, *args)
 
         with (
-            patch.object(type(self.env["billpay.payment"]), "_insert_told", broken),
-            mute_logger("odoo.addons.billpay_odoo.models.billpay_event", LEDGER),
+            patch.object(ledger_class, "_insert_told", broken),
+            mute_logger(LOG),
         ):
             self._process()
             self.assertBooked(self._ledger(payments[1]), 2000)
@@ -417,7 +417,7 @@ class TestPayment(BillPayCommon):
         self.assertEqual(row.provider_id, theirs)
 
     def _upsert_from(self, source, told, *, trusted):
-        self.env["billpay.payment"]._upsert(
+        self.env["billpay.ledger"]._upsert(
             self.provider.sudo(), [Payment.parse(told)], source=source, trusted=trusted
         )
 
@@ -479,19 +479,18 @@ class TestPayment(BillPayCommon):
             self._pay(bad.billpay_number_id.name, 2000),
             self._pay(good.billpay_number_id.name, 1000),
         ]
-        prepare = type(self.env["billpay.payment"])._prepare_account_payment
+        entries = type(self.env["billpay.entries"])
+        prepare = entries._prepare_account_payment
 
-        def broken(payment, part):
+        def broken(service, payment, part):
             if payment.move_id == bad:
                 raise UserError(payment.env._("The account is archived."))
-            return prepare(payment, part)
+            return prepare(service, payment, part)
 
         self._poll_only()
         with (
-            patch.object(
-                type(self.env["billpay.payment"]), "_prepare_account_payment", broken
-            ),
-            mute_logger(POSTING),
+            patch.object(entries, "_prepare_account_payment", broken),
+            mute_logger(LOG),
         ):
             self._process()
         row = self._ledger(payments[0])
@@ -527,7 +526,7 @@ class TestPayment(BillPayCommon):
                 "collectedAmount": amount,
             }
         )
-        self.env["billpay.payment"]._upsert(
+        self.env["billpay.ledger"]._upsert(
             self.provider.sudo(), [told], source="poll", trusted=True
         )
 
@@ -604,7 +603,7 @@ class TestPayment(BillPayCommon):
 
     def test_poll_trouble_is_noted_on_the_application(self):
         self.provider.clickpesa_client_id = "IDwrong"
-        with mute_logger("odoo.addons.billpay_odoo.models.payment_provider_poll"):
+        with mute_logger("odoo.addons.billpay_odoo"):
             self._poll_only()
         self.assertIn("Invalid client details", self.provider.billpay_poll_error)
         self.assertFalse(self.provider.billpay_polled_until)
@@ -623,9 +622,9 @@ class TestPayment(BillPayCommon):
         self._pay(move.billpay_number_id.name, 150000)
         with (
             patch.object(
-                type(self.env["billpay.payment"]), "_book", side_effect=OSError
+                type(self.env["billpay.booking"]), "_book", side_effect=OSError
             ),
-            mute_logger(POSTING),
+            mute_logger(LOG),
             self._workers(),
         ):
             action = move.action_billpay_check()

@@ -12,8 +12,12 @@ class TestStatement(PurposeCommon):
     def assertProven(self, number):
         """The statement ends with what the journal items leave open."""
         number.invalidate_recordset()
-        statement = number._statement(date_to=number.company_id._billpay_today())
-        open_items = number._bill_lines() | number._payment_lines()
+        statement = self.env["billpay.statement"]._statement(
+            number, date_to=number.company_id._billpay_today()
+        )
+        open_items = self.env["billpay.statement"]._bill_lines(number) | self.env[
+            "billpay.statement"
+        ]._payment_lines(number)
         left = sum(open_items.mapped("amount_residual"))
         self.assertEqual(statement["closing"], left)
         self.assertEqual(statement["closing"], number.balance)
@@ -21,10 +25,12 @@ class TestStatement(PurposeCommon):
 
     def test_ends_with_what_the_books_say(self):
         number = self._keeps(self.asha, self.tuition)
-        self._fee(self.asha, self.tuition, 50000, invoice_date="2025-11-01")
-        self._fee(self.asha, self.tuition, 30000)
-        self._fee(self.asha, self.hostel, 99000)
-        self._fee(self.juma, self.tuition, 77000)
+        self.env["billpay.booking"]._fee(
+            self, self.asha, self.tuition, 50000, invoice_date="2025-11-01"
+        )
+        self.env["billpay.booking"]._fee(self, self.asha, self.tuition, 30000)
+        self.env["billpay.booking"]._fee(self, self.asha, self.hostel, 99000)
+        self.env["billpay.booking"]._fee(self, self.juma, self.tuition, 77000)
         self._pay_number(number, 60000)
         statement = self.assertProven(number)
         self.assertEqual(statement["opening"], 50000)
@@ -42,11 +48,11 @@ class TestStatement(PurposeCommon):
     def test_money_from_elsewhere_and_for_others_is_told(self):
         self.tuition.reach = "any"
         number = self._keeps(self.asha, self.tuition)
-        fee = self._fee(self.asha, self.tuition, 50000)
+        fee = self.env["billpay.booking"]._fee(self, self.asha, self.tuition, 50000)
         self.env["account.payment.register"].with_context(
             active_model="account.move", active_ids=fee.ids
         ).create({"amount": 20000, "payment_date": "2026-03-02"})._create_payments()
-        self._fee(self.asha, self.hostel, 8000)
+        self.env["billpay.booking"]._fee(self, self.asha, self.hostel, 8000)
         self._pay_number(number, 38000)
         statement = self.assertProven(number)
         texts = [line["text"] for line in statement["lines"]]
@@ -56,7 +62,7 @@ class TestStatement(PurposeCommon):
 
     def test_credit_notes_count(self):
         number = self._keeps(self.asha, self.tuition)
-        fee = self._fee(self.asha, self.tuition, 50000)
+        fee = self.env["billpay.booking"]._fee(self, self.asha, self.tuition, 50000)
         refund = fee._reverse_moves([{"invoice_date": fee.invoice_date}])
         refund.invoice_line_ids.price_unit = 10000
         refund.action_post()
@@ -66,7 +72,7 @@ class TestStatement(PurposeCommon):
 
     def test_prints(self):
         number = self._keeps(self.asha, self.tuition)
-        fee = self._fee(self.asha, self.tuition, 50000)
+        fee = self.env["billpay.booking"]._fee(self, self.asha, self.tuition, 50000)
         html, _type = self.env["ir.actions.report"]._render_qweb_html(
             "billpay_odoo.report_billpay_statement", number.ids
         )
@@ -112,7 +118,7 @@ class TestPortal(PurposeCommon, HttpCase):
         juma = self._keeps(self.juma, self.hostel)
         closed = self._keeps(self.juma, self.tuition)
         closed.action_close()
-        self._fee(self.asha, self.tuition, 50000)
+        self.env["billpay.booking"]._fee(self, self.asha, self.tuition, 50000)
         self._pay_number(asha, 20000)
         page = self._open(self.mother, "/my/billpay").text
         for words in (

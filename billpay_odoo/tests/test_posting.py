@@ -9,7 +9,7 @@ from odoo.tools import mute_logger
 
 from .ledger import LedgerCommon
 
-POSTING = "odoo.addons.billpay_odoo.models.billpay_payment_posting"
+LOG = "odoo.addons.billpay_odoo"
 BATCH = 20
 
 
@@ -49,7 +49,7 @@ class TestPosting(LedgerCommon):
         self.env.flush_all()
         self.env.invalidate_all()
         before = self.env.cr.sql_log_count
-        rows._post_due(rows.ids)
+        rows.env["billpay.worker"]._post_due(rows.ids)
         self.env.flush_all()
         spent = self.env.cr.sql_log_count - before
         self.assertEqual(set(rows.mapped("state")), {"posted"})
@@ -62,7 +62,7 @@ class TestPosting(LedgerCommon):
             self.env.flush_all()
             self.env.invalidate_all()
             before = self.env.cr.sql_log_count
-            rows._post_due(rows.ids)
+            rows.env["billpay.worker"]._post_due(rows.ids)
             self.env.flush_all()
             spent.append(self.env.cr.sql_log_count - before)
         self.assertLess(spent[1] - spent[0], BATCH)
@@ -132,7 +132,7 @@ class TestPosting(LedgerCommon):
         bad = self._invoice(700, partner=partner)
         row = self._confirmed(bad.billpay_number_id, 700)
         account.active = False
-        with mute_logger(POSTING):
+        with mute_logger(LOG):
             self._post(rows | row, together=False)
         self.assertEqual(row.state, "failed")
         self.assertIn("archived", row.reason)
@@ -160,17 +160,18 @@ class TestPosting(LedgerCommon):
     def test_bad_one_of_many_costs_few_more_tries(self):
         moves, rows = self._batch(16)
         tries = []
-        book = type(rows)._book
+        booking = type(self.env["billpay.booking"])
+        book = booking._book
 
-        def counted(payments):
+        def counted(service, payments):
             tries.append(len(payments))
             if rows[5] in payments:
                 raise ZeroDivisionError
-            return book(payments)
+            return book(service, payments)
 
         with (
-            patch.object(type(rows), "_book", counted),
-            mute_logger(POSTING),
+            patch.object(booking, "_book", counted),
+            mute_logger(LOG),
         ):
             self._post(rows, together=False)
         self.assertEqual(rows[5].state, "failed")
@@ -193,7 +194,7 @@ class TestPosting(LedgerCommon):
         number.sudo().write({"state": "open", "confirmed_at": self.env.cr.now()})
         row = self._confirmed(number, 700, provider_id=other.id)
         journal.active = False
-        with mute_logger(POSTING):
+        with mute_logger(LOG):
             self._post(rows | row, together=False)
         self.assertEqual(row.state, "failed")
         for good_move, good in zip(moves, rows, strict=True):

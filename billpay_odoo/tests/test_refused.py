@@ -153,7 +153,7 @@ class TestRefused(BillPayCommon):
         late.billpay_number_id.sudo().amount = 160000
         numbers = (bad + good + late).billpay_number_ids
         with self._workers():
-            outcome = numbers._sync_now()
+            outcome = self.env["billpay.sync"]._sync_now(numbers)
         states = {id_: number["state"] for id_, number in outcome.items()}
         self.assertEqual(
             [states[move.billpay_number_id.id] for move in (bad, good, late)],
@@ -166,7 +166,7 @@ class TestRefused(BillPayCommon):
         number = self._registered_invoice().billpay_number_id.sudo()
         number.amount = -5
         with self._workers():
-            [outcome] = number._sync_now().values()
+            [outcome] = self.env["billpay.sync"]._sync_now(number).values()
         self.assertTrue(outcome["error"])
         self.assertEqual(number.sync_attempts, 1)
 
@@ -177,6 +177,6 @@ class TestRefused(BillPayCommon):
             NumberRequest(reference=taken, amount=999, description="Foreign")
         )
         with self._workers():
-            [outcome] = number._sync_now().values()
+            [outcome] = self.env["billpay.sync"]._sync_now(number).values()
         self.assertEqual(outcome["state"], "open")
         self.assertNotEqual(outcome["name"], taken)

@@ -10,7 +10,7 @@ from odoo.tools import mute_logger
 from ..clickpesa import Payment
 from .ledger import LedgerCommon
 
-REVERSAL = "odoo.addons.billpay_odoo.models.billpay_payment_reversal"
+LOG = "odoo.addons.billpay_odoo"
 
 
 @tagged("post_install", "-at_install")
@@ -36,7 +36,7 @@ class TestReversal(LedgerCommon):
                 "updatedAt": when,
             }
         )
-        self.env["billpay.payment"]._upsert(
+        self.env["billpay.ledger"]._upsert(
             self.provider.sudo(), [told], source="poll", trusted=True
         )
         self._process()
@@ -163,16 +163,17 @@ class TestReversal(LedgerCommon):
             row.sudo().write(
                 {"status": "REVERSED", "attention": True, "next_try_at": "2026-03-09"}
             )
-        mirror = type(rows)._reverse_entries
+        reversal = type(self.env["billpay.reversal"])
+        mirror = reversal._reverse_entries
 
-        def broken(payment):
+        def broken(service, payment):
             if payment.id == self.row.id:
                 raise UserError(payment.env._("The journal is closed."))
-            return mirror(payment)
+            return mirror(service, payment)
 
         with (
-            patch.object(type(rows), "_reverse_entries", broken),
-            mute_logger(REVERSAL),
+            patch.object(reversal, "_reverse_entries", broken),
+            mute_logger(LOG),
         ):
             self._process()
         self.assertEqual(other.state, "reversed")
@@ -196,7 +197,9 @@ class TestReversal(LedgerCommon):
         ledger = self.env["billpay.payment"]
 
         def tell():
-            ledger._upsert(self.provider.sudo(), [told], source="poll", trusted=True)
+            ledger.env["billpay.ledger"]._upsert(
+                self.provider.sudo(), [told], source="poll", trusted=True
+            )
 
         tell()
         self.assertTrue(self.row.attention)

@@ -203,7 +203,7 @@ class TestRights(BillPayCommon):
                 with self.subTest(user.login, action=action):
                     with self.assertRaises(AccessError), mute_logger("odoo.models"):
                         getattr(record.with_user(user), action)()
-        url = move.billpay_number_id.sudo()._get_pay_url()
+        url = self.env["billpay.pay.page"]._get_pay_url(move.billpay_number_id.sudo())
         for user in (self.clerk, self.auditor):
             opened = move.with_user(user).action_billpay_pay_page()
             self.assertEqual(opened["url"], url)

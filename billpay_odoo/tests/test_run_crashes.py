@@ -6,7 +6,7 @@ from odoo.tests import tagged
 from .test_concurrency import CLIENT, ConcurrencyCase
 
 SETTLE = "billpay.run.line:_settle:after"
-CHUNK = {"odoo.addons.billpay_odoo.models.billpay_run_worker.CHUNK": 100}
+CHUNK = {"billpay.run:_chunk": 100}
 
 
 @tagged("post_install", "-at_install", "billpay_concurrency")

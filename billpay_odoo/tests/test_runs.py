@@ -129,7 +129,7 @@ class TestRuns(RunCommon):
 
         with (
             patch.object(lines, "_reserve_for_invoices", broken),
-            mute_logger("odoo.addons.billpay_odoo.models.billpay_run_worker"),
+            mute_logger("odoo.addons.billpay_odoo"),
         ):
             self._work()
         self.assertEqual(self._outcomes(run), ["done", "failed", "done"])
@@ -174,7 +174,7 @@ class TestRuns(RunCommon):
         self._work()
         self.assertEqual((run.state, run.waiting_count), ("paused", 3))
         run.action_resume()
-        with patch("odoo.addons.billpay_odoo.models.billpay_run_worker.CHUNK", 1):
+        with patch.object(type(self.env["billpay.run"]), "_chunk", 1):
             with self._workers():
                 run._reserve_chunk()
             self.env.invalidate_all()
@@ -256,7 +256,7 @@ class TestRuns(RunCommon):
         self.assertEqual(to, "neema@example.com")
         number = self.asha.billpay_number_ids
         self.assertIn(number.display_number.split()[1], mail.body_html)
-        self.assertIn(number._get_pay_url(), mail.body_html)
+        self.assertIn(self.env["billpay.pay.page"]._get_pay_url(number), mail.body_html)
         self.assertEqual(mail.state, "outgoing")
 
     def test_list_for_sms_and_list_of_lines(self):
@@ -294,7 +294,7 @@ class TestRuns(RunCommon):
         reports = type(self.env["ir.actions.report"])
         with (
             patch.object(reports, "_render_qweb_pdf", render),
-            patch("odoo.addons.billpay_odoo.models.billpay_run_after.PRINT_CHUNK", 2),
+            patch.object(type(run), "_print_chunk_size", 2),
         ):
             self._work()
             self.assertEqual(rendered, [2, 1])
@@ -410,7 +410,7 @@ class TestRunSheets(RunCommon):
         self.assertEqual(self._outcomes(run), ["waiting", "waiting", "problem"])
         self.assertIn("no purpose “Dinner”", run.line_ids[2].reason)
         run.action_start()
-        with patch("odoo.addons.billpay_odoo.models.billpay_run_worker.CHUNK", 1):
+        with patch.object(type(self.env["billpay.run"]), "_chunk", 1):
             self._work()
         made = run.line_ids.partner_id
         self.assertEqual(len(made), 1)

@@ -122,6 +122,9 @@ class TestSchool(BillPayCommon):
                 left[number], billed[number] - paid[number], number.display_name
             )
             self.assertEqual(number.balance, billed[number] - paid[number])
-            self.assertEqual(number._statement()["closing"], number.balance)
+            self.assertEqual(
+                self.env["billpay.statement"]._statement(number)["closing"],
+                number.balance,
+            )
             if number.purpose_id.allocation_policy == "credit":
                 self.assertEqual(number.amount_credit, paid[number])

@@ -113,7 +113,9 @@ class TestSendCron(BillPayCommon):
         self._queue(moves)
         text = "The ClickPesa application has no BillPay-Namba."
         with patch.object(
-            type(self.provider), "_billpay_next_references", side_effect=UserError(text)
+            type(self.env["billpay.numbering"]),
+            "_next_references",
+            side_effect=UserError(text),
         ):
             self._send_queue()
         for move in moves:
@@ -128,9 +130,11 @@ class TestSendCron(BillPayCommon):
         self._queue(own + move)
         with (
             patch.object(
-                type(self.provider), "_billpay_next_references", side_effect=KeyError
+                type(self.env["billpay.numbering"]),
+                "_next_references",
+                side_effect=KeyError,
             ),
-            mute_logger("odoo.addons.billpay_odoo.models.account_move_sending"),
+            mute_logger("odoo.addons.billpay_odoo"),
         ):
             self._send_queue()
         self.assertTrue(self._mailed(own))

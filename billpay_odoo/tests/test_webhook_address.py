@@ -8,10 +8,9 @@ from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from ..clickpesa import sign
-from ..models import payment_provider_webhook
 from .common import CHECKSUM_KEY, BillPayHttpCommon
 
-QUARANTINE = "odoo.addons.billpay_odoo.models.billpay_event_quarantine"
+LOG = "odoo.addons.billpay_odoo"
 TOKEN = "a" * 32
 
 
@@ -49,9 +48,7 @@ class TestWebhookAddress(BillPayHttpCommon):
         self.assertEqual(self.sandbox.count_calls(), calls)
 
     def test_unknown_token_asks_nobody(self):
-        asked = patch.object(
-            type(self.env["payment.provider"]), "_billpay_read_addresses"
-        )
+        asked = patch.object(type(self.env["billpay.event"]), "_read_addresses")
         with asked as read:
             self.assertEqual(self.send(token="w" * 32), 404)
             self.assertEqual(self.send(token="v" * 32), 404)
@@ -65,7 +62,7 @@ class TestWebhookAddress(BillPayHttpCommon):
             ("b" * 32, self.provider.id),
         )
         self.assertEqual(self.send(token="b" * 32), 404)
-        with patch.object(payment_provider_webhook, "_KNOWN_FOR", -1):
+        with patch.object(type(self.env["billpay.event"]), "_unknown_for", -1):
             self.assertEqual(self.send(token="b" * 32), 200)
 
     def test_changed_token_stops_at_once(self):
@@ -93,7 +90,7 @@ class TestWebhookAddress(BillPayHttpCommon):
         self.env.flush_all()
         self.assertEqual(self.send(token="c" * 32), 404)
 
-    @mute_logger(QUARANTINE)
+    @mute_logger(LOG)
     def test_new_key_counts_at_once_also_when_set_by_sql(self):
         self.cr.execute(
             "UPDATE payment_provider SET clickpesa_checksum_key = 'new' WHERE id = %s",
@@ -108,8 +105,8 @@ class TestWebhookAddress(BillPayHttpCommon):
         self.assertEqual(self.send(), 200)
 
     def test_no_secret_is_in_the_cache_key_nor_in_a_representation(self):
-        address = self.env["payment.provider"]._billpay_find_address(TOKEN)
-        known = self.env["payment.provider"]._billpay_addresses()
+        address = self.env["billpay.event"]._find_address(TOKEN)
+        known = self.env["billpay.event"]._addresses()
         for text in (repr(address), repr(known), str(address)):
             self.assertNotIn(CHECKSUM_KEY, text)
             self.assertNotIn(TOKEN, text)
@@ -163,11 +160,11 @@ class TestWebhookWakeUp(BillPayHttpCommon):
         triggers = self.env["ir.cron.trigger"].sudo()
         triggers.search([("cron_id", "=", self.cron.id)]).unlink()
         self.env.flush_all()
-        worker = "odoo.addons.billpay_odoo.models.billpay_payment_worker."
+        worker = type(self.env["billpay.worker"])
         out_of_time = patch.object(
             type(self.env["ir.cron"]), "_commit_progress", return_value=0
         )
-        with patch(worker + "EVENT_BATCH", 1), out_of_time:
+        with patch.object(worker, "_event_batch", 1), out_of_time:
             self._process()
         self.assertEqual(triggers.search_count([("cron_id", "=", self.cron.id)]), 1)
         self._process()

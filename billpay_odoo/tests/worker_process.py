@@ -252,7 +252,7 @@ def receive(env, token, body):
     from odoo.addons.billpay_odoo.clickpesa import parse_notification
     from odoo.addons.billpay_odoo.controllers.webhook import BillPayWebhook
 
-    address = env["payment.provider"]._billpay_find_address(token)
+    address = env["billpay.event"]._find_address(token)
     stored = env["billpay.event"]._store_delivery(
         address,
         body.encode(),
@@ -296,7 +296,7 @@ def type_receipt(env, provider, payment):
     )
     env = env(user=env.ref("base.user_admin"), su=False)
     provider = env["payment.provider"].sudo().browse(provider)
-    enter = env["billpay.payment"]._enter
+    enter = env["billpay.receipt"]._enter
     _rows, new, _completed, failures = committed(
         env, lambda: enter(provider, [told], source="typed")
     )
@@ -333,7 +333,7 @@ def issue(env, company, move):
 def click_sync(env, name):
     """A person waits for this number to be registered."""
     number = env["billpay.control.number"].search([("name", "=", name)])
-    return list(number._sync_now().values())
+    return list(env["billpay.sync"]._sync_now(number).values())
 
 
 @task
@@ -405,10 +405,10 @@ def work(database, order):
     line.say(pid=os.getpid())
     threading.current_thread().dbname = database
     try:
-        for name, value in order["constants"].items():
-            module, _dot, constant = name.rpartition(".")
-            setattr(importlib.import_module(module), constant, value)
         registry = Registry(database).check_signaling()
+        for name, value in order["constants"].items():
+            owner, _colon, constant = name.rpartition(":")
+            setattr(owner_of(registry, owner), constant, value)
         # Its connections carry the name of this process, not of its mother.
         registry._db = odoo.sql_db.db_connect(database)
         for point in order["stops"]:

@@ -3,7 +3,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from ..models import billpay_texts
+from .. import page_texts
 
 # Columns and rows of an A4 page.
 LAYOUTS = {"card": (2, 5), "sticker": (3, 8)}
@@ -87,12 +87,15 @@ class BillpayCardPrint(models.TransientModel):
         partner = number.partner_id
         lang = self.lang
         if lang == "customer":
-            lang = billpay_texts.page_language(
+            lang = page_texts.page_language(
                 partner.lang, partner.parent_id.lang, number.company_id.partner_id.lang
             )
         most = 3 if self.layout == "card" else 0
-        values = number._block_values(
-            number._billpay_printed(), number.company_id, lang, limit=most
+        values = number.env["billpay.pay.page"]._block_values(
+            self.env["billpay.pay.page"]._billpay_printed(number),
+            number.company_id,
+            lang,
+            limit=most,
         )
         return {
             **values,

@@ -6,7 +6,7 @@ import binascii
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
-from ..spreadsheet import SpreadsheetError, find_columns, read
+from ..spreadsheet import SpreadsheetError, download_xlsx, find_columns, read
 
 
 class BillpayImport(models.AbstractModel):
@@ -16,7 +16,6 @@ class BillpayImport(models.AbstractModel):
     """
 
     _name = "billpay.import"
-    _inherit = ["billpay.download"]
     _description = "BillPay Import"
 
     # Set by each import: its headings with what else they may be called, the ones
@@ -34,6 +33,8 @@ class BillpayImport(models.AbstractModel):
     )
     file = fields.Binary(string="Spreadsheet", attachment=False)
     filename = fields.Char()
+    download = fields.Binary(attachment=False, readonly=True, copy=False)
+    download_name = fields.Char(readonly=True, copy=False)
     state = fields.Selection(
         [("upload", "File"), ("preview", "Check"), ("done", "Result")],
         default="upload",
@@ -108,7 +109,7 @@ class BillpayImport(models.AbstractModel):
         """Download an empty sheet with the right headings."""
         self._check_clerk()
         header, examples = self._template()
-        return self._download(self._template_name(), header, examples)
+        return download_xlsx(self, self._template_name(), header, examples)
 
     def action_report(self):
         """Download what becomes, or became, of each row."""
@@ -126,7 +127,7 @@ class BillpayImport(models.AbstractModel):
             [line.row, verdicts[line.verdict], line.reason, *line._report_values()]
             for line in self.line_ids.sorted("row")
         ]
-        return self._download(self.env._("Import report"), header, rows)
+        return download_xlsx(self, self.env._("Import report"), header, rows)
 
     # === HELPERS === #
 

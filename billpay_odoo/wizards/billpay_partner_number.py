@@ -3,7 +3,7 @@
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
 
-from ..models.billpay_control_number_customer import LIVING
+from ..const import LIVING
 
 
 class BillpayPartnerNumber(models.TransientModel):

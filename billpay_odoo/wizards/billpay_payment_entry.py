@@ -71,14 +71,20 @@ class BillpayPaymentEntry(models.TransientModel):
                 .filtered(lambda p, choice=entry.application: str(p.id) == choice)
             )
             code = "".join((entry.number or "").split())
-            number = payments_sudo.new({"number": code})._find_control_number(provider)
-            known = payments_sudo._with_receipt(provider, entry.receipt)
+            number = self.env["billpay.matching"]._find_control_number(
+                payments_sudo.new({"number": code}), provider
+            )
+            known = payments_sudo.env["billpay.receipt"]._with_receipt(
+                provider, entry.receipt
+            )
             entry.payment_id = known
             entry.bill = ", ".join(
                 filter(None, (number.move_id.name, number.partner_id.display_name))
             )
             if known:
-                entry.warning = known._where_it_stands(entry.amount)
+                entry.warning = self.env["billpay.receipt"]._where_it_stands(
+                    known, entry.amount
+                )
             elif code and not number:
                 entry.warning = self.env._(
                     "No control number %s was made here. The payment is kept, but not "
@@ -109,7 +115,7 @@ class BillpayPaymentEntry(models.TransientModel):
                 "paid_at": self.paid_at,
             }
         )
-        row, new, _completed, failures = payments._enter(
+        row, new, _completed, failures = payments.env["billpay.receipt"]._enter(
             provider, [told], source="typed"
         )
         if failures:
@@ -124,7 +130,7 @@ class BillpayPaymentEntry(models.TransientModel):
         if new:
             message = self.env._("Entered. It is booked in a moment.")
         else:
-            message = row._where_it_stands(self.amount)
+            message = self.env["billpay.receipt"]._where_it_stands(row, self.amount)
         return {
             "type": "ir.actions.client",
             "tag": "display_notification",

@@ -256,7 +256,7 @@ class BillpayPaymentImport(models.TransientModel):
         :return: how many were new or completed
         """
         told_of = {line._told(): line for line in lines}
-        rows, new, completed, failures = self.env["billpay.payment"]._enter(
+        rows, new, completed, failures = self.env["billpay.receipt"]._enter(
             self._provider(), list(told_of), source="import"
         )
         for told, line in told_of.items():
@@ -329,10 +329,12 @@ class BillpayPaymentImportLine(models.TransientModel):
             provider = wizard._provider()
             told_of = {line: line._told() for line in lines if not line.problem}
             told_list = list(told_of.values())
-            known = payments_sudo._find_told(
+            known = payments_sudo.env["billpay.receipt"]._find_told(
                 dict.fromkeys(told_list, provider), set(told_list), entered=True
             )
-            numbers = payments_sudo._numbers_known(provider, lines.mapped("number"))
+            numbers = payments_sudo.env["billpay.receipt"]._numbers_known(
+                provider, lines.mapped("number")
+            )
             for line in lines:
                 line.verdict, line.reason = line._judge(
                     known.get(told_of.get(line)), numbers
@@ -352,7 +354,9 @@ class BillpayPaymentImportLine(models.TransientModel):
                 payment.receipt,
             )
         if payment:
-            return "here", payment._where_it_stands(self.amount)
+            return "here", self.env["billpay.receipt"]._where_it_stands(
+                payment, self.amount
+            )
         if (self.number or "").upper().partition("-")[0] not in numbers:
             return "ok", self.env._(
                 "No such control number here: it will wait under Unmatched."

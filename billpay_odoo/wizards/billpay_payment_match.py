@@ -80,7 +80,7 @@ class BillpayPaymentMatch(models.TransientModel):
     def _open_for(self, payment):
         """Return the action that shows the wizard for this payment."""
         uses_credit = payment.state == "posted"
-        suggestions = payment._suggest()
+        suggestions = self.env["billpay.suggestion"]._suggest(payment)
         if uses_credit:
             # Booked money belongs to one customer: only that one's invoices.
             owner = payment.partner_id.commercial_partner_id
@@ -139,12 +139,12 @@ class BillpayPaymentMatch(models.TransientModel):
                         "changed: without one it stays the customer's credit."
                     )
                 )
-            payment._use_credit(bills.move_id)
+            self.env["billpay.decision"]._use_credit(payment, bills.move_id)
             return self._done(
                 "success", self.env._("The credit was used: see the invoices.")
             )
-        payment._match_by_hand(
-            [(line.move_id, line.amount) for line in bills], self.partner_id
+        self.env["billpay.decision"]._match_by_hand(
+            payment, [(line.move_id, line.amount) for line in bills], self.partner_id
         )
         payment.invalidate_recordset()
         if payment.state == "posted":

@@ -24,7 +24,7 @@ class BillpayPaymentReason(models.TransientModel):
     def action_confirm(self):
         self.ensure_one()
         if self.kind == "undo":
-            self.payment_ids._undo_match(self.why)
+            self.env["billpay.decision"]._undo_match(self.payment_ids, self.why)
         else:
-            self.payment_ids._put_aside(self.why)
+            self.env["billpay.decision"]._put_aside(self.payment_ids, self.why)
         return {"type": "ir.actions.act_window_close"}

@@ -4,7 +4,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from ..models.billpay_control_number_customer import LIVING
+from ..const import LIVING
 
 _CREATE_BATCH = 1000
 # More than this is better split: a person has to look through it.

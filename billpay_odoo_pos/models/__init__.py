@@ -1,12 +1,12 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 from . import (
-    account_move,
+    account_move_line,
+    billpay_booking,
     billpay_control_number,
+    billpay_credit,
     billpay_payment,
     pos_config,
-    pos_config_range,
-    pos_config_till,
     pos_order,
     pos_payment,
     pos_payment_method,

@@ -8,7 +8,8 @@ other whichever comes first.
 
 from odoo import api, fields, models
 
-LIVING = ("pending", "open", "failed")
+from odoo.addons.billpay_odoo.const import LIVING
+
 # ClickPesa has the money: as the pay page counts it.
 MONEY = ("confirmed", "posted", "failed")
 

@@ -20,41 +20,6 @@ class BillpayPayment(models.Model):
         "pos.order", string="Till Order", related="control_number_id.pos_order_id"
     )
 
-    def _wanted_allocation(self, waiting, still_open):
-        """Override: an order that is in the books is paid there.
-
-        Before its session is closed there is nothing to pay yet: the money is the
-        customer's credit, and closing the session reconciles it.
-        """
-        number = self.control_number_id
-        if (
-            number.pos_order_uuid
-            and not number.move_id
-            and not self._is_persons_choice()
-        ):
-            order = number._till_order()
-            if order.account_move:
-                return [(self._open_lines(order.account_move), self.amount)]
-            lines = order.payment_ids._billpay_lines().filtered(
-                lambda line: (
-                    line.parent_state == "posted"
-                    and not line.reconciled
-                    and line.amount_residual_currency > 0
-                )
-            )
-            return [(line, self.amount) for line in lines.sorted("id")]
-        return super()._wanted_allocation(waiting, still_open)
-
-    def _tell_bills(self):
-        # EXTENDS billpay_odoo
-        result = super()._tell_bills()
-        for payment in self.filtered(
-            lambda p: p.state == "posted" and p.control_number_id.pos_config_id
-        ):
-            if not payment._is_persons_choice():
-                payment._tell_till()
-        return result
-
     def _tell_till(self):
         """Tell the till, and a person where the order and its money differ."""
         self.ensure_one()

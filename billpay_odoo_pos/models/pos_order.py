@@ -4,7 +4,7 @@
 from odoo import api, fields, models
 from odoo.fields import Domain
 
-from .billpay_control_number import LIVING
+from odoo.addons.billpay_odoo.const import LIVING
 
 STATES = [
     ("waiting", "Waiting for BillPay"),
@@ -72,7 +72,9 @@ class PosOrder(models.Model):
             numbers = order.billpay_number_ids.filtered(
                 lambda n, order=order: n.name == order.billpay_number
             )
-            order.billpay_url = numbers[:1] and numbers[:1]._get_pay_url()
+            order.billpay_url = numbers[:1] and self.env[
+                "billpay.pay.page"
+            ]._get_pay_url(numbers[:1])
 
     def _search_billpay_state(self, operator, value):
         """Orders are looked for among those that have BillPay lines."""

@@ -8,7 +8,7 @@ from odoo.tests import new_test_user, tagged
 
 from odoo.addons.billpay_odoo.tests.common import BillPayCommon
 
-from ..models.pos_config_range import RANGE
+from ..models.pos_config import RANGE
 from .common import TillSteps
 
 

@@ -120,7 +120,7 @@ class TestTillCrashes(ConcurrencyCase):
         self.assertEqual(len(self.sandbox.numbers()), 1)
 
     def test_devices_that_lease_at_once_share_nothing(self):
-        point = "payment.provider:_billpay_next_references:before"
+        point = "billpay.numbering:_next_references:before"
         devices = [
             self.begin_at_till("lease", point, device=f"aaaaaaaa-{index:04d}")
             for index in range(4)

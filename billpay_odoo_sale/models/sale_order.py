@@ -101,8 +101,10 @@ class SaleOrder(models.Model):
         number = tx_sudo.billpay_number_ids.filtered(lambda n: n.state == "open")
         if not number:
             return ""
-        values = number[-1]._block_values(
-            number[-1]._billpay_printed(), self.company_id, self.partner_id.lang
+        values = self.env["billpay.pay.page"]._block_values(
+            self.env["billpay.pay.page"]._billpay_printed(number[-1]),
+            self.company_id,
+            self.partner_id.lang,
         )
         return str(
             self.env["ir.qweb"]._render(

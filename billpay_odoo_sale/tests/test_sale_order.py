@@ -104,7 +104,11 @@ class TestSaleOrder(OrderSteps, BillPayCommon):
         self.assertEqual(order.state, "sent")
         number = self._number_of(tx)
         bodies = order.message_ids.mapped("body")
-        [body] = [body for body in bodies if number._get_pay_url() in body]
+        [body] = [
+            body
+            for body in bodies
+            if self.env["billpay.pay.page"]._get_pay_url(number) in body
+        ]
         for group in number.display_number.split():
             self.assertIn(group, body)
         self.assertEqual(order.billpay_number, number.display_number)

@@ -1,0 +1,307 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+import logging
+
+from markupsafe import Markup
+
+from odoo import api, models
+from odoo.exceptions import UserError
+
+from ...transactions import CONFLICTS, committed, own_transaction
+
+_logger = logging.getLogger(__name__)
+
+
+class AccountMoveSend(models.AbstractModel):
+    """No invoice leaves with a control number that ClickPesa does not know."""
+
+    _inherit = "account.move.send"
+
+    # === SENDING IN THE BACKGROUND === #
+
+    def _billpay_reserve_for_queue(self, job_count):
+        """Reserve the numbers that the next invoices of the queue get on sending.
+
+        :return: for those of whom it was not possible why, and whether it may be
+            later: ``{move_id: (text, bool)}``
+        :rtype: dict[int, tuple[str, bool]]
+        """
+        unreserved = {}
+        with own_transaction(self.env) as env:
+            waiting = env["account.move"].search(
+                [
+                    ("sending_data", "!=", False),
+                    ("state", "=", "posted"),
+                    (
+                        "billpay_number_ids",
+                        "not any",
+                        [("state", "in", ("pending", "open", "failed"))],
+                    ),
+                ],
+                order="date asc, invoice_date asc, sequence_number asc, id asc",
+                limit=job_count,
+            )
+            for moves in waiting.grouped("company_id").values():
+                try:
+                    committed(env, self._billpay_reserve_on_sending, moves)
+                except CONFLICTS as error:
+                    _logger.info("Invoices %s are locked: %s", moves.ids, error)
+                except UserError as error:
+                    unreserved |= dict.fromkeys(moves.ids, (str(error), False))
+                except Exception:
+                    # The invoices of other companies are sent all the same.
+                    _logger.exception("No control numbers for invoices %s", moves.ids)
+                    text = self.env._("Unexpected error; see the server's log.")
+                    unreserved |= dict.fromkeys(moves.ids, (text, False))
+        return unreserved
+
+    def _billpay_reserve_on_sending(self, moves):
+        free = moves.try_lock_for_update(allow_referencing=True)
+        free.filtered(
+            lambda move: move._billpay_issue_moment() == "send"
+        )._billpay_reserve_numbers()
+
+    def _billpay_note_waiting(self, move, text):
+        """Say once in the chatter that a queued invoice waits for ClickPesa."""
+        move.ensure_one()
+        if not move.sending_data.get("billpay_waiting"):
+            move.sending_data = {**move.sending_data, "billpay_waiting": True}
+            move._message_log(body=text)
+
+    # === SENDING === #
+
+    def _billpay_confirm_before_sending(self, invoices):
+        """Make sure that no document leaves with a number ClickPesa does not know.
+
+        Reserves numbers where that happens on sending, and makes the outstanding
+        calls in transactions of their own. In the background the invoices are locked
+        and an application in trouble is not asked.
+
+        :return: an error as Odoo's sending wants it for each invoice that may not go:
+            ``error_title``, and ``retry`` if it may go later by itself
+        :rtype: dict[int, dict]
+        """
+        queued = bool(invoices.env.context.get("billpay_send_queue"))
+        try:
+            with own_transaction(invoices.env) as env:
+                moves = invoices.with_env(env).exists()
+                on_sending = moves.filtered(
+                    lambda move: move._billpay_issue_moment() == "send"
+                )
+                if not queued:
+                    on_sending._billpay_reserve_numbers()
+                lacking = (
+                    on_sending._billpay_wanting_numbers()
+                    | on_sending._billpay_wanting_carried()
+                ).ids
+                wanting = {
+                    number.id: shown.ids
+                    for number, shown in moves._billpay_pending_numbers().items()
+                }
+            outcome = (
+                self.env["billpay.sync"]._sync_now(
+                    invoices.env["billpay.control.number"].browse(wanting),
+                    even_paused=not queued,
+                )
+                if wanting
+                else {}
+            )
+        except UserError as error:
+            # Something is locked: these invoices wait, others of the batch do not.
+            return dict.fromkeys(
+                invoices.ids, {"error_title": str(error), "retry": True}
+            )
+        errors = {}
+        unreserved = invoices.env.context.get("billpay_unreserved") or {}
+        for move_id in lacking:
+            text, later = unreserved.get(move_id) or ("", True)
+            text = invoices.env._(
+                "The invoice could not get its control number, so it was not sent. No "
+                "money is affected. %s",
+                text or self._billpay_next_step(later),
+            )
+            errors[move_id] = {"error_title": text, "retry": later}
+        for number_id, move_ids in wanting.items():
+            number = outcome.get(number_id)
+            if number and number["state"] in ("pending", "failed"):
+                # What is refused waits for a person.
+                later = number["state"] == "pending"
+                text = invoices.env._(
+                    "The control number %(name)s is not registered with ClickPesa "
+                    "yet, so the invoice was not sent: its payer could not have paid. "
+                    "No money is affected. %(error)s %(next_step)s",
+                    name=number["name"],
+                    error=number["error"],
+                    next_step=self._billpay_next_step(later),
+                )
+                errors |= {
+                    move_id: {"error_title": text, "retry": later}
+                    for move_id in move_ids
+                }
+        return errors
+
+    def _billpay_next_step(self, later):
+        """Return what is to be done about an invoice that was not sent."""
+        if later and self.env.context.get("billpay_send_queue"):
+            return self.env._("It is sent by itself as soon as the number is there.")
+        return self.env._(
+            "Send the invoice again in a moment, or look at its control number."
+        )
+
+    def _billpay_document_number(self, move):
+        """Return the number to print, as it is committed now, or ``None``.
+
+        The document's transaction may be older than the confirmation; a number that
+        is not open in it is looked at once more in a transaction of its own.
+
+        :rtype: dict | None
+        :return: keys ``id``, ``name``, ``display_number``, ``amount`` (TZS, 0 for
+            any), ``url``
+        """
+        move.ensure_one()
+        number_sudo = move.sudo().billpay_number_id
+        if move.currency_id.is_zero(move.amount_residual):
+            return None
+        if number_sudo.state == "open":
+            return self.env["billpay.pay.page"]._billpay_printed(number_sudo)
+        if number_sudo.state in ("paid", "closed"):
+            return None
+        with own_transaction(move.sudo().env) as env:
+            number_sudo = move.with_env(env).exists().billpay_number_id
+            if number_sudo.state != "open":
+                return None
+            return self.env["billpay.pay.page"]._billpay_printed(number_sudo)
+
+    # === ALERTS === #
+
+    @api.model
+    def _get_alerts(self, moves, moves_data):
+        # EXTENDS account
+        alerts = super()._get_alerts(moves, moves_data)
+        # sudo: who may send an invoice need not be allowed to open its number.
+        numbers = moves.sudo().billpay_number_id
+        if numbers.filtered(lambda number: number.state == "failed"):
+            alerts["billpay_refused"] = {
+                "level": "warning",
+                "message": self.env._(
+                    "ClickPesa refused the control number of this invoice. Sending "
+                    "tries once more and stops if it is refused again."
+                )
+                if len(moves) == 1
+                else self.env._(
+                    "ClickPesa refused the control number of some invoices. Sending "
+                    "tries once more and leaves out those that are refused again."
+                ),
+            }
+        elif len(moves) == 1 and (
+            "email" in moves_data[moves]["sending_methods"]
+            and numbers.state in ("open", "pending")
+            and not moves.currency_id.is_zero(moves.amount_residual)
+        ):
+            alerts["billpay_mail"] = {
+                "level": "info",
+                "message": self.env._(
+                    "The e-mail ends with the control number %(number)s and a link to "
+                    "the steps for paying it.",
+                    number=numbers.display_number,
+                ),
+            }
+        return alerts
+
+    # === DOCUMENTS === #
+
+    @api.model
+    def _call_web_service_before_invoice_pdf_render(self, invoices_data):
+        """Confirm the control numbers before anything is printed or sent.
+
+        Odoo's hook for calls that the document depends on. An error stops that invoice
+        only: Odoo raises it to a person who sends one invoice, and notes it on the
+        invoice when many are sent.
+        """
+        # EXTENDS account
+        result = super()._call_web_service_before_invoice_pdf_render(invoices_data)
+        moves = self.env["account.move"].union(
+            *(move for move, data in invoices_data.items() if not data.get("error"))
+        )
+        errors = (
+            self.env["account.move.send"]._billpay_confirm_before_sending(moves)
+            if moves
+            else {}
+        )
+        for move, move_data in invoices_data.items():
+            if error := errors.get(move.id):
+                move_data["error"] = error
+                move_data["billpay_stopped"] = True
+        return result
+
+    @api.model
+    def _hook_if_errors(self, moves_data, allow_raising=True):
+        """Queued invoices that only wait for ClickPesa are no errors to tell about.
+
+        Odoo keeps them in its queue (``retry``) and would post and notify each time.
+        """
+        # EXTENDS account
+        waiting = {
+            move: move_data
+            for move, move_data in moves_data.items()
+            if self.env.context.get("billpay_send_queue")
+            and move_data.get("billpay_stopped")
+            and move_data["error"].get("retry")
+        }
+        for move, move_data in waiting.items():
+            self.env["account.move.send"]._billpay_note_waiting(
+                move, move_data["error"]["error_title"]
+            )
+        errors = {m: data for m, data in moves_data.items() if m not in waiting}
+        return super()._hook_if_errors(errors, allow_raising=allow_raising)
+
+    @api.model
+    def _generate_invoice_fallback_documents(self, invoices_data):
+        """Make no pro forma instead of an invoice whose number is not confirmed.
+
+        The fallback clears the error, and the customer would get a document that cannot
+        be paid.
+        """
+        # EXTENDS account
+        return super()._generate_invoice_fallback_documents(
+            {
+                move: move_data
+                for move, move_data in invoices_data.items()
+                if not move_data.get("billpay_stopped")
+            }
+        )
+
+    # === E-MAIL === #
+
+    @api.model
+    def _get_mail_params(self, move, move_data):
+        """Put the control number and the link to its pay page under the message.
+
+        Done here and not in the template or its default body: the template is the
+        users' own, a number may be made only now, and what a user wrote in the wizard
+        stays untouched.
+        """
+        # EXTENDS account
+        params = super()._get_mail_params(move, move_data)
+        if params:
+            params["body"] = self._billpay_complete_body(
+                move, params["body"], move_data.get("mail_lang")
+            )
+        return params
+
+    @api.model
+    def _billpay_complete_body(self, move, body, lang):
+        """Return the e-mail's body with the pay block at its end.
+
+        :param body: HTML as written by the user or the template
+        :param str lang: the e-mail's language code
+        :return: the body as it is when the invoice has no confirmed number to pay, or
+            when it tells it already, because a user wrote the link into the text
+        """
+        body = Markup(body or "")
+        billpay = self.env["billpay.pay.page"]._document_for(move, lang)
+        if not billpay or billpay["url"] in body:
+            return body
+        return body + self.env["ir.qweb"]._render(
+            "billpay_odoo.mail_pay_block", {"billpay": billpay}
+        )

@@ -1,0 +1,282 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError
+
+from ...clickpesa.values import FAILED, REVERSED
+
+# Set by the payments worker alone.
+_LINK_FIELDS = ("billpay_payment_id", "billpay_part")
+# States of a payment that is in the books.
+_BOOKED = ("in_process", "paid")
+
+
+class AccountPayment(models.Model):
+    _inherit = "account.payment"
+
+    billpay_payment_id = fields.Many2one(
+        "billpay.payment",
+        string="BillPay Payment",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="restrict",
+        check_company=True,
+    )
+    billpay_payer = fields.Char(
+        string="Paid By",
+        related="billpay_payment_id.payer_name",
+        help="Whose phone paid; the entry is of the customer.",
+    )
+    billpay_part = fields.Integer(
+        readonly=True,
+        copy=False,
+        help="Which part of the ClickPesa payment this is, when it is split.",
+    )
+    billpay_undone_id = fields.Many2one(
+        "billpay.payment",
+        string="Undone BillPay Payment",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="restrict",
+        check_company=True,
+        help="It booked this ClickPesa payment until the match was undone.",
+    )
+
+    # A ClickPesa payment is booked exactly once: the database says so.
+    _billpay_part_unique = models.UniqueIndex(
+        "(billpay_payment_id, COALESCE(billpay_part, 0))"
+        " WHERE billpay_payment_id IS NOT NULL",
+        "This part of the ClickPesa payment is already booked.",
+    )
+
+    # === CRUD METHODS === #
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        if any(vals.get(name) for vals in vals_list for name in _LINK_FIELDS):
+            self._billpay_check_worker()
+        return super().create(vals_list)
+
+    def write(self, vals):
+        for name in _LINK_FIELDS:
+            if name in vals and any(
+                (vals[name] or False) != value
+                for value in (
+                    self._fields[name].convert_to_write(payment[name], payment) or False
+                    for payment in self
+                )
+            ):
+                self._billpay_check_worker()
+        if "state" not in vals:
+            return super().write(vals)
+        if not self._billpay_is_undoing():
+            undone = self.filtered("billpay_undone_id")
+            undone.filtered(lambda p: p.state != vals["state"])._billpay_refuse_undone()
+        linked = self.filtered("billpay_payment_id")
+        before = linked.filtered(lambda payment: payment.state in _BOOKED)
+        result = super().write(vals)
+        after = linked.filtered(lambda payment: payment.state in _BOOKED)
+        (before - after)._billpay_out_of_books()
+        (after - before)._billpay_back_in_books()
+        if not self.env.context.get("billpay_posting"):
+            # With an entry, what is reconciled tells what is due.
+            self.filtered(
+                lambda payment: not payment.move_id
+            ).invoice_ids._billpay_follow_residual()
+        return result
+
+    # === BUSINESS METHODS === #
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_never_billpay(self):
+        self._billpay_refuse_unlink()
+
+    def _billpay_refuse_unlink(self):
+        """:raise UserError: one of them books a ClickPesa payment"""
+        if any(payment.billpay_payment_id for payment in self):
+            raise UserError(
+                self.env._(
+                    "This payment books a ClickPesa payment, so it is not deleted: "
+                    "the money would vanish from the books. Cancel it instead; its "
+                    "ClickPesa payment is then marked for attention."
+                )
+            )
+
+    def _billpay_check_worker(self):
+        """The link to the money ledger is not a thing to be claimed by hand.
+
+        :raise AccessError: whoever asks is a user
+        """
+        if not self.env.su:
+            raise AccessError(
+                self.env._(
+                    "The link between a payment and ClickPesa is made when the "
+                    "ClickPesa payment is booked, and cannot be set or taken away by "
+                    "hand. Nothing was changed."
+                )
+            )
+
+    def action_cancel(self):
+        """Override of `account`: keep the entry, also one that is a draft.
+
+        It has the fee and the discount; one that Odoo made anew would lack them.
+        """
+        drafts = self.filtered(
+            lambda payment: (
+                payment.billpay_payment_id and payment.move_id.state == "draft"
+            )
+        )
+        drafts.state = "canceled"
+        drafts.move_id.button_cancel()
+        return super(AccountPayment, self - drafts).action_cancel()
+
+    def _billpay_out_of_books(self):
+        """Their entries were reset or cancelled: say so in the money ledger."""
+        for row_sudo in self.sudo().billpay_payment_id:
+            if row_sudo.state != "posted":
+                continue
+            if row_sudo.status in REVERSED | FAILED:
+                row_sudo.write(
+                    {
+                        "state": "reversed",
+                        "attention": False,
+                        "next_try_at": False,
+                        "reason": self.env._(
+                            "ClickPesa took this money back, and its entry was reset "
+                            "or cancelled: nothing is left to do."
+                        ),
+                    }
+                )
+                continue
+            row_sudo.write(
+                {
+                    "attention": True,
+                    "reason": self.env._(
+                        "Its entry was reset or cancelled: this money is not in the "
+                        "books. Open it with the button Payment, set it to draft if "
+                        "it is cancelled, and confirm it."
+                    ),
+                }
+            )
+
+    def _billpay_reversed(self):
+        """Their entries were mirrored: say so in the money ledger.
+
+        When the worker does it for money that went back, it says more right after.
+        """
+        for row_sudo in self.sudo().billpay_payment_id:
+            if row_sudo.state == "posted" and row_sudo.status not in REVERSED | FAILED:
+                row_sudo.write(
+                    {
+                        "attention": True,
+                        "reason": self.env._(
+                            "Its entry was reversed by hand: this money is not in the "
+                            "books. Press Undo Match, then choose what it pays."
+                        ),
+                    }
+                )
+
+    def _billpay_back_in_books(self):
+        """Their entries are posted again: nothing to look at any more."""
+        for row_sudo in self.sudo().billpay_payment_id:
+            # While it is booked for the first time the worker writes the verdict.
+            if row_sudo.state not in ("posted", "reversed"):
+                continue
+            if row_sudo.status in REVERSED | FAILED:
+                row_sudo.write(
+                    {
+                        "state": "posted",
+                        "attention": True,
+                        "reason": self.env._(
+                            "ClickPesa took this money back, but its entry is posted "
+                            "again. Cancel it: the button Payment opens it."
+                        ),
+                    }
+                )
+                continue
+            if row_sudo.state == "posted":
+                row_sudo.write({"attention": False, "reason": False})
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_never_undone(self):
+        undone = self.filtered("billpay_undone_id")
+        if undone:
+            raise UserError(
+                self.env._(
+                    "%s shows that a ClickPesa payment was first booked for something "
+                    "else. It is not in the books and is kept as a trace.",
+                    undone[0].display_name,
+                )
+            )
+
+    def _billpay_is_undoing(self):
+        # The context alone could come from anybody.
+        return self.env.su and self.env.context.get("billpay_undoing")
+
+    def _billpay_refuse_undone(self):
+        """:raise UserError: there are any"""
+        if not self:
+            return
+        raise UserError(
+            self.env._(
+                "%(payment)s booked ClickPesa payment %(reference)s until that match "
+                "was undone. Changing it would put the same money into the books "
+                "twice, so nothing was changed: open the ClickPesa payment to see how "
+                "it is booked now.",
+                payment=self[0].display_name,
+                reference=self[0].sudo().billpay_undone_id.display_name,
+            )
+        )
+
+    def _billpay_leave_books(self):
+        """Cancel the entry, or reverse it where it must not be touched any more."""
+        self.ensure_one()
+        entry = self.move_id
+        if not entry or self._billpay_may_be_cancelled(entry):
+            self.action_cancel()
+            return
+        # Reversed by hand it is out of the books already.
+        reverse = entry.reversal_move_ids.filtered(lambda move: move.state == "posted")
+        if not reverse:
+            reverse = entry._reverse_moves(
+                [
+                    {
+                        "date": self._billpay_open_day(entry),
+                        "ref": self.env._("Match undone: %s", entry.ref or entry.name),
+                    }
+                ]
+            )
+            reverse.action_post()
+        lines = entry.line_ids + reverse.line_ids
+        open_lines = lines.filtered(
+            lambda line: line.account_id.reconcile and not line.reconciled
+        )
+        for group in open_lines.grouped("account_id").values():
+            # The bank side may be matched with a statement: that stays as it is.
+            if len(group.move_id) > 1:
+                group.reconcile()
+
+    def _billpay_may_be_cancelled(self, entry):
+        """Tell whether the entry may still be changed: open period, no hash, no bank
+        statement on its money."""
+        liquidity, _counterpart, _writeoff = self._seek_for_lines()
+        locks = entry._get_violated_lock_dates(entry.date, False)
+        at_bank = liquidity.matched_debit_ids or liquidity.matched_credit_ids
+        return (
+            entry.state == "posted"
+            and entry.show_reset_to_draft_button
+            and "posted" not in entry.reversal_move_ids.mapped("state")
+            and not locks
+            and not at_bank
+        )
+
+    def _billpay_open_day(self, entry):
+        """Return today, or the first open day after a period that is closed."""
+        tz = self.company_id._billpay_tz().zone
+        today = fields.Date.context_today(self.with_context(tz=tz))
+        locks = entry._get_violated_lock_dates(today, False)
+        return max(day for day, _field in locks) + timedelta(days=1) if locks else today

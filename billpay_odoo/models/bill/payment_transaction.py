@@ -1,0 +1,366 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Paying at a checkout: a transaction has a number, and is done when that is paid.
+
+The number is reserved and committed first, then registered with ClickPesa by a call of
+its own, and only then shown: the transaction is *pending* from there on. Money is
+booked by the payments worker, as all money is, and the transaction follows it in the
+same database transaction. What Odoo does afterwards (confirming the order, the invoice)
+is its own post-processing: by the customer's page, else by its scheduled action."""
+
+import logging
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Domain
+
+from ... import const
+from ...const import LIVING
+from ...crowd import turn
+from ...exceptions import NoDigits
+from ...money import whole_shillings
+from ...transactions import CONFLICTS, own_transaction
+
+_logger = logging.getLogger(__name__)
+
+
+class PaymentTransaction(models.Model):
+    _inherit = "payment.transaction"
+    # How long a payer waits for ClickPesa before another way is offered (seconds).
+    _billpay_patience = 12
+
+    billpay_number_ids = fields.One2many(
+        "billpay.control.number",
+        "transaction_id",
+        string="Control Numbers",
+        groups="billpay_odoo.group_billpay_user",
+    )
+
+    # What waits for money, looked at when it gets old. Drafts too: a server that was
+    # stopped between number and answer leaves one.
+    _billpay_waiting = models.Index(
+        "(provider_id, last_state_change) WHERE state IN ('draft', 'pending')"
+    )
+
+    # === WHAT THE CHECKOUT NEEDS === #
+
+    def _get_specific_rendering_values(self, processing_values):
+        """Override of `payment`: the form leads to the page that makes the number."""
+        if self.provider_code != "clickpesa":
+            return super()._get_specific_rendering_values(processing_values)
+        return {"api_url": const.CHECKOUT_URL}
+
+    def _billpay_checkout(self):
+        """Get this transaction a number that can be paid, and let it wait for money.
+
+        Calls ClickPesa in transactions of its own. Safe to repeat: a reload finds the
+        number that is there.
+
+        :return: whether there is a number to pay
+        :rtype: bool
+        """
+        self.ensure_one()
+        tx_sudo = self.sudo()
+        if tx_sudo.state not in ("draft", "pending"):
+            return tx_sudo.state == "done"
+        try:
+            payable = tx_sudo._billpay_make_payable()
+        except (NoDigits, UserError):
+            payable = False
+        # What was committed by the others is not in this transaction's snapshot, and
+        # need not be: the page that follows reads it.
+        if payable:
+            tx_sudo._set_pending()
+        elif tx_sudo.state == "draft":
+            with own_transaction(tx_sudo.env) as env:
+                tx_sudo.with_env(env)._billpay_living()._close()
+            tx_sudo._set_error(
+                self.env._(
+                    "No control number could be made at this moment. Nothing was paid, "
+                    "and your order is kept: please try again in a minute, or choose "
+                    "another way to pay."
+                )
+            )
+        # One that waits already goes on waiting: its number is tried again by itself.
+        return payable or tx_sudo.state == "pending"
+
+    def _billpay_make_payable(self):
+        with turn(self._billpay_patience) as mine:
+            if not mine:
+                return False
+            with own_transaction(self.env) as env:
+                number_id = self.with_env(env)._billpay_reserve(wake=False).id
+        number = self.env["billpay.control.number"].browse(number_id)
+        if (
+            self.env["billpay.sync"]._sync_with_others(number, self._billpay_patience)[
+                "state"
+            ]
+            == "open"
+        ):
+            return True
+        if not self.provider_id.clickpesa_checkout_offline:
+            return False
+        with own_transaction(self.env) as env:
+            return self.with_env(env)._billpay_reserve_offline()
+
+    def _billpay_living(self):
+        return self.sudo().billpay_number_ids.filtered(lambda n: n.state in LIVING)
+
+    def _billpay_reserve(self, wake=True):
+        """Return the number that asks for what is left of this transaction.
+
+        :param bool wake: whether the sync worker is to register it
+
+        :raise ConcurrencyError: another request made it meanwhile
+        """
+        self.ensure_one()
+        living = self._billpay_living().sorted("id")[-1:]
+        if living:
+            return living
+        last = self.sudo().billpay_number_ids.sorted("id")[-1:]
+        values = {**self._billpay_values(), "predecessor_id": last.id}
+        return last.browse()._reserve(self.provider_id.sudo(), [values], wake=wake)
+
+    def _billpay_reserve_offline(self):
+        """Make a number without ClickPesa instead of the one it does not know.
+
+        :return: whether there is one
+        """
+        self._billpay_living()._close()
+        provider = self.provider_id.sudo()
+        numbers = self.env["billpay.control.number"].sudo()
+        return bool(numbers._reserve(provider, [self._billpay_values()], offline=True))
+
+    def _billpay_asked(self):
+        """Return what is to be paid in all, in TZS, whole shillings.
+
+        What the payer was told first stands, whatever the rates do afterwards.
+        """
+        self.ensure_one()
+        tzs = self.env.ref("base.TZS")
+        if self.currency_id == tzs:
+            return whole_shillings(self.amount)
+        first = self.sudo().billpay_number_ids.sorted("id")[:1]
+        if first.bill_currency_id == self.currency_id:
+            return first.amount
+        return whole_shillings(
+            self.currency_id._convert(
+                self.amount,
+                tzs,
+                self.company_id,
+                self.company_id._billpay_today(),
+                round=False,
+            )
+        )
+
+    def _billpay_booked(self):
+        """Return the payments that were booked for this transaction.
+
+        What a person assigned to something else is not among them.
+        """
+        return self.sudo().billpay_number_ids.payment_ids.filtered(
+            lambda p: p.state == "posted" and not p._is_persons_choice()
+        )
+
+    def _billpay_received(self):
+        """Return the TZS that were paid and booked for this transaction."""
+        return sum(self._billpay_booked().mapped("amount"))
+
+    def _billpay_values(self):
+        asked = self._billpay_asked()
+        left = max(asked - self._billpay_received(), 0)
+        values = {
+            "kind": "order",
+            "transaction_id": self.id,
+            "partner_id": self.partner_id.id,
+            "amount": left,
+            "mode": self.provider_id.sudo().clickpesa_checkout_mode,
+            "description": self.reference,
+        }
+        if self.currency_id.name != const.CURRENCY and self.amount:
+            rate = asked / self.amount
+            values.update(
+                bill_amount=left / rate if rate else 0,
+                bill_currency_id=self.currency_id.id,
+                bill_rate=rate,
+            )
+        return values
+
+    # === WHAT BECOMES OF IT === #
+
+    def _update_state(self, allowed_states, target_state, state_message):
+        """Override of `payment`: what waits for no money asks for none."""
+        changed = super()._update_state(allowed_states, target_state, state_message)
+        if target_state in ("cancel", "error"):
+            ours = changed.filtered(lambda tx: tx.provider_code == "clickpesa")
+            ours._billpay_living()._close()
+        return changed
+
+    def _billpay_follow_money(self, payment):
+        """Money was booked for this transaction: is it covered?
+
+        In the transaction that books, so that both are seen together.
+
+        :param billpay.payment payment: the one that was booked
+        """
+        self.ensure_one()
+        asked, received = self._billpay_asked(), self._billpay_received()
+        if self.state == "done":
+            payment._flag_checkout(
+                self.env._(
+                    "%s is paid already: this is kept as customer credit.",
+                    self.reference,
+                )
+            )
+        elif self.state not in ("draft", "pending"):
+            payment._flag_checkout(
+                self.env._(
+                    "%s was given up before the money came: it is kept as customer "
+                    "credit. Deliver and invoice the order, or give the money back.",
+                    self.reference,
+                )
+            )
+        elif received < asked:
+            payment.account_payment_ids.payment_transaction_id = self
+            payment._flag_checkout(self._billpay_tell_rest(asked - received))
+        else:
+            # Each part belongs to the transaction: an invoice that comes later is
+            # paid by all of them.
+            entries = self._billpay_booked().account_payment_ids
+            entries.payment_transaction_id = self
+            self.payment_id = payment.account_payment_ids[:1]
+            self.provider_reference = payment.reference
+            self._set_done()
+            self.env.ref("payment.cron_post_process_payment_tx").sudo()._trigger()
+            if received > asked:
+                payment._flag_checkout(
+                    self.env._(
+                        "More than %(reference)s asked for: %(over)s is kept as "
+                        "customer credit.",
+                        reference=self.reference,
+                        over=payment.currency_id.format(received - asked),
+                    )
+                )
+            self._billpay_living()._close()
+
+    def _billpay_tell_rest(self, left):
+        """Ask for what is left, and return what the shop is told.
+
+        The money that came is booked whether or not there is a number for the rest.
+        """
+        money = self.env.ref("base.TZS").format(left)
+        try:
+            with self.env.cr.savepoint():
+                rest = self._billpay_reserve()
+        except NoDigits as error:
+            return self.env._(
+                "A part of %(reference)s: %(left)s is left to pay, but there is no "
+                "number for it: %(error)s Ask the customer for the rest another way.",
+                reference=self.reference,
+                left=money,
+                error=error,
+            )
+        return self.env._(
+            "A part of %(reference)s: %(left)s is left to pay, with the number "
+            "%(number)s. The order waits for it.",
+            reference=self.reference,
+            left=money,
+            number=rest.display_number,
+        )
+
+    # === WHAT WAITED TOO LONG === #
+
+    @api.model
+    def _cron_billpay_expire(self):
+        """Give up transactions that waited too long. Idle, this is one query."""
+        providers = (
+            self.env["payment.provider"].sudo().search([("code", "=", "clickpesa")])
+        )
+        for provider in providers.filtered("clickpesa_checkout_hours"):
+            limit = fields.Datetime.now() - timedelta(
+                hours=provider.clickpesa_checkout_hours
+            )
+            waiting = Domain("state", "=", "pending") | (
+                Domain("state", "=", "draft")
+                & Domain("billpay_number_ids.state", "in", LIVING)
+            )
+            old = self.search(
+                Domain("provider_id", "=", provider.id)
+                & Domain("last_state_change", "<", limit)
+                & waiting,
+                order="last_state_change, id",
+                limit=500,
+            )
+            for tx in old:
+                try:
+                    with self.env.cr.savepoint():
+                        tx._billpay_expire()
+                except CONFLICTS:
+                    self.env.cr.rollback()
+                except Exception:
+                    # The others are given up all the same; this one is looked at
+                    # again by the next run.
+                    _logger.exception("Checkout %s was not given up.", tx.id)
+                self.env["ir.cron"]._commit_progress(1)
+
+    def _billpay_expire(self):
+        """Give this transaction up, unless money for it is on its way."""
+        self.ensure_one()
+        if self._billpay_money_on_its_way():
+            return
+        booked = self._billpay_booked()
+        self._set_canceled(
+            state_message=self.env._(
+                "Not paid within %s hours. The control number is closed.",
+                self.provider_id.clickpesa_checkout_hours,
+            )
+        )
+        if booked:
+            received = sum(booked.mapped("amount"))
+            booked[-1:]._flag_checkout(
+                self.env._(
+                    "%(reference)s was given up: only %(received)s came in time. It is "
+                    "kept as customer credit. Deliver and invoice the order, or give "
+                    "the money back.",
+                    reference=self.reference,
+                    received=booked.currency_id.format(received),
+                )
+            )
+
+    def _billpay_money_on_its_way(self):
+        """Tell whether a payment for this transaction is known and not settled."""
+        numbers = self.sudo().billpay_number_ids
+        return bool(
+            self.env["billpay.payment"]
+            .sudo()
+            .search_count(
+                Domain("provider_id", "=", self.provider_id.id)
+                & Domain("state", "in", ("received", "confirmed", "failed"))
+                & (
+                    Domain("control_number_id", "in", numbers.ids)
+                    | Domain("number", "in", numbers.mapped("name"))
+                ),
+                limit=1,
+            )
+        )
+
+    # === WHAT THE CUSTOMER SEES === #
+
+    def _billpay_page(self, lang=None):
+        """Return the values of the pay block for this transaction, if there is one.
+
+        :rtype: dict | None
+        """
+        self.ensure_one()
+        if self.provider_code != "clickpesa" or self.state not in ("pending", "done"):
+            return None
+        numbers = self.sudo().billpay_number_ids.sorted("id")
+        number = numbers.filtered(lambda n: n.state == "open")[-1:] or numbers[-1:]
+        if not number:
+            return None
+        values = self.env["billpay.pay.page"]._pay_page_values(number, lang=lang)
+        values["language_urls"] = {
+            code: f"{self.env['billpay.pay.page']._get_pay_path(number)}?lang={code}"
+            for code in values["languages"]
+        }
+        return values

@@ -1,0 +1,299 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+import re
+
+from odoo import api, fields, models
+from odoo.exceptions import ValidationError
+
+from ...allocation import EXACT_OLDEST
+from ...const import POLICIES
+
+_PLACEHOLDER = re.compile(r"\{(\w*)\}")
+_KNOWN = {"purpose", "customer", "number", "reference"}
+
+
+class BillpayPurpose(models.Model):
+    """A standing reason to pay. Each customer has at most one number for each.
+
+    It says how the number asks for money, which invoices a payment on it may pay and in
+    what order, and where the money counts.
+    """
+
+    _name = "billpay.purpose"
+    _inherit = ["analytic.mixin"]
+    _description = "BillPay Purpose"
+    _order = "sequence, id"
+    _check_company_auto = True
+
+    name = fields.Char(required=True, translate=True)
+    sequence = fields.Integer(
+        default=10,
+        help="Where a payment may pay other purposes too, they are paid in this order.",
+    )
+    active = fields.Boolean(default=True)
+    color = fields.Integer()
+    company_id = fields.Many2one(
+        "res.company",
+        required=True,
+        default=lambda self: self.env.company,
+        index=True,
+    )
+    provider_id = fields.Many2one(
+        "payment.provider",
+        string="Application",
+        domain="[('code', '=', 'clickpesa'), ('company_id', 'parent_of', company_id)]",
+        help="It makes these numbers at ClickPesa. Empty: the company's application.",
+    )
+    description = fields.Char(
+        string="Text at ClickPesa",
+        translate=True,
+        help="Shown by ClickPesa next to the payment. {purpose}, {customer} and "
+        "{reference} are replaced. Empty: the purpose and the customer.",
+    )
+    currency_id = fields.Many2one(
+        "res.currency", compute="_compute_currency_id", string="Shillings"
+    )
+    default_amount = fields.Monetary(
+        string="Usual Amount",
+        help="In TZS. What a new number of this purpose asks for; zero for any amount.",
+    )
+    default_mode = fields.Selection(
+        [("flexible", "Any amount"), ("exact", "Exactly the usual amount")],
+        string="Payers May Pay",
+        default="flexible",
+        required=True,
+    )
+    allocation_policy = fields.Selection(
+        POLICIES,
+        string="Payments Pay",
+        default=EXACT_OLDEST,
+        required=True,
+        help="Which open invoices of the customer a payment pays.",
+    )
+    reach = fields.Selection(
+        [
+            ("own", "Invoices of this purpose only"),
+            ("own_unassigned", "These first, then invoices of no purpose"),
+            ("any", "These first, then all others"),
+        ],
+        default="own",
+        required=True,
+        help="Money for tuition does not pay the hostel, unless you say so here.",
+    )
+    invoice_number = fields.Selection(
+        [
+            ("order", "A number of its own"),
+            ("customer", "The customer's number of this purpose"),
+        ],
+        string="Invoices Carry",
+        default="order",
+        required=True,
+        help="Recurring invoices can all carry the number that the customer knows.",
+    )
+    journal_ids = fields.Many2many(
+        "account.journal",
+        string="Sales Journals",
+        domain="[('type', '=', 'sale'), ('company_id', 'parent_of', company_id)]",
+        help="Invoices in these journals are of this purpose, unless their lines say "
+        "something else.",
+    )
+    product_category_ids = fields.Many2many(
+        "product.category",
+        string="Product Categories",
+        help="Invoices whose first line has a product of these categories, or of one "
+        "below them, are of this purpose.",
+    )
+    department_id = fields.Many2one(
+        "account.analytic.account",
+        help="Users of other departments do not see these numbers and payments.",
+    )
+    number_ids = fields.One2many("billpay.control.number", "purpose_id")
+    number_count = fields.Integer(compute="_compute_number_count")
+
+    _name_unique = models.UniqueIndex(
+        "(company_id, name) WHERE active",
+        "This company has a purpose of this name already. Nothing was saved: choose "
+        "another name.",
+    )
+    _amount_positive = models.Constraint(
+        "CHECK (default_amount >= 0)",
+        "The usual amount is not negative. Nothing was saved.",
+    )
+
+    # === COMPUTE METHODS === #
+
+    def _compute_currency_id(self):
+        self.currency_id = self.env.ref("base.TZS")
+
+    def _compute_number_count(self):
+        counts = dict(
+            self.env["billpay.control.number"]._read_group(
+                [("purpose_id", "in", self.ids)], ["purpose_id"], ["__count"]
+            )
+        )
+        for purpose in self:
+            purpose.number_count = counts.get(purpose, 0)
+
+    # === CONSTRAINT METHODS === #
+
+    @api.constrains("description")
+    def _check_description(self):
+        for purpose in self:
+            unknown = set(_PLACEHOLDER.findall(purpose.description or "")) - _KNOWN
+            if unknown:
+                raise ValidationError(
+                    self.env._(
+                        "The text at ClickPesa knows {purpose}, {customer} and "
+                        "{reference}, but not %s. Nothing was saved: correct the text.",
+                        ", ".join("{%s}" % name for name in sorted(unknown)),
+                    )
+                )
+
+    @api.constrains("default_mode", "default_amount")
+    def _check_default_mode(self):
+        for purpose in self:
+            if purpose.default_mode == "exact" and not purpose.default_amount:
+                raise ValidationError(
+                    self.env._(
+                        "Payers of %s are to pay an exact amount, and none is given. "
+                        "Nothing was saved: enter the usual amount, or let them pay "
+                        "any.",
+                        purpose.name,
+                    )
+                )
+
+    # === CRUD METHODS === #
+
+    def write(self, vals):
+        result = super().write(vals)
+        if not {"name", "description"}.isdisjoint(vals):
+            self._follow_texts()
+        if "allocation_policy" in vals:
+            self.sudo().number_ids.allocation_policy = vals["allocation_policy"]
+        return result
+
+    def copy_data(self, default=None):
+        vals_list = super().copy_data(default=default)
+        for purpose, vals in zip(self, vals_list, strict=True):
+            if "name" not in (default or {}):
+                vals["name"] = self.env._("%s (copy)", purpose.name)
+        return vals_list
+
+    # === BUSINESS METHODS === #
+
+    def _follow_texts(self):
+        """Let the numbers of these purposes tell their new text to ClickPesa."""
+        numbers_sudo = (
+            self.env["billpay.control.number"]
+            .sudo()
+            .search(
+                [
+                    ("purpose_id", "in", self.ids),
+                    ("state", "in", ("pending", "open", "failed")),
+                ]
+            )
+        )
+        for number in numbers_sudo.with_context(billpay_wake_later=True):
+            number._want(
+                {"description": number.purpose_id._number_text(number.partner_id)}
+            )
+        if numbers_sudo.filtered("sync_at"):
+            self.env["payment.provider"]._billpay_trigger("ir_cron_sync_numbers")
+
+    def _number_text(self, partner):
+        """Return the text that ClickPesa shows beside payments of this customer.
+
+        In the customer's language whoever triggers it.
+        """
+        self.ensure_one()
+        lang = partner.lang or self.company_id.partner_id.lang
+        purpose = self.with_context(lang=lang) if lang else self
+        text = purpose.description or "{purpose}, {customer}"
+        values = {
+            "purpose": purpose.name,
+            "customer": partner.name or "",
+            "reference": partner.ref or "",
+            "number": "",
+        }
+        return _PLACEHOLDER.sub(lambda match: values[match[1]], text).strip()
+
+    def _provider(self):
+        """Return the application that makes numbers of this purpose, if it may."""
+        self.ensure_one()
+        provider_sudo = (self.provider_id or self.company_id.billpay_provider_id).sudo()
+        active = provider_sudo.code == "clickpesa" and provider_sudo.state != "disabled"
+        return provider_sudo if active else provider_sudo.browse()
+
+    def _number_values(self, partner):
+        """Return what a new number of this purpose asks this customer for."""
+        self.ensure_one()
+        return {
+            "kind": "customer",
+            "partner_id": partner.id,
+            "purpose_id": self.id,
+            "amount": self.default_amount,
+            "mode": self.default_mode if self.default_amount else "flexible",
+            "allocation_policy": self.allocation_policy,
+            "description": self._number_text(partner),
+        }
+
+    def _tier(self, move):
+        """Tell when a payment for this purpose pays an invoice: early is low.
+
+        :return: a key to sort by; ``None`` when it never does
+        :rtype: tuple | None
+        """
+        self.ensure_one()
+        purpose = move.billpay_purpose_id
+        if purpose == self:
+            return (0, 0, 0)
+        if self.reach == "own":
+            return None
+        if not purpose:
+            return (1, 0, 0)
+        if self.reach == "any":
+            return (2, purpose.sequence, purpose.id)
+        return None
+
+    @api.model
+    def _of_invoices(self, moves):
+        """Return what each of these invoices is for, by its lines, else its journal.
+
+        :rtype: dict
+        """
+        found = {}
+        for company, group in moves.grouped("company_id").items():
+            purposes = self.sudo().search([("company_id", "parent_of", company.id)])
+            by_category, by_journal = {}, {}
+            for purpose in purposes:
+                for category in purpose.product_category_ids:
+                    by_category.setdefault(category.id, purpose)
+                for journal in purpose.journal_ids:
+                    by_journal.setdefault(journal.id, purpose)
+            for move in group:
+                found[move] = self._of_lines(move, by_category) or by_journal.get(
+                    move.journal_id.id, self
+                )
+        return found
+
+    @api.model
+    def _of_lines(self, move, by_category):
+        """Return the purpose of the first line whose product tells one."""
+        if not by_category:
+            return self
+        for line in move.invoice_line_ids:
+            path = line.product_id.categ_id.parent_path or ""
+            for category_id in reversed([int(i) for i in path.split("/") if i]):
+                if category_id in by_category:
+                    return by_category[category_id]
+        return self
+
+    def action_view_numbers(self):
+        self.ensure_one()
+        return {
+            **self.env["ir.actions.act_window"]._for_xml_id(
+                "billpay_odoo.action_billpay_control_number"
+            ),
+            "domain": [("purpose_id", "=", self.id)],
+            "context": {},
+        }

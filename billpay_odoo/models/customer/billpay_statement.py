@@ -1,0 +1,273 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The statement of a customer's number: what was billed, what was paid, what is left.
+
+It is made of journal items alone, so that it says what the books say. Its last balance
+is the number's balance."""
+
+from collections import defaultdict
+from datetime import date
+
+from odoo import models
+
+from ...clickpesa.values import FAILED, REVERSED
+
+
+class BillpayStatement(models.AbstractModel):
+    """State what was billed, paid and is left on customers' control numbers."""
+
+    _name = "billpay.statement"
+    _description = "BillPay Customer Statement"
+
+    def _in_shillings(self, numbers, line):
+        """Return what is open of a journal item, in TZS."""
+        return line.currency_id._convert(
+            line.amount_residual_currency,
+            numbers.currency_id,
+            line.company_id,
+            line.company_id._billpay_today(),
+        )
+
+    def _open_invoice_lines(self, numbers, types):
+        """Return the open receivable lines of invoices each number is for.
+
+        :param types: of ``account.move.move_type``
+
+        Only those of its own purpose, whatever else its payments may pay: what is due
+        on one number is not due on another.
+
+        :rtype: dict
+        """
+        partners = numbers.partner_id.commercial_partner_id
+        if not partners:
+            return {}
+        lines = (
+            numbers.env["account.move.line"]
+            .sudo()
+            .search(
+                [
+                    ("company_id", "child_of", numbers.company_id.ids),
+                    ("partner_id", "in", partners.ids),
+                    ("account_id.account_type", "=", "asset_receivable"),
+                    ("parent_state", "=", "posted"),
+                    ("reconciled", "=", False),
+                    ("move_id.move_type", "in", types),
+                ],
+                order="date_maturity, id",
+            )
+        )
+        by_partner = lines.grouped("partner_id")
+        return {
+            number: [
+                line
+                for line in by_partner.get(number.partner_id.commercial_partner_id, ())
+                if line.move_id.billpay_purpose_id == number.purpose_id
+                and number._is_for(line.move_id)
+            ]
+            for number in numbers
+        }
+
+    def _open_credits(self, numbers):
+        """Return the open receivable lines of payments on each number.
+
+        :rtype: dict
+        """
+        lines = (
+            numbers.env["account.move.line"]
+            .sudo()
+            .search(
+                [
+                    (
+                        "move_id.origin_payment_id.billpay_payment_id"
+                        ".control_number_id",
+                        "in",
+                        numbers.ids,
+                    ),
+                    ("account_id.account_type", "=", "asset_receivable"),
+                    ("parent_state", "=", "posted"),
+                    ("reconciled", "=", False),
+                    ("amount_residual", "<", 0),
+                ]
+            )
+        )
+        found = defaultdict(list)
+        for line in lines:
+            payment = line.move_id.origin_payment_id.billpay_payment_id
+            if payment.status not in REVERSED | FAILED:
+                found[payment.control_number_id].append(line)
+        return found
+
+    def _statement(self, number, date_from=None, date_to=None):
+        """Return the statement of one number.
+
+        :param date date_from: the first day; the first of this year by default. What
+            was before is one line, the opening balance.
+        :param date date_to: the last day; today by default
+        :return: dict with ``date_from``, ``date_to``, ``opening``, ``closing`` (TZS)
+            and ``lines``: dicts with ``date``, ``text``, ``detail``, ``due``, ``paid``
+            and ``balance``
+        :rtype: dict
+        """
+        number.ensure_one()
+        today = number.company_id._billpay_today()
+        date_to = date_to or today
+        date_from = date_from or date(date_to.year, 1, 1)
+        opening, balance, lines = 0.0, 0.0, []
+        for entry in sorted(self._statement_entries(number), key=lambda e: e["order"]):
+            if entry["date"] > date_to:
+                continue
+            balance += entry["due"] - entry["paid"]
+            if entry["date"] < date_from:
+                opening = balance
+                continue
+            lines.append({**entry, "balance": balance})
+        return {
+            "date_from": date_from,
+            "date_to": date_to,
+            "opening": opening,
+            "closing": balance,
+            "lines": lines,
+        }
+
+    def _statement_entries(self, numbers):
+        """Return everything that moved the balance of this number.
+
+        :rtype: list[dict]
+        """
+        bills = self._bill_lines(numbers)
+        payments = self._payment_lines(numbers)
+        entries = []
+        for line in bills:
+            refund = line.move_id.move_type == "out_refund"
+            entries.append(
+                self._statement_entry(
+                    numbers,
+                    line.move_id.invoice_date or line.date,
+                    0 if refund else 1,
+                    line,
+                    numbers.env._("Credit note %s", line.move_id.name)
+                    if refund
+                    else numbers.env._("Invoice %s", line.move_id.name),
+                    self._statement_detail(numbers, line.move_id),
+                    due=self._to_shillings(numbers, line, line.amount_currency),
+                )
+            )
+        for line in payments:
+            payment = line.move_id.origin_payment_id.billpay_payment_id
+            detail = (payment.channel_id.name, payment.receipt, payment.payer_name)
+            entries.append(
+                self._statement_entry(
+                    numbers,
+                    numbers.env["billpay.entries"]._day(payment),
+                    2,
+                    line,
+                    numbers.env._("Payment"),
+                    ", ".join(filter(None, detail)),
+                    paid=-self._to_shillings(numbers, line, line.amount_currency),
+                )
+            )
+        # What the bills got from elsewhere, and what the payments paid elsewhere.
+        own = bills | payments
+        for partial in own.matched_debit_ids | own.matched_credit_ids:
+            debit, credit = partial.debit_move_id, partial.credit_move_id
+            if debit in own and credit in own:
+                continue
+            if debit in own:
+                entries.append(
+                    self._statement_entry(
+                        numbers,
+                        credit.date,
+                        2,
+                        credit,
+                        numbers.env._("Paid in another way"),
+                        credit.move_id.name,
+                        paid=self._to_shillings(
+                            numbers, debit, partial.debit_amount_currency
+                        ),
+                    )
+                )
+            else:
+                entries.append(
+                    self._statement_entry(
+                        numbers,
+                        max(credit.date, debit.date),
+                        3,
+                        debit,
+                        numbers.env._("Taken back")
+                        if debit.move_id.reversed_entry_id == credit.move_id
+                        else numbers.env._("Used for %s", debit.move_id.name),
+                        "",
+                        due=self._to_shillings(
+                            numbers, credit, partial.credit_amount_currency
+                        ),
+                    )
+                )
+        return entries
+
+    def _statement_entry(
+        self, numbers, day, rank, line, text, detail, due=0.0, paid=0.0
+    ):
+        # A credit note takes back what was billed.
+        if due < 0:
+            due, paid = 0.0, -due
+        return {
+            "order": (day, rank, line.id),
+            "date": day,
+            "text": text,
+            "detail": detail,
+            "due": due,
+            "paid": paid,
+        }
+
+    def _statement_detail(self, numbers, move):
+        first = move.invoice_line_ids.filtered(lambda line: line.name)[:1]
+        return (first.name or "").split("\n")[0]
+
+    def _to_shillings(self, numbers, line, amount):
+        return line.currency_id._convert(
+            amount, numbers.currency_id, line.company_id, line.date
+        )
+
+    def _bill_lines(self, numbers):
+        """Return the receivable items of all invoices that this number is about."""
+        lines = (
+            numbers.env["account.move.line"]
+            .sudo()
+            .search(
+                [
+                    ("company_id", "child_of", numbers.company_id.ids),
+                    ("partner_id", "=", numbers.partner_id.commercial_partner_id.id),
+                    ("account_id.account_type", "=", "asset_receivable"),
+                    ("parent_state", "=", "posted"),
+                    (
+                        "move_id.move_type",
+                        "in",
+                        ("out_invoice", "out_receipt", "out_refund"),
+                    ),
+                    ("move_id.billpay_purpose_id", "=", numbers.purpose_id.id),
+                ]
+            )
+        )
+        return lines.filtered(lambda line: numbers._is_for(line.move_id))
+
+    def _payment_lines(self, numbers):
+        """Return the receivable items of all payments on this number."""
+        return (
+            numbers.env["account.move.line"]
+            .sudo()
+            .search(
+                [
+                    (
+                        "move_id.origin_payment_id.billpay_payment_id"
+                        ".control_number_id",
+                        "=",
+                        numbers.id,
+                    ),
+                    ("account_id.account_type", "=", "asset_receivable"),
+                    ("parent_state", "=", "posted"),
+                ]
+            )
+        )
+
+    def _statement_text(self, amount):
+        """Return an amount as it stands in a statement: whole shillings, grouped."""
+        return "" if not amount else f"{amount:,.0f}"

@@ -1,0 +1,275 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Domain
+from odoo.tools import email_normalize
+
+from odoo.addons.phone_validation.tools import phone_validation
+
+from ... import const
+from ...identity import without_blanks
+from ...likeness import tanzanian_phone
+
+COUNTRY, PREFIX = "TZ", 255
+
+
+def clickpesa_phone(text):
+    """Return a phone number as ClickPesa wants it, ``255…``; "" if it is none.
+
+    Odoo's own phone tools do more where their library is installed.
+
+    :param str text: as people write it, such as ``0712 345 678``
+    """
+    if not text:
+        return ""
+    return tanzanian_phone(
+        phone_validation.phone_format(
+            text, COUNTRY, PREFIX, force_format="E164", raise_exception=False
+        )
+    )
+
+
+class ResPartner(models.Model):
+    _inherit = "res.partner"
+
+    billpay_mode = fields.Selection(
+        selection=const.MODES,
+        string="Control Numbers Take",
+        company_dependent=True,
+        help="What this customer's phone accepts for a control number. Empty: as the "
+        "company does. Holds for invoices made from now on.",
+    )
+    billpay_number_ids = fields.One2many(
+        "billpay.control.number",
+        "partner_id",
+        string="Control Numbers",
+        domain=[("kind", "=", "customer")],
+        groups="billpay_odoo.group_billpay_user",
+    )
+    billpay_number_id = fields.Many2one(
+        "billpay.control.number",
+        string="Control Number to Pay",
+        compute="_compute_billpay_number_id",
+        groups="billpay_odoo.group_billpay_user",
+    )
+    billpay_number = fields.Char(
+        string="Control Number",
+        compute="_compute_billpay_number_id",
+        search="_search_billpay_number",
+        groups="billpay_odoo.group_billpay_user",
+        help="The number of the first purpose.",
+    )
+    billpay_number_count = fields.Integer(
+        compute="_compute_billpay_counts",
+        groups="billpay_odoo.group_billpay_user",
+    )
+    billpay_payment_count = fields.Integer(
+        compute="_compute_billpay_counts",
+        groups="billpay_odoo.group_billpay_user",
+    )
+    billpay_invoice_number = fields.Selection(
+        [
+            ("order", "A number of its own"),
+            ("customer", "The customer's number of its purpose"),
+        ],
+        string="Invoices Carry",
+        company_dependent=True,
+        help="Which control number the invoices of this customer show. Empty: as their "
+        "purpose says.",
+    )
+
+    # The money desk looks for contacts whose name begins with a word of the payer's.
+    _billpay_name = models.Index("(upper(name) text_pattern_ops)")
+
+    # === COMPUTE METHODS === #
+
+    @api.depends_context("allowed_company_ids")
+    @api.depends("billpay_number_ids.state", "billpay_number_ids.name")
+    def _compute_billpay_number_id(self):
+        companies = self.env.companies
+        for partner in self:
+            numbers = partner.billpay_number_ids.filtered(
+                lambda n: n.state in ("open", "pending") and n.company_id in companies
+            ).sorted(lambda n: (n.purpose_id.sequence, n.purpose_id.id, n.id))
+            partner.billpay_number_id = numbers[:1]
+            partner.billpay_number = numbers[:1].display_number
+
+    def _search_billpay_number(self, operator, value):
+        """Find a contact by any number it has, typed with or without blanks."""
+        if operator in Domain.NEGATIVE_OPERATORS:
+            return NotImplemented
+        domain = [("kind", "=", "customer")]
+        numbers = self.env["billpay.control.number"]
+        if operator == "in" and not all(value):
+            living = numbers._search([*domain, ("state", "in", ("open", "pending"))])
+            none = Domain("id", "not in", living.subselect("partner_id"))
+            given = [text for text in value if text]
+            return none | Domain("billpay_number", "in", given) if given else none
+        found = numbers._search([*domain, ("name", operator, without_blanks(value))])
+        return Domain("id", "in", found.subselect("partner_id"))
+
+    def _compute_billpay_counts(self):
+        numbers = dict(
+            self.env["billpay.control.number"]._read_group(
+                [("partner_id", "child_of", self.ids), ("kind", "=", "customer")],
+                ["partner_id"],
+                ["__count"],
+            )
+        )
+        payments = dict(
+            self.env["billpay.payment"]._read_group(
+                [("partner_id", "child_of", self.ids)], ["partner_id"], ["__count"]
+            )
+        )
+        for partner in self:
+            partner.billpay_number_count = partner._billpay_total(numbers)
+            partner.billpay_payment_count = partner._billpay_total(payments)
+
+    def _billpay_total(self, counts):
+        """Add up what the contact and those below it have."""
+        total = 0
+        for owner, count in counts.items():
+            while owner and owner != self:
+                owner = owner.parent_id
+            total += count if owner else 0
+        return total
+
+    # === CRUD METHODS === #
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_billpay_numbers(self):
+        numbers = (
+            self.env["billpay.control.number"]
+            .sudo()
+            .search([("partner_id", "in", self.ids)], limit=1)
+        )
+        if numbers:
+            raise UserError(
+                self.env._(
+                    "%(customer)s has the control number %(number)s, on which money "
+                    "may still come. Nothing was deleted: archive the contact instead, "
+                    "and close its numbers if they are not to be used any more.",
+                    customer=numbers.partner_id.display_name,
+                    number=numbers.display_number,
+                )
+            )
+
+    # === BUSINESS METHODS === #
+
+    def action_billpay_cards(self):
+        """Print the numbers of these contacts and of those below them."""
+        numbers = self.env["billpay.control.number"].search(
+            [
+                ("partner_id", "child_of", self.ids),
+                ("kind", "=", "customer"),
+                ("state", "in", ("open", "pending")),
+                ("company_id", "in", self.env.companies.ids),
+            ]
+        )
+        having = numbers.partner_id | numbers.partner_id.parent_id
+        return numbers._cards_action(numbers, self - having)
+
+    def write(self, vals):
+        renamed = self.browse()
+        if "name" in vals:
+            # Forms and imports write names that stay the same.
+            renamed = self.filtered(lambda partner: partner.name != vals["name"])
+        result = super().write(vals)
+        if renamed:
+            renamed._billpay_renamed()
+        return result
+
+    def _billpay_renamed(self):
+        """Numbers that payers may still use carry the customer's new name."""
+        numbers_sudo = (
+            self.env["billpay.control.number"]
+            .sudo()
+            .search(
+                [
+                    ("partner_id", "child_of", self.ids),
+                    ("move_id", "!=", False),
+                    ("state", "in", ("pending", "open", "failed")),
+                ]
+            )
+        )
+        numbers_sudo.move_id._billpay_follow_residual()
+
+    def _billpay_contact_values(self):
+        """Return what ClickPesa is told of a customer.
+
+        A pupil without phone or e-mail is reached through the parent.
+
+        :return: ``name``, ``phone`` (``255…``) and ``email``, each perhaps ""
+        :rtype: dict
+        """
+        self.ensure_one()
+        phone = email = ""
+        partner = self
+        while partner and not (phone or email):
+            phone = clickpesa_phone(partner.phone)
+            email = email_normalize(partner.email or "") or ""
+            partner = partner.parent_id
+        return {"name": (self.name or "").strip(), "phone": phone, "email": email}
+
+    def _billpay_contact_problems(self):
+        """Return why a customer's number cannot be made, for each contact.
+
+        :return: a sentence for a person, "" where nothing is missing
+        :rtype: dict
+        """
+        problems = {}
+        for partner in self:
+            values = partner._billpay_contact_values()
+            if not values["name"]:
+                problems[partner] = self.env._("The contact has no name.")
+            elif values["phone"] or values["email"]:
+                problems[partner] = ""
+            elif partner.phone:
+                problems[partner] = self.env._(
+                    "%(phone)s is no Tanzanian phone number, and there is no e-mail "
+                    "address. Write it as 0712 345 678 or 255712345678.",
+                    phone=partner.phone,
+                )
+            else:
+                problems[partner] = self.env._(
+                    "Neither a phone number nor an e-mail address is known, also not "
+                    "of the parent contact. ClickPesa asks for one of them."
+                )
+        return problems
+
+    # === ACTION METHODS === #
+
+    def action_billpay_customer_numbers(self):
+        """Open the dialog that makes numbers for these contacts."""
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Get Control Numbers"),
+            "res_model": "billpay.partner.number",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_partner_ids": self.ids},
+        }
+
+    def action_view_billpay_numbers(self):
+        self.ensure_one()
+        return {
+            **self.env["ir.actions.act_window"]._for_xml_id(
+                "billpay_odoo.action_billpay_control_number"
+            ),
+            "domain": [
+                ("partner_id", "child_of", self.id),
+                ("kind", "=", "customer"),
+            ],
+            "context": {},
+        }
+
+    def action_view_billpay_payments(self):
+        self.ensure_one()
+        return {
+            **self.env["ir.actions.act_window"]._for_xml_id(
+                "billpay_odoo.action_billpay_payment"
+            ),
+            "domain": [("partner_id", "child_of", self.id)],
+            "context": {},
+        }

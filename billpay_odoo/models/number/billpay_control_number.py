@@ -1,0 +1,1164 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+import logging
+from collections import defaultdict
+from datetime import datetime
+
+import psycopg2.errors
+import pytz
+from markupsafe import Markup
+
+from odoo import SUPERUSER_ID, Command, api, fields, models
+from odoo.exceptions import AccessError, ConcurrencyError, UserError
+from odoo.tools import SQL
+
+from ... import page_texts
+from ...allocation import EXACT_OLDEST
+from ...const import LIVING, POLICIES
+from ...identity import without_blanks
+from ...transactions import CONFLICTS
+
+_logger = logging.getLogger(__name__)
+
+# Of new digits ClickPesa cannot know anything.
+UNSENT = {"sync_attempts": 0, "sync_error": False, "sent": False}
+
+
+class BillpayControlNumber(models.Model):
+    """What a payer types to pay a bill.
+
+    The row holds what we want (amount, mode, description, active) and what ClickPesa
+    last confirmed (``known_…``). Where they differ ``sync_at`` says when the sync
+    worker is to act; nothing else talks to ClickPesa about a number.
+    """
+
+    _name = "billpay.control.number"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _description = "BillPay Control Number"
+    _order = "id desc"
+    _rec_name = "name"
+    _rec_names_search = ["name"]
+    _check_company_auto = True
+    # Nobody writes on a number but the workers; people may still discuss it.
+    _mail_post_access = "read"
+
+    name = fields.Char(
+        string="Control Number", required=True, readonly=True, copy=False
+    )
+    display_number = fields.Char(
+        string="Number", compute="_compute_display_number", search="_search_number"
+    )
+    kind = fields.Selection(
+        [("order", "Order: closed by one payment"), ("customer", "Customer: reusable")],
+        default="order",
+        required=True,
+        readonly=True,
+    )
+    origin = fields.Selection(
+        [
+            ("api", "Registered with ClickPesa"),
+            ("offline", "Made offline"),
+            ("imported", "Imported"),
+        ],
+        default="api",
+        required=True,
+        readonly=True,
+    )
+    state = fields.Selection(
+        [
+            ("pending", "Being registered"),
+            ("open", "Open"),
+            ("paid", "Paid"),
+            ("closed", "Closed"),
+            ("failed", "Refused"),
+        ],
+        default="pending",
+        required=True,
+        readonly=True,
+        copy=False,
+        index=True,
+        tracking=True,
+    )
+    mode = fields.Selection(
+        [("flexible", "Any amount"), ("exact", "Exact amount")],
+        default="flexible",
+        required=True,
+        tracking=True,
+    )
+    allocation_policy = fields.Selection(
+        POLICIES,
+        string="Payments Pay",
+        default=EXACT_OLDEST,
+        required=True,
+        readonly=True,
+        help="Which open invoices of the customer a payment on this number pays.",
+    )
+    amount = fields.Monetary(
+        string="Amount Asked",
+        help="In TZS, whole shillings. Zero asks for any amount.",
+        tracking=True,
+    )
+    currency_id = fields.Many2one("res.currency", required=True, readonly=True)
+    max_amount = fields.Monetary(
+        string="Takes at Most",
+        help="In TZS: all that the number may collect, what was paid on it included. "
+        "Zero: ClickPesa closes the number at its first payment.",
+    )
+    # A bill in another currency: what `amount` stands for in it.
+    bill_amount = fields.Monetary(
+        string="Asked in the Invoice's Currency",
+        currency_field="bill_currency_id",
+        readonly=True,
+        copy=False,
+    )
+    bill_currency_id = fields.Many2one("res.currency", readonly=True, copy=False)
+    bill_rate = fields.Float(
+        string="Shillings per Unit",
+        digits=0,
+        readonly=True,
+        copy=False,
+        help="The exchange rate at which this number asks for shillings.",
+    )
+    description = fields.Char(help="Shown by ClickPesa next to the payment.")
+    provider_id = fields.Many2one(
+        "payment.provider",
+        string="Application",
+        required=True,
+        readonly=True,
+        ondelete="restrict",
+        index=True,
+    )
+    company_id = fields.Many2one(
+        "res.company",
+        compute="_compute_company_id",
+        store=True,
+        index=True,
+        help="The invoice's: a branch may use the application of its parent.",
+    )
+    partner_id = fields.Many2one(
+        "res.partner",
+        string="Customer",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="restrict",
+    )
+    move_id = fields.Many2one(
+        "account.move",
+        string="Invoice",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="restrict",
+        check_company=True,
+    )
+    predecessor_id = fields.Many2one(
+        "billpay.control.number",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        help="The number whose payment left the rest that this one asks for.",
+    )
+    successor_ids = fields.One2many(
+        "billpay.control.number", "predecessor_id", string="Successors"
+    )
+    successor_id = fields.Many2one(
+        "billpay.control.number", compute="_compute_successor_id"
+    )
+    payment_ids = fields.One2many("billpay.payment", "control_number_id")
+    amount_paid = fields.Monetary(compute="_compute_amount_paid")
+    # What we want besides amount, mode and description, and what ClickPesa has.
+    wanted_active = fields.Boolean(default=True, copy=False)
+    known_active = fields.Boolean(readonly=True, copy=False)
+    known_amount = fields.Monetary(readonly=True, copy=False)
+    known_mode = fields.Char(readonly=True, copy=False)
+    known_max_amount = fields.Monetary(readonly=True, copy=False)
+    known_description = fields.Char(readonly=True, copy=False)
+    confirmed_at = fields.Datetime(readonly=True, copy=False)
+    sync_at = fields.Datetime(
+        string="Next Call",
+        readonly=True,
+        copy=False,
+        help="When ClickPesa is told next. Empty: it knows what we want.",
+    )
+    sync_attempts = fields.Integer(default=0, readonly=True, copy=False)
+    sync_error = fields.Char(string="Last Trouble", readonly=True, copy=False)
+    amount_due = fields.Monetary(
+        compute="_compute_balance",
+        help="In TZS: what is open on the customer's invoices of this purpose.",
+    )
+    amount_credit = fields.Monetary(
+        string="Credit",
+        compute="_compute_balance",
+        help="In TZS: money paid on this number, and credit notes, that pay no invoice "
+        "yet.",
+    )
+    balance = fields.Monetary(
+        compute="_compute_balance",
+        help="In TZS: what is due, less the credit. Below zero the customer has money "
+        "with you.",
+    )
+    paid_this_year = fields.Monetary(compute="_compute_paid")
+    last_payment_at = fields.Datetime(string="Last Payment", compute="_compute_paid")
+    sent = fields.Json(
+        readonly=True,
+        copy=False,
+        help="Every amount (TZS) and description under which ClickPesa was asked to "
+        "register these digits. An answer may have been lost.",
+    )
+    purpose_id = fields.Many2one(
+        "billpay.purpose",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="restrict",
+        check_company=False,
+    )
+    department_id = fields.Many2one(
+        "account.analytic.account",
+        compute="_compute_department_id",
+        store=True,
+        index="btree_not_null",
+    )
+    refusal_activity_id = fields.Many2one(
+        "mail.activity",
+        string="Refusal To Do",
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        ondelete="set null",
+        help="Asks somebody to look at the refusal. Gone when the number is registered "
+        "after all, or closed.",
+    )
+    told_at = fields.Datetime(
+        string="Payer Told",
+        readonly=True,
+        copy=False,
+        help="When the payer was written to that this number asks for the rest.",
+    )
+    transaction_id = fields.Many2one(
+        "payment.transaction",
+        string="Checkout",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="restrict",
+        copy=False,
+    )
+    run_line_ids = fields.One2many("billpay.run.line", "number_id", string="Bulk Runs")
+
+    # ClickPesa's references do not tell letter cases apart.
+    _name_unique = models.UniqueIndex(
+        "(provider_id, upper(name))",
+        "This control number already exists for the application.",
+    )
+    # The same money is never asked for twice: the database says so.
+    _one_asking = models.UniqueIndex(
+        "(move_id) WHERE move_id IS NOT NULL"
+        " AND state IN ('pending', 'open', 'failed')",
+        "This invoice has a control number to pay already. Nothing was changed: open "
+        "the invoice to see it.",
+    )
+    # The sync worker's question, answered without touching settled numbers.
+    _sync_due = models.Index("(sync_at) WHERE sync_at IS NOT NULL")
+    # A customer is never given two numbers for one thing.
+    _one_per_purpose = models.UniqueIndex(
+        "(partner_id, purpose_id) WHERE kind = 'customer' AND purpose_id IS NOT NULL"
+        " AND state IN ('pending', 'open', 'failed')",
+        "This customer has a control number for this purpose already. Nothing was "
+        "changed: open the customer to see it.",
+    )
+    # The pay page knows digits only, not the application.
+    _name_idx = models.Index("(name)")
+    # A checkout asks for its money once: the database says so.
+    _one_per_checkout = models.UniqueIndex(
+        "(transaction_id) WHERE transaction_id IS NOT NULL"
+        " AND state IN ('pending', 'open', 'failed')",
+        "This checkout has a control number to pay already. Nothing was changed.",
+    )
+
+    # === COMPUTE METHODS === #
+
+    @api.depends(
+        "move_id.company_id", "purpose_id.company_id", "provider_id.company_id"
+    )
+    def _compute_company_id(self):
+        for number in self:
+            number.company_id = (
+                number.move_id.company_id
+                or number.purpose_id.company_id
+                or number.provider_id.company_id
+            )
+
+    @api.depends("name")
+    def _compute_display_number(self):
+        for number in self:
+            digits = number.name or ""
+            number.display_number = " ".join(
+                digits[i : i + 4] for i in range(0, len(digits), 4)
+            )
+
+    def _search_number(self, operator, value):
+        """Find a number typed with or without spaces."""
+        return [("name", operator, without_blanks(value))]
+
+    @api.depends("display_number")
+    def _compute_display_name(self):
+        for number in self:
+            number.display_name = number.display_number
+
+    @api.depends("successor_ids")
+    def _compute_successor_id(self):
+        for number in self:
+            number.successor_id = number.successor_ids.sorted("id")[:1]
+
+    @api.depends("payment_ids.amount", "payment_ids.state")
+    def _compute_amount_paid(self):
+        for number in self:
+            number.amount_paid = sum(
+                number.payment_ids.filtered(
+                    lambda p: p.state in ("confirmed", "posted", "failed")
+                ).mapped("amount")
+            )
+
+    def _compute_balance(self):
+        """A few searches for all numbers at once."""
+        customers = self.filtered(lambda number: number.kind == "customer")
+        open_lines = self.env["billpay.statement"]._open_invoice_lines(
+            customers, ("out_invoice", "out_receipt")
+        )
+        refunds = self.env["billpay.statement"]._open_invoice_lines(
+            customers, ("out_refund",)
+        )
+        credits = self.env["billpay.statement"]._open_credits(customers)
+        for number in self:
+            due = sum(
+                self.env["billpay.statement"]._in_shillings(number, line)
+                for line in open_lines.get(number, ())
+            )
+            if number.kind == "order":
+                due = number.amount if number.state in ("pending", "open") else 0
+            credit = -sum(
+                self.env["billpay.statement"]._in_shillings(number, line)
+                for line in (*credits.get(number, ()), *refunds.get(number, ()))
+            )
+            number.amount_due = due
+            number.amount_credit = credit
+            number.balance = due - credit
+
+    def _compute_paid(self):
+        payments = self.env["billpay.payment"].sudo()
+        domain = [
+            ("control_number_id", "in", self.ids),
+            ("state", "in", ("confirmed", "posted", "failed")),
+        ]
+        last = dict(
+            payments._read_group(domain, ["control_number_id"], ["paid_at:max"])
+        )
+        year = defaultdict(float)
+        for company, group in self.grouped("company_id").items():
+            zone = (company or self.env.company)._billpay_tz()
+            today = (company or self.env.company)._billpay_today()
+            begin = zone.localize(datetime(today.year, 1, 1)).astimezone(pytz.utc)
+            year.update(
+                payments._read_group(
+                    [
+                        *domain,
+                        ("control_number_id", "in", group.ids),
+                        ("paid_at", ">=", begin.replace(tzinfo=None)),
+                    ],
+                    ["control_number_id"],
+                    ["amount:sum"],
+                )
+            )
+        for number in self:
+            number.paid_this_year = year[number]
+            number.last_payment_at = last.get(number, False)
+
+    @api.depends("purpose_id.department_id", "move_id.billpay_purpose_id.department_id")
+    def _compute_department_id(self):
+        for number in self:
+            purpose = number.purpose_id or number.move_id.billpay_purpose_id
+            number.department_id = purpose.department_id
+
+    # === CRUD METHODS === #
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        numbers = super().create(vals_list)
+        if payable := numbers.filtered(lambda number: number.state == "open"):
+            payable._became_payable()
+        return numbers
+
+    def write(self, vals):
+        opened = self.browse()
+        if vals.get("state") == "open":
+            opened = self.filtered(lambda number: number.state != "open")
+        result = super().write(vals)
+        if not vals.keys().isdisjoint(
+            ("amount", "max_amount", "mode", "description", "wanted_active")
+        ):
+            self._schedule_if_different()
+        if opened:
+            opened._became_payable()
+        if vals.get("state") in ("open", "paid", "closed"):
+            # sudo: an activity belongs to its user; its cause is gone all the same.
+            self.sudo().refusal_activity_id.unlink()
+        return result
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_never_used(self):
+        kept = self - self._never_left().filtered(lambda n: n.state == "closed")
+        if kept.filtered(lambda number: number.state != "failed" or number.payment_ids):
+            raise UserError(
+                self.env._(
+                    "A control number that a payer may have is not deleted: money "
+                    "could still be sent to it. Close it instead."
+                )
+            )
+
+    # === BUSINESS METHODS === #
+
+    def _never_left(self):
+        """Return the numbers of which neither ClickPesa nor a payer can know."""
+        return self.filtered(
+            lambda number: (
+                not number.confirmed_at
+                and not number.sync_attempts
+                and number.state != "paid"
+                and not number.payment_ids
+            )
+        )
+
+    def _became_payable(self):
+        """Let money find these numbers that was there before them, and notify payers.
+
+        Payments are bound at the end of the transaction, once for all numbers of it.
+        """
+        precommit = self.env.cr.precommit
+        ids = precommit.data.setdefault("billpay.became_payable", set())
+        if not ids:
+            numbers_sudo = self.sudo().browse()
+
+            @precommit.add
+            def bind():
+                numbers = numbers_sudo.browse(sorted(ids)).exists()
+                numbers.env["billpay.ledger"]._bind_waiting(numbers)
+
+        ids.update(self.ids)
+        self._tell_payers()
+
+    def _was_paid(self):
+        """Tell whether money came, or may yet turn out to have come."""
+        self.ensure_one()
+        return any(payment.state != "ignored" for payment in self.payment_ids)
+
+    def _can_return(self, provider):
+        """Tell whether this number may be handed out again instead of a new one.
+
+        :param payment.provider provider: the application that makes numbers now
+        """
+        if not self:
+            return False
+        return (
+            self.state == "closed"
+            and not self._was_paid()
+            and self.provider_id == provider
+            and self.origin in (provider.clickpesa_number_origin, "imported")
+        )
+
+    def _want(self, values):
+        """Write what differs of the wanted values; nothing is called."""
+        self.ensure_one()
+        changed = {
+            name: value
+            for name, value in values.items()
+            if (self._fields[name].convert_to_write(self[name], self) or False)
+            != (value or False)
+        }
+        if changed:
+            self.write(changed)
+
+    @api.model
+    def _reserve(self, provider, vals_list, offline=None, wake=True):
+        """Reserve numbers without any HTTP, in the caller's transaction.
+
+        They are registered with ClickPesa by the sync worker, which is woken when
+        the transaction commits. Offline numbers are payable at once.
+
+        :param payment.provider provider: the application
+        :param list vals_list: values without ``name``, ``provider_id``,
+            ``currency_id``, ``origin`` and ``state``, which are set here
+        :param bool offline: whether ClickPesa is not asked; by default as the
+            application says
+        :param bool wake: whether the sync worker is woken; whoever makes the call
+            next does not want it to be faster
+        :return: one number per item, in order
+        :raise ConcurrencyError: one of the invoices got its number meanwhile
+        """
+        if not vals_list:
+            return self.browse()
+        now = fields.Datetime.now()
+        if offline is None:
+            offline = provider.clickpesa_number_origin == "offline"
+        currency = self.env.ref("base.TZS")
+        references = self.env["billpay.numbering"]._next_references(
+            provider, len(vals_list)
+        )
+        quiet = self.sudo().with_context(tracking_disable=True, mail_create_nolog=True)
+        # What was closed or paid before leaves its bill's place to the new one.
+        self.flush_model(["state", *self._bill_fields()])
+        try:
+            numbers = quiet.create(
+                [
+                    {
+                        **vals,
+                        "name": name,
+                        "provider_id": provider.id,
+                        "currency_id": currency.id,
+                        "origin": "offline" if offline else "api",
+                        "state": "open" if offline else "pending",
+                        "confirmed_at": now if offline else False,
+                        "sync_at": False if offline else now,
+                    }
+                    for vals, name in zip(vals_list, references, strict=True)
+                ]
+            )
+        except psycopg2.errors.UniqueViolation as error:
+            constraint = error.diag.constraint_name or ""
+            if not constraint.endswith(
+                ("_one_asking", "_one_per_checkout", "_at_till")
+            ):
+                raise
+            # Another transaction made it since this one began: look once more.
+            raise ConcurrencyError(str(error)) from error
+        if not offline and wake:
+            provider._billpay_trigger("ir_cron_sync_numbers")
+        return numbers.with_env(self.env)
+
+    @api.model
+    def _bill_fields(self):
+        """Return the fields that say which bill a number asks for. Extended by glue."""
+        return ["move_id", "transaction_id"]
+
+    def _is_known(self):
+        """Tell whether ClickPesa has confirmed this number at least once."""
+        self.ensure_one()
+        return bool(self.confirmed_at)
+
+    def _difference(self):
+        """Return the members in which ClickPesa lags behind, for one PATCH.
+
+        :return: keyword arguments of ``ClickPesaClient.update_number``; empty when
+            nothing differs
+        :rtype: dict
+        """
+        self.ensure_one()
+        difference = {}
+        if self.wanted_active != self.known_active:
+            difference["active"] = self.wanted_active
+        if not self.wanted_active:
+            # What a switched-off number asks for does not matter to anybody.
+            return difference
+        if self.currency_id.compare_amounts(self.amount, self.known_amount):
+            # An amount can be changed, not taken away (ClickPesa docs, "Update").
+            if self.amount:
+                difference["amount"] = self.amount
+        if self.amount or self.known_amount:
+            # The mode only counts together with an amount.
+            if self.mode != (self.known_mode or False):
+                difference["mode"] = self.mode
+        if (
+            self.mode == "flexible"
+            and self.max_amount
+            and self.currency_id.compare_amounts(self.max_amount, self.known_max_amount)
+        ):
+            difference["max_amount"] = self.max_amount
+        if (self.description or "") != (self.known_description or ""):
+            if self.description:
+                difference["description"] = self.description
+        return difference
+
+    def _schedule_if_different(self):
+        """Make rows due for sync whose wanted state ClickPesa does not have."""
+        now = fields.Datetime.now()
+        due = self.filtered(
+            lambda number: (
+                number.origin == "api"
+                and number.state in ("open", "closed")
+                and number._is_known()
+                # A leased row has no error. After a refusal, what is wanted now is not
+                # what was refused, and does not wait for its pause.
+                and (not number.sync_at or number.sync_error)
+                and number._difference()
+            )
+        )
+        if due:
+            due.write({"sync_at": now, "sync_attempts": 0})
+            # Who changes many wakes the worker once.
+            if not self.env.context.get("billpay_wake_later"):
+                due[0].provider_id._billpay_trigger("ir_cron_sync_numbers")
+
+    def _close(self):
+        """Ask for no more money on these numbers; upstream they are switched off.
+
+        Imported numbers may belong to another application at ClickPesa, which is not
+        notified of them.
+        """
+        numbers = self.filtered(lambda n: n.state in LIVING)
+        imported = numbers.filtered(
+            lambda n: n.origin == "imported" and n.state in ("pending", "open")
+        )
+        for known, group in numbers.grouped(lambda n: n._is_known()).items():
+            # A number that may be on its way to ClickPesa stays due: the worker
+            # finds it there, or does not, and ends with it switched off.
+            group.write({"state": "closed", "wanted_active": False})
+            if not known:
+                group.filtered(lambda n: not n.sync_attempts).sync_at = False
+        for number in imported:
+            number._message_log(
+                body=self.env._(
+                    "Closed here only. This number was imported, so ClickPesa is not "
+                    "told and a payer can still pay it. Money that comes is booked. "
+                    "To stop it, switch the number off on the ClickPesa dashboard."
+                )
+            )
+
+    def _reopen(self):
+        """Ask for money again on closed, never paid numbers."""
+        closed = self.filtered(lambda n: n.state == "closed" and not n._was_paid())
+        for known, group in closed.grouped(lambda n: n._is_known()).items():
+            group.write(
+                {"state": "open" if known else "pending", "wanted_active": True}
+            )
+            if not known:
+                group.filtered(lambda n: n.origin == "api").write(
+                    {"sync_at": fields.Datetime.now()}
+                )
+                group[0].provider_id._billpay_trigger("ir_cron_sync_numbers")
+
+    def _settle_paid(self):
+        """Money was booked on these numbers: what ClickPesa closes is paid.
+
+        An order number takes one payment, even a partial one; under a maximum it takes
+        payments until that is reached (ClickPesa docs, BillPay FAQ).
+        """
+        paid = self.filtered(
+            lambda number: (
+                number.kind == "order"
+                and number.state != "paid"
+                and not (
+                    number.state == "open"
+                    and number.currency_id.compare_amounts(
+                        number.amount_paid, number.known_max_amount
+                    )
+                    < 0
+                )
+            )
+        )
+        paid.with_context(tracking_disable=True).write(
+            {
+                "state": "paid",
+                # ClickPesa closes an order number by itself when it is paid.
+                "wanted_active": False,
+                "known_active": False,
+                "sync_at": False,
+            }
+        )
+
+    def _is_for(self, move):
+        """Tell whether an invoice is one that this customer's number is about.
+
+        A pupil's number is about the pupil's invoices, a parent's about those of the
+        whole family.
+        """
+        self.ensure_one()
+        partner = move.partner_id
+        while partner:
+            if partner == self.partner_id:
+                return True
+            partner = partner.parent_id
+        return False
+
+    def _tiers(self, lines):
+        """Sort open lines of a family into those that are paid first, next and so on.
+
+        The number's own invoices come first. Where entries are on the commercial
+        partner, a pupil's number pays invoices made out to the parent after the
+        pupil's; a brother's it never pays. Without a purpose it pays any invoice of the
+        customer.
+
+        :param lines: open journal items, oldest due first
+        :return: the lines of each tier, in the same order
+        :rtype: list
+        """
+        self.ensure_one()
+        tiers = defaultdict(lines.browse)
+        commercial = self.partner_id.commercial_partner_id
+        with_parents = self.company_id.billpay_entries_on == "commercial"
+        for line in lines:
+            move = line.move_id
+            rank = self.purpose_id._tier(move) if self.purpose_id else (0, 0, 0)
+            if rank is None:
+                continue
+            if self._is_for(move):
+                tiers[0, rank] |= line
+            elif move.partner_id == commercial and with_parents:
+                tiers[1, rank] |= line
+        return [tier for _rank, tier in sorted(tiers.items(), key=lambda item: item[0])]
+
+    def action_billpay_cards(self):
+        """Open the dialog that prints these numbers on cards."""
+        living = self.filtered(lambda number: number.state in ("open", "pending"))
+        return self._cards_action(living, self.env["res.partner"])
+
+    @api.model
+    def _cards_action(self, numbers, without):
+        wizard = self.env["billpay.card.print"].create(
+            {
+                "number_ids": [Command.set(numbers.ids)],
+                "without_ids": [Command.set(without.ids)],
+            }
+        )
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Print Cards"),
+            "res_model": "billpay.card.print",
+            "res_id": wizard.id,
+            "view_mode": "form",
+            "target": "new",
+        }
+
+    @api.model
+    def _reserve_customer(self, partners, purpose):
+        """Return the numbers of these customers for a purpose, made where missing.
+
+        Without any HTTP: the sync worker registers new ones. What lives already is
+        returned as it is; what was closed and is ours to hand out is opened again.
+
+        :param billpay.purpose purpose: of one company
+        :return: one number per customer, in their order
+        :raise ConcurrencyError: another transaction made one of them meanwhile
+        :raise UserError: the company has no active application
+        """
+        purpose.ensure_one()
+        provider = purpose._provider()
+        numbers_sudo = self.sudo().browse()
+        found = {
+            number.partner_id: number
+            for number in numbers_sudo.search(
+                [
+                    ("kind", "=", "customer"),
+                    ("partner_id", "in", partners.ids),
+                    ("purpose_id", "=", purpose.id),
+                ],
+                order="id",
+            )
+            # The living one, else the last.
+            .sorted(lambda number: (number.state in LIVING, number.id))
+        }
+        fresh = partners.browse()
+        for partner in partners:
+            number = found.get(partner)
+            if number and number.state in LIVING:
+                continue
+            if number and provider and number._can_return_to(provider):
+                number._want(purpose._number_values(partner))
+                number._reopen_customer()
+                continue
+            fresh |= partner
+        if fresh and not provider:
+            raise UserError(
+                self.env._(
+                    "No control number was made: %s has no active ClickPesa "
+                    "application. Set one up under Invoicing, Configuration, BillPay, "
+                    "BillPay Applications.",
+                    purpose.company_id.name,
+                )
+            )
+        try:
+            made = numbers_sudo._reserve(
+                provider, [purpose._number_values(partner) for partner in fresh]
+            )
+        except psycopg2.errors.UniqueViolation as error:
+            if not (error.diag.constraint_name or "").endswith("_one_per_purpose"):
+                raise
+            # Another transaction made it since this one began: look once more.
+            raise ConcurrencyError(str(error)) from error
+        found.update(zip(fresh, made, strict=True))
+        return numbers_sudo.union(*(found[partner] for partner in partners)).with_env(
+            self.env
+        )
+
+    def _can_return_to(self, provider):
+        """Tell whether a closed customer number may be used again.
+
+        Unlike an order number also when it was paid: it takes many payments.
+        """
+        self.ensure_one()
+        return (
+            self.state == "closed"
+            and self.provider_id == provider
+            and self.origin in (provider.clickpesa_number_origin, "imported")
+        )
+
+    def _reopen_customer(self):
+        """Take money again on closed customer numbers."""
+        closed = self.filtered(lambda n: n.state == "closed" and n.kind == "customer")
+        for known, group in closed.grouped(lambda n: n._is_known()).items():
+            group.write(
+                {"state": "open" if known else "pending", "wanted_active": True}
+            )
+            if not known:
+                group.write({"sync_at": fields.Datetime.now()})
+                group[0].provider_id._billpay_trigger("ir_cron_sync_numbers")
+
+    def _check_customer_clerk(self):
+        self.check_access("read")
+        self.env["account.move"]._billpay_check_clerk()
+        if self.filtered(lambda number: number.kind != "customer"):
+            raise UserError(
+                self.env._(
+                    "Order numbers follow their invoice: cancel or change that. "
+                    "Nothing was changed."
+                )
+            )
+
+    def _cannot_ask(self, values):
+        """Tell whether what is wanted is beyond this number.
+
+        ClickPesa is told nothing about imported ones: a phone takes the exact amount
+        that it has there, and nothing else.
+
+        :param dict values: what the invoice wants, see ``_billpay_wanted_values``
+        """
+        self.ensure_one()
+        return (
+            self.origin == "imported"
+            and self.known_mode == "exact"
+            and bool(
+                self.currency_id.compare_amounts(self.known_amount, values["amount"])
+            )
+        )
+
+    @api.model
+    def _names_in_capitals(self, provider, names):
+        """Return those of these names, all in capitals, that the application has.
+
+        :rtype: set
+        """
+        self.flush_model(["name", "provider_id"])
+        return {
+            name
+            for (name,) in self.env.execute_query(
+                SQL(
+                    "SELECT upper(name) FROM billpay_control_number"
+                    " WHERE provider_id = %s AND upper(name) IN %s",
+                    provider.id,
+                    tuple(names),
+                )
+            )
+        }
+
+    def action_print_statement(self):
+        self.ensure_one()
+        return self.env.ref("billpay_odoo.action_report_statement").report_action(self)
+
+    def _tell_payers(self):
+        """Write to the payers of invoices of which a part was paid, once per number.
+
+        Only a number that ClickPesa knows is told. The e-mail goes through Odoo's
+        queue: nothing is sent in this transaction.
+        """
+        for number in self:
+            move = number.move_id
+            if (
+                number.told_at
+                or number.predecessor_id.state != "paid"
+                or move.state != "posted"
+                or not move.company_id.billpay_tell_successor
+                or not move.partner_id.email
+            ):
+                continue
+            try:
+                with self.env.cr.savepoint():
+                    number._tell_payer()
+            except CONFLICTS:
+                raise
+            except Exception:
+                # ClickPesa has the number: a template that somebody broke must not
+                # keep that, and what stands beside it, from being stored.
+                _logger.exception("The payer of number %s was not told.", number.id)
+                move._message_log(
+                    body=self.env._(
+                        "The e-mail with the control number %s for the rest could not "
+                        "be written; the server's log says why. The number can be "
+                        "paid: send the invoice to tell the payer.",
+                        number.display_number,
+                    )
+                )
+
+    def _tell_payer(self):
+        self.ensure_one()
+        move = self.move_id
+        lang = move.partner_id.lang
+        pay_block = self.env["billpay.pay.page"]._document_for(move, lang)
+        if not pay_block:
+            return
+        t = page_texts.texts(
+            pay_block["lang"],
+            payee=move.company_id.name,
+            bill=move.name,
+            amount=page_texts.amount_text(
+                self.amount or self.env["billpay.pay.page"]._get_amount_due(self),
+                self.currency_id,
+            ),
+            received=page_texts.amount_text(
+                self.predecessor_id.amount_paid, self.currency_id
+            ),
+        )
+        body = Markup("<p>%s</p>") % t["rest_body"] + self.env["ir.qweb"]._render(
+            "billpay_odoo.mail_pay_block", {"billpay": pay_block}
+        )
+        author = move.invoice_user_id.partner_id or move.company_id.partner_id
+        move.with_context(lang=lang).message_post(
+            body=body,
+            subject=t["rest_subject"],
+            partner_ids=move.partner_id.ids,
+            author_id=author.id,
+            email_layout_xmlid="mail.mail_notification_layout",
+            # Else the mail's button says "View Journal Entry".
+            model_description=move.with_context(lang=lang).type_name,
+            force_send=False,
+        )
+        self.told_at = fields.Datetime.now()
+
+    def _billpay_mail_block(self):
+        """Return the pay block of an e-mail about this number, as HTML."""
+        self.ensure_one()
+        partner = self.partner_id
+        lang = partner.lang or partner.parent_id.lang or self.company_id.partner_id.lang
+        values = self.env["billpay.pay.page"]._block_values(
+            self.env["billpay.pay.page"]._billpay_printed(self), self.company_id, lang
+        )
+        return self.env["ir.qweb"]._render(
+            "billpay_odoo.mail_pay_block", {"billpay": values}
+        )
+
+    def _billpay_mail_to(self):
+        self.ensure_one()
+        return self.partner_id._billpay_contact_values()["email"]
+
+    def _billpay_mail_text(self):
+        """Return subject and greeting, in the customer's language."""
+        self.ensure_one()
+        partner = self.partner_id
+        lang = page_texts.page_language(
+            partner.lang, partner.parent_id.lang, self.company_id.partner_id.lang
+        )
+        return page_texts.texts(
+            lang,
+            payee=self.company_id.name,
+            what=" ".join(filter(None, (self.purpose_id.name, partner.name))),
+        )
+
+    # === ACTION METHODS === #
+
+    def action_open_pay_page(self):
+        """Show what the payer sees."""
+        self.ensure_one()
+        # The address is a secret: whoever has it reads the bill.
+        self.check_access("read")
+        return {
+            "type": "ir.actions.act_url",
+            "url": self.env["billpay.pay.page"]._get_pay_url(self.sudo()),
+            "target": "new",
+        }
+
+    def action_open_invoice(self):
+        self.ensure_one()
+        return self.move_id._get_records_action()
+
+    def action_retry(self):
+        """Try again to register refused numbers, under the same digits."""
+        self._check_may_retry()
+        refused = self.filtered(lambda n: n.state == "failed")
+        refused.sudo().write(
+            {
+                "state": "pending",
+                "sync_at": fields.Datetime.now(),
+                "sync_error": False,
+            }
+        )
+        self.env["payment.provider"]._billpay_trigger("ir_cron_sync_numbers")
+
+    def action_close(self):
+        """Switch customer numbers off, here and at ClickPesa."""
+        self._check_customer_clerk()
+        self.sudo()._close()
+
+    def action_reopen(self):
+        """Let closed customer numbers take money again.
+
+        :raise UserError: the customer has another one for the same purpose
+        """
+        self._check_customer_clerk()
+        for number in self.filtered(lambda n: n.state == "closed" and n.purpose_id):
+            other = self.sudo().search(
+                [
+                    ("partner_id", "=", number.partner_id.id),
+                    ("purpose_id", "=", number.purpose_id.id),
+                    ("state", "in", LIVING),
+                ],
+                limit=1,
+            )
+            if other:
+                raise UserError(
+                    self.env._(
+                        "%(customer)s has the number %(number)s for this purpose. "
+                        "Nothing was changed: close that one first.",
+                        customer=number.partner_id.display_name,
+                        number=other.display_number,
+                    )
+                )
+        self.sudo()._reopen_customer()
+
+    def action_change(self):
+        """Open the dialog that changes what these numbers ask for."""
+        self._check_customer_clerk()
+        return {
+            "type": "ir.actions.act_window",
+            "name": self.env._("Change What Is Asked For"),
+            "res_model": "billpay.number.change",
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_number_ids": self.ids},
+        }
+
+    def _check_may_retry(self):
+        """Refused numbers are for those who make invoices.
+
+        :raise AccessError: the user does not
+        """
+        self.check_access("read")
+        if not self.env.user.has_group("account.group_account_invoice"):
+            raise AccessError(
+                self.env._(
+                    "Only users with the right to make invoices can try a control "
+                    "number again. No money is affected: ask your accountant."
+                )
+            )
+
+    def action_take_another_number(self):
+        """Register refused numbers under other digits."""
+        self._check_may_retry()
+        refused = self.filtered(lambda n: n.state == "failed" and n.origin == "api")
+        for provider, numbers in refused.sudo().grouped("provider_id").items():
+            references = self.env["billpay.numbering"]._next_references(
+                provider, len(numbers)
+            )
+            for number, reference in zip(numbers, references, strict=True):
+                number._take_digits(reference)
+        if refused:
+            self.env["payment.provider"]._billpay_trigger("ir_cron_sync_numbers")
+
+    def _take_digits(self, reference):
+        self.ensure_one()
+        old = self.name
+        self.with_context(tracking_disable=True).write(
+            {
+                "name": reference,
+                "state": "pending",
+                "sync_at": fields.Datetime.now(),
+                **UNSENT,
+            }
+        )
+        # The old digits stay findable: somebody may have copied them from a screen.
+        (self.move_id or self)._message_log(
+            body=self.env._(
+                "The control number %(name)s is taken instead of %(old)s, which "
+                "ClickPesa refused and never registered. Nothing was paid on it; "
+                "money that is sent to it all the same comes under BillPay Payments, "
+                "Unmatched.",
+                name=reference,
+                old=old,
+            )
+        )
+
+    # === STATE === #
+
+    def _get_page_bill(self):
+        """Return what the page tells about the bill. Extended by other kinds of bill.
+
+        Only what the payer needs to recognise the own bill: the page is open to whoever
+        holds the link, so no address, phone or other bill is ever part of it.
+
+        :return: dict with ``name``, ``due`` (date or False) and ``customer`` (str), all
+            possibly empty, and ``label`` where the bill is no invoice
+        """
+        self.ensure_one()
+        move = self.move_id
+        bill = {
+            "name": move.name or "",
+            "due": move.invoice_date_due,
+            "customer": move.commercial_partner_id.name or "",
+        }
+        if self.transaction_id and not bill["name"]:
+            bill.update(name=self.transaction_id.reference, label="order")
+        return bill
+
+    # === TELL === #
+
+    def _tell_refusal(self, reason):
+        """Note a refusal in the chatter and ask the responsible user to act.
+
+        :param str reason: ClickPesa's words
+        """
+        self.ensure_one()
+        bill = self.move_id or self
+        user = self._refusal_user()
+        number = self.with_context(lang=user.lang or self.env.lang)
+        text = number.env._(
+            "ClickPesa refused the control number %(name)s: %(reason)s The bill is "
+            "valid, but cannot be paid by control number yet. Correct the cause and "
+            "press Retry, or press Take Another Number.",
+            name=self.name,
+            # ClickPesa's own words end without a full stop, ours have one.
+            reason=reason.rstrip(" .") + ".",
+        )
+        bill._message_log(body=text)
+        if self.refusal_activity_id.active:
+            self.refusal_activity_id.note = text
+            return
+        # Quietly: an application that is set up wrongly would send a mail per bill.
+        self.refusal_activity_id = bill.with_context(
+            mail_activity_quick_update=True
+        ).activity_schedule(
+            "mail.mail_activity_data_warning",
+            summary=number.env._("Control number %s was refused", self.name),
+            note=text,
+            user_id=user.id,
+        )
+
+    def _refusal_user(self):
+        """Return who is to look at a refusal: salesperson, maker, or a manager."""
+        self.ensure_one()
+        company = self.company_id
+        managers = self.env.ref("billpay_odoo.group_billpay_manager").all_user_ids
+        candidates = (
+            self.move_id.invoice_user_id
+            + (self.move_id or self).create_uid
+            + managers.sorted("id")
+        )
+        fitting = candidates.filtered(
+            lambda user: (
+                user.active
+                and not user.share
+                and user.id != SUPERUSER_ID
+                and company in user.company_ids
+            )
+        )
+        return fitting[:1]
+
+    # === CRON === #
+
+    @api.model
+    def _cron_sync_numbers(self):
+        """Synchronise due numbers with ClickPesa. Idle, this is one indexed query."""
+        self.env["billpay.sync"]._sync_numbers()

@@ -1,0 +1,461 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+import base64
+import io
+import re
+
+import qrcode
+
+from odoo import models
+from odoo.http import request
+from odoo.tools import SQL, consteq, hmac
+from odoo.tools.urls import urljoin
+
+from ... import page_texts
+
+_SIGNATURE = re.compile(r"[0-9a-f]{32}\Z")
+# ClickPesa documents no length; 64 is beyond any number we make or import.
+_NUMBER = re.compile(r"[0-9A-Za-z]{1,64}\Z")
+# On a screen nothing is smudged: any pattern is read, and a crowd waits for the page.
+SCREEN_MASK = 3
+# Of a payment whose money is in: same states as `amount_paid` counts.
+_MONEY_STATES = ("confirmed", "posted", "failed")
+
+
+class BillpayPayPage(models.AbstractModel):
+    """Give control numbers a pay page: address, QR code, contents, mail block."""
+
+    _name = "billpay.pay.page"
+    _description = "BillPay Pay Page"
+
+    # === BUSINESS METHODS === #
+
+    def _billpay_printed(self, number):
+        """Return what a document shows of this number.
+
+        :rtype: dict
+        """
+        number.ensure_one()
+        return {
+            "id": number.id,
+            "name": number.name,
+            "display_number": number.display_number,
+            "amount": number.amount,
+            "url": self._get_pay_url(number),
+        }
+
+    # === ADDRESS === #
+
+    def _sign_pay_page(self, number_id, name):
+        """Return the signature of a pay page, 32 hexadecimal digits (128 bits).
+
+        :param int number_id: database id of the number
+        :param str name: its digits
+        """
+        return hmac(self.env(su=True), "billpay-pay-page", (number_id, name))[:32]
+
+    def _pay_signature(self, number):
+        """Return the second secret half of this number's pay page address."""
+        number.ensure_one()
+        return self._sign_pay_page(number.id, number.name)
+
+    def _get_pay_path(self, number):
+        """Return the address of the pay page on its server."""
+        number.ensure_one()
+        return f"/billpay/{number.name}/{self._pay_signature(number)}"
+
+    def _get_pay_url(self, number, lang=None):
+        """Return the absolute address of the pay page.
+
+        The address of the company's website where there is one. Not the application's
+        `get_base_url`: that follows the request, and a payer cannot reach the host name
+        under which the office reaches Odoo.
+
+        :param str lang: ``en`` or ``sw``; without it the page chooses by the payer
+        """
+        number.ensure_one()
+        url = urljoin(number.company_id.get_base_url(), self._get_pay_path(number))
+        return f"{url}?lang={lang}" if lang else url
+
+    def _find_for_page(self, number, signature):
+        """Return the number that a pay page address means, in sudo.
+
+        Several applications may hold the same digits: the signature tells which.
+
+        :param number: as typed, perhaps with spaces; anything
+        :param signature: anything
+        :return: one record, or an empty recordset when anything is wrong
+        """
+        numbers = self.env["billpay.control.number"].sudo().browse()
+        if not isinstance(number, str) or not isinstance(signature, str):
+            return numbers
+        number = "".join(number.split())
+        # Also keeps null characters and lone surrogates away from the database, and
+        # text that `consteq` cannot compare.
+        if not _NUMBER.match(number) or not _SIGNATURE.match(signature):
+            return numbers
+        for candidate in (
+            self.env["billpay.control.number"].sudo().search([("name", "=", number)])
+        ):
+            if consteq(self._pay_signature(candidate), signature):
+                numbers |= candidate
+        return numbers[:1]
+
+    # === QR CODE === #
+
+    def _qr_png(self, data, box_size=8, border=2, mask=None):
+        """Return a QR code as PNG bytes.
+
+        Black and white without grey (one bit per pixel), so that it stays sharp when
+        printed at any size. Error correction M survives a fold or a stain and needs
+        fewer modules than Q.
+
+        :param str data: what the code says
+        :param int box_size: pixels per module
+        :param int border: modules of white around; four by the standard, of which the
+            document around it gives two
+        :param int mask: the pattern, 0 to 7; by default the best of all, for paper.
+            Looking for it takes three quarters of the time
+        """
+        code = qrcode.QRCode(
+            error_correction=qrcode.constants.ERROR_CORRECT_M,
+            box_size=box_size,
+            border=border,
+            mask_pattern=mask,
+        )
+        code.add_data(data)
+        code.make(fit=True)
+        stream = io.BytesIO()
+        code.make_image().save(stream, format="PNG", optimize=True)
+        return stream.getvalue()
+
+    def _qr_data_uri(self, data, **options):
+        """Return a QR code as a ``data:`` address for an image."""
+        png = base64.b64encode(self._qr_png(data, **options)).decode()
+        return f"data:image/png;base64,{png}"
+
+    def _get_pay_qr_data_uri(self, numbers):
+        """Return the QR code of this number's pay page for an image on a screen."""
+        return self._qr_data_uri(self._get_pay_url(numbers), mask=SCREEN_MASK)
+
+    # === STATE === #
+
+    def _get_amount_asked(self, number):
+        """Return what the payer should pay with this number, in its currency.
+
+        What ClickPesa has been told comes first: in exact mode it takes nothing else.
+
+        :return: float; 0.0 when the number asks for any amount and no bill tells more
+        """
+        number.ensure_one()
+        return number.amount or self._get_amount_due(number)
+
+    def _get_foreign_amount(self, number):
+        """Return what the amount asked stands for in the bill's currency, as text.
+
+        :return: "" when the bill is in shillings
+        """
+        number.ensure_one()
+        if not number.bill_currency_id or not number.amount:
+            return ""
+        return page_texts.amount_text(number.bill_amount, number.bill_currency_id)
+
+    def _get_amount_due(self, number):
+        """Return what is left to pay on the bill in the number's currency.
+
+        :return: float; 0.0 also when nothing tells how much
+        """
+        number.ensure_one()
+        if number.move_id and number.move_id.currency_id == number.currency_id:
+            return max(number.move_id.amount_residual, 0.0)
+        if number.kind == "customer":
+            return number.amount
+        return max(number.amount - number.amount_paid, 0.0)
+
+    def _get_page_state(self, number):
+        """Return what the page has to say about this number.
+
+        :return: ``pending``, ``open``, ``paid`` (with this number), ``partial`` (paid,
+            and something is left), ``settled`` (paid in another way), ``replaced`` (by
+            its successor), ``cancelled`` (the invoice was), ``closed`` or ``failed``
+        :rtype: str
+        """
+        number.ensure_one()
+        move = number.move_id
+        if number.state == "paid":
+            left = (
+                number.currency_id.compare_amounts(self._get_amount_due(number), 0.0)
+                > 0
+            )
+            return "partial" if left and self._is_bill_open(number) else "paid"
+        if number.state == "failed":
+            return "failed"
+        if move and move.state != "posted":
+            return "cancelled" if move.state == "cancel" else "closed"
+        if move and move.currency_id.is_zero(move.amount_residual):
+            return "settled"
+        if number.state == "closed":
+            return "replaced" if number.successor_id else "closed"
+        return number.state
+
+    def _is_bill_open(self, number):
+        """Tell whether the bill behind the number still asks for money."""
+        number.ensure_one()
+        return not number.move_id or number.move_id.state == "posted"
+
+    def _get_next_number(self, number):
+        """Return the number that the payer should use now instead of this one.
+
+        Follows successors to the last, so that an old paper leads to the right place.
+
+        :return: another payable or coming number, or an empty recordset
+        """
+        number.ensure_one()
+        seen = number
+        current = number
+        while (following := current.successor_id) and following not in seen:
+            seen |= following
+            current = following
+        return current if current != number and current.state != "failed" else seen[:0]
+
+    def _page_watch(self, number, signature):
+        """Return what changes on an open pay page, in one indexed query.
+
+        Pages ask every few seconds, so nothing is read through records until something
+        has happened.
+
+        :return: None when the address is wrong; else a dict for `state`, see
+            `_page_state_values`
+        """
+        number = "".join(number.split())
+        if not _NUMBER.match(number) or not _SIGNATURE.match(signature):
+            return None
+        self.env["billpay.control.number"].flush_model(["name", "state", "move_id"])
+        rows = self.env.execute_query(
+            SQL(
+                """
+                    SELECT n.id, n.state, m.state, m.payment_state,
+                           (SELECT SUM(p.amount) FROM billpay_payment p
+                             WHERE p.control_number_id = n.id AND p.state IN %s)
+                      FROM billpay_control_number n
+                 LEFT JOIN account_move m ON m.id = n.move_id
+                     WHERE n.name = %s
+                    """,
+                _MONEY_STATES,
+                number,
+            )
+        )
+        for number_id, state, move_state, payment_state, paid in rows:
+            if not consteq(self._sign_pay_page(number_id, number), signature):
+                continue
+            if (
+                state in ("open", "pending")
+                and move_state in (None, "posted")
+                and payment_state in (None, "not_paid", "partial")
+            ):
+                # A number that is used again and again stays open when paid: the
+                # page sees its total grow.
+                return {
+                    "state": state,
+                    "paid": False,
+                    "amount_paid": float(paid or 0.0),
+                    "final": False,
+                }
+            return self._page_state_values(
+                self.env["billpay.control.number"].sudo().browse(number_id)
+            )
+        return None
+
+    def _page_state_values(self, number):
+        """Return the state of the page for its script.
+
+        :return: dict with ``state`` (see `_get_page_state`), ``paid`` (bool),
+            ``amount_paid`` and ``amount_due`` (floats, in the number's currency, TZS),
+            ``amount_paid_text``, ``receipt``, ``successor_url`` (str, may be empty) and
+            ``final`` (bool: nothing more will happen)
+        """
+        number.ensure_one()
+        state = self._get_page_state(number)
+        following = self._get_next_number(number)
+        return {
+            "state": state,
+            "paid": state == "paid",
+            "amount_paid": number.amount_paid,
+            "amount_paid_text": page_texts.amount_text(
+                number.amount_paid, number.currency_id
+            ),
+            "amount_due": self._get_amount_due(number),
+            "receipt": self._get_receipts(number),
+            "successor_url": self._get_pay_url(following) if following else "",
+            "final": state in ("paid", "settled", "cancelled", "closed", "failed")
+            or bool(following),
+        }
+
+    def _get_receipts(self, number):
+        """Return the operators' receipt numbers of the payments, newest first.
+
+        A number that is used again and again shows its latest only.
+        """
+        number.ensure_one()
+        payments = number.payment_ids.filtered(
+            lambda payment: payment.state in _MONEY_STATES and payment.receipt
+        ).sorted("id", reverse=True)
+        if number.kind == "customer":
+            payments = payments[:1]
+        return ", ".join(payments.mapped("receipt"))
+
+    def _page_wished_language(self, numbers):
+        """Return the payer's language: the customer's if Swahili, else the browser's.
+
+        English on a customer is Odoo's default and says nothing; Swahili was chosen.
+        """
+        partner = numbers.partner_id or numbers.move_id.partner_id
+        if page_texts.page_language(partner.lang) == "sw":
+            return "sw"
+        accepted = request.httprequest.accept_languages if request else []
+        return page_texts.page_language(*(code for code, _quality in accepted))
+
+    def _pay_page_values(self, record, lang=None):
+        """Return the values of the template ``billpay_odoo.pay_block``.
+
+        :param str lang: ``en`` or ``sw``; anything else lets the page choose
+        :return: dict; all texts plain and in one language, steps as Markup
+        """
+        record.ensure_one()
+        number = record.sudo()
+        if lang not in page_texts.LANGUAGES:
+            lang = self._page_wished_language(number)
+        state = self._get_page_state(number)
+        following = self._get_next_number(number)
+        asked = (
+            self._get_amount_due(number)
+            if state == "partial"
+            else self._get_amount_asked(number)
+        )
+        values = {
+            "lang": lang,
+            "state": state,
+            "payee": number.company_id.name,
+            "has_logo": bool(number.company_id.logo_web)
+            and not number.company_id.uses_default_logo,
+            "company_id": number.company_id.id,
+            "number": number.name,
+            "groups": number.display_number.split(),
+            "kind": number.kind,
+            "mode": number.mode,
+            "asks_amount": bool(asked),
+            "in_parts": bool(number.max_amount),
+            "amount": page_texts.amount_text(asked, number.currency_id),
+            "foreign_amount": self._get_foreign_amount(number),
+            "amount_paid": number.amount_paid,
+            "amount_paid_text": page_texts.amount_text(
+                number.amount_paid, number.currency_id
+            ),
+            "receipt": self._get_receipts(number),
+            "bill": number._get_page_bill(),
+            "next_url": following and self._get_pay_url(following, lang=lang),
+            "next_groups": following and following.display_number.split(),
+            "watch_url": f"{self._get_pay_path(number)}/state",
+            "watch": state in ("pending", "open")
+            or (state == "partial" and not following),
+            "languages": page_texts.LANGUAGES,
+        }
+        values["due"] = page_texts.date_text(values["bill"]["due"], lang)
+        values["t"] = page_texts.texts(
+            lang,
+            payee=values["payee"],
+            amount=values["amount"],
+            received=values["amount_paid_text"],
+        )
+        values["channels"] = (
+            self._get_page_channels(number, lang, values) if state == "open" else []
+        )
+        values["qr"] = self._get_pay_qr_data_uri(number) if state == "open" else ""
+        return values
+
+    def _get_page_channels(self, numbers, lang, values):
+        """Return one dict per channel: how to pay this number with it."""
+        amount = values["amount"] if values["asks_amount"] else None
+        channels = numbers.env["billpay.channel"]._for_company(numbers.company_id)
+        return [
+            {
+                "id": channel.id,
+                "name": channel.name,
+                "kind": channel.kind,
+                "initials": channel._get_initials(),
+                "color": channel.color or "#4b5563",
+                "ussd": channel.ussd_code or "",
+                "dial": channel._get_dial_link(),
+                "dial_text": page_texts.texts(lang, ussd=channel.ussd_code or "")[
+                    "dial"
+                ],
+                "steps": channel._get_steps(
+                    lang,
+                    number=numbers.name,
+                    amount=amount or values["t"]["your_amount"],
+                ),
+            }
+            for channel in channels
+        ]
+
+    # === DOCUMENTS === #
+
+    def _document_for(self, move, lang, limit=4):
+        """Return the pay block of an invoice's PDF or e-mail.
+
+        The number is read as it is committed now and not through `move`: another
+        transaction has just made or confirmed it, and the current one cannot see that.
+
+        :param account.move move: one invoice
+        :param lang: the document's language code
+        :param int limit: channels at most, so that the block stays small
+        :return: None when there is no confirmed number to pay; else dict: ``number``,
+            ``groups``, ``amount`` (str, "" for any), ``url``, ``qr``, ``channels``
+            (list of dict with ``name``, ``ussd`` and ``steps``), ``lang``, ``t``
+        """
+        company = move.company_id
+        if (
+            not company.sudo().billpay_provider_id
+            and not move.sudo().billpay_number_ids
+        ):
+            # Companies without BillPay do not pay for a second transaction.
+            return None
+        document = self.env["account.move.send"]._billpay_document_number(move)
+        if not document:
+            return None
+        return self._block_values(document, company, lang, limit)
+
+    def _block_values(self, document, company, lang, limit=4):
+        """Return the values of a pay block on paper or in an e-mail.
+
+        :param dict document: see ``_billpay_printed``
+        :return: dict as of ``_document_for``
+        """
+        lang = page_texts.document_language(lang)
+        t = page_texts.texts(lang, payee=company.name)
+        amount = document["amount"] and page_texts.amount_text(
+            document["amount"], self.env.ref("base.TZS")
+        )
+        channels = self.env["billpay.channel"]._for_company(company)[:limit]
+        return {
+            "number": document["name"],
+            "groups": document["display_number"].split(),
+            "amount": amount or "",
+            "url": document["url"],
+            "qr": self._qr_data_uri(document["url"]),
+            "channels": [
+                {
+                    "name": channel.name,
+                    "ussd": channel.ussd_code or "",
+                    "steps": channel._get_steps(
+                        lang,
+                        number=document["name"],
+                        amount=amount or t["your_amount"],
+                        short=True,
+                    ),
+                }
+                for channel in channels
+            ],
+            "lang": lang,
+            "t": t,
+        }

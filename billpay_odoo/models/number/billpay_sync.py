@@ -1,0 +1,616 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The sync worker: brings ClickPesa to what we want, one short transaction at a time.
+
+A row is *claimed* by moving its ``sync_at`` into the near future and committing: a
+lease, not a lock, so nothing is held across HTTP, and a worker that dies gives its
+rows back by itself. References are ours, so a repeated creation can never make a twin:
+ClickPesa refuses it, the number is read back, and adopted when it is ours.
+
+A refusal of one number is stored on it. Whatever concerns the whole application is
+raised: the caller lets all its numbers wait. Methods named ``_store_…`` run in a fresh
+transaction, maybe more than once.
+"""
+
+import json
+import logging
+import threading
+import time
+from datetime import timedelta
+
+from odoo import fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+from ... import const
+from ...clickpesa import (
+    BudgetSpent,
+    ClickPesaError,
+    Conflict,
+    NotFound,
+    NumberRequest,
+    Refused,
+    Unavailable,
+    to_ascii,
+)
+from ...crowd import Registrar
+from ...transactions import (
+    CLICK_PATIENCE,
+    committed,
+    end_transaction,
+    own_transaction,
+    pause_after,
+)
+from .billpay_control_number import UNSENT
+
+_logger = logging.getLogger(__name__)
+
+# The change that switches a number off.
+OFF = {"active": False}
+_registrars, _lock = {}, threading.Lock()
+
+
+def _register(env, keys):
+    ids = [number_id for number_id, _patience in keys]
+    numbers = env["billpay.control.number"].browse(ids)
+    outcomes = numbers._sync_now(patience=max(patience for _id, patience in keys))
+    return {key: outcomes.get(key[0]) for key in keys}
+
+
+SETTLED = {"sync_at": False, "sync_attempts": 0, "sync_error": False}
+# Longer than any one call may take, retries of the client included (seconds).
+LEASE = 180
+
+
+class BillpaySync(models.AbstractModel):
+    """Bring ClickPesa to what control numbers want, one short transaction at a time."""
+
+    _name = "billpay.sync"
+    _description = "BillPay Synchronisation"
+
+    # Numbers of one bulk call.
+    _bulk_limit = const.BULK_LIMIT
+
+    # === CALLS === #
+
+    def _request(self, number):
+        """Return what is to be created, as the gateway client wants it.
+
+        :raise ValueError: ClickPesa could only refuse it
+        """
+        number.ensure_one()
+        customer = (
+            number.partner_id.ensure_one()._billpay_contact_values()
+            if (number.kind == "customer")
+            else {}
+        )
+        return NumberRequest(
+            reference=number.name,
+            amount=number.amount or None,
+            mode=number.mode if number.amount else None,
+            max_amount=number.max_amount or None,
+            description=number.description or "",
+            **(
+                {
+                    "customer_name": customer["name"],
+                    "customer_phone": customer["phone"],
+                    "customer_email": customer["email"],
+                }
+                if number.kind == "customer"
+                else {}
+            ),
+        )
+
+    def _send_creation(self, records, client, tries, earlier=None):
+        """Register new numbers, up to 50 in one call.
+
+        :param dict earlier: what was sent of each number before this claim; read from
+            the rows when ``None``
+        :return: whether ClickPesa answered
+        :raise ClickPesaError: trouble of the application, not of one number
+        """
+        requests = {}
+        for number in records:
+            try:
+                requests[number.id] = self._request(number)
+            except ValueError as error:
+                # ClickPesa would refuse it, and its neighbours with it.
+                refusal = Refused(str(error))
+                committed(records.env, self._store_trouble, number, refusal, tries)
+        numbers = records.browse(requests)
+        if earlier is None:
+            earlier = {number.id: number.sent or [] for number in numbers}
+        numbers = committed(records.env, self._note_sent, numbers, requests, tries)
+        if not numbers:
+            return False
+        create = (
+            client.create_order_numbers
+            if numbers[0].kind == "order"
+            else client.create_customer_numbers
+        )
+        end_transaction(records.env)
+        try:
+            reply = create([requests[number.id] for number in numbers])
+        except Refused as error:
+            if error.application_wide:
+                raise
+            if len(numbers) > 1:
+                # One item spoils the call: each for itself, so that it fails alone.
+                for number in numbers:
+                    if committed(records.env, self._renew_lease, number, tries):
+                        self._send_creation(number, client, tries, earlier)
+            elif earlier[numbers.id] or isinstance(error, Conflict):
+                sent = earlier[numbers.id]
+                self._settle_refusal(numbers, client, error.message, tries, sent)
+            else:
+                committed(records.env, self._store_trouble, numbers, error, tries)
+            return True
+        refused = {numbers[index]: text for index, text in reply.errors.items()}
+        made = numbers.filtered(lambda number: number not in refused)
+        committed(records.env, self._store_created, made, requests, tries)
+        for number, reason in refused.items():
+            if committed(records.env, self._renew_lease, number, tries):
+                self._settle_refusal(number, client, reason, tries, earlier[number.id])
+        return True
+
+    def _note_sent(self, records, requests, tries):
+        """Note what is about to be sent, before it is.
+
+        The bill may change while an outcome is unknown; by this a number is
+        recognised all the same.
+
+        :return: the rows that are still leased, and so may be sent
+        """
+        numbers = self._still_leased(records, tries)
+        if not numbers:
+            return numbers
+        rows = [
+            SQL(
+                "(%s, %s::jsonb)",
+                number.id,
+                json.dumps(
+                    [
+                        {
+                            "amount": float(requests[number.id].amount or 0),
+                            "description": requests[number.id].description or "",
+                        }
+                    ]
+                ),
+            )
+            for number in numbers
+        ]
+        records.env.cr.execute(
+            SQL(
+                """
+                    UPDATE billpay_control_number n
+                       SET sent = CASE jsonb_typeof(n.sent) WHEN 'array' THEN n.sent
+                                  ELSE '[]' END || v.sent
+                      FROM (VALUES %s) AS v (id, sent)
+                     WHERE n.id = v.id AND (n.sent @> v.sent) IS NOT TRUE
+                    """,
+                SQL(", ").join(rows),
+            )
+        )
+        numbers.invalidate_recordset(["sent"])
+        return numbers
+
+    def _settle_refusal(self, number, client, reason, tries, sent):
+        """A creation was refused: is the number there already, and is it ours?
+
+        :param list sent: what was sent before this claim; if nothing was, nobody can
+            have registered the number for us
+        """
+        number.ensure_one()
+        name = number.name
+        end_transaction(number.env)
+        try:
+            there = client.get_number(name)
+        except NotFound:
+            committed(number.env, self._store_trouble, number, Refused(reason), tries)
+            return
+        except Refused as error:
+            if error.application_wide:
+                raise
+            committed(number.env, self._store_trouble, number, error, tries)
+            return
+        if any(self._is_what_was_sent(there, item) for item in sent):
+            committed(number.env, self._store_adopted, number, there, tries)
+        else:
+            committed(number.env, self._store_collision, number, tries)
+
+    def _is_what_was_sent(self, there, item):
+        """Tell whether a number at ClickPesa is the one that we sent.
+
+        The description names the bill; only without one the amount has to do.
+        """
+        text = to_ascii(item["description"], 500)
+        if to_ascii(there.description or "", 500) != text:
+            return False
+        return bool(text) or float(there.amount or 0) == item["amount"]
+
+    def _send_change(self, number, client, tries):
+        """Send one PATCH with exactly what differs.
+
+        :return: whether ClickPesa answered
+        :raise ClickPesaError: trouble of the application, not of this number
+        """
+        number.ensure_one()
+        name, difference = number.name, number._difference()
+        end_transaction(number.env)
+        refusal = None
+        if difference:
+            try:
+                client.update_number(name, **difference)
+            except ClickPesaError as error:
+                if not isinstance(error, Refused) or error.application_wide:
+                    raise
+                # What is not there takes no money, which is all that was wanted.
+                if not (isinstance(error, NotFound) and difference == OFF):
+                    refusal = error
+            except ValueError as error:
+                refusal = Refused(str(error))
+        if refusal:
+            committed(number.env, self._store_trouble, number, refusal, tries)
+        else:
+            committed(number.env, self._store_known, number, difference, tries)
+        return bool(difference)
+
+    # === BUSINESS METHODS === #
+
+    def _sync_with_others(self, number, patience):
+        """Register this number now; a crowd at this process shares the calls.
+
+        :param float patience: seconds
+        :return: ``{"name": str, "state": str, "error": str}`` afterwards, as of
+            ``_sync_now``; the state is "" when nobody came to it
+        :rtype: dict
+        """
+        number.ensure_one()
+        with _lock:
+            registrar = _registrars.setdefault(
+                number.env.cr.dbname, Registrar(_register, self._bulk_limit)
+            )
+        outcome = registrar(number.env, (number.id, patience), patience)
+        return outcome or {"name": number.name, "state": "", "error": ""}
+
+    def _still_leased(self, numbers, tries):
+        """Keep the rows that nobody else has taken since we leased them.
+
+        A worker that is slower than its lease finds its rows settled by another one:
+        what it learned is old then, and acting on it would harm.
+        """
+        numbers.invalidate_recordset()
+        return numbers.exists().filtered(
+            lambda number: number.sync_at and number.sync_attempts == tries[number.id]
+        )
+
+    def _renew_lease(self, numbers, tries):
+        """Lease once more before a further call; tell whether the row is still ours."""
+        leased = self._still_leased(numbers, tries)
+        self._quiet(leased).write(
+            {"sync_at": fields.Datetime.now() + timedelta(seconds=LEASE)}
+        )
+        return bool(leased)
+
+    def _quiet(self, numbers):
+        return numbers.with_context(tracking_disable=True)
+
+    def _store_created(self, records, requests, tries):
+        """ClickPesa has these numbers now, as they were sent."""
+        numbers = self._still_leased(records, tries)
+        now = fields.Datetime.now()
+        for number in self._quiet(numbers):
+            sent = requests[number.id]
+            number.write(
+                {
+                    "state": "open" if number.state == "pending" else number.state,
+                    "confirmed_at": now,
+                    "known_active": True,
+                    "known_amount": sent.amount or 0,
+                    "known_mode": sent.mode or False,
+                    "known_max_amount": sent.max_amount or 0,
+                    "known_description": sent.description or False,
+                    **SETTLED,
+                }
+            )
+        numbers._schedule_if_different()
+        # A run ends with its last number, not at the next full minute.
+        records.env["billpay.run"]._wake_running()
+
+    def _store_adopted(self, numbers, there, tries):
+        """An earlier try of ours had come through: take it as it is there."""
+        number = self._still_leased(numbers, tries)
+        if not number:
+            return
+        self._quiet(number).write(
+            {
+                "state": "open" if number.state == "pending" else number.state,
+                "confirmed_at": fields.Datetime.now(),
+                "known_active": True if there.active is None else there.active,
+                "known_amount": there.amount or 0,
+                "known_mode": there.mode or False,
+                "known_max_amount": there.max_amount or 0,
+                "known_description": there.description or False,
+                **SETTLED,
+            }
+        )
+        number._schedule_if_different()
+
+    def _store_collision(self, numbers, tries):
+        """These digits are taken by somebody else: take the next ones."""
+        number = self._still_leased(numbers, tries)
+        if not number:
+            return
+        taken = number.name
+        self._quiet(number).write(
+            {
+                "name": numbers.env["billpay.numbering"]._next_references(
+                    number.provider_id, 1
+                )[0],
+                "sync_at": fields.Datetime.now(),
+                **UNSENT,
+            }
+        )
+        body = numbers.env._(
+            "The number %(taken)s was already in use at ClickPesa, so %(name)s is "
+            "taken instead.",
+            taken=taken,
+            name=number.name,
+        )
+        (number.move_id or number)._message_log(body=body)
+
+    def _store_known(self, numbers, difference, tries):
+        """ClickPesa has taken over these changes."""
+        known = {
+            "known_%s" % key: value
+            for key, value in difference.items()
+            if key in ("active", "amount", "max_amount", "mode", "description")
+        }
+        if difference.get("mode") == "exact":
+            # The exact mode takes the maximum away (ClickPesa docs, "Update").
+            known["known_max_amount"] = 0
+        number = self._still_leased(numbers, tries)
+        self._quiet(number).write({**known, **SETTLED})
+        number._schedule_if_different()
+
+    def _store_trouble(self, records, error, tries):
+        """Note why ClickPesa does not have what we want, and when to try again.
+
+        Trouble of the application lets all its numbers wait; a refusal concerns
+        these numbers only. A spent budget was no try: nothing was sent.
+        """
+        numbers = self._still_leased(records, tries)
+        until = None
+        if not isinstance(error, Refused) or error.application_wide:
+            until = records.env["billpay.gate"]._pause(records.provider_id, error)
+        for number in self._quiet(numbers):
+            values = {"sync_error": error.message}
+            if until:
+                values["sync_at"] = until
+                if isinstance(error, BudgetSpent):
+                    values["sync_attempts"] = max(number.sync_attempts - 1, 0)
+            elif number._is_known():
+                pause = timedelta(seconds=pause_after(number.sync_attempts))
+                values["sync_at"] = fields.Datetime.now() + pause
+            else:
+                values["sync_at"] = False
+                if number.state == "pending":
+                    values["state"] = "failed"
+            number.write(values)
+            if values.get("state") == "failed":
+                number._tell_refusal(error.message)
+        _logger.info(
+            "%s control number(s) not synchronised: %s", len(numbers), error.message
+        )
+
+    def _count_due(self):
+        return self.env["billpay.control.number"].search_count(
+            [
+                ("sync_at", "<=", fields.Datetime.now()),
+                ("provider_id.state", "!=", "disabled"),
+                "|",
+                ("provider_id.billpay_paused_until", "=", False),
+                ("provider_id.billpay_paused_until", "<=", fields.Datetime.now()),
+            ]
+        )
+
+    def _claim(self, ids=None, down=(), even_paused=None):
+        """Lease up to 50 due numbers that one call can serve, and commit.
+
+        An application in trouble gets one call per pause: whoever claims for it
+        prolongs the pause until the outcome of that call is stored.
+
+        :param ids: only these, but never one that another worker has leased
+        :param down: ids of applications to leave out
+        :param bool even_paused: do not wait for a pause of the number or of its
+            application to end; by default true for a click, which names ``ids``
+        :return: the leased numbers: all to be created, of one application and kind,
+            or one number to be changed; empty when nothing is due
+        """
+        if even_paused is None:
+            even_paused = ids is not None
+        return committed(
+            self.env,
+            self._claim_once,
+            self.env["billpay.control.number"],
+            ids,
+            tuple(down),
+            even_paused,
+        )
+
+    def _claim_once(self, numbers, ids, down, even_paused):
+        numbers.env.flush_all()
+        now = fields.Datetime.now()
+        wanted = SQL("n.sync_at <= %s", now)
+        if even_paused:
+            # A leased row has no error, a row in a pause has one.
+            wanted = SQL("(%s OR n.sync_error IS NOT NULL)", wanted)
+        if ids is not None:
+            wanted = SQL("n.id IN %s AND %s", tuple(ids) or (0,), wanted)
+        first = numbers.env.execute_query(
+            SQL(
+                """
+                    SELECT n.provider_id, n.kind, n.confirmed_at IS NULL,
+                           p.billpay_trouble_count > 0
+                      FROM billpay_control_number n
+                      JOIN payment_provider p ON p.id = n.provider_id
+                     WHERE %s AND n.sync_at IS NOT NULL
+                       AND p.code = 'clickpesa' AND p.state != 'disabled'
+                       AND %s AND %s
+                  ORDER BY n.sync_at, n.id
+                     LIMIT 1
+                       FOR NO KEY UPDATE OF n SKIP LOCKED
+                    """,
+                wanted,
+                SQL("p.id NOT IN %s", down) if down else SQL("TRUE"),
+                SQL("TRUE")
+                if even_paused
+                else SQL(
+                    "(p.billpay_paused_until IS NULL OR p.billpay_paused_until <= %s)",
+                    now,
+                ),
+            )
+        )
+        if not first:
+            return numbers.browse()
+        provider_id, kind, new, in_trouble = first[0]
+        provider = numbers.env["payment.provider"].browse(provider_id)
+        if not provider._billpay_is_live():
+            return numbers.browse()
+        if in_trouble and not even_paused:
+            numbers.env["billpay.gate"]._probe(provider, now + timedelta(seconds=LEASE))
+        rows = numbers.env.execute_query(
+            SQL(
+                """
+                    UPDATE billpay_control_number
+                       SET sync_at = %s, sync_error = NULL,
+                           sync_attempts = COALESCE(sync_attempts, 0) + 1
+                     -- Once and for all, not per row: a plan could pass the limit.
+                     WHERE id = ANY(ARRAY(
+                           SELECT n.id FROM billpay_control_number n
+                            WHERE %s AND n.sync_at IS NOT NULL
+                              AND n.provider_id = %s AND n.kind = %s
+                              AND (n.confirmed_at IS NULL) = %s
+                         ORDER BY n.sync_at, n.id
+                            LIMIT %s
+                              FOR NO KEY UPDATE SKIP LOCKED))
+                 RETURNING id
+                    """,
+                now + timedelta(seconds=LEASE),
+                wanted,
+                provider_id,
+                kind,
+                new,
+                self._bulk_limit if new else 1,
+            )
+        )
+        numbers.invalidate_model(["sync_at", "sync_attempts", "sync_error"])
+        return numbers.browse(sorted(row[0] for row in rows))
+
+    def _sync_claimed(self, numbers):
+        """Make the call for leased numbers and store its outcome.
+
+        :return: False when the application itself is in trouble
+        :rtype: bool
+        """
+        tries = {number.id: number.sync_attempts for number in numbers}
+        provider = numbers.provider_id
+        # One call shows whether the trouble is over; repeats only cost time.
+        patience = 0 if provider.billpay_trouble_count else None
+        trouble = None
+        try:
+            client = provider._billpay_client(patience=patience)
+            if numbers[0]._is_known():
+                answered = self._send_change(numbers, client, tries)
+            else:
+                answered = self._send_creation(numbers, client, tries)
+        except ClickPesaError as error:
+            trouble = error
+        except UserError as error:
+            trouble = Unavailable(str(error))
+        if trouble:
+            committed(self.env, self._store_trouble, numbers, trouble, tries)
+        elif answered:
+            committed(self.env, self.env["billpay.gate"]._answered, provider)
+        return not trouble
+
+    def _sync_now(self, numbers, patience=CLICK_PATIENCE, even_paused=True):
+        """Make the outstanding calls for these numbers now, for a waiting person.
+
+        Runs in its own transactions; the caller's transaction sees nothing of it.
+        Each number is tried once; what one is refused does not stop the others. A
+        number that a worker has leased is waited for.
+
+        :param float patience: seconds to wait for a worker
+        :param bool even_paused: ask even an application in trouble; a scheduled
+            action does not
+        :return: ``{id: {"name": str, "state": str, "error": str}}`` as it stands
+            afterwards, for the numbers that are committed
+        :rtype: dict
+        """
+        deadline = time.monotonic() + patience
+        with own_transaction(numbers.env(su=True)) as env:
+            sync, numbers = env[self._name], numbers.with_env(env).exists()
+            committed(env, sync._make_due, numbers)
+            left, down = numbers, set()
+            while claimed := sync._claim(left.ids, down, even_paused):
+                provider = claimed.provider_id
+                if not sync._sync_claimed(claimed):
+                    down.add(provider.id)
+                numbers.invalidate_recordset()
+                # Once more only if the call led to another one: new digits, a change.
+                left -= claimed.filtered(lambda n: n.sync_error or not n.sync_at)
+                if time.monotonic() > deadline:
+                    break
+            while time.monotonic() < deadline and sync._leased_elsewhere(numbers):
+                time.sleep(0.1)
+                end_transaction(env)
+                env.invalidate_all()
+            return {
+                number.id: {
+                    "name": number.name,
+                    "state": number.state,
+                    "error": number.sync_error or sync._why_not_called(number),
+                }
+                for number in numbers
+            }
+
+    def _make_due(self, numbers):
+        """Refused numbers get another try when somebody waits for them."""
+        numbers.filtered(lambda n: n.state == "failed" and n.origin == "api").write(
+            {"state": "pending", "sync_at": fields.Datetime.now()}
+        )
+
+    def _leased_elsewhere(self, numbers):
+        now = fields.Datetime.now()
+        return numbers.filtered(
+            lambda n: (
+                n.state == "pending"
+                and not n.sync_error
+                and n.sync_at
+                and n.sync_at > now
+                and n.provider_id._billpay_is_live()
+            )
+        )
+
+    def _why_not_called(self, number):
+        number.ensure_one()
+        if number.state == "pending" and not number.provider_id._billpay_is_live():
+            return number.env._(
+                "The ClickPesa application %s is switched off.", number.provider_id.name
+            )
+        if number.state == "pending" and number.provider_id._billpay_is_paused():
+            return number.provider_id.billpay_trouble or ""
+        return ""
+
+    def _sync_numbers(self):
+        """Synchronise all due numbers with ClickPesa."""
+        cron = self.env["ir.cron"]
+        down = set()
+        while claimed := self._claim(down=down):
+            providers = claimed.provider_id
+            if not self._sync_claimed(claimed):
+                # An application that does not answer does not hold up the others.
+                down.update(providers.ids)
+            remaining = self._count_due()
+            if not cron._commit_progress(len(claimed), remaining=remaining):
+                break

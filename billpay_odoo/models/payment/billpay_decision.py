@@ -1,0 +1,397 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""What a person decides about a payment: match, use credit, put aside, undo.
+
+A ClickPesa payment is booked exactly once, which a unique index on ``account.payment``
+says. So undoing a match takes the booking out of the books first (cancelled, or
+reversed where the period is closed) and links it by ``billpay_undone_id``, no longer
+by ``billpay_payment_id``. It never comes back, and the next booking is the only one.
+"""
+
+from odoo import fields, models
+from odoo.exceptions import UserError
+
+from ...clickpesa.values import FAILED, REVERSED
+
+# States in which a person may decide what a payment is for.
+MATCHABLE = ("unmatched", "failed")
+# Money that is neither booked nor put aside.
+UNDECIDED = ("received", "confirmed", "unmatched", "failed")
+
+
+class BillpayDecision(models.AbstractModel):
+    """Carry out what a person decides about a payment."""
+
+    _name = "billpay.decision"
+    _description = "BillPay Decision"
+
+    # === BEFORE IT IS BOOKED === #
+
+    def _match_by_hand(self, payment, allocations, partner):
+        """Decide what this payment pays, and book it.
+
+        :param list allocations: pairs of an open customer invoice and an amount (TZS),
+            in the order in which they are paid
+        :param partner: whose credit the rest is; with no allocation, all of it
+        :raise UserError: the decision cannot be booked like this; nothing is changed
+        """
+        payment.ensure_one()
+        payment._check_accountant()
+        payment._hold()
+        self._check_decision(payment, allocations, partner)
+        moves = payment.env["account.move"].concat(*[move for move, _ in allocations])
+        partner = (partner or moves.partner_id[:1]).commercial_partner_id
+        payment_sudo = payment.sudo()
+        payment_sudo.allocation_ids.unlink()
+        payment_sudo.write(
+            {
+                "allocation_ids": [
+                    fields.Command.create(
+                        {"move_id": move.id, "amount": amount, "sequence": sequence}
+                    )
+                    for sequence, (move, amount) in enumerate(allocations, 1)
+                ],
+                "matched_partner_id": partner.id,
+                "matched_by_id": payment.env.uid,
+                "matched_at": fields.Datetime.now(),
+                "state": "confirmed",
+                "reason": False,
+                "attempts": 0,
+                "next_try_at": False,
+                **self._forget_undone(payment),
+            }
+        )
+        payment_sudo._message_log(
+            body=self._decision_text(payment, allocations, partner)
+        )
+        # No call to ClickPesa is made while booking, so it need not wait for a worker.
+        payment.env["billpay.worker"]._post_due(payment.ids)
+
+    def _check_decision(self, payments, allocations, partner):
+        if payments.state not in MATCHABLE:
+            raise UserError(
+                payments.env._(
+                    "This payment is not waiting for a decision any more: its state "
+                    "is %s. Nothing was changed. To decide anew about a booked "
+                    "payment, undo its match first.",
+                    dict(
+                        payments._fields["state"]._description_selection(payments.env)
+                    )[payments.state],
+                )
+            )
+        if not payments.currency_id or payments.amount <= 0:
+            raise UserError(
+                payments.env._(
+                    "ClickPesa told no amount in TZS for this payment, so nothing can "
+                    "be booked. Press Process Now to ask again, or compare with the "
+                    "ClickPesa dashboard."
+                )
+            )
+        if not allocations and not partner:
+            raise UserError(
+                payments.env._(
+                    "Choose at least one invoice, or the customer whose credit this "
+                    "money is. Nothing was booked."
+                )
+            )
+        for move, amount in allocations:
+            self._check_allocation(payments, move, amount)
+        if partner.company_id and partner.company_id != payments.company_id:
+            raise UserError(
+                payments.env._(
+                    "%(customer)s belongs to another company, so money of %(company)s "
+                    "cannot be this customer's credit. Nothing was booked: choose "
+                    "another customer.",
+                    customer=partner.display_name,
+                    company=payments.company_id.display_name,
+                )
+            )
+        chosen = sum(amount for _move, amount in allocations)
+        if payments.currency_id.compare_amounts(chosen, payments.amount) > 0:
+            raise UserError(
+                payments.env._(
+                    "You gave out %(chosen)s, but only %(amount)s were paid. Nothing "
+                    "was booked: lower one of the amounts.",
+                    chosen=payments.currency_id.format(chosen),
+                    amount=payments.currency_id.format(payments.amount),
+                )
+            )
+
+    def _check_allocation(self, payment, move, amount):
+        payment.ensure_one()
+        move.check_access("read")
+        if not move.filtered_domain(
+            payment.env["billpay.suggestion"]._open_bill_domain(payment)
+        ):
+            raise UserError(
+                payment.env._(
+                    "%(invoice)s of %(customer)s is not an open customer invoice of "
+                    "%(company)s (any more), so it cannot be paid. Nothing was booked: "
+                    "choose another one, or keep the money as credit.",
+                    invoice=move.display_name,
+                    customer=move.partner_id.display_name,
+                    company=payment.company_id.display_name,
+                )
+            )
+        due = move._billpay_due_in(payment.currency_id)
+        if payment.currency_id.compare_amounts(amount, 0) <= 0:
+            raise UserError(
+                payment.env._(
+                    "The amount for %s must be more than zero. Nothing was booked.",
+                    move.display_name,
+                )
+            )
+        if payment.currency_id.compare_amounts(amount, due) > 0:
+            raise UserError(
+                payment.env._(
+                    "%(invoice)s asks for %(due)s only. Nothing was booked: lower the "
+                    "amount; what is left over is kept as credit.",
+                    invoice=move.display_name,
+                    due=payment.currency_id.format(due),
+                )
+            )
+
+    def _decision_text(self, payments, allocations, partner):
+        parts = [
+            payments.env._(
+                "%(amount)s for %(invoice)s",
+                amount=payments.currency_id.format(amount),
+                invoice=move.display_name,
+            )
+            for move, amount in allocations
+        ]
+        rest = payments.amount - sum(amount for _move, amount in allocations)
+        if payments.currency_id.compare_amounts(rest, 0) > 0:
+            parts.append(
+                payments.env._(
+                    "%(amount)s as credit of %(customer)s",
+                    amount=payments.currency_id.format(rest),
+                    customer=partner.display_name,
+                )
+            )
+        return payments.env._(
+            "Matched by %(user)s: %(what)s.",
+            user=payments.env.user.name,
+            what=", ".join(parts),
+        )
+
+    # === AFTER IT IS BOOKED === #
+
+    def _use_credit(self, payment, moves):
+        """Let open credit of this booked payment pay invoices of its customer.
+
+        :param moves: open invoices, the first is paid first
+        """
+        payment.ensure_one()
+        payment._check_accountant()
+        payment._hold()
+        if payment.state != "posted" or payment.credit_open <= 0:
+            raise UserError(
+                payment.env._(
+                    "%s has no open credit (any more), so nothing was changed. Look at "
+                    "the payment again.",
+                    payment.display_name,
+                )
+            )
+        for move in moves:
+            self._check_allocation(
+                payment, move, move._billpay_due_in(payment.currency_id)
+            )
+            if move.partner_id.commercial_partner_id != (
+                payment.partner_id.commercial_partner_id
+            ):
+                raise UserError(
+                    payment.env._(
+                        "The credit belongs to %(customer)s, and %(invoice)s does not. "
+                        "Nothing was changed: if the money was booked for the wrong "
+                        "customer, undo the match first.",
+                        customer=payment.partner_id.display_name,
+                        invoice=move.display_name,
+                    )
+                )
+            lines = payment.env["billpay.booking"]._open_lines(
+                payment.sudo(), move.sudo()
+            )
+            for account, due in lines.grouped("account_id").items():
+                credit = payment.sudo()._open_credit_lines()
+                credit = credit.filtered(lambda line, a=account: line.account_id == a)
+                if credit:
+                    (due + credit).reconcile()
+        payment.invalidate_recordset(["credit_open"])
+        payment.sudo()._message_log(
+            body=payment.env._(
+                "%(user)s used its credit for %(invoices)s.",
+                user=payment.env.user.name,
+                invoices=", ".join(moves.mapped("display_name")),
+            )
+        )
+        if payment.currency_id.compare_amounts(payment.credit_open, 1) < 0:
+            payment.sudo().write({"attention": False, "reason": False})
+
+    # === PUT ASIDE === #
+
+    def _put_aside(self, payments, why):
+        """Decide that this money is not ours, or not to be booked here.
+
+        :param str why: kept, and shown with the payment
+        """
+        payments._check_accountant()
+        payments._hold()
+        booked = payments.filtered(lambda payment: payment.state not in UNDECIDED)
+        if booked:
+            raise UserError(
+                payments.env._(
+                    "%s is booked or put aside already, so nothing was changed. Undo "
+                    "the match of a booked payment before you put it aside.",
+                    ", ".join(booked.mapped("display_name")),
+                )
+            )
+        for payment_sudo in payments.sudo():
+            payment_sudo.write(
+                {
+                    "state": "ignored",
+                    "attention": False,
+                    "next_try_at": False,
+                    "ignored_by_id": payments.env.uid,
+                    "ignored_at": fields.Datetime.now(),
+                    "ignored_why": why,
+                    "reason": payments.env._(
+                        "Put aside by %(user)s: %(why)s. The money is at ClickPesa and "
+                        "not in the books; Take Up Again brings it back.",
+                        user=payments.env.user.name,
+                        why=why.rstrip(" ."),
+                    ),
+                }
+            )
+            payment_sudo._message_log(body=payment_sudo.reason)
+
+    # === BUSINESS METHODS === #
+
+    def _forget_undone(self, payments):
+        """Return the values with which a payment is decided about once more."""
+        return {"undone_at": False, "undone_by_id": False, "undone_why": False}
+
+    def _undo_match(self, payments, why):
+        """Take booked payments out of the books; they are unmatched again.
+
+        Entry, reconciliation and states change together, or not at all.
+
+        :param str why: kept, and shown with the payment and its invoices
+        :raise UserError: one of them cannot be taken out
+        """
+        payments._check_accountant()
+        payments._hold()
+        for payment in payments:
+            self._check_undo(payment)
+        for payment_sudo in payments.sudo():
+            self._undo_one(payment_sudo, why)
+
+    def _check_undo(self, payment):
+        payment.ensure_one()
+        if payment.state != "posted":
+            raise UserError(
+                payment.env._(
+                    "%s is not booked, so there is no match to undo. Nothing was "
+                    "changed: press Match to say what it pays.",
+                    payment.display_name,
+                )
+            )
+        if payment.status in REVERSED | FAILED:
+            raise UserError(
+                payment.env._(
+                    "ClickPesa took the money of %s back, so it cannot be matched with "
+                    "something else. Nothing was changed: its entry is to be reversed.",
+                    payment.display_name,
+                )
+            )
+
+    def _undo_one(self, payment, why):
+        payment.ensure_one()
+        bookings = payment.account_payment_ids
+        entries = bookings.move_id
+        receivable = entries.line_ids.filtered(
+            lambda line: line.account_id.account_type == "asset_receivable"
+        )
+        invoices = receivable.matched_debit_ids.debit_move_id.move_id - entries
+        bookings.write({"billpay_payment_id": False, "billpay_undone_id": payment.id})
+        payment.write(
+            {
+                "state": "unmatched",
+                "attention": False,
+                "posted_at": False,
+                "next_try_at": False,
+                "matched_partner_id": False,
+                "matched_by_id": False,
+                "matched_at": False,
+                "undone_at": fields.Datetime.now(),
+                "undone_by_id": payment.env.uid,
+                "undone_why": why,
+                "asked_amount": 0,
+                "is_over": False,
+                "is_under": False,
+                "is_late": False,
+                "reason": payment.env._(
+                    "Match undone by %(user)s: %(why)s. The money is at ClickPesa and "
+                    "not in the books: press Match and choose what it pays.",
+                    user=payment.env.user.name,
+                    why=why.rstrip(" ."),
+                ),
+            }
+        )
+        payment.allocation_ids.unlink()
+        receivable.remove_move_reconcile()
+        for booking in bookings.with_context(billpay_undoing=True):
+            booking._billpay_leave_books()
+        if bookings:
+            body = payment.env._(
+                "No longer the booking of ClickPesa payment %(payment)s. %(reason)s",
+                payment=payment.display_name,
+                reason=payment.reason,
+            )
+            bookings._message_log_batch(bodies=dict.fromkeys(bookings.ids, body))
+        payment._message_log(body=payment.reason)
+        self._tell_undone(payment, invoices, why)
+
+    def _tell_undone(self, payments, invoices, why):
+        """The invoices are due again: say so, and give them a number to pay."""
+        if not invoices:
+            return
+        body = payments.env._(
+            "The payment of %(amount)s, receipt %(receipt)s, was taken off this "
+            "invoice by %(user)s: %(why)s",
+            amount=payments.currency_id.format(payments.amount),
+            receipt=payments.receipt or payments.reference,
+            user=payments.env.user.name,
+            why=why,
+        )
+        invoices._message_log_batch(bodies=dict.fromkeys(invoices.ids, body))
+        bills = invoices.filtered(lambda move: move.is_sale_document())
+        bills._billpay_after_payment()
+
+    # === ASSIGN === #
+
+    def _take_up(self, payments):
+        """Put payments that a person put aside back on the desk."""
+        payments._hold()
+        for payment_sudo in payments.sudo():
+            bookable = (
+                payment_sudo.confirmed_at
+                and payment_sudo.currency_id
+                and payment_sudo.amount > 0
+            )
+            state = "confirmed" if bookable else "received"
+            payment_sudo.write(
+                {
+                    # A match that was undone is for a person to decide, ever after.
+                    "state": "unmatched" if payment_sudo.undone_at else state,
+                    "reason": payments.env._(
+                        "Taken up again by %s.", payments.env.user.name
+                    ),
+                    "ignored_by_id": False,
+                    "ignored_at": False,
+                    "ignored_why": False,
+                    "attempts": 0,
+                    "next_try_at": False,
+                }
+            )
+            payment_sudo._message_log(body=payment_sudo.reason)
+        payments.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")

@@ -1,0 +1,235 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Payments and journal items for the parts of a batch: created, posted, reconciled.
+
+All of a batch is made together. ``account.payment`` would make its entries one by one
+when it is posted, each with a flush of its own; here they are made in one ``create``,
+with the values that Odoo's own methods prepare."""
+
+from datetime import timedelta, timezone
+
+from odoo import models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+
+class BillpayEntries(models.AbstractModel):
+    """Create, post and reconcile the entries of a batch."""
+
+    _name = "billpay.entries"
+    _description = "BillPay Entries"
+
+    # === CREATE AND POST === #
+
+    def _make_account_payments(self, payments, parts):
+        """Create and post one ``account.payment`` per part, with its entry."""
+        vals_list = self._prepare_account_payments(payments, parts)
+        account_payments = payments.env["account.payment"].create(vals_list)
+        for part, account_payment in zip(parts, account_payments, strict=True):
+            part.account_payment = account_payment
+        without = account_payments.filtered(lambda p: not p.outstanding_account_id)
+        if without:
+            # Enterprise leaves it empty, and then there is no entry to reconcile.
+            account = without[0]._get_outstanding_account("inbound")
+            without.outstanding_account_id = account
+        self._make_entries(payments, parts, account_payments)
+        # Entries of one day and journal have names of one format: found once.
+        account_payments.with_context(billpay_sequence_formats={}).action_post()
+
+    def _prepare_account_payments(self, payments, parts):
+        vals_list, index, booked = [], 0, None
+        for part in parts:
+            index = index + 1 if part.payment == booked else 0
+            booked = part.payment
+            vals = self._prepare_account_payment(part.payment, part)
+            vals_list.append({**vals, "billpay_part": index})
+        return vals_list
+
+    def _prepare_account_payment(self, payment, part):
+        """Return the values of the ``account.payment`` for a part of this payment."""
+        payment.ensure_one()
+        method_line = self._payment_method_line(payment)
+        names = [share.move.name for share in part.shares]
+        return {
+            "billpay_payment_id": payment.id,
+            "payment_type": "inbound",
+            "partner_type": "customer",
+            "partner_id": part.partner.id,
+            # What arrives: Odoo adds the write-offs for the customer's side.
+            "amount": payment.currency_id.round(part.amount - part.fee),
+            "currency_id": payment.currency_id.id,
+            "date": self._accounting_date(payment),
+            "journal_id": method_line.journal_id.id,
+            "company_id": payment.company_id.id,
+            "payment_method_line_id": method_line.id,
+            "destination_account_id": part.account.id,
+            "payment_reference": " ".join(
+                filter(None, (payment.receipt, payment.reference, payment.number))
+            ),
+            "memo": " ".join(
+                filter(
+                    None, (*names, payment.number, payment.reference, payment.receipt)
+                )
+            ),
+        }
+
+    def _make_entries(self, payments, parts, account_payments):
+        """Create the journal entries of all these payments at once."""
+        # Read for all what Odoo would read for one after the other.
+        account_payments.partner_id.mapped("property_account_position_id")
+        no_analytics = self._has_no_analytic_rules(payments)
+        vals_list = []
+        for part, account_payment in zip(parts, account_payments, strict=True):
+            write_offs = [vals for share in part.shares for vals in share.write_offs]
+            if part.fee:
+                write_offs.append(self._prepare_fee_line(part.payment, part))
+            vals = account_payment._generate_move_vals(write_off_line_vals=write_offs)
+            self._force_balance(payments, vals, part)
+            self._set_analytics(payments, vals, part)
+            for _command, _id, line_vals in vals["line_ids"] if no_analytics else ():
+                line_vals.setdefault("analytic_distribution", False)
+            vals_list.append(vals)
+        payments.env["account.move"].with_context(
+            skip_invoice_sync=True, is_payment=True
+        ).create(vals_list)
+        self._link_entries(payments, account_payments)
+
+    def _link_entries(self, payments, account_payments):
+        """Let payments know the entries that were made for them.
+
+        One statement: a write per payment would recompute and flush each by itself.
+        """
+        payments.env["account.move"].flush_model(["origin_payment_id"])
+        account_payments.flush_recordset(["move_id"])
+        payments.env.execute_query(
+            SQL(
+                """
+                    UPDATE account_payment SET move_id = entry.id
+                      FROM account_move entry
+                     WHERE entry.origin_payment_id = account_payment.id
+                       AND account_payment.id IN %s
+                 RETURNING entry.id
+                    """,
+                tuple(account_payments.ids),
+            )
+        )
+        account_payments.invalidate_recordset(["move_id"], flush=False)
+        account_payments.modified(["move_id"])
+
+    def _has_no_analytic_rules(self, payments):
+        """Whether nothing could be found when Odoo searches a rule for each line."""
+        rules_sudo = payments.env["account.analytic.distribution.model"].sudo()
+        return not rules_sudo.search_count([], limit=1)
+
+    def _prepare_fee_line(self, payments, part):
+        """Return the journal item of the fee: the merchant bears it."""
+        channel = payments.channel_id.name
+        return {
+            "name": payments.env._(
+                "Fee of %(channel)s: %(payment)s",
+                channel=channel,
+                payment=payments.reference,
+            ),
+            "account_id": payments.provider_id.clickpesa_fee_account_id.id,
+            "partner_id": part.partner.id,
+            "currency_id": payments.currency_id.id,
+            "amount_currency": part.fee,
+            "balance": payments.currency_id._convert(
+                part.fee,
+                payments.company_id.currency_id,
+                payments.company_id,
+                self._accounting_date(payments),
+            ),
+        }
+
+    def _force_balance(self, payments, vals, part):
+        """Let an entry be worth in the company's currency what its share is."""
+        if part.balance is None:
+            return
+        liquidity, receivable, *others = (command[2] for command in vals["line_ids"])
+        kept = sum(item["balance"] for item in others)
+        liquidity.update(debit=part.balance - kept, credit=0.0)
+        receivable.update(debit=0.0, credit=part.balance)
+
+    def _set_analytics(self, payments, vals, part):
+        """Let credit count for the purpose it was paid for."""
+        purpose = part.payment.control_number_id.purpose_id
+        if part.shares or not purpose.analytic_distribution:
+            return
+        _liquidity, receivable, *_others = (command[2] for command in vals["line_ids"])
+        receivable["analytic_distribution"] = purpose.analytic_distribution
+
+    def _payment_method_line(self, payments):
+        """Return the method line of the application's journal.
+
+        :raise UserError: no journal is set on the application
+        """
+        journal = payments.provider_id.journal_id
+        lines = journal.inbound_payment_method_line_ids
+        line = lines.filtered(
+            lambda line: line.payment_provider_id == payments.provider_id
+        )
+        if not line:
+            raise UserError(
+                payments.env._(
+                    "The application %s has no payment journal. Set one under "
+                    "Invoicing, Configuration, BillPay, BillPay Applications.",
+                    payments.provider_id.name,
+                )
+            )
+        return line[:1]
+
+    def _day(self, payment):
+        """Return the day of the payment where the company is (ClickPesa tells UTC)."""
+        payment.ensure_one()
+        moment = payment.paid_at.replace(tzinfo=timezone.utc)
+        return moment.astimezone(payment.company_id._billpay_tz()).date()
+
+    def _accounting_date(self, payments):
+        """Return the day of the entry: that of the payment, or the first open one."""
+        return self._open_day(payments, self._day(payments))
+
+    def _open_day(self, payments, day):
+        locked = payments.company_id._get_user_fiscal_lock_date(
+            payments.provider_id.journal_id
+        )
+        return max(day, locked + timedelta(days=1))
+
+    # === RECONCILE === #
+
+    def _reconcile_booked(self, payments, parts):
+        """Reconcile each part with its invoices: one plan for all, in their order.
+
+        An invoice is in a plan once. In one plan Odoo would give all of its tax that
+        is due on payment to the day of the first payment, however little that was.
+
+        Money that finds nothing open stays an open credit of the customer.
+        """
+        plans, turns = {}, {}
+        for part in parts:
+            line, turn = self._credit_lines(payments, part), 0
+            for share in part.shares:
+                # What a part pays first it also pays first here.
+                turn = max(turn, turns.get(share.move, 0))
+                turns[share.move] = turn + 1
+                plans.setdefault((turn, part.rate), []).append((share.lines, line))
+        for (_turn, rate), pairs in sorted(plans.items(), key=lambda plan: plan[0][0]):
+            # Nothing changes on the invoices but what is open of them.
+            lines = payments.env["account.move.line"].with_context(
+                skip_invoice_sync=True
+            )
+            if rate:
+                # As the register wizard does it: differences go to the exchange
+                # account, and what was asked is what was paid.
+                lines = lines.with_context(forced_rate_from_register_payment=rate)
+            lines._reconcile_plan(
+                [
+                    (due + paid).filtered(lambda line: not line.reconciled)
+                    for due, paid in pairs
+                ]
+            )
+
+    def _credit_lines(self, payments, part):
+        """Return the journal item of a part that pays invoices."""
+        return part.account_payment.move_id.line_ids.filtered(
+            lambda line: line.account_id == part.account and line.amount_currency < 0
+        )

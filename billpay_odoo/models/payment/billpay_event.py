@@ -1,0 +1,523 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+import hashlib
+import logging
+import re
+from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
+from typing import NamedTuple
+
+from odoo import api, fields, models, tools
+from odoo.exceptions import AccessError, UserError
+from odoo.tools import SQL
+
+from ...clickpesa import parse_notification
+from ...throttle import Allowance
+from ...transactions import CONFLICTS
+from ..provider.payment_provider import ADDRESS_FIELDS
+
+_logger = logging.getLogger(__name__)
+
+_NUL = "\x00"
+# Another one after every change of the row, whoever made it, also by SQL. It stands
+# for the secrets, which are not written into statements (and so into logs).
+ROW_VERSION = "provider.xmin::text || provider.ctid::text"
+# Plain SQL, and all in one statement: this is the webhook's only work of note.
+INSERT = (
+    """
+    WITH stored AS (
+        INSERT INTO billpay_event
+                    (provider_id, company_id, state, event, signed, body, digest,
+                     reason, remote_addr, times, received_at, last_received_at)
+        SELECT %%(provider_id)s, %%(company_id)s, %%(state)s, %%(event)s, %%(signed)s,
+               %%(body)s, %%(digest)s, %%(reason)s, %%(remote_addr)s, %%(times)s,
+               %%(now)s, %%(now)s
+          FROM payment_provider AS provider
+         WHERE provider.id = %%(provider_id)s
+           AND (%%(version)s IS NULL OR %s = %%(version)s)
+        ON CONFLICT (provider_id, digest) DO UPDATE
+           SET times = billpay_event.times + EXCLUDED.times,
+               last_received_at = EXCLUDED.last_received_at
+        RETURNING id, times, state
+    )
+    SELECT id, times = %%(times)s, state = 'new',
+           NOT EXISTS (
+               SELECT FROM billpay_event WHERE state = 'new' AND id < stored.id
+           )
+      FROM stored
+"""
+    % ROW_VERSION
+)
+EMPTY = {
+    **dict.fromkeys(("event", "body", "reason", "remote_addr", "version")),
+    "signed": False,
+    "times": 1,
+}
+
+
+class Stored(NamedTuple):
+    """What became of a delivery.
+
+    ``first``: it is the first of its kind. ``waiting``: the worker has not read it yet.
+    ``alone``: no delivery before it waits, as far as this transaction can see.
+    """
+
+    id: int
+    first: bool
+    waiting: bool
+    alone: bool
+
+
+# Rows per application and day (UTC).
+KEPT_PER_DAY = 100
+# A delivery is about one kilobyte (characters).
+KEPT_OF_BODY = 8192
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{20,64}")
+
+
+@dataclass(frozen=True)
+class Address:
+    """What a delivery to one webhook address needs.
+
+    ``version`` is the state of the application that this was read from.
+    """
+
+    provider_id: int
+    company_id: int
+    version: str
+    key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class _Addresses:
+    read_at: float
+    by_digest: dict = field(repr=False)
+
+
+class BillpayEvent(models.Model):
+    """One webhook delivery as it came, with its verdict. The audit log.
+
+    The identity of a delivery is its body and its verdict: a repeat counts up on the
+    same row, and a quarantined copy can never stand in the way of the true one.
+    """
+
+    _name = "billpay.event"
+    _description = "BillPay Webhook Delivery"
+    _order = "id desc"
+    _rec_name = "event"
+    _kept_per_day = KEPT_PER_DAY
+    # Statements per application and process: enough for a merchant whose key is wrong.
+    _write_allowance = Allowance(burst=KEPT_PER_DAY, per_second=1)
+    # Lines in the log: one per minute.
+    _log_allowance = Allowance(burst=1, per_second=1 / 60)
+    # Rows of one run of the vacuum.
+    _vacuum_batch = 1000
+    # How long an unknown address is believed to be unknown (seconds). Odoo notifies
+    # every process of a change; this is for a change that was missed.
+    _unknown_for = 60
+
+    provider_id = fields.Many2one(
+        "payment.provider",
+        string="Application",
+        required=True,
+        readonly=True,
+        ondelete="cascade",
+    )
+    company_id = fields.Many2one(related="provider_id.company_id", store=True)
+    state = fields.Selection(
+        [
+            ("new", "Waiting"),
+            ("done", "Processed"),
+            ("logged", "Noted"),
+            ("failed", "Not Understood"),
+            ("quarantine", "Quarantine"),
+        ],
+        required=True,
+        readonly=True,
+        help="Noted: an event that moves no customer's money. Quarantine: the "
+        "signature is missing or wrong, so nothing was done with it.",
+    )
+    event = fields.Char(readonly=True)
+    signed = fields.Boolean(string="Valid Signature", readonly=True)
+    body = fields.Text(
+        readonly=True, groups="billpay_odoo.group_billpay_manager", prefetch=False
+    )
+    digest = fields.Char(required=True, readonly=True)
+    times = fields.Integer(string="Deliveries", default=1, readonly=True)
+    received_at = fields.Datetime(required=True, readonly=True)
+    last_received_at = fields.Datetime(required=True, readonly=True)
+    remote_addr = fields.Char(
+        string="Sent From", readonly=True, groups="billpay_odoo.group_billpay_manager"
+    )
+    reason = fields.Char(readonly=True)
+    payment_id = fields.Many2one(
+        "billpay.payment", readonly=True, index="btree_not_null", ondelete="set null"
+    )
+    reduced_at = fields.Datetime(
+        string="Contents Removed",
+        readonly=True,
+        help="Body and sender are kept for the time that the settings say.",
+    )
+
+    _identity_unique = models.UniqueIndex("(provider_id, digest)")
+    _waiting = models.Index("(id) WHERE state = 'new'")
+    _accepted = models.Index(
+        "(provider_id, last_received_at) WHERE state <> 'quarantine'"
+    )
+    _troubled = models.Index(
+        "(provider_id, received_at) WHERE state IN ('failed', 'quarantine')"
+    )
+    _to_reduce = models.Index(
+        "(company_id, last_received_at)"
+        " WHERE state IN ('done', 'logged') AND reduced_at IS NULL"
+    )
+
+    # === RECEIVING === #
+
+    @api.model
+    def _store_delivery(
+        self, provider, raw, notification, *, state, signed, version=None, **extra
+    ):
+        """Store a delivery, or count its repeat, in one statement.
+
+        Two equal deliveries at one moment conflict; Odoo then replays the later one,
+        which counts up.
+
+        :param provider: the application, or the ``Address`` a delivery came to
+        :param bytes raw: the body
+        :param notification: what was parsed of it
+        :param str state: "new" or "quarantine"
+        :param bool signed: whether a signature was verified
+        :param str version: store it only while the application is in this state
+        :return: ``None`` when the application has changed
+        :rtype: Stored | None
+        """
+        verdict = b"quarantine" if state == "quarantine" else b"accepted"
+        if signed:
+            verdict += b" signed"
+        return self._insert(
+            {
+                **self._owner_values(provider),
+                "state": state,
+                "event": notification.event or None,
+                "signed": signed,
+                "body": raw.decode("utf-8", "replace").replace(_NUL, ""),
+                "digest": hashlib.sha256(verdict + b"\n" + raw).hexdigest(),
+                "version": version,
+                **extra,
+            }
+        )
+
+    @api.model
+    def _owner_values(self, provider):
+        if isinstance(provider, models.BaseModel):
+            return {"provider_id": provider.id, "company_id": provider.company_id.id}
+        return {
+            "provider_id": provider.provider_id,
+            "company_id": provider.company_id,
+        }
+
+    @api.model
+    def _insert(self, values):
+        """Insert a row, or add to the count of the row with this digest.
+
+        :return: ``None`` when the application is not in the state ``version``
+        :rtype: Stored | None
+        """
+        now = fields.Datetime.now()
+        self.env.cr.execute(INSERT, {**EMPTY, **values, "now": now})
+        row = self.env.cr.fetchone()
+        self.invalidate_model()
+        return Stored(*row) if row else None
+
+    @api.model
+    def _needs_waking(self, stored):
+        """Tell whether the worker has to be woken for a delivery that is committed.
+
+        Not when an older one waits: whoever works that one off looks again after its
+        own commit, and then sees ours. The oldest one always wakes the worker, so
+        every chain of deliveries that rely on an older one ends at a wake-up.
+
+        That holds only for a look after our commit. Before it, the worker could have
+        had its last look already, without seeing us.
+        """
+        self.env.cr.execute(
+            "SELECT EXISTS (SELECT FROM billpay_event WHERE state = 'new' AND id < %s)",
+            (stored.id,),
+        )
+        return not self.env.cr.fetchone()[0]
+
+    # === PROCESSING === #
+
+    def _process(self):
+        """Turn stored deliveries into payments of the ledger.
+
+        :return: the payments that were touched
+        """
+        payments = self.env["billpay.payment"]
+        for event in self:
+            try:
+                with self.env.cr.savepoint():
+                    # What is stored was parsed before; other bytes fail here.
+                    notification = parse_notification(event.body.encode())
+                    payments |= event._process_notification(notification)
+            except CONFLICTS:
+                raise
+            except Exception as error:
+                if not isinstance(error, ValueError):
+                    _logger.exception("Delivery %s could not be processed.", event.id)
+                event.write(
+                    {
+                        "state": "failed",
+                        "reason": self.env._(
+                            "This delivery could not be understood. If money was "
+                            "meant, the poll finds it at ClickPesa."
+                        ),
+                    }
+                )
+        return payments
+
+    def _process_notification(self, notification):
+        self.ensure_one()
+        payments = self.env["billpay.payment"]
+        told = notification.payment
+        if notification.event.startswith(("PAYOUT", "DEPOSIT")):
+            self.write(
+                {
+                    "state": "logged",
+                    "reason": self.env._("Not a customer's payment: nothing to book."),
+                }
+            )
+            return payments
+        if not told.id:
+            self.write(
+                {
+                    "state": "failed",
+                    "reason": self.env._(
+                        "The delivery names no payment. If money was meant, the next "
+                        "poll finds it at ClickPesa."
+                    ),
+                }
+            )
+            return payments
+        trusted = (
+            self.signed
+            and not notification.duplicate_keys
+            and self.provider_id.clickpesa_confirmation == "signature"
+        )
+        payment = payments.env["billpay.ledger"]._upsert(
+            self.provider_id, [told], source="webhook", trusted=trusted
+        )
+        self.write({"state": "done", "payment_id": payment.id, "reason": False})
+        return payment
+
+    def action_replay(self):
+        """Process accepted deliveries once more; a payment is never booked twice."""
+        if not self.env.user.has_group("billpay_odoo.group_billpay_manager"):
+            raise AccessError(
+                self.env._("Only a BillPay manager may process deliveries again.")
+            )
+        events = self.filtered(
+            lambda event: event.state in ("done", "failed", "logged")
+        )
+        if events.filtered("reduced_at"):
+            raise UserError(
+                self.env._(
+                    "The contents of this delivery were removed when it was old "
+                    "enough, so it cannot be processed again. What it told is on its "
+                    "payment; no money is affected. To ask ClickPesa anew, use Ask "
+                    "for Payments Now on the application."
+                )
+            )
+        events.sudo().write({"state": "new", "reason": False})
+        self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
+
+    # === BUSINESS METHODS === #
+
+    @api.model
+    def _quarantine(self, address, token, raw, notification, *, remote_addr):
+        """Keep or count a delivery whose signature is missing or wrong.
+
+        :param Address address: where it came to
+        :param str token: of that address
+        :return: ``None``; or what the address is now, when its application was
+            changed meanwhile: the signature is then to be verified again
+        :rtype: Address | None
+        """
+        key = self.env.cr.dbname, address.provider_id
+        count = self._write_allowance.take(key)
+        if count:
+            fresh = self.env["billpay.event"]._find_address(token, fresh=True)
+            if fresh and fresh.key != address.key:
+                self._write_allowance.give_back(key, count - 1)
+                return fresh
+            # A replay of this request is to count them once more.
+            self.env.cr.postrollback.add(
+                lambda: self._write_allowance.give_back(key, count - 1)
+            )
+            self._keep_refused(address, raw, notification, count, remote_addr)
+        unlogged = self._log_allowance.take(key)
+        if unlogged:
+            _logger.warning(
+                "Application %s: %s deliveries with a missing or wrong signature were "
+                "refused since the last line like this.",
+                address.provider_id,
+                unlogged,
+            )
+        return None
+
+    @api.model
+    def _keep_refused(self, address, raw, notification, count, remote_addr):
+        """Keep this delivery while there is room; count the others.
+
+        :param int count: deliveries to account for, this one included
+        """
+        today = datetime.combine(fields.Datetime.now(), time.min)
+        digest = hashlib.sha256(b"quarantine\n" + raw).hexdigest()
+        [(room,)] = self.env.execute_query(
+            SQL(
+                """
+                    SELECT EXISTS (
+                               SELECT FROM billpay_event
+                                WHERE provider_id = %(provider)s AND digest = %(digest)s
+                           )
+                        OR %(limit)s > (
+                               SELECT count(*) FROM billpay_event
+                                WHERE provider_id = %(provider)s
+                                 AND state = 'quarantine'
+                                  AND received_at >= %(today)s
+                           )
+                    """,
+                provider=address.provider_id,
+                digest=digest,
+                limit=self._kept_per_day,
+                today=today,
+            )
+        )
+        texts = self._texts_for(address)
+        if room:
+            self._store_delivery(
+                address,
+                raw[:KEPT_OF_BODY],
+                notification,
+                state="quarantine",
+                signed=False,
+                digest=digest,
+                reason=texts._("The signature is missing or wrong."),
+                remote_addr=remote_addr,
+            )
+            count -= 1
+        if count:
+            self._insert(
+                {
+                    **self._owner_values(address),
+                    "state": "quarantine",
+                    "event": texts._("More of these"),
+                    "times": count,
+                    "digest": "more %s" % today.date(),
+                    "reason": texts._(
+                        "Signatures missing or wrong, so often that these deliveries "
+                        "are only counted. If ClickPesa sent them, the poll finds the "
+                        "payments."
+                    ),
+                }
+            )
+
+    @api.model
+    def _texts_for(self, address):
+        """Return an environment that speaks the language of the company."""
+        company = self.env["res.company"].browse(address.company_id)
+        return self.with_context(lang=company.partner_id.lang).env
+
+    @api.autovacuum
+    def _gc_old_deliveries(self):
+        """Reduce a batch of deliveries that are old enough.
+
+        Never one that waits or that was not understood: a person has not settled it.
+
+        :return: how many were reduced, and whether more may wait
+        :rtype: tuple[int, bool]
+        """
+        done, room = 0, self._vacuum_batch
+        companies = self.env["res.company"].search([("billpay_event_days", ">", 0)])
+        for company in companies:
+            domain = [
+                ("company_id", "=", company.id),
+                (
+                    "last_received_at",
+                    "<",
+                    fields.Datetime.now() - timedelta(days=company.billpay_event_days),
+                ),
+            ]
+            for reduce, condition in (
+                (self._reduce, [("state", "in", ("done", "logged"))]),
+                (self._forget, [("state", "=", "quarantine")]),
+            ):
+                condition = [*condition, ("reduced_at", "=", False), *domain]
+                # A repeat that comes at this moment holds its row: that one is new.
+                events = self.search(condition, limit=room, order="id")
+                events = events.try_lock_for_update()
+                reduce(events)
+                done += len(events)
+                room -= len(events)
+                if not room:
+                    return done, True
+        return done, False
+
+    @api.model
+    def _reduce(self, events):
+        events.write(
+            {"body": False, "remote_addr": False, "reduced_at": fields.Datetime.now()}
+        )
+
+    @api.model
+    def _forget(self, events):
+        events.unlink()
+
+    def _find_address(self, token, fresh=False):
+        """Return the ``Address`` behind the token of a webhook address, or ``None``.
+
+        An unknown token costs no query: anybody can send one.
+
+        :param bool fresh: read it from the database, whatever was kept
+        """
+        if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+            return None
+        # Looked up by digest, so that the time it takes tells nothing of the token.
+        digest = hashlib.sha256(token.encode()).digest()
+        known = self._addresses()
+        if not fresh:
+            if address := known.by_digest.get(digest):
+                return address
+            fresh = time.monotonic() - known.read_at > self._unknown_for
+        if fresh:
+            known = self._read_addresses()
+            cache = type(self)._addresses.__cache__
+            cache.add_value(self, cache_value=known)
+        return known.by_digest.get(digest)
+
+    @tools.ormcache()
+    def _addresses(self):
+        # The one key of this cache holds no token: Odoo may log keys.
+        return self._read_addresses()
+
+    def _read_addresses(self):
+        self.env["payment.provider"].flush_model(ADDRESS_FIELDS)
+        rows = self.env.execute_query(
+            SQL(
+                """
+                    SELECT id, company_id, %s, COALESCE(clickpesa_checksum_key, ''),
+                           clickpesa_webhook_token
+                      FROM payment_provider AS provider
+                     WHERE code = 'clickpesa' AND clickpesa_webhook_token IS NOT NULL
+                    """,
+                SQL(ROW_VERSION),
+            )
+        )
+        return _Addresses(
+            read_at=time.monotonic(),
+            by_digest={
+                hashlib.sha256(token.encode()).digest(): Address(*values)
+                for *values, token in rows
+            },
+        )

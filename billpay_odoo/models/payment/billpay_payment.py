@@ -1,0 +1,733 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from markupsafe import Markup
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, LockError, UserError
+from odoo.fields import Domain
+from odoo.tools import format_datetime
+
+from ...receipts import receipt_key
+
+# The columns of the desk, from the left.
+DESK_ORDER = (
+    "unmatched",
+    "failed",
+    "received",
+    "confirmed",
+    "posted",
+    "ignored",
+    "reversed",
+)
+STEP = Markup(
+    '<tr><td class="text-muted text-nowrap pe-3 align-top">%s</td>'
+    '<td class="pe-2 align-top"><i class="fa %s" role="img"></i></td><td>%s</td></tr>'
+)
+# Babel's pattern; names of months come in the reader's language.
+MOMENT = "d MMM y HH:mm:ss"
+GREY, GREEN, AMBER = "text-muted", "text-success", "text-warning"
+
+
+class BillpayPayment(models.Model):
+    """One ClickPesa payment, however it was learned. The money ledger.
+
+    ``reference`` (ClickPesa's ``id``) is unique per application in the database, so a
+    payment has one row whoever tells of it first, and how often.
+    """
+
+    _name = "billpay.payment"
+    _inherit = ["mail.thread", "mail.activity.mixin"]
+    _description = "BillPay Payment"
+    _order = "paid_at desc, id desc"
+    _mail_post_access = "read"
+    _rec_name = "reference"
+    _rec_names_search = ["reference", "receipt", "number"]
+    _check_company_auto = True
+
+    reference = fields.Char(
+        string="ClickPesa ID", required=True, readonly=True, copy=False
+    )
+    receipt = fields.Char(
+        string="Operator Receipt", readonly=True, index="btree_not_null"
+    )
+    number = fields.Char(
+        string="Number as Sent",
+        readonly=True,
+        index="btree_not_null",
+        help="ClickPesa's orderReference: what the payer typed.",
+    )
+    control_number_id = fields.Many2one(
+        "billpay.control.number",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="restrict",
+    )
+    amount = fields.Monetary(readonly=True, help="In TZS, as ClickPesa collected it.")
+    currency_id = fields.Many2one("res.currency", readonly=True)
+    currency_code = fields.Char(readonly=True)
+    channel_id = fields.Many2one("billpay.channel", readonly=True)
+    channel_code = fields.Char(string="Channel as Sent", readonly=True)
+    payer_name = fields.Char(readonly=True)
+    payer_phone = fields.Char(readonly=True)
+    partner_id = fields.Many2one(
+        "res.partner",
+        string="Customer",
+        compute="_compute_partner_id",
+        store=True,
+        index="btree_not_null",
+    )
+    move_id = fields.Many2one(
+        "account.move",
+        string="Invoice",
+        compute="_compute_partner_id",
+        store=True,
+        index="btree_not_null",
+    )
+    # A person's decision comes before what the digits say.
+    matched_partner_id = fields.Many2one("res.partner", readonly=True)
+    matched_by_id = fields.Many2one("res.users", readonly=True)
+    allocation_ids = fields.One2many(
+        "billpay.payment.allocation", "payment_id", readonly=True
+    )
+    paid_at = fields.Datetime(readonly=True, index=True)
+    status = fields.Char(string="ClickPesa Status", readonly=True)
+    told_at = fields.Datetime(
+        string="ClickPesa's Last Word", readonly=True, help="Its updatedAt."
+    )
+    message = fields.Char(string="ClickPesa Message", readonly=True)
+    state = fields.Selection(
+        [
+            ("received", "Received"),
+            ("confirmed", "Confirmed"),
+            ("posted", "Booked"),
+            ("unmatched", "Unmatched"),
+            ("failed", "Not Booked Yet"),
+            ("ignored", "Ignored"),
+            ("reversed", "Reversed"),
+        ],
+        default="received",
+        required=True,
+        readonly=True,
+        index=True,
+        group_expand="_group_expand_state",
+    )
+    reason = fields.Char(
+        readonly=True, help="Why it is in this state, and what comes next."
+    )
+    attention = fields.Boolean(
+        readonly=True, help="Booked, but a person should look at it."
+    )
+    ignored_by_id = fields.Many2one("res.users", readonly=True)
+    next_try_at = fields.Datetime(readonly=True)
+    attempts = fields.Integer(readonly=True)
+    webhook_at = fields.Datetime(string="Announced", readonly=True)
+    poll_at = fields.Datetime(string="Seen in Query", readonly=True)
+    confirmed_at = fields.Datetime(string="Confirmed", readonly=True)
+    posted_at = fields.Datetime(string="Booked On", readonly=True)
+    event_ids = fields.One2many("billpay.event", "payment_id", string="Deliveries")
+    account_payment_ids = fields.One2many(
+        "account.payment", "billpay_payment_id", string="Payments"
+    )
+    provider_id = fields.Many2one(
+        "payment.provider",
+        string="Application",
+        required=True,
+        readonly=True,
+        ondelete="restrict",
+        index=True,
+    )
+    company_id = fields.Many2one(
+        related="provider_id.company_id", store=True, index=True
+    )
+    transaction_id = fields.Many2one(
+        "payment.transaction",
+        string="Checkout",
+        related="control_number_id.transaction_id",
+        store=True,
+        index="btree_not_null",
+    )
+    matched_at = fields.Datetime(string="Matched by Hand", readonly=True)
+    ignored_at = fields.Datetime(string="Put Aside", readonly=True)
+    ignored_why = fields.Char(string="Why It Was Put Aside", readonly=True)
+    salesperson_id = fields.Many2one(
+        "res.users",
+        string="Salesperson",
+        related="move_id.invoice_user_id",
+        store=True,
+        tracking=False,
+        index="btree_not_null",
+    )
+    credit_open = fields.Monetary(
+        string="Open Credit",
+        compute="_compute_credit_open",
+        compute_sudo=True,
+        help="Booked, but not yet used for an invoice.",
+    )
+    quarantine_count = fields.Integer(compute="_compute_quarantine_count")
+    entered_at = fields.Datetime(string="Entered", readonly=True)
+    entered_by_id = fields.Many2one("res.users", readonly=True)
+    entered_how = fields.Selection(
+        [("typed", "Typed from a receipt"), ("import", "Imported from a spreadsheet")],
+        string="Entered From",
+        readonly=True,
+    )
+    confirmed_by_id = fields.Many2one(
+        "res.users",
+        readonly=True,
+        help="The person who vouched for it. Empty: ClickPesa itself.",
+    )
+    provisional = fields.Boolean(
+        readonly=True,
+        help="Known from a person and its receipt: ClickPesa has not told of it yet.",
+    )
+    receipt_key = fields.Char(
+        compute="_compute_receipt_key", store=True, index="btree_not_null"
+    )
+    merged_into_id = fields.Many2one(
+        "billpay.payment",
+        readonly=True,
+        index="btree_not_null",
+        help="The same money: the payment that is booked in its place.",
+    )
+    can_confirm_by_hand = fields.Boolean(compute="_compute_can_confirm_by_hand")
+    purpose_id = fields.Many2one(
+        "billpay.purpose",
+        compute="_compute_purpose_id",
+        store=True,
+        index="btree_not_null",
+    )
+    department_id = fields.Many2one(
+        "account.analytic.account",
+        compute="_compute_purpose_id",
+        store=True,
+        index="btree_not_null",
+    )
+    story = fields.Html(compute="_compute_story", sanitize=False, compute_sudo=True)
+    undone_at = fields.Datetime(
+        string="Match Undone",
+        readonly=True,
+        help="Until a person matches it again, its number counts for nothing.",
+    )
+    undone_by_id = fields.Many2one("res.users", readonly=True)
+    undone_why = fields.Char(string="Why the Match Was Undone", readonly=True)
+    undone_payment_ids = fields.One2many(
+        "account.payment", "billpay_undone_id", string="Undone Bookings"
+    )
+    asked_amount = fields.Monetary(
+        string="Was Due",
+        readonly=True,
+        help="In TZS: what was due when it was booked. Zero if any amount was welcome.",
+    )
+    is_over = fields.Boolean(
+        string="Over", readonly=True, help="More was paid than was due."
+    )
+    is_under = fields.Boolean(
+        string="Under", readonly=True, help="Less was paid than was due."
+    )
+    is_late = fields.Boolean(
+        string="Late", readonly=True, help="Paid after the due date."
+    )
+
+    _reference_unique = models.UniqueIndex(
+        "(provider_id, reference)",
+        "This ClickPesa payment is already in the ledger.",
+    )
+    _waiting = models.Index("(id) WHERE state IN ('received', 'confirmed', 'failed')")
+    _attention = models.Index("(id) WHERE attention")
+    # What waits for its number, found without touching what is settled.
+    _unmatched = models.Index("(number) WHERE state = 'unmatched'")
+    # The worker's question, answered without touching settled payments.
+    _taken_back = models.Index(
+        "(next_try_at) WHERE state = 'posted' AND next_try_at IS NOT NULL"
+    )
+    # "This phone has paid for them before" is asked with each suggestion.
+    _payer_phone = models.Index("(payer_phone) WHERE payer_phone IS NOT NULL")
+
+    # === COMPUTE METHODS === #
+
+    @api.depends("reference", "receipt")
+    def _compute_display_name(self):
+        for payment in self:
+            payment.display_name = payment.receipt or payment.reference
+
+    @api.depends(
+        "control_number_id.partner_id",
+        "control_number_id.move_id",
+        "matched_partner_id",
+        "allocation_ids.move_id.partner_id",
+        "undone_at",
+    )
+    def _compute_partner_id(self):
+        for payment in self:
+            number, chosen = payment.control_number_id, payment.allocation_ids.move_id
+            if payment.undone_at or payment.matched_partner_id:
+                number = number.browse()
+            payment.move_id = chosen[:1] if chosen else number.move_id
+            payment.partner_id = (
+                payment.matched_partner_id or chosen.partner_id[:1] or number.partner_id
+            )
+
+    @api.model
+    def _group_expand_state(self, states, _domain):
+        """Return the states that have payments: first what needs a person."""
+        return sorted(states, key=DESK_ORDER.index)
+
+    @api.depends("account_payment_ids.move_id.line_ids.amount_residual_currency")
+    def _compute_credit_open(self):
+        for payment in self:
+            lines = payment._open_credit_lines()
+            payment.credit_open = -sum(lines.mapped("amount_residual_currency"))
+
+    def _open_credit_lines(self):
+        """Return the lines of its entries that no invoice has used up."""
+        return self.account_payment_ids.move_id.line_ids.filtered(
+            lambda line: (
+                line.parent_state == "posted"
+                and line.account_id.account_type == "asset_receivable"
+                and not line.reconciled
+                and line.amount_residual < 0
+            )
+        )
+
+    @api.depends("provider_id")
+    def _compute_quarantine_count(self):
+        counts = dict(
+            self.env["billpay.event"]._read_group(
+                [
+                    ("state", "=", "quarantine"),
+                    ("provider_id", "in", self.provider_id.ids),
+                ],
+                ["provider_id"],
+                ["__count"],
+            )
+        )
+        for payment in self:
+            payment.quarantine_count = counts.get(payment.provider_id, 0)
+
+    @api.depends("receipt")
+    def _compute_receipt_key(self):
+        for payment in self:
+            payment.receipt_key = receipt_key(payment.receipt) or False
+
+    @api.depends("state", "provider_id")
+    def _compute_can_confirm_by_hand(self):
+        asked = {p: p.sudo()._billpay_can_ask() for p in self.sudo().provider_id}
+        for payment in self:
+            payment.can_confirm_by_hand = (
+                payment.state == "received" and not asked[payment.sudo().provider_id]
+            )
+
+    # === CRUD METHODS === #
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_never(self):
+        raise UserError(
+            self.env._(
+                "A ClickPesa payment is never deleted: it is money. It stays in the "
+                "list, whatever became of it."
+            )
+        )
+
+    # === THE ONE UPSERT === #
+
+    def action_process_now(self):
+        """Ask again and try again, without waiting for the next turn.
+
+        A payment whose match was undone waits for a person.
+
+        :raise UserError: there is nothing else among them
+        """
+        undone = self.filtered(lambda p: p.undone_at and p.state == "unmatched")
+        if undone and undone == self:
+            raise UserError(
+                self.env._(
+                    "The match of this payment was undone, so it is not booked by "
+                    "itself again. Press Match and choose what it pays."
+                )
+            )
+        self._check_accountant()
+        for payment in (self - undone).sudo():
+            if payment.state not in ("received", "confirmed", "failed", "unmatched"):
+                continue
+            bookable = (
+                payment.confirmed_at and payment.currency_id and payment.amount > 0
+            )
+            payment.write(
+                {
+                    "state": "confirmed" if bookable else "received",
+                    "next_try_at": False,
+                }
+            )
+        self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
+
+    def action_mark_seen(self):
+        """A person has looked at what was unusual."""
+        self._check_accountant()
+        seen = self.filtered("attention").sudo()
+        seen.attention = False
+        for payment in seen:
+            payment._message_log(
+                body=self.env._(
+                    "Seen by %(user)s: %(reason)s",
+                    user=self.env.user.name,
+                    reason=payment.reason,
+                )
+            )
+
+    def _check_accountant(self):
+        self.check_access("read")
+        if not self.env.user.has_group("account.group_account_invoice"):
+            raise AccessError(
+                self.env._(
+                    "Only people who may make invoices and payments may do this. "
+                    "Nothing was changed: ask your accountant."
+                )
+            )
+
+    def action_view_entries(self):
+        """Open what this payment did in the books."""
+        self.ensure_one()
+        return self.account_payment_ids._get_records_action()
+
+    # === BUSINESS METHODS === #
+
+    def _flag_checkout(self, reason):
+        """Tell the shop: on the payment, on its order, and as something to do."""
+        self.ensure_one()
+        self.write({"reason": reason, "attention": True})
+        self.transaction_id._log_message_on_linked_documents(reason)
+        self.activity_schedule(
+            "mail.mail_activity_data_todo",
+            summary=self.env._("BillPay: look at a checkout"),
+            note=reason,
+            user_id=self.env["billpay.health"]._health_user(self.provider_id).id,
+        )
+
+    @api.depends(
+        "control_number_id.purpose_id",
+        "control_number_id.department_id",
+        "move_id.billpay_purpose_id.department_id",
+    )
+    def _compute_purpose_id(self):
+        for payment in self:
+            number = payment.control_number_id
+            payment.purpose_id = number.purpose_id or payment.move_id.billpay_purpose_id
+            payment.department_id = (
+                number.department_id or payment.purpose_id.department_id
+            )
+
+    @api.depends_context("lang", "tz", "uid")
+    def _compute_story(self):
+        for payment in self:
+            # Of steps within one second, the one that is told first came first.
+            steps = sorted(
+                payment._story_steps(), key=lambda step: step[0].replace(microsecond=0)
+            )
+            rows = Markup().join(
+                STEP
+                % (format_datetime(payment.env, moment, dt_format=MOMENT), icon, text)
+                for moment, icon, text in steps
+            )
+            payment.story = Markup("<table><tbody>%s</tbody></table>") % rows
+
+    def _story_steps(self):
+        """Return ``(moment, icon, text)`` of everything that is known to have happened.
+
+        Moments are UTC; the list is not sorted.
+        """
+        self.ensure_one()
+        steps = [
+            *self._story_of_arrival(),
+            *self._story_of_decisions(),
+            *self._story_of_books(),
+        ]
+        return [step for step in steps if step[0]]
+
+    def _story_of_arrival(self):
+        yield (
+            self.paid_at,
+            f"fa-mobile {GREY}",
+            self.env._(
+                "Paid by %(payer)s with %(channel)s",
+                payer=self.payer_name or self.payer_phone or "?",
+                channel=self.channel_id.name or self.channel_code or "BillPay",
+            ),
+        )
+        for event in self.event_ids:
+            text = self.env._("Announced by a delivery of ClickPesa")
+            if event.times > 1:
+                text = self.env._(
+                    "Announced by a delivery of ClickPesa, %s times", event.times
+                )
+            if event.signed:
+                text = self.env._("%s, with a valid signature", text)
+            yield event.received_at, f"fa-bell-o {GREY}", text
+        yield self.poll_at, f"fa-search {GREY}", self.env._("Seen when we asked")
+        how = self._fields["entered_how"].convert_to_export(self.entered_how, self)
+        yield (
+            self.entered_at,
+            f"fa-keyboard-o {GREY}",
+            self.env._(
+                "%(how)s by %(user)s", how=how or "", user=self.entered_by_id.name
+            ),
+        )
+        text = self.env._("Confirmed: the money is at ClickPesa")
+        if self.confirmed_by_id:
+            text = self.env._("Confirmed by %s", self.confirmed_by_id.name)
+        yield self.confirmed_at, f"fa-check {GREEN}", text
+
+    def _story_of_decisions(self):
+        yield (
+            self.matched_at,
+            f"fa-link {GREEN}",
+            self.env._("Matched by %s", self.matched_by_id.name),
+        )
+        yield (
+            self.undone_at,
+            f"fa-chain-broken {AMBER}",
+            self.env._(
+                "Match undone by %(user)s: %(why)s",
+                user=self.undone_by_id.name,
+                why=self.undone_why,
+            ),
+        )
+        yield (
+            self.ignored_at,
+            f"fa-archive {AMBER}",
+            self.env._(
+                "Put aside by %(user)s: %(why)s",
+                user=self.ignored_by_id.name,
+                why=self.ignored_why,
+            ),
+        )
+        if self.state in ("received", "failed"):
+            yield (
+                self.next_try_at,
+                f"fa-clock-o {GREY}",
+                self.env._("The next try, after %s so far", self.attempts),
+            )
+
+    def _story_of_books(self):
+        if self.posted_at and self.control_number_id and not self.matched_at:
+            yield (
+                self.posted_at,
+                f"fa-link {GREEN}",
+                self.env._(
+                    "Matched by the control number %s",
+                    self.control_number_id.display_number,
+                ),
+            )
+        for booking in self.account_payment_ids:
+            yield self.posted_at, f"fa-book {GREEN}", self._story_of_booking(booking)
+        for booking in self.undone_payment_ids:
+            yield (
+                booking.create_date,
+                f"fa-book {GREY}",
+                self.env._(
+                    "Booked as %s, which was taken out of the books again",
+                    booking.display_name,
+                ),
+            )
+
+    def _story_of_booking(self, booking):
+        bills = booking.reconciled_invoice_ids
+        if bills:
+            return self.env._(
+                "Booked as %(payment)s for %(invoices)s",
+                payment=booking.display_name,
+                invoices=", ".join(bills.mapped("display_name")),
+            )
+        return self.env._(
+            "Booked as %(payment)s, credit of %(customer)s",
+            payment=booking.display_name,
+            customer=booking.partner_id.display_name,
+        )
+
+    # === LOCK === #
+
+    def _hold(self):
+        """Lock these rows for a decision.
+
+        :raise UserError: a worker has one of them in hand
+        """
+        try:
+            self.sudo().lock_for_update(allow_referencing=True)
+        except LockError:
+            raise UserError(
+                self.env._(
+                    "This payment is being booked or changed at this moment. Nothing "
+                    "was changed by you and the money is safe: look again in a few "
+                    "seconds."
+                )
+            ) from None
+
+    # === ACTION METHODS === #
+
+    def action_take_up(self):
+        """Put payments that a person put aside back on the desk."""
+        self._check_accountant()
+        aside = self.filtered(lambda p: p.state == "ignored" and p.ignored_by_id)
+        if not aside:
+            raise UserError(
+                self.env._(
+                    "None of these payments was put aside by a person, so there is "
+                    "nothing to take up. No money is affected."
+                )
+            )
+        self.env["billpay.decision"]._take_up(aside)
+
+    def action_confirm_by_hand(self):
+        """Vouch for announced payments of which ClickPesa cannot be asked."""
+        self._check_accountant()
+        for payment in self.sudo():
+            if payment.state != "received":
+                raise UserError(
+                    self.env._(
+                        "Only a payment that waits for confirmation can be confirmed. "
+                        "%(payment)s is not waiting any more; nothing was changed. "
+                        "Reload the page to see where it stands.",
+                        payment=payment.display_name,
+                    )
+                )
+            if payment.provider_id._billpay_can_ask():
+                raise UserError(
+                    self.env._(
+                        "ClickPesa can be asked about %(payment)s, and its word is "
+                        "better than ours. Nothing was booked: press Process Now.",
+                        payment=payment.display_name,
+                    )
+                )
+            if payment.currency_id.name != "TZS" or payment.amount <= 0:
+                raise UserError(
+                    self.env._(
+                        "%(payment)s was announced without an amount in TZS that can "
+                        "be booked. Nothing was booked: compare with the ClickPesa "
+                        "dashboard, and enter the payment from its receipt.",
+                        payment=payment.display_name,
+                    )
+                )
+        self.env["billpay.receipt"]._confirm_by_person(self.sudo())
+        self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
+
+    # === ASSIGN === #
+
+    def message_subscribe(self, partner_ids=None, subtype_ids=None):
+        """Whoever sees a payment may ask a colleague to look at it.
+
+        Odoo wants the right to write, which nobody has on the ledger. A follower gets
+        messages, and no access.
+        """
+        partners_sudo = self.env["res.partner"].sudo().browse(partner_ids or [])
+        if not all(p.main_user_id and not p.main_user_id.share for p in partners_sudo):
+            return super().message_subscribe(partner_ids, subtype_ids)
+        self.check_access("read")
+        return super(BillpayPayment, self.sudo()).message_subscribe(
+            partner_ids, subtype_ids
+        )
+
+    def action_open_match(self):
+        """Open the wizard that matches one payment."""
+        if len(self) != 1:
+            raise UserError(
+                self.env._("Match one payment at a time: select a single line.")
+            )
+        self._check_accountant()
+        return self.env["billpay.payment.match"]._open_for(self)
+
+    def _action_reason(self, kind):
+        self._check_accountant()
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "billpay.payment.reason",
+            "name": {
+                "ignore": self.env._("Not Ours"),
+                "undo": self.env._("Undo Match"),
+            }[kind],
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_kind": kind, "default_payment_ids": self.ids},
+        }
+
+    def action_open_put_aside(self):
+        return self._action_reason("ignore")
+
+    def action_open_undo(self):
+        return self._action_reason("undo")
+
+    def action_open_assign(self):
+        self.check_access("read")
+        return {
+            "type": "ir.actions.act_window",
+            "res_model": "billpay.payment.assign",
+            "name": self.env._("Assign"),
+            "view_mode": "form",
+            "target": "new",
+            "context": {"default_payment_ids": self.ids},
+        }
+
+    def action_view_quarantine(self):
+        """Open deliveries that were not believed."""
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "billpay_odoo.action_billpay_event"
+        )
+        domain = Domain("state", "=", "quarantine")
+        if self:
+            domain &= Domain("provider_id", "in", self.provider_id.ids)
+        return {
+            **action,
+            "name": self.env._("Quarantined Deliveries"),
+            "domain": list(domain),
+            "context": {},
+        }
+
+    @api.model
+    def retrieve_desk(self):
+        """Return what waits at the desk, for the line of figures above the list.
+
+        :return: ``{name of a filter: count}``, and "quarantine": deliveries
+        :rtype: dict
+        """
+        self.check_access("read")
+        domains = {
+            "todo": self._todo_domain(),
+            "unmatched": Domain("state", "=", "unmatched"),
+            "waiting": Domain("state", "in", ("received", "confirmed")),
+            "not_booked": Domain("state", "=", "failed"),
+            "ignored": Domain("state", "=", "ignored")
+            & Domain("ignored_by_id", "!=", False),
+        }
+        counts = {name: self.search_count(domain) for name, domain in domains.items()}
+        counts["quarantine"] = self.env["billpay.event"].search_count(
+            [("state", "=", "quarantine")]
+        )
+        return counts
+
+    @api.model
+    def _todo_domain(self):
+        """What needs a person. The filter "To Do" has the same."""
+        return Domain.OR(
+            [
+                Domain("state", "in", ("unmatched", "failed")),
+                Domain("attention", "=", True),
+                Domain("state", "=", "received") & Domain("attempts", ">=", 5),
+            ]
+        )
+
+    # === MATCH === #
+
+    def _is_persons_choice(self):
+        """Whether a person decided what this payment is for."""
+        return bool(self.allocation_ids or self.matched_partner_id)
+
+    def _spellings(self):
+        """Ways in which our number may stand in what was sent, the likeliest first."""
+        self.ensure_one()
+        sent = (self.number or "").upper()
+        return [name for name in dict.fromkeys((sent, sent.partition("-")[0])) if name]
+
+    # === CRON === #
+
+    @api.model
+    def _cron_process_payments(self):
+        """Process deliveries and payments that are due. Idle: one indexed query."""
+        self.env["billpay.worker"]._process_payments()

@@ -1,0 +1,509 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""One payment under two names: by its receipt, from a person, and by ClickPesa's id.
+
+ClickPesa's second key of a payment is receipt and amount (contract, "How a BillPay
+payment appears"). The upsert uses it whenever it sees the other row. Two transactions
+at the same instant see nothing of each other, though, and leave two rows. The booking
+closes that gap, for these reasons:
+
+Let ``A`` and ``B`` be two rows of one payment, and ``Ta`` and ``Tb`` the transactions
+that would book them. ``Ta`` has locked ``A``, so ``A`` was committed before the
+snapshot of ``Ta``; likewise ``B`` and ``Tb``. If neither saw the other's row, ``B`` was
+committed after the snapshot of ``Ta``, so after ``A``, and ``A`` after ``B``: a
+contradiction. So one of them, say ``Ta``, sees both rows. It books ``A`` only with a
+lock on ``B``:
+
+* ``Tb`` has the lock: ``Ta`` leaves ``A`` for the next run, which finds ``B`` booked;
+* ``Tb`` has committed since: the lock ends in a conflict, and ``Ta`` is run afresh;
+* ``Ta`` gets the lock: it writes on ``B``, so that a ``Tb`` with an older snapshot
+  ends in a conflict instead of booking what it once read."""
+
+from datetime import timedelta
+
+import psycopg2.errors
+
+from odoo import fields, models
+from odoo.exceptions import ConcurrencyError
+from odoo.tools import float_compare, mute_logger
+
+from ...receipts import MERGED_PREFIX, PROVISIONAL_PREFIX, receipt_key
+
+# How long a payment waits for a worker that has its twin in hand.
+TWIN_PAUSE = timedelta(seconds=5)
+
+
+def _same_amount(one, other):
+    return float_compare(float(one or 0), float(other or 0), precision_digits=2) == 0
+
+
+class BillpayReceipt(models.AbstractModel):
+    """Enter payments that a person vouches for; merge one known under two names."""
+
+    _name = "billpay.receipt"
+    _description = "BillPay Receipts"
+
+    # === BUSINESS METHODS === #
+
+    def _enter(self, provider, told_list, *, source):
+        """Store payments that the user vouches for, and wake the worker.
+
+        They go through the same upsert as what ClickPesa tells.
+
+        :param payment.provider provider: the application, in sudo
+        :param list told_list: ``clickpesa.Payment`` objects with an ``id``
+        :param str source: "typed" or "import"
+        :return: ``(rows, new rows, rows that were completed, ids that failed)``
+        :rtype: tuple
+        """
+        self.env["billpay.payment"]._check_accountant()
+        self = self.sudo()
+        owners = dict.fromkeys(told_list, provider)
+        before = self._find_told(owners, set(told_list), entered=True)
+        provisional = {row.id for row in before.values() if row.provisional}
+        ids = {row.id for row in before.values()}
+        rows, failures = self.env["billpay.ledger"]._upsert_each(
+            provider, told_list, source=source, trusted=True
+        )
+        new = rows.filtered(lambda row: row.id not in ids)
+        completed = rows.filtered(
+            lambda row: row.id in provisional and not row.provisional
+        )
+        how = dict(
+            self.env["billpay.payment"]
+            ._fields["entered_how"]
+            ._description_selection(self.env)
+        )
+        new._message_log_batch(
+            bodies={
+                row.id: self.env._(
+                    "%(how)s by %(user)s, who vouches for it.",
+                    how=how[source],
+                    user=self.env.user.name,
+                )
+                for row in new
+            }
+        )
+        self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
+        return rows, new, completed, failures
+
+    def _entered_values(self, told):
+        """Return what a payment that a person vouches for has besides its facts."""
+        return {
+            "confirmed_by_id": self.env.uid,
+            "provisional": told.id.startswith(PROVISIONAL_PREFIX),
+        }
+
+    def _update_entered(self, payment, told, seen):
+        """A person tells of a payment that is already here.
+
+        ClickPesa's facts stand. A person's word gives a provisional row its id, and
+        confirms what was only announced, when nobody can be asked.
+        """
+        payment.ensure_one()
+        self._adopt(payment, told)
+        payment.write(
+            {name: value for name, value in seen.items() if not payment[name]}
+        )
+        if (
+            payment.state == "received"
+            and payment.amount == float(told.amount or 0)
+            and payment.currency_id
+            and not payment.provider_id._billpay_can_ask()
+        ):
+            self._confirm_by_person(payment)
+
+    def _with_receipt(self, provider, receipt):
+        """Return the payment that a typed receipt would find, or nothing."""
+        key = receipt_key(receipt)
+        if not key:
+            return self.env["billpay.payment"].browse()
+        return self.env["billpay.payment"].search(
+            [
+                ("provider_id", "in", provider.ids),
+                ("receipt_key", "=", key),
+                ("merged_into_id", "=", False),
+                ("state", "!=", "ignored"),
+                ("confirmed_at", "!=", False),
+            ],
+            limit=1,
+        )
+
+    def _numbers_known(self, provider, names):
+        """Return those of these numbers that a payment would find, in capitals.
+
+        :rtype: set
+        """
+        names = {(name or "").upper() for name in names} - {""}
+        names |= {name.partition("-")[0] for name in names}
+        return (
+            self.env["billpay.control.number"]
+            .sudo()
+            ._names_in_capitals(provider, names)
+            if names
+            else set()
+        )
+
+    def _where_it_stands(self, payment, amount):
+        """Say of a payment that is told once more what has become of it.
+
+        :param float amount: TZS, as it is told now
+        """
+        payment.ensure_one()
+        states = dict(payment._fields["state"]._description_selection(payment.env))
+        if payment.amount != amount:
+            return payment.env._(
+                "Receipt %(receipt)s is here already, over %(here)s and not %(told)s "
+                "(%(state)s). Nothing new is made: compare the amounts.",
+                receipt=payment.receipt or payment.reference,
+                here=payment.currency_id.format(payment.amount),
+                told=payment.currency_id.format(amount),
+                state=states[payment.state],
+            )
+        return payment.env._(
+            "Receipt %(receipt)s is here already (%(state)s). Nothing new is made.",
+            receipt=payment.receipt or payment.reference,
+            state=states[payment.state],
+        )
+
+    def _confirm_by_person(self, payments):
+        """Take the user's word for announced payments."""
+        now = fields.Datetime.now()
+        for payment in payments:
+            payment.write(
+                {
+                    "state": "confirmed",
+                    "confirmed_at": now,
+                    "confirmed_by_id": payments.env.uid,
+                    # Its id came from an announcement that nobody has verified.
+                    "provisional": True,
+                    "reason": False,
+                    "attempts": 0,
+                    "next_try_at": False,
+                }
+            )
+            payment._message_log(
+                body=payments.env._(
+                    "Confirmed by hand by %(user)s: %(amount)s for number %(number)s, "
+                    "receipt %(receipt)s. ClickPesa was not asked.",
+                    user=payments.env.user.name,
+                    amount=payment.currency_id.format(payment.amount),
+                    number=payment.number or "?",
+                    receipt=payment.receipt or "?",
+                )
+            )
+
+    # === UPSERT === #
+
+    def _find_told(self, owners, believed, entered=False):
+        """Find the rows that are here already, by id or by receipt.
+
+        :param dict owners: ``{told: application}``
+        :param set believed: those of them that may be found by their receipt too.
+            Whoever knows a receipt must not give its payment another name.
+        :param bool entered: a person tells, who may have copied a wrong id
+        :return: ``{told: row}``; a told payment that nothing is known of is left out
+        :rtype: dict
+        """
+        keys = {receipt_key(told.receipt) for told in believed} - {""}
+        domain = [("reference", "in", [told.id for told in owners])]
+        if keys:
+            domain = ["|", ("receipt_key", "in", list(keys)), *domain]
+        rows = self.env["billpay.payment"].search(
+            [("provider_id", "in", [p.id for p in owners.values()]), *domain],
+            order="id",
+        )
+        by_id = {(row.provider_id, row.reference): row for row in rows}
+        by_receipt = rows.filtered(lambda row: not row.merged_into_id).grouped(
+            lambda row: (row.provider_id, row.receipt_key)
+        )
+        found = {}
+        for told, owner in owners.items():
+            row = by_id.get((owner, told.id))
+            if row is None and told in believed and told.receipt:
+                key = (owner, receipt_key(told.receipt))
+                row = self._same_receipt(told, by_receipt.get(key), entered)
+            if row:
+                # What was merged lives on in the row that stands for it.
+                found[told] = row.merged_into_id or row
+        return found
+
+    def _same_receipt(self, told, rows, entered):
+        """Return the row among those with its receipt that is this payment."""
+        if not rows:
+            return None
+        living = rows.filtered(lambda row: row.state != "ignored")
+        same = living.filtered(
+            lambda row: (
+                _same_amount(row.amount, told.amount)
+                and told.currency in ("", row.currency_id.name)
+            )
+        )
+        if not told.id.startswith(PROVISIONAL_PREFIX):
+            known = same.filtered("provisional")[:1]
+            if not known and entered:
+                # Not a second payment: ClickPesa tells of one whose id is another.
+                known = same.filtered("confirmed_at")[:1]
+            return known
+        # A receipt is used once: what is known under it is that payment. But a mere
+        # announcement over another amount, or of a failure, must not stand in its way
+        # (what ClickPesa itself told has a told_at).
+        return (
+            living.filtered("confirmed_at")
+            or same
+            or rows.filtered(lambda row: row.told_at or row.ignored_by_id)
+        )[:1]
+
+    def _adopt(self, payment, told):
+        """Give a row that is known by its receipt the id that ClickPesa gave.
+
+        :raise ConcurrencyError: another transaction has just stored that id
+        """
+        payment.ensure_one()
+        if not payment.provisional or told.id.startswith(PROVISIONAL_PREFIX):
+            return
+        known_as = payment.reference
+        values = {"reference": told.id, "provisional": False}
+        other_number = self._is_other_number(payment, told.reference)
+        if other_number and not payment.account_payment_ids:
+            values["control_number_id"] = False
+        entered = payment.number
+        try:
+            with payment.env.cr.savepoint(), mute_logger("odoo.sql_db"):
+                payment.write(values)
+                payment.flush_recordset()
+        except psycopg2.errors.UniqueViolation:
+            raise ConcurrencyError(
+                "payment %s was stored by another transaction" % told.id
+            ) from None
+        payment._message_log(
+            body=payment.env._(
+                "ClickPesa's ID is %(id)s. Until now it was known as %(name)s.",
+                id=told.id,
+                name=known_as,
+            )
+        )
+        if other_number:
+            self._note_other_number(payment, entered, told.reference)
+
+    def _is_other_number(self, payments, told):
+        sent = (told or "").upper()
+        return bool(sent) and not (
+            {sent, sent.partition("-")[0]} & set(payments._spellings())
+        )
+
+    def _note_other_number(self, payments, entered, told):
+        """The money was paid to another number than a person had entered."""
+        text = payments.env._(
+            "It was entered for number %(entered)s, but ClickPesa says it was paid to "
+            "%(told)s.",
+            entered=entered or "?",
+            told=told,
+        )
+        if payments.account_payment_ids:
+            reason = payments.env._(
+                "%s It stays booked as entered: check that the right bill was paid.",
+                text,
+            )
+            payments.write({"attention": True, "reason": reason})
+        payments._message_log(body=text)
+
+    # === BOOKING === #
+
+    def _without_twins(self, payments):
+        """Merge what is one payment; return those that are still to be booked.
+
+        The argument that this is enough stands at the top of this file.
+        """
+        waiting = payments.filtered(lambda p: p.state in ("confirmed", "failed"))
+        keys = [key for key in waiting.mapped("receipt_key") if key]
+        if not keys:
+            return waiting
+        rows = payments.search(
+            [
+                ("provider_id", "in", waiting.provider_id.ids),
+                ("receipt_key", "in", keys),
+                ("state", "!=", "ignored"),
+                # An announcement that nobody has confirmed is no payment yet.
+                ("confirmed_at", "!=", False),
+                # What a person has taken out of the books is for a person.
+                ("undone_at", "=", False),
+            ]
+        )
+        groups = rows.grouped(lambda row: (row.provider_id, row.receipt_key)).values()
+        for group in groups:
+            copied = group.filtered(lambda row: self._is_copied(row))
+            if len(group) < 2 or not (copied or any(group.mapped("provisional"))):
+                continue
+            others = group - payments
+            if others and others.try_lock_for_update() != others:
+                self._wait_for_twin(group & waiting)
+                waiting -= group
+                continue
+            for typed in group.filtered("provisional"):
+                self._settle_twin(typed, group - typed, waiting)
+            for row in copied:
+                self._settle_copied(row, group - copied, waiting)
+        return waiting.filtered(lambda p: p.state in ("confirmed", "failed"))
+
+    def _is_copied(self, payment):
+        """Tell whether only a person says so, under what looks like ClickPesa's id."""
+        payment.ensure_one()
+        return bool(
+            payment.confirmed_by_id
+            and not payment.provisional
+            and not payment.webhook_at
+            and not payment.poll_at
+        )
+
+    def _settle_copied(self, payment, others, waiting):
+        """Book only one of this row and ClickPesa's own with its receipt and amount.
+
+        The id of this row may have been copied wrongly, or be right: then these are
+        two payments. Nothing says which, so the other one waits for a person.
+        """
+        payment.ensure_one()
+        told = others.filtered(
+            lambda row: (
+                row.state != "ignored"
+                and not row.provisional
+                and (row | payment) & waiting
+                and _same_amount(row.amount, payment.amount)
+                and row.currency_id == payment.currency_id
+            )
+        )[:1]
+        if not told:
+            return
+        row, other = (told, payment) if payment.account_payment_ids else (payment, told)
+        if row.state not in ("confirmed", "failed") or row._is_persons_choice():
+            return
+        row.write(
+            {
+                "state": "unmatched",
+                "next_try_at": False,
+                "reason": payment.env._(
+                    "Receipt %(receipt)s over the same amount stands here as %(other)s "
+                    "already, so this one is not booked. If it is the same money, put "
+                    "it aside; if it is another payment, press Match.",
+                    receipt=row.receipt,
+                    other=other.reference,
+                ),
+            }
+        )
+
+    def _settle_twin(self, payment, others, waiting):
+        """Find the twin of this provisional row, if it has one, and merge the two.
+
+        One of them is about to be booked; of two that are booked, nothing goes.
+        """
+        payment.ensure_one()
+        if payment.state == "ignored":
+            return
+        others = others.filtered(
+            lambda row: (
+                row.state != "ignored"
+                and (row | payment) & waiting
+                and not (row.account_payment_ids and payment.account_payment_ids)
+            )
+        ).sorted(lambda row: (row.provisional, row.id))
+        same = others.filtered(
+            lambda row: (
+                _same_amount(row.amount, payment.amount)
+                and row.currency_id == payment.currency_id
+            )
+        )
+        if same:
+            self._merge_with(payment, same[0], waiting)
+        elif told := others.filtered(lambda row: not row.provisional)[:1]:
+            self._note_other_amount(payment, told)
+
+    def _wait_for_twin(self, payments):
+        """Another worker has the other row in hand: see what becomes of it first."""
+        later = fields.Datetime.now() + TWIN_PAUSE
+        payments.write({"next_try_at": later})
+        payments.env["payment.provider"]._billpay_trigger(
+            "ir_cron_process_payments", at=later
+        )
+
+    def _merge_with(self, payment, told, waiting):
+        """Make one payment of this provisional row and ClickPesa's; both are locked.
+
+        Whichever is booked stays. Of two that are not, it is the one that is about to
+        be, ClickPesa's first, unless a person has decided about the other.
+        """
+        payment.ensure_one()
+        decided = payment.matched_partner_id or payment.allocation_ids
+        if told.account_payment_ids:
+            keep = told
+        elif payment.account_payment_ids:
+            keep = payment
+        elif told in waiting and not decided:
+            keep = told
+        else:
+            keep = payment if payment in waiting else told
+        gone = told if keep == payment else payment
+        reference, number = told.reference, told.number
+        gone_values = {
+            "state": "ignored",
+            "merged_into_id": keep.id,
+            "next_try_at": False,
+            "reason": payment.env._(
+                "The same money as %s, which stands in the books: one payment, told "
+                "twice.",
+                reference,
+            ),
+        }
+        if gone == told:
+            # The id is unique, so it is let go here before it is taken there.
+            gone_values["reference"] = "%s%s" % (MERGED_PREFIX, told.id)
+        gone.write(gone_values)
+        gone.flush_recordset()
+        if gone == told:
+            self._take_over(keep, told, reference)
+            if self._is_other_number(keep, number):
+                self._note_other_number(keep, keep.number, number)
+        for name in ("entered_at", "entered_by_id", "entered_how", "confirmed_by_id"):
+            if not keep[name] and gone[name]:
+                keep[name] = gone[name]
+        gone.event_ids.write({"payment_id": keep.id})
+        keep._message_log(
+            body=payment.env._(
+                "Told twice, by receipt and as %s: made one payment, booked once.",
+                reference,
+            )
+        )
+        gone._message_log(body=gone.reason)
+
+    def _take_over(self, payments, told, reference):
+        """Learn from ClickPesa's row, which goes, what this one does not know."""
+        values = {"reference": reference, "provisional": told.provisional}
+        for name in ("webhook_at", "poll_at", "channel_id", "payer_name"):
+            if not payments[name] and told[name]:
+                values[name] = payments._fields[name].convert_to_write(told[name], told)
+        payments.write({**values, "status": told.status, "told_at": told.told_at})
+
+    def _note_other_amount(self, payment, told):
+        """One receipt, two amounts: ClickPesa's counts, and a person has to look."""
+        payment.ensure_one()
+        reason = payment.env._(
+            "ClickPesa tells of receipt %(receipt)s over %(told)s, but %(entered)s was "
+            "entered by hand.",
+            receipt=payment.receipt,
+            told=told.currency_id.format(told.amount),
+            entered=payment.currency_id.format(payment.amount),
+        )
+        if payment.account_payment_ids:
+            reason = payment.env._(
+                "%s Both are booked: cancel the entry of this one with the button "
+                "Payment, if the amount was mistyped.",
+                reason,
+            )
+            payment.write({"attention": True, "reason": reason})
+        else:
+            reason = payment.env._(
+                "%s This one is not booked, ClickPesa's is: nothing is left to do if "
+                "the amount was mistyped.",
+                reason,
+            )
+            payment.write(
+                {"state": "unmatched", "reason": reason, "next_try_at": False}
+            )

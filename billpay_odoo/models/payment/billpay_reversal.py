@@ -1,0 +1,185 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Money that ClickPesa took back after it was booked.
+
+Telling of it makes the row due (``next_try_at``). The worker then mirrors the entry, so
+that the invoice asks for the money again, or only calls a person, as the application
+says. A row whose money is back is ``reversed``: nothing is mirrored twice."""
+
+import logging
+from datetime import timedelta, timezone
+
+from odoo import fields, models
+from odoo.exceptions import UserError
+
+from ...clickpesa.values import REVERSED
+from ...transactions import CONFLICTS, pause_after
+
+_logger = logging.getLogger(__name__)
+
+REVERSE_BATCH = 20
+
+
+class BillpayReversal(models.AbstractModel):
+    """Take money out of the books that ClickPesa took back."""
+
+    _name = "billpay.reversal"
+    _description = "BillPay Reversal"
+
+    def _taken_back_domain(self):
+        return [("state", "=", "posted"), ("next_try_at", "<=", fields.Datetime.now())]
+
+    def _reverse_due(self):
+        """Take booked money out of the books that went back; return how many."""
+        payments = self.env["billpay.worker"]._lock_some(
+            self.env["billpay.payment"], self._taken_back_domain(), REVERSE_BATCH
+        )
+        for payment in payments:
+            company_payment = payment.with_company(payment.company_id).with_context(
+                tracking_disable=True, mail_activity_quick_update=True
+            )
+            try:
+                with self.env.cr.savepoint():
+                    self._take_back(company_payment)
+            except CONFLICTS:
+                raise
+            except Exception as error:  # noqa: BLE001 - noted on the record
+                self._note_reversal_failure(company_payment, error)
+        return len(payments)
+
+    def _take_back(self, payment):
+        """Reverse what was booked, or tell a person to."""
+        payment.ensure_one()
+        automatic = payment.provider_id.clickpesa_reversal == "auto"
+        if payment.status not in REVERSED or not automatic:
+            # FAILED after SUCCESS is no word on money that went back: a person looks.
+            payment.next_try_at = False
+            if payment.attention:
+                self._call_a_person(payment, payment.reason)
+            return
+        invoices = self._reverse_entries(payment)
+        reason = payment.env._(
+            "ClickPesa took this money back (%(status)s): %(amount)s. Its entry is "
+            "reversed and what it paid is open again. Ask the payer.",
+            status=payment.status,
+            amount=payment.currency_id.format(payment.amount),
+        )
+        payment.write(
+            {
+                "state": "reversed",
+                "next_try_at": False,
+                "attempts": 0,
+                "attention": True,
+                "reason": reason,
+            }
+        )
+        # The state of the row is written before: it says that this was no accident.
+        self._booked_account_payments(payment).action_reject()
+        invoices._billpay_after_payment()
+        for invoice in invoices:
+            invoice._message_log(body=reason)
+        self._call_a_person(payment, reason)
+
+    def _booked_account_payments(self, payments):
+        return payments.account_payment_ids.filtered(
+            lambda payment: payment.state in ("in_process", "paid")
+        )
+
+    def _reverse_entries(self, payments):
+        """Mirror the entries of this payment; history stays as it is.
+
+        :return: the invoices that are open again
+        """
+        entries = self._booked_account_payments(payments).move_id.filtered(
+            lambda entry: entry.state == "posted"
+        )
+        credits = entries.line_ids.filtered(
+            lambda line: line.account_id.account_type == "asset_receivable"
+        )
+        paid = credits.matched_debit_ids.debit_move_id.move_id
+        # A bank statement that shows the money keeps its match: it did come.
+        credits.remove_move_reconcile()
+        open_entries = entries.filtered(
+            lambda entry: (
+                not entry.reversal_move_ids.filtered(
+                    lambda mirror: mirror.state == "posted"
+                )
+            )
+        )
+        if open_entries:
+            mirrors = open_entries._reverse_moves(
+                [
+                    {
+                        "date": self._day_taken_back(payments, entry),
+                        "ref": payments.env._(
+                            "Taken back by ClickPesa (%(status)s): %(ref)s",
+                            status=payments.status,
+                            ref=entry.ref,
+                        ),
+                    }
+                    for entry in open_entries
+                ]
+            )
+            for entry, mirror in zip(open_entries, mirrors, strict=True):
+                # A copy of an entry leaves the customer out.
+                mirror.with_context(skip_invoice_sync=True).write(
+                    {"partner_id": entry.partner_id.id}
+                )
+            mirrors._post(soft=False)
+        return paid.filtered(lambda move: move.is_sale_document(include_receipts=True))
+
+    def _day_taken_back(self, payments, entry):
+        """Return the day ClickPesa told of it, not before the entry, not locked."""
+        moment = (payments.told_at or fields.Datetime.now()).replace(
+            tzinfo=timezone.utc
+        )
+        day = moment.astimezone(payments.company_id._billpay_tz()).date()
+        return payments.env["billpay.entries"]._open_day(payments, max(day, entry.date))
+
+    def _call_a_person(self, payments, reason):
+        """Raise an activity for whoever answers for the invoice."""
+        payments.activity_schedule(
+            "mail.mail_activity_data_warning",
+            summary=payments.env._("Money taken back: %s", payments.display_name),
+            note=reason,
+            user_id=self._person_in_charge(payments).id,
+        )
+
+    def _person_in_charge(self, payments):
+        """Return who is to look at this payment: the seller, else a manager."""
+        user = payments.move_id.invoice_user_id
+        if user.active and payments.company_id in user.company_ids and not user.share:
+            return user
+        managers = payments.env.ref("billpay_odoo.group_billpay_manager").all_user_ids
+        managers = managers.filtered(
+            lambda user: (
+                user.active
+                and not user.share
+                and payments.company_id in user.company_ids
+            )
+        )
+        return managers.sorted("id")[:1] or payments.env.user
+
+    def _note_reversal_failure(self, payment, error):
+        """The entry still stands: keep it in sight and try again later."""
+        payment.ensure_one()
+        _logger.warning(
+            "Payment %s was not reversed.", payment.reference, exc_info=error
+        )
+        attempts = payment.attempts + 1
+        payment.write(
+            {
+                "attempts": attempts,
+                "next_try_at": fields.Datetime.now()
+                + timedelta(seconds=pause_after(attempts)),
+                "attention": True,
+                "reason": payment.env._(
+                    "ClickPesa took this money back (%(status)s), but its entry could "
+                    "not be reversed: %(error)s It is tried again by itself; correct "
+                    "the cause, or reverse the entry by hand with the button Payment.",
+                    status=payment.status,
+                    error=str(error)
+                    if isinstance(error, UserError)
+                    else payment.env._("an unexpected error, written to the log."),
+                ),
+            }
+        )

@@ -1,0 +1,300 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""What a payment that found no bill was probably meant for. For a person to judge.
+
+Nothing here books anything. Candidates are looked up through indexes, each kind with a
+limit, and only then weighed in Python, so it does not matter how many invoices there
+are:
+
+=================================  ======  ==========================================
+Sign                               Points  Looked up by
+=================================  ======  ==========================================
+Number with two digits swapped     60      all numbers one slip away, one query on the
+... with one digit wrong           55      unique index of the numbers
+... with a digit missing or extra  50
+Bill of the number that was paid   40      the payment's control number
+Phone of the customer              35      the phone index of contacts
+This phone paid for them before    30      the phone index of the ledger
+Bill with exactly this amount      30      the index of open customer invoices
+Name of payer like the customer's  ≤ 25    contacts whose name begins with a word of it
+=================================  ======  ==========================================
+
+Signs that speak for a customer speak for each of the customer's open bills. A slip in
+a number whose bill is settled speaks, with 20 less, for the customer's other bills."""
+
+from dataclasses import dataclass, field
+from datetime import date
+
+from odoo import models
+from odoo.fields import Domain
+from odoo.tools import SQL
+
+from ...likeness import (
+    EXTRA,
+    MISSING,
+    REPLACED,
+    SWAPPED,
+    name_likeness,
+    name_words,
+    neighbours,
+    phone_spellings,
+    slip,
+)
+
+SLIP_POINTS = {SWAPPED: 60, REPLACED: 55, MISSING: 50, EXTRA: 50}
+SETTLED_LESS = 20
+OWN_NUMBER_POINTS = 40
+PHONE_POINTS = 35
+BEFORE_POINTS = 30
+AMOUNT_POINTS = 30
+NAME_POINTS = 25
+NAME_LIKE = 0.75
+# Letters of a word by which names are looked up.
+STEM = 5
+# Rows looked at per kind of sign, and shown in the end.
+CANDIDATES = 30
+SHOWN = 8
+
+
+@dataclass
+class Sign:
+    """One reason why a bill or a customer may be meant."""
+
+    points: int
+    text: str
+
+
+@dataclass
+class Suggestion:
+    """A bill, or a customer without an open bill, with all that speaks for it."""
+
+    partner: models.BaseModel
+    move: models.BaseModel
+    signs: list = field(default_factory=list)
+
+    @property
+    def score(self):
+        return sum(sign.points for sign in self.signs)
+
+    @property
+    def reasons(self):
+        ordered = sorted(self.signs, key=lambda sign: -sign.points)
+        return list(dict.fromkeys(sign.text for sign in ordered))
+
+
+class BillpaySuggestion(models.AbstractModel):
+    """Suggest what an unmatched payment was meant for."""
+
+    _name = "billpay.suggestion"
+    _description = "BillPay Suggestion"
+
+    # === BUSINESS METHODS === #
+
+    def _suggest(self, payment, limit=SHOWN):
+        """Return what this payment may be meant for, the likeliest first.
+
+        Sees what the user may see, in the payment's company and its branches.
+
+        :return: list of ``Suggestion``
+        """
+        payment.ensure_one()
+        bills, customers = {}, {}
+        for look in (
+            self._signs_of_number,
+            self._signs_of_slips,
+            self._signs_of_phone,
+            self._signs_of_amount,
+            self._signs_of_name,
+        ):
+            for record, sign in look(payment):
+                if record._name == "account.move":
+                    bills.setdefault(record, []).append(sign)
+                    continue
+                partner = record.commercial_partner_id
+                if not partner.company_id or partner.company_id == payment.company_id:
+                    customers.setdefault(partner, []).append(sign)
+        found = self._open_bills_of(payment, customers)
+        found |= payment.env["account.move"].browse([move.id for move in bills])
+        suggestions = [
+            Suggestion(
+                move.partner_id,
+                move,
+                bills.get(move, [])
+                + customers.get(move.partner_id.commercial_partner_id, []),
+            )
+            for move in found
+        ]
+        served = found.partner_id.commercial_partner_id
+        suggestions += [
+            Suggestion(partner, payment.env["account.move"], signs)
+            for partner, signs in customers.items()
+            if partner not in served
+        ]
+        for suggestion in suggestions:
+            self._weigh_name(payment, suggestion)
+        suggestions = [suggestion for suggestion in suggestions if suggestion.score]
+        # Of equal ones, the bill that is due first.
+        suggestions.sort(
+            key=lambda s: (-s.score, s.move.invoice_date_due or date.max, s.move.id)
+        )
+        return suggestions[:limit]
+
+    # === LOOKING === #
+
+    def _open_bill_domain(self, payment):
+        """Customer invoices that still ask for money. Served by a partial index."""
+        payment.ensure_one()
+        return Domain(
+            [
+                ("company_id", "child_of", payment.company_id.id),
+                ("state", "=", "posted"),
+                ("move_type", "in", ("out_invoice", "out_receipt")),
+                ("payment_state", "in", ("not_paid", "partial")),
+                ("amount_residual", ">", 0),
+            ]
+        )
+
+    def _open_bills_of(self, payments, customers):
+        """Return open bills of these commercial partners, oldest due first."""
+        moves = payments.env["account.move"]
+        if not customers:
+            return moves
+        ids = [partner.id for partner in customers]
+        return moves.search(
+            self._open_bill_domain(payments)
+            & Domain("partner_id.commercial_partner_id", "in", ids),
+            order="invoice_date_due, id",
+            limit=2 * CANDIDATES,
+        )
+
+    def _signs_of_number(self, payments):
+        """The number is known, but its bill was not the right one or is settled."""
+        number = payments.control_number_id
+        if not number.partner_id:
+            return
+        text = payments.env._("Customer of the number that was paid")
+        yield number.partner_id, Sign(OWN_NUMBER_POINTS, text)
+
+    def _signs_of_slips(self, payments):
+        """Numbers that differ from what was typed by one slip."""
+        typed = payments._spellings()[-1:]
+        wanted = neighbours(typed[0]) if typed else set()
+        if not wanted:
+            return
+        rows = payments.env.execute_query(
+            SQL(
+                """
+                    SELECT id FROM billpay_control_number
+                     WHERE provider_id = %s AND upper(name) IN %s
+                     LIMIT %s
+                    """,
+                payments.provider_id.id,
+                tuple(wanted),
+                CANDIDATES,
+            )
+        )
+        model = payments.env["billpay.control.number"]
+        for number in model.search([("id", "in", [row[0] for row in rows])]):
+            kind = slip(typed[0], number.name)
+            if kind is None:
+                continue
+            points = SLIP_POINTS[kind]
+            text = self._slip_text(payments, kind, number)
+            if number.move_id.filtered_domain(self._open_bill_domain(payments)):
+                yield number.move_id, Sign(points, text)
+            elif number.partner_id:
+                yield number.partner_id, Sign(points - SETTLED_LESS, text)
+
+    def _slip_text(self, payments, kind, number):
+        # The digits stay on one line.
+        shown = number.display_number.replace(" ", "\u00a0")
+        if kind == SWAPPED:
+            return payments.env._("Two digits swapped: %s", shown)
+        if kind == REPLACED:
+            return payments.env._("One digit differs: %s", shown)
+        if kind == MISSING:
+            return payments.env._("One digit left out: %s", shown)
+        return payments.env._("One digit too many: %s", shown)
+
+    def _signs_of_phone(self, payments):
+        """Contacts with the payer's phone, and customers it paid for before."""
+        partners = payments.env["res.partner"]
+        for spelling in phone_spellings(payments.payer_phone):
+            partners |= partners.search(
+                [("phone_mobile_search", "=", spelling)], limit=CANDIDATES
+            )
+        for partner in partners:
+            text = payments.env._("Phone of %s", partner.display_name)
+            yield partner, Sign(PHONE_POINTS, text)
+        if not payments.payer_phone:
+            return
+        earlier = payments.search(
+            [
+                ("payer_phone", "=", payments.payer_phone),
+                ("state", "=", "posted"),
+                ("company_id", "=", payments.company_id.id),
+                ("id", "!=", payments.id),
+            ],
+            order="id desc",
+            limit=CANDIDATES,
+        )
+        for partner in earlier.partner_id.commercial_partner_id:
+            text = payments.env._("This phone paid for %s before", partner.display_name)
+            yield partner, Sign(BEFORE_POINTS, text)
+
+    def _signs_of_amount(self, payments):
+        """Open bills that ask for exactly this amount."""
+        if not payments.currency_id or payments.amount <= 0:
+            return
+        same = payments.env["account.move"].search(
+            self._open_bill_domain(payments)
+            & Domain(
+                [
+                    ("amount_residual", "=", payments.amount),
+                    ("currency_id", "=", payments.currency_id.id),
+                ]
+            ),
+            order="invoice_date_due desc, id desc",
+            limit=CANDIDATES,
+        )
+        text = payments.env._("Exactly this amount is due")
+        for move in same:
+            yield move, Sign(AMOUNT_POINTS, text)
+
+    def _signs_of_name(self, payments):
+        """Contacts whose name has the two longest words of the payer's, one of them
+        first.
+
+        Operators cut names and spell them in their own way, so the beginnings of the
+        words do. The likeness itself is weighed later, for everybody who was found.
+        """
+        words = sorted(name_words(payments.payer_name), key=len, reverse=True)[:2]
+        stems = [word[:STEM] for word in words if len(word) >= 3]
+        if not stems:
+            return
+        first, second = stems[0], stems[-1]
+        rows = payments.env.execute_query(
+            SQL(
+                """
+                    SELECT id FROM res_partner
+                     WHERE upper(name) LIKE %s AND upper(name) LIKE %s
+                        OR upper(name) LIKE %s AND upper(name) LIKE %s
+                     LIMIT %s
+                    """,
+                *(f"{first}%", f"%{second}%", f"{second}%", f"%{first}%"),
+                CANDIDATES,
+            )
+        )
+        model = payments.env["res.partner"]
+        for partner in model.search([("id", "in", [row[0] for row in rows])]):
+            yield partner, Sign(0, "")
+
+    def _weigh_name(self, payments, suggestion):
+        """Add what the likeness of the names says."""
+        suggestion.signs = [sign for sign in suggestion.signs if sign.points]
+        names = suggestion.partner | suggestion.partner.commercial_partner_id
+        best = max(names, key=lambda p: name_likeness(payments.payer_name, p.name))
+        likeness = name_likeness(payments.payer_name, best.name)
+        if likeness < NAME_LIKE:
+            return
+        text = payments.env._("Payer's name: %s", payments.payer_name)
+        suggestion.signs.append(Sign(round(NAME_POINTS * likeness), text))

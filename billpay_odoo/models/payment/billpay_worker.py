@@ -1,0 +1,368 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The payments worker: deliveries → payments → confirmed → posted, in batches.
+
+Each step commits. A crash between two steps leaves rows in the state before, and the
+next run goes on from there. Several workers may run at once: rows are taken with SKIP
+LOCKED, and what another has changed meanwhile ends in a conflict, which is run again.
+
+Few payments are asked for one by one, many by the pages of their days: 100 payments in
+one call. What ClickPesa does not know is asked again with a growing pause and is never
+booked; after a day of that it is for a person.
+"""
+
+import logging
+import time
+from datetime import timedelta
+
+from odoo import fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL
+
+from ... import const
+from ...clickpesa import BudgetSpent, ClickPesaError
+from ...transactions import CLICK_PATIENCE, committed, end_transaction, pause_after
+
+_logger = logging.getLogger(__name__)
+
+CONFIRM_BATCH = 100
+# Up to so many payments of one application are asked for one by one.
+FEW = 5
+# A window ends somewhere, whatever moments were announced.
+WINDOW_PAGES, LONGEST = 5, timedelta(days=30)
+# Denied for so long and so often, a payment is asked for once a day only.
+DENIED_LONG, DENIED_OFTEN = timedelta(days=1), 5
+# A worker looks at this many batches for rows that are not locked.
+LOOK_AHEAD = 5
+
+
+class BillpayWorker(models.AbstractModel):
+    """Take deliveries, confirm payments and have them posted, in batches."""
+
+    _name = "billpay.worker"
+    _description = "BillPay Payments Worker"
+
+    # Rows of one transaction.
+    _event_batch = 100
+    _post_batch = 200
+
+    # === BUSINESS METHODS === #
+
+    def _confirm_due(self):
+        """Ask ClickPesa about payments that somebody announced; return how many.
+
+        The row is given a later turn and committed before the call: no lock is held
+        while ClickPesa is asked, and a second worker takes other rows.
+        """
+        payments = committed(self.env, self._take_unconfirmed)
+        asked = self.env["billpay.payment"].browse()
+        for provider, batch in payments.grouped("provider_id").items():
+            if len(batch) > FEW:
+                batch = self._confirm_window(provider, batch)
+            for index, payment in enumerate(batch):
+                # A later turn is set already, should ClickPesa not answer.
+                trouble = self._confirm_one(payment)
+                if isinstance(trouble, BudgetSpent):
+                    committed(self.env, self._store_unasked, batch[index:], trouble)
+                asked |= batch[index:] if trouble else payment
+                if trouble:
+                    break
+                if not self.env["ir.cron"]._commit_progress():
+                    # Out of time: those not asked for must not wait out their pause.
+                    now = fields.Datetime.now()
+                    committed(self.env, self._give_back, (payments - asked), now)
+                    return len(payments)
+        return len(payments)
+
+    def _take_unconfirmed(self):
+        """Give due payments their next turn; return those to ask for."""
+        payments = self._lock_some(
+            self.env["billpay.payment"],
+            [
+                *self._due_domain("received"),
+                ("provider_id.state", "!=", "disabled"),
+            ],
+            CONFIRM_BATCH,
+        )
+        payments = payments.filtered(lambda p: p.provider_id._billpay_is_live())
+        now = fields.Datetime.now()
+        asked = payments.filtered(lambda p: p.provider_id._billpay_can_ask())
+        for attempts, group in asked.grouped("attempts").items():
+            attempts = max(attempts, 0) + 1
+            group.write(
+                {
+                    "attempts": attempts,
+                    "next_try_at": now + timedelta(seconds=pause_after(attempts)),
+                }
+            )
+        self._wait_for_a_person((payments - asked), now)
+        return asked
+
+    def _wait_for_a_person(self, payments, now):
+        """Nobody can be asked about these announcements: they prove nothing."""
+        for provider, group in payments.grouped("provider_id").items():
+            group.write(
+                {
+                    "next_try_at": now + timedelta(days=1),
+                    "attention": True,
+                    "reason": payments.env._(
+                        "The application %s has no Client ID and API key, so ClickPesa "
+                        "cannot be asked, and nothing is booked. Compare with the "
+                        "ClickPesa dashboard. Enter both on the application, then "
+                        "press Process Now.",
+                        provider.name,
+                    ),
+                }
+            )
+
+    def _has_work(self):
+        """Tell whether anything is due, for any of the steps."""
+        self.env["billpay.event"].flush_model(["state"])
+        self.env["billpay.payment"].flush_model(["state", "next_try_at"])
+        now = fields.Datetime.now()
+        [(due,)] = self.env.execute_query(
+            SQL(
+                """
+                    SELECT EXISTS (SELECT FROM billpay_event WHERE state = 'new')
+                        OR EXISTS (
+                           SELECT FROM billpay_payment
+                            WHERE state IN ('received', 'confirmed', 'failed')
+                              AND (next_try_at IS NULL OR next_try_at <= %s))
+                        OR EXISTS (
+                           SELECT FROM billpay_payment
+                            WHERE state = 'posted' AND next_try_at <= %s)
+                    """,
+                now,
+                now,
+            )
+        )
+        return due
+
+    def _count_waiting(self):
+        return (
+            self.env["billpay.event"].search_count([("state", "=", "new")])
+            + self.env["billpay.payment"].search_count(
+                self._due_domain("received", "confirmed", "failed")
+            )
+            + self.env["billpay.payment"].search_count(
+                self.env["billpay.reversal"]._taken_back_domain()
+            )
+        )
+
+    def _due_domain(self, *states):
+        return [
+            ("state", "in", states),
+            "|",
+            ("next_try_at", "=", False),
+            ("next_try_at", "<=", fields.Datetime.now()),
+        ]
+
+    def _lock_some(self, model, domain, size):
+        """Lock the first rows of a domain that no other worker has locked.
+
+        Looks past what others have locked. A row that was changed since this
+        transaction began ends in a conflict, so what is locked is as it was read.
+        """
+        waiting = model.search(domain, order="id", limit=size * LOOK_AHEAD)
+        return waiting.try_lock_for_update(limit=size)
+
+    def _check_numbers_now(self, numbers, patience=CLICK_PATIENCE):
+        """Ask ClickPesa about these numbers and book what it knows, for a person.
+
+        To be called in a transaction of its own (it commits). A payment that a worker
+        is booking at this moment is waited for.
+
+        :param numbers: control numbers
+        :param float patience: seconds to wait for a worker
+        :return: the payments that ClickPesa knows for them
+        :raise ClickPesaError: ClickPesa could not be asked
+        """
+        found = self.env["billpay.payment"].browse()
+        for number in numbers:
+            client = number.provider_id._billpay_client()
+            provider, name = number.provider_id, number.name
+            end_transaction(self.env)
+            told_list = client.payments(name)
+            found |= committed(self.env, self._store_answer, provider, told_list)
+        deadline = time.monotonic() + patience
+        while found.filtered(lambda p: p.state == "confirmed"):
+            if not committed(self.env, self._post_due, found.ids):
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(0.1)  # a worker is at it
+            # Committed: what is read from here on is as it stands now.
+            found.invalidate_recordset()
+        return found
+
+    def _process_payments(self):
+        """Work off all that is due. Idle, this is one indexed query."""
+        if not self._has_work():
+            return
+        cron = self.env["ir.cron"]
+        while True:
+            done = committed(self.env, self._take_events)
+            done += committed(self.env, self._post_due)
+            done += committed(self.env, self.env["billpay.reversal"]._reverse_due)
+            # Asking comes last: what is confirmed must not wait for an answer.
+            done += self._confirm_due()
+            if not done:
+                break
+            remaining = self._count_waiting()
+            if not cron._commit_progress(done, remaining=remaining):
+                if not remaining:
+                    break
+                # Out of time: Odoo would go on when its scheduler looks next, and a
+                # delivery that sees an older one waiting does not wake it.
+                self.env["payment.provider"]._billpay_trigger(
+                    "ir_cron_process_payments"
+                )
+                break
+
+    # === ASK === #
+
+    def _confirm_window(self, provider, payments):
+        """Ask for all payments of the days of these, page by page.
+
+        :return: the payments that were not there: to be asked for one by one
+        """
+        missing = {payment.reference: payment.id for payment in payments}
+        now = fields.Datetime.now()
+        # Anybody may announce any moment: no page is asked for from the year one.
+        moments = [max(now - LONGEST, min(p.paid_at or now, now)) for p in payments]
+        # Which zone the date filter means is not documented: a day more.
+        start = (min(moments) - timedelta(days=1)).date()
+        end = (max(moments) + timedelta(days=1)).date()
+        skip = 0
+        try:
+            client = provider._billpay_client()
+            for _page in range(WINDOW_PAGES):
+                end_transaction(self.env)
+                page = client.payments_page(
+                    start=start,
+                    end=end,
+                    skip=skip,
+                    limit=const.POLL_PAGE,
+                    patience=0,
+                )
+                skip += page.rows
+                told_list = [told for told in page.payments if told.id in missing]
+                committed(self.env, self._store_answer, provider, told_list)
+                for told in told_list:
+                    missing.pop(told.id, None)
+                all_read = page.total is not None and skip >= page.total
+                if not missing or not page.rows or all_read:
+                    break
+        except (ClickPesaError, UserError) as error:
+            _logger.info("Payments could not be confirmed together: %s", error)
+        return self.env["billpay.payment"].browse(missing.values())
+
+    def _confirm_one(self, payment):
+        """Ask ClickPesa for one payment and store the answer.
+
+        :return: the trouble when ClickPesa does not answer, else ``None``
+        :rtype: Exception | None
+        """
+        provider, number = payment.provider_id, payment.number
+        reference = payment.reference
+        if not number:
+            reason = self.env._(
+                "The delivery names no control number to ask for. The poll brings the "
+                "facts from ClickPesa."
+            )
+            committed(self.env, payment.write, {"reason": reason})
+            return None
+        try:
+            client = provider._billpay_client()
+            end_transaction(self.env)
+            told_list = [told for told in client.payments(number, patience=0)]
+        except (ClickPesaError, UserError) as error:
+            _logger.info("Payment %s could not be confirmed: %s", reference, error)
+            committed(self.env, self._note_trouble, payment, error)
+            return error
+        if reference not in [told.id for told in told_list]:
+            committed(self.env, self._note_denial, payment)
+        committed(self.env, self._store_answer, provider, told_list)
+        return None
+
+    def _store_unasked(self, payments, error):
+        """The limit of calls was reached: this was no try, and its turn is soon."""
+        due = fields.Datetime.now() + timedelta(seconds=error.retry_after)
+        self._give_back(payments, due)
+        payments.env["payment.provider"]._billpay_trigger(
+            "ir_cron_process_payments", at=due
+        )
+
+    def _give_back(self, payments, due):
+        """Their turn comes again: what was taken was not asked for."""
+        waiting = payments.filtered(lambda payment: payment.state == "received")
+        for attempts, group in waiting.grouped("attempts").items():
+            group.write({"next_try_at": due, "attempts": attempts - 1})
+
+    def _note_trouble(self, payment, error):
+        """ClickPesa did not answer: say so, unless somebody else has learned more."""
+        payment.ensure_one()
+        if payment.state == "received":
+            payment.reason = str(error)
+
+    def _note_denial(self, payment):
+        """ClickPesa does not know the payment: say so, and when it is for a person.
+
+        Meanwhile the poll may have brought it: what is confirmed is left alone.
+        """
+        payment.ensure_one()
+        if payment.state != "received":
+            return
+        now = fields.Datetime.now()
+        if payment.attempts < DENIED_OFTEN or payment.create_date > now - DENIED_LONG:
+            payment.reason = payment.env._(
+                "ClickPesa does not know this payment, so nothing is booked. It is "
+                "asked again; if it stays unknown, the announcement was false."
+            )
+            return
+        payment.write(
+            {
+                "attention": True,
+                "next_try_at": now + timedelta(days=1),
+                "reason": payment.env._(
+                    "ClickPesa does not know this payment since %s: the announcement "
+                    "seems to be false, and nothing is booked. It is asked once a day. "
+                    "Compare with the ClickPesa dashboard; if the money is there, "
+                    "press Process Now.",
+                    fields.Date.to_string(payment.create_date),
+                ),
+            }
+        )
+
+    def _store_answer(self, provider, told_list):
+        told_list = [told for told in told_list if told.id]
+        rows, _failures = self.env["billpay.ledger"]._upsert_each(
+            provider, told_list, source="query", trusted=True
+        )
+        return rows
+
+    # === STEP 1: DELIVERIES === #
+
+    def _take_events(self):
+        """Process a batch of stored deliveries; return how many."""
+        events = self._lock_some(
+            self.env["billpay.event"], [("state", "=", "new")], self._event_batch
+        )
+        events._process()
+        return len(events)
+
+    # === STEP 2: POST === #
+
+    def _post_due(self, ids=None):
+        """Match, post and reconcile a batch of confirmed payments; return how many.
+
+        :param ids: only these
+        """
+        domain = self._due_domain("confirmed", "failed")
+        if ids is not None:
+            domain = [("id", "in", ids), *domain]
+        payments = self._lock_some(
+            self.env["billpay.payment"], domain, self._post_batch
+        )
+        for company, batch in payments.grouped("company_id").items():
+            self.env["billpay.booking"]._post_batch(batch.with_company(company))
+        self.env["billpay.booking"]._toast_salespeople(payments)
+        return len(payments)

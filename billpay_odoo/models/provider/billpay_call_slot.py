@@ -1,0 +1,162 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+import logging
+from datetime import timedelta
+
+from odoo import SUPERUSER_ID, api, fields, models
+from odoo.tools import SQL
+
+from ...clickpesa import BudgetSpent
+from ...transactions import CONFLICTS, committed
+
+_logger = logging.getLogger(__name__)
+
+# No slot is used twice within a minute, and within the time that a request may need
+# to leave (seconds): what counts is when it arrives.
+WINDOW = 60 + 5
+# A slot that was not used for so long is forgotten; it is made anew when needed.
+UNUSED = timedelta(days=1)
+# Free slots were there, but other workers were faster this many times.
+TURNS = 5
+
+
+class BillpayCallSlot(models.Model):
+    """The budget of calls to ClickPesa: one row per call that a minute may have.
+
+    A call takes a row that nobody has used for a minute. As every row serves once a
+    minute, no minute sees more calls than there are rows, however many workers and
+    servers share the database. The database's clock counts, not that of a server.
+    """
+
+    _name = "billpay.call.slot"
+    _description = "BillPay Call Slot"
+    _log_access = False
+    _order = "budget, rank"
+
+    budget = fields.Char(
+        required=True, help="Whose budget: a hash of API address and client ID."
+    )
+    rank = fields.Integer(required=True)
+    used_at = fields.Datetime()
+
+    _budget_rank_unique = models.UniqueIndex("(budget, rank)")
+
+    # === BUSINESS METHODS === #
+
+    @api.model
+    def _gate(self, budget, limit):
+        """Return what a gateway client is to call before each request.
+
+        :param str budget: whose calls these are
+        :param int limit: calls per minute
+        :return: a function that takes one slot, committed when it returns; it raises
+            :class:`BudgetSpent` when there is none
+        """
+        registry = self.env.registry
+        message = self.env._(
+            "The limit of %s calls per minute to ClickPesa is reached, so it was not "
+            "asked. No money is affected: it goes on by itself within a minute.",
+            limit,
+        )
+
+        def gate():
+            with registry.cursor() as cr:
+                env = api.Environment(cr, SUPERUSER_ID, {})
+                wait = env["billpay.call.slot"]._take(budget, limit)
+            if wait:
+                raise BudgetSpent(message, retry_after=wait)
+
+        return gate
+
+    @api.model
+    def _take(self, budget, limit):
+        """Take a slot and commit.
+
+        :return: 0, or the seconds until there is one to be had
+        :rtype: float
+        """
+        for _turn in range(TURNS):
+            try:
+                taken, wait = committed(self.env, self._take_once, budget, limit)
+            except CONFLICTS as error:
+                # As many as are allowed at all are being taken at this moment.
+                _logger.info("No call slot in %s tries: %s", TURNS, error)
+                return 1.0
+            if taken:
+                return 0
+            if wait > 0:
+                return wait
+        return 1.0
+
+    def _take_once(self, budget, limit):
+        """Try to take a slot; return whether, and the seconds until one is free."""
+        now = SQL("(clock_timestamp() AT TIME ZONE 'UTC')")
+        window = SQL("interval '1 second' * %s", WINDOW)
+        # Of all free ones at random, so that workers seldom want the same one. One
+        # used in the future is free: the clock was put back.
+        taken = self.env.execute_query(
+            SQL(
+                """
+                    UPDATE billpay_call_slot SET used_at = %(now)s
+                     WHERE id = (
+                           SELECT id FROM billpay_call_slot
+                            WHERE budget = %(budget)s AND rank < %(limit)s
+                              AND (used_at IS NULL OR used_at < %(now)s - %(window)s
+                                   OR used_at > %(now)s + %(window)s)
+                         ORDER BY random()
+                            LIMIT 1
+                              FOR UPDATE SKIP LOCKED)
+                 RETURNING id
+                    """,
+                now=now,
+                budget=budget,
+                limit=limit,
+                window=window,
+            )
+        )
+        if taken:
+            return True, 0
+        [[count, wait]] = self.env.execute_query(
+            SQL(
+                """
+                    SELECT count(*),
+                           extract(epoch FROM min(used_at) + %(window)s - %(now)s)
+                      FROM billpay_call_slot
+                     WHERE budget = %(budget)s AND rank < %(limit)s
+                    """,
+                now=now,
+                budget=budget,
+                limit=limit,
+                window=window,
+            )
+        )
+        if count >= limit:
+            return False, float(wait or 0)
+        self.env.cr.execute(
+            SQL(
+                """
+                    INSERT INTO billpay_call_slot (budget, rank)
+                         SELECT %s, rank FROM generate_series(0, %s) AS rank
+                    ON CONFLICT DO NOTHING
+                    """,
+                budget,
+                limit - 1,
+            )
+        )
+        return False, 0
+
+    # === CRON === #
+
+    @api.autovacuum
+    def _gc_call_slots(self):
+        """Forget slots that nobody has used for a day."""
+        unused = self.search(
+            [
+                "|",
+                ("used_at", "=", False),
+                ("used_at", "<", fields.Datetime.now() - UNUSED),
+            ],
+            limit=1000,
+        )
+        unused.unlink()
+        return len(unused), len(unused) == 1000

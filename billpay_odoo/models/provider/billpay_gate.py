@@ -1,0 +1,114 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from datetime import timedelta
+
+from odoo import fields, models
+from odoo.tools.misc import hmac
+
+from ...clickpesa import BudgetSpent
+from ...transactions import pause_after
+
+
+class BillpayGate(models.AbstractModel):
+    """When an application may call ClickPesa: its budget, its pause after trouble."""
+
+    _name = "billpay.gate"
+    _description = "BillPay Gate"
+
+    # === CONSTRAINT METHODS === #
+
+    def _budget(self, provider):
+        """Return whose budget this application has, and its calls per minute.
+
+        ClickPesa counts per client ID, so applications that share one share the
+        budget: the smallest limit of them holds. The client ID itself is for
+        administrators, so slots carry a keyed hash of it.
+
+        :rtype: tuple[str, int]
+        """
+        provider.ensure_one()
+        provider_sudo = provider.sudo()
+        address = (provider_sudo.clickpesa_base_url or "").rstrip("/")
+        client_id = provider_sudo.clickpesa_client_id
+        limits = (
+            provider_sudo.with_context(active_test=False)
+            .search(
+                [
+                    ("code", "=", "clickpesa"),
+                    ("state", "!=", "disabled"),
+                    ("clickpesa_client_id", "=", client_id),
+                    ("clickpesa_base_url", "in", (address, address + "/")),
+                ]
+            )
+            .mapped("clickpesa_calls_per_minute")
+        )
+        budget = hmac(
+            provider.env(su=True), "billpay-call-budget", (address, client_id)
+        )
+        return budget, min(filter(None, limits), default=0)
+
+    # === PAUSE === #
+
+    def _pause(self, provider, error):
+        """Let no scheduled action call again for a while, and say why.
+
+        After the pause one call is made. If it fails the next pause is longer; as
+        soon as one succeeds everything goes on (`_billpay_answered`). A spent budget
+        only waits for its next slot.
+
+        :param ClickPesaError error: what happened
+        :return: when the next call is due
+        :rtype: datetime.datetime
+        """
+        provider.ensure_one()
+        # Of the database as it is now: another worker may have counted on.
+        provider.invalidate_recordset(["billpay_trouble_count"])
+        values = {"billpay_trouble": error.message}
+        wait = getattr(error, "retry_after", None)
+        if isinstance(error, BudgetSpent):
+            seconds = wait or 1
+        else:
+            count = provider.billpay_trouble_count + 1
+            seconds = max(pause_after(count), wait or 0)
+            values["billpay_trouble_count"] = count
+        until = fields.Datetime.now() + timedelta(seconds=seconds)
+        provider.write({**values, "billpay_paused_until": until})
+        provider._billpay_trigger("ir_cron_sync_numbers", at=until)
+        return until
+
+    def _probe(self, providers, until):
+        """Keep everybody else from calling while one call shows how things are."""
+        providers.write({"billpay_paused_until": until})
+
+    def _answered(self, providers):
+        """ClickPesa answers (again): nothing of this application waits any longer."""
+        for provider in providers:
+            provider.invalidate_recordset(["billpay_paused_until"])
+            if provider.billpay_paused_until or provider.billpay_trouble_count:
+                self._resume(provider)
+
+    def _resume(self, providers):
+        providers.write(
+            {
+                "billpay_paused_until": False,
+                "billpay_trouble": False,
+                "billpay_trouble_count": 0,
+            }
+        )
+        # What failed waits for the next try; that is now. Leased rows have no error.
+        now = fields.Datetime.now()
+        numbers_sudo = (
+            providers.env["billpay.control.number"]
+            .sudo()
+            .search(
+                [
+                    ("provider_id", "in", providers.ids),
+                    ("sync_at", ">", now),
+                    ("sync_error", "!=", False),
+                ]
+            )
+        )
+        numbers_sudo.write({"sync_at": now})
+        providers._billpay_trigger("ir_cron_sync_numbers")
+        # Documents may have waited for their numbers.
+        providers.env.ref("account.ir_cron_account_move_send").sudo()._trigger()

@@ -1,0 +1,99 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""The digits of control numbers: prefix, running number, two check digits."""
+
+from stdnum.iso7064 import mod_97_10
+
+from odoo import models
+from odoo.tools import SQL
+
+from ...exceptions import NoDigits
+
+# How often taken digits are skipped before a person is asked.
+MAX_ROUNDS = 20
+
+
+class BillpayNumbering(models.AbstractModel):
+    """Take the next digits of an application's control numbers."""
+
+    _name = "billpay.numbering"
+    _description = "BillPay Numbering"
+
+    def _with_check_digits(self, prefix, digits, value):
+        body = "%s%0*d" % (prefix, digits, value)
+        return body + mod_97_10.calc_check_digits(body)
+
+    def _next_references(self, provider, count):
+        """Take ``count`` new order references.
+
+        Prefix, a running number, two check digits (ISO 7064 MOD 97-10, which finds
+        every single wrong digit and every swap of neighbours). A PostgreSQL sequence
+        takes no lock; its gaps are harmless. Digits that are here already (imported,
+        or after the counter was set back) are skipped.
+
+        :rtype: list[str]
+        :raise NoDigits: the application has no BillPay-Namba, or its digits are
+            used up
+        """
+        provider.ensure_one()
+        if not provider._billpay_prefix():
+            raise NoDigits(
+                provider.env._(
+                    "The ClickPesa application %(name)s has no BillPay-Namba, so no "
+                    "control number can be made. Enter its four digits under "
+                    "Invoicing, Configuration, BillPay, BillPay Applications.",
+                    name=provider.name,
+                )
+            )
+        references = []
+        for _round in range(MAX_ROUNDS):
+            fresh = self._count_on(provider, count - len(references))
+            taken = {
+                name
+                for (name,) in provider.env.execute_query(
+                    SQL(
+                        "SELECT name FROM billpay_control_number WHERE name IN %s",
+                        tuple(fresh),
+                    )
+                )
+            }
+            references += [name for name in fresh if name not in taken]
+            if len(references) == count:
+                return references
+        raise NoDigits(
+            provider.env._(
+                "The counter of the ClickPesa application %s is far behind the control "
+                "numbers that exist. No number was made and no money is affected: "
+                "raise the counter's next number under Settings, Technical, Sequences.",
+                provider.name,
+            )
+        )
+
+    def _count_on(self, providers, count):
+        """Return the next ``count`` references, taken or not.
+
+        :raise NoDigits: the digits are used up
+        """
+        sequence_sudo = (
+            providers.sudo().clickpesa_sequence_id
+            or providers.env.ref("billpay_odoo.sequence_control_number").sudo()
+        )
+        rows = providers.env.execute_query(
+            SQL(
+                "SELECT nextval(%s) FROM generate_series(1, %s)",
+                "ir_sequence_%03d" % sequence_sudo.id,
+                count,
+            )
+        )
+        prefix, digits = providers._billpay_prefix(), providers._billpay_digits()
+        if rows[-1][0] >= 10**digits:
+            raise NoDigits(
+                providers.env._(
+                    "The control numbers of the ClickPesa application %(name)s are "
+                    "used up: %(digits)s digits count no further. No number was made "
+                    "and no money is affected: set a greater length on the "
+                    "application.",
+                    name=providers.name,
+                    digits=digits,
+                )
+            )
+        return [self._with_check_digits(prefix, digits, value) for (value,) in rows]

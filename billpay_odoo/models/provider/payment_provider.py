@@ -1,0 +1,874 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+import re
+import secrets
+
+from markupsafe import Markup
+
+from odoo import api, fields, models
+from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.tools import format_datetime
+from odoo.tools.urls import urljoin
+
+from odoo.addons.payment import utils as payment_utils
+from odoo.addons.payment.const import SENSITIVE_KEYS
+
+from ... import const
+from ...clickpesa import InvalidConfiguration, get_client
+from ...clickpesa.transport import checked_url
+from .billpay_health import AMBER, GREEN, RED, worst
+
+SENSITIVE_KEYS |= const.SENSITIVE_KEYS
+
+# What is pasted from a dashboard, often with a blank at its end.
+_PASTED = (
+    "clickpesa_base_url",
+    "clickpesa_client_id",
+    "clickpesa_api_key",
+    "clickpesa_checksum_key",
+    "clickpesa_billpay_namba",
+)
+# A changed one of these may be what ends the trouble.
+_SETTINGS = {
+    "state",
+    "clickpesa_base_url",
+    "clickpesa_client_id",
+    "clickpesa_api_key",
+    "clickpesa_checksum_key",
+    "clickpesa_calls_per_minute",
+}
+# Colour and sign of a check.
+_MARKS = {
+    True: ("text-success", "✓"),
+    False: ("text-danger", "✗"),
+    None: ("text-muted", "–"),
+}
+# ClickPesa caps the references of its sibling API at 20 characters; below six there
+# is no room for a prefix, a running number and the check digits.
+SHORTEST, LONGEST = 6, 20
+CHECK_DIGITS = 2
+# A running number shorter than this is used up within days.
+FEWEST_DIGITS = 3
+# What an address is made of; a change of anything else is no change of it.
+ADDRESS_FIELDS = {
+    "code",
+    "company_id",
+    "clickpesa_webhook_token",
+    "clickpesa_checksum_key",
+}
+
+
+class PaymentProvider(models.Model):
+    """One ClickPesa API application: credentials, journal, webhook, numbering."""
+
+    _name = "payment.provider"
+    _inherit = ["payment.provider", "mail.thread", "mail.activity.mixin"]
+    # A manager may settle the activities of an application that only an administrator
+    # may change.
+    _mail_post_access = "read"
+
+    code = fields.Selection(
+        selection_add=[("clickpesa", "ClickPesa BillPay")],
+        ondelete={"clickpesa": "set default"},
+    )
+    clickpesa_base_url = fields.Char(
+        string="API Address",
+        help="Where the ClickPesa API answers, with its /third-parties part.",
+        default=const.DEFAULT_BASE_URL,
+        required_if_provider="clickpesa",
+        groups="base.group_system",
+    )
+    clickpesa_client_id = fields.Char(
+        string="Client ID",
+        help="Shown on your application in the ClickPesa dashboard: "
+        "Settings, Developers.",
+        copy=False,
+        groups="base.group_system",
+    )
+    clickpesa_api_key = fields.Char(
+        string="API Key",
+        help="Shown once by ClickPesa when the key is made.",
+        copy=False,
+        groups="base.group_system",
+    )
+    clickpesa_checksum_key = fields.Char(
+        string="Checksum Key",
+        help="Set it if checksum is switched on at ClickPesa: requests are then "
+        "signed and deliveries without a valid signature are quarantined.",
+        copy=False,
+        groups="base.group_system",
+    )
+    clickpesa_billpay_namba = fields.Char(
+        string="BillPay-Namba",
+        help="The four digits that ClickPesa gave your business. Every control "
+        "number starts with them.",
+        size=4,
+        required_if_provider="clickpesa",
+        copy=False,
+    )
+    clickpesa_webhook_token = fields.Char(
+        string="Webhook Token",
+        copy=False,
+        groups="base.group_system",
+    )
+    clickpesa_webhook_url = fields.Char(
+        string="Webhook URL",
+        help="Enter it at ClickPesa on this application, for the events "
+        "PAYMENT RECEIVED and PAYMENT FAILED.",
+        compute="_compute_clickpesa_webhook_url",
+        groups="base.group_system",
+    )
+    clickpesa_confirmation = fields.Selection(
+        string="Confirm Payments By",
+        help="Asking ClickPesa is the safest. A signature saves one call per "
+        "payment and needs a checksum key.",
+        selection=[
+            ("query", "Asking ClickPesa for each payment"),
+            ("signature", "A valid signature on the delivery"),
+        ],
+        default="query",
+        required=True,
+        copy=False,
+    )
+    clickpesa_number_origin = fields.Selection(
+        string="Numbers Are Made",
+        help="Registered numbers carry amount and description to the payer's "
+        "phone. Offline numbers need no call at all and take any amount.",
+        selection=[
+            ("api", "Registered with ClickPesa"),
+            ("offline", "Offline: BillPay-Namba and reference"),
+        ],
+        default="api",
+        required=True,
+    )
+    clickpesa_max_collection = fields.Boolean(
+        string="Numbers Take Several Payments",
+        help="A number stays open until all that is due is paid, and takes no more. "
+        "ClickPesa calls this billMaxCollectionAmount. It is new there: try it with a "
+        "small amount before you rely on it.",
+    )
+    billpay_number_ids = fields.One2many(
+        "billpay.control.number", "provider_id", string="Control Numbers"
+    )
+    clickpesa_reversal = fields.Selection(
+        string="Money Taken Back",
+        help="What happens when ClickPesa takes money back that is booked already.",
+        selection=[
+            ("auto", "Reverse the entry and tell somebody"),
+            ("alert", "Only tell somebody"),
+        ],
+        default="auto",
+        required=True,
+    )
+    clickpesa_fee_account_id = fields.Many2one(
+        "account.account",
+        string="Fee Account",
+        help="Where the fees of the channels are booked, in the entry of each payment. "
+        "Empty: they are not booked, and a payment is worth what the payer paid.",
+        domain="[('company_ids', 'parent_of', company_id),"
+        " ('account_type', 'in', ('expense', 'expense_direct_cost'))]",
+        check_company=True,
+        copy=False,
+        ondelete="restrict",
+    )
+    clickpesa_calls_per_minute = fields.Integer(
+        string="Calls per Minute",
+        default=100,
+        help="The most calls to ClickPesa in any minute, of all servers and users "
+        "together. Applications with the same client ID share it. 0: no limit.",
+        groups="base.group_system",
+    )
+    billpay_paused_until = fields.Datetime(
+        string="Next Try",
+        readonly=True,
+        copy=False,
+        help="Until then ClickPesa is not told of control numbers, since it did not "
+        "answer or the limit of calls is reached.",
+    )
+    billpay_trouble = fields.Char(string="Trouble", readonly=True, copy=False)
+    billpay_trouble_count = fields.Integer(
+        readonly=True, copy=False, help="Failed tries since the last answer."
+    )
+    clickpesa_hidden_channels = fields.Char(
+        string="Not Shown to Payers", compute="_compute_clickpesa_hidden_channels"
+    )
+    clickpesa_checkout_mode = fields.Selection(
+        [
+            ("exact", "Exactly the amount of the order"),
+            ("flexible", "Any amount: the order waits until all is paid"),
+        ],
+        string="At a Checkout Payers May Pay",
+        default="exact",
+        required=True,
+    )
+    clickpesa_checkout_hours = fields.Integer(
+        string="Checkout Numbers Wait",
+        default=48,
+        help="Hours after which an unpaid checkout is given up and its number closed. "
+        "0: never.",
+    )
+    clickpesa_checkout_offline = fields.Boolean(
+        string="Offline When ClickPesa Does Not Answer",
+        help="The number is made from the BillPay-Namba without asking ClickPesa, so "
+        "that the customer can pay all the same.",
+    )
+    clickpesa_convert = fields.Boolean(
+        string="Also for Other Currencies",
+        help="Amounts in other currencies are asked for in shillings, at the rate of "
+        "the day.",
+    )
+    billpay_connection_report = fields.Html(
+        string="Connection", readonly=True, copy=False, groups="base.group_system"
+    )
+    billpay_health = fields.Selection(
+        [(GREEN, "Good"), (AMBER, "To Look At"), (RED, "Act Now")],
+        string="Health",
+        compute="_compute_billpay_health",
+    )
+    billpay_health_report = fields.Html(
+        string="Health Report", compute="_compute_billpay_health", sanitize=False
+    )
+    clickpesa_number_prefix = fields.Char(
+        string="Numbers Begin With",
+        size=LONGEST,
+        copy=False,
+        help="Digits. Empty: the BillPay-Namba, which keeps your numbers in your own "
+        "space at ClickPesa.",
+    )
+    clickpesa_number_length = fields.Integer(
+        string="Digits of a Number",
+        default=14,
+        help="All digits of a control number: prefix, running number and two check "
+        "digits. Between 6 and 20.",
+    )
+    clickpesa_sequence_id = fields.Many2one(
+        "ir.sequence",
+        string="Counter",
+        domain="[('implementation', '=', 'standard')]",
+        default=lambda self: self._default_clickpesa_sequence_id(),
+        ondelete="restrict",
+        help="Counts the numbers. Applications whose numbers begin alike share one, so "
+        "that they never make the same digits.",
+    )
+    clickpesa_number_example = fields.Char(
+        string="Example", compute="_compute_clickpesa_number_example"
+    )
+    billpay_polled_until = fields.Datetime(
+        string="Polled Until",
+        readonly=True,
+        copy=False,
+        help="Every payment up to this moment is in the ledger.",
+    )
+    billpay_last_poll_at = fields.Datetime(
+        string="Last Poll", readonly=True, copy=False
+    )
+    billpay_poll_error = fields.Char(string="Poll Trouble", readonly=True, copy=False)
+    billpay_poll_rest = fields.Json(
+        readonly=True,
+        copy=False,
+        help="Where a scan goes on that the limit of calls has cut short.",
+    )
+
+    _clickpesa_webhook_token_unique = models.UniqueIndex(
+        "(clickpesa_webhook_token) WHERE clickpesa_webhook_token IS NOT NULL",
+        "Another application already uses this webhook token.",
+    )
+    _clickpesa_checkout_hours_positive = models.Constraint(
+        "CHECK (clickpesa_checkout_hours >= 0)",
+        "A checkout waits for a number of hours; 0 means for good.",
+    )
+
+    # === COMPUTE METHODS === #
+
+    @api.depends("code", "clickpesa_webhook_token")
+    def _compute_clickpesa_webhook_url(self):
+        for provider in self:
+            provider.clickpesa_webhook_url = (
+                urljoin(
+                    provider.get_base_url(),
+                    "/payment/clickpesa/webhook/%s" % provider.clickpesa_webhook_token,
+                )
+                if provider.code == "clickpesa" and provider.clickpesa_webhook_token
+                else False
+            )
+
+    def _compute_billpay_health(self):
+        reports = self.env["billpay.health"]._health_checks(self)
+        for provider in self:
+            checks = reports.get(provider.id)
+            provider.billpay_health = checks and worst(c.colour for c in checks)
+            provider.billpay_health_report = checks and self.env[
+                "billpay.health"
+            ]._report(checks)
+
+    @api.depends(
+        "code",
+        "clickpesa_billpay_namba",
+        "clickpesa_number_prefix",
+        "clickpesa_number_length",
+    )
+    def _compute_clickpesa_number_example(self):
+        for provider in self:
+            prefix, digits = provider._billpay_prefix(), provider._billpay_digits()
+            provider.clickpesa_number_example = (
+                self.env["billpay.numbering"]._with_check_digits(prefix, digits, 42)
+                if provider.code == "clickpesa" and prefix and digits >= FEWEST_DIGITS
+                else False
+            )
+
+    # === CONSTRAINT METHODS === #
+
+    @api.constrains("code", "clickpesa_billpay_namba")
+    def _check_clickpesa_billpay_namba(self):
+        for provider in self:
+            namba = provider.clickpesa_billpay_namba
+            if (
+                provider.code == "clickpesa"
+                and namba
+                and not re.match(r"[0-9]{4}\Z", namba)
+            ):
+                raise ValidationError(
+                    self.env._(
+                        "A BillPay-Namba has exactly four digits, such as 1122. "
+                        "ClickPesa shows yours on its dashboard, under BillPay."
+                    )
+                )
+
+    @api.constrains("code", "clickpesa_confirmation", "clickpesa_checksum_key")
+    def _check_clickpesa_confirmation(self):
+        for provider in self.sudo():
+            if (
+                provider.code == "clickpesa"
+                and provider.clickpesa_confirmation == "signature"
+                and not provider.clickpesa_checksum_key
+            ):
+                raise ValidationError(
+                    self.env._(
+                        "Payments can be confirmed by signature only with a checksum "
+                        "key. Without one anybody could announce a payment: enter the "
+                        "key, or let ClickPesa be asked for each payment."
+                    )
+                )
+
+    @api.constrains(
+        "code",
+        "state",
+        "clickpesa_number_origin",
+        "clickpesa_client_id",
+        "clickpesa_api_key",
+    )
+    def _check_clickpesa_credentials(self):
+        """Numbers made offline need no call; registered ones do."""
+        for provider in self.sudo():
+            if (
+                provider.code == "clickpesa"
+                and provider.state != "disabled"
+                and provider.clickpesa_number_origin == "api"
+                and not (provider.clickpesa_client_id and provider.clickpesa_api_key)
+            ):
+                raise ValidationError(
+                    self.env._(
+                        "Registering control numbers needs a client ID and an API key. "
+                        "Nothing was saved: enter both, or let numbers be made "
+                        "offline."
+                    )
+                )
+
+    @api.constrains("code", "clickpesa_base_url")
+    def _check_clickpesa_base_url(self):
+        for provider in self.sudo():
+            if provider.code != "clickpesa" or not provider.clickpesa_base_url:
+                continue
+            try:
+                checked_url(provider.clickpesa_base_url)
+            except InvalidConfiguration:
+                raise ValidationError(
+                    self.env._(
+                        "The API address %(url)s cannot be used: it must be a plain "
+                        "http:// or https:// address, such as %(example)s. Nothing "
+                        "was saved.",
+                        url=provider.clickpesa_base_url,
+                        example=const.DEFAULT_BASE_URL,
+                    )
+                ) from None
+
+    @api.constrains("company_id")
+    def _check_billpay_company(self):
+        self.env["res.company"].sudo().search(
+            [("billpay_provider_id", "in", self.ids)]
+        )._check_billpay_provider_id()
+
+    def copy_data(self, default=None):
+        """Give a copied application a name of its own.
+
+        Odoo takes no two payment method lines of one name in one journal.
+        """
+        vals_list = super().copy_data(default=default)
+        for provider, vals in zip(self, vals_list, strict=True):
+            if provider.code == "clickpesa" and "name" not in (default or {}):
+                vals["name"] = self.env._("%s (copy)", provider.name)
+        return vals_list
+
+    def _get_default_payment_method_codes(self):
+        """Override of `payment` to return the default payment method codes."""
+        self.ensure_one()
+        if self.code != "clickpesa":
+            return super()._get_default_payment_method_codes()
+        return const.DEFAULT_PAYMENT_METHOD_CODES
+
+    def _get_reset_values(self):
+        """Override of `payment` to wipe the credentials."""
+        if self.code != "clickpesa":
+            return super()._get_reset_values()
+        return {
+            "clickpesa_client_id": None,
+            "clickpesa_api_key": None,
+            "clickpesa_confirmation": "query",
+            "clickpesa_checksum_key": None,
+        }
+
+    @api.model
+    def _billpay_stripped(self, vals):
+        """Return ``vals`` without blanks around what was pasted."""
+        return {
+            name: value.strip() if name in _PASTED and isinstance(value, str) else value
+            for name, value in vals.items()
+        }
+
+    def _billpay_ensure_webhook_token(self):
+        """Give each application an address of its own that nobody can guess."""
+        for provider in self.sudo():
+            if provider.code == "clickpesa" and not provider.clickpesa_webhook_token:
+                provider.clickpesa_webhook_token = secrets.token_urlsafe(24)
+
+    def _billpay_become_company_default(self):
+        """Let the first active application of a company issue its numbers."""
+        for provider in self.filtered(lambda p: p.code == "clickpesa"):
+            company_sudo = provider.sudo().company_id
+            if provider.state != "disabled" and not company_sudo.billpay_provider_id:
+                company_sudo.billpay_provider_id = provider
+
+    @api.constrains("clickpesa_calls_per_minute")
+    def _check_clickpesa_calls_per_minute(self):
+        for provider in self.sudo():
+            if not 0 <= provider.clickpesa_calls_per_minute <= 10000:
+                raise ValidationError(
+                    self.env._(
+                        "Calls per minute are between 1 and 10,000, or 0 for no "
+                        "limit. Nothing was saved."
+                    )
+                )
+
+    @api.constrains(
+        "code",
+        "clickpesa_billpay_namba",
+        "clickpesa_number_prefix",
+        "clickpesa_number_length",
+        "clickpesa_number_origin",
+    )
+    def _check_clickpesa_numbering(self):
+        for provider in self.filtered(lambda p: p.code == "clickpesa"):
+            prefix = provider.clickpesa_number_prefix or ""
+            if prefix and not re.fullmatch(r"[0-9]+", prefix):
+                raise ValidationError(
+                    self.env._(
+                        "Control numbers begin with digits only: phone menus may take "
+                        "no letters. Nothing was saved: correct %s.",
+                        prefix,
+                    )
+                )
+            if not SHORTEST <= provider.clickpesa_number_length <= LONGEST:
+                raise ValidationError(
+                    self.env._(
+                        "A control number has between %(shortest)s and %(longest)s "
+                        "digits. Nothing was saved: 14 is a good choice.",
+                        shortest=SHORTEST,
+                        longest=LONGEST,
+                    )
+                )
+            if (
+                provider._billpay_prefix()
+                and provider._billpay_digits() < FEWEST_DIGITS
+            ):
+                raise ValidationError(
+                    self.env._(
+                        "Of %(length)s digits the beginning %(prefix)s and two check "
+                        "digits leave too few for a running number. Nothing was saved: "
+                        "choose a greater length.",
+                        length=provider.clickpesa_number_length,
+                        prefix=provider._billpay_prefix(),
+                    )
+                )
+            namba = provider.clickpesa_billpay_namba or ""
+            if (
+                provider.clickpesa_number_origin == "offline"
+                and prefix
+                and not prefix.startswith(namba)
+            ):
+                raise ValidationError(
+                    self.env._(
+                        "Offline numbers begin with the BillPay-Namba %s: money sent "
+                        "to others would not reach you. Nothing was saved: correct "
+                        "the beginning, or leave it empty.",
+                        namba,
+                    )
+                )
+
+    @api.constrains(
+        "code",
+        "clickpesa_billpay_namba",
+        "clickpesa_number_prefix",
+        "clickpesa_number_length",
+        "clickpesa_sequence_id",
+    )
+    def _check_clickpesa_number_space(self):
+        """No two applications can make the same digits."""
+        ours = self.filtered(lambda p: p.code == "clickpesa" and p._billpay_prefix())
+        if not ours:
+            return
+        others = self.sudo().search([("code", "=", "clickpesa")])
+        for provider in ours:
+            mine = provider._billpay_prefix()
+            for other in others - provider:
+                theirs = other._billpay_prefix()
+                if (
+                    not theirs
+                    or other.clickpesa_number_length != provider.clickpesa_number_length
+                    or not (mine.startswith(theirs) or theirs.startswith(mine))
+                ):
+                    continue
+                if mine == theirs and (
+                    provider.clickpesa_sequence_id == other.clickpesa_sequence_id
+                ):
+                    continue
+                raise ValidationError(
+                    self.env._(
+                        "The applications %(name)s and %(other)s would make the same "
+                        "control numbers, and money could reach the wrong books. "
+                        "Nothing was saved: let their numbers begin differently, have "
+                        "another length, or begin alike and share one counter.",
+                        name=provider.name,
+                        other=other.name,
+                    )
+                )
+
+    # === CRUD METHODS === #
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        providers = super().create([self._billpay_stripped(v) for v in vals_list])
+        providers._billpay_ensure_webhook_token()
+        providers._billpay_become_company_default()
+        # Webhook addresses are kept in memory.
+        self.env.registry.clear_cache()
+        return providers
+
+    def write(self, vals):
+        result = super().write(self._billpay_stripped(vals))
+        if "state" in vals or "code" in vals:
+            self._billpay_ensure_webhook_token()
+            self._billpay_become_company_default()
+            if vals.get("state", "disabled") != "disabled":
+                # What waited while the application was off is due again.
+                self._billpay_trigger("ir_cron_sync_numbers")
+                self._billpay_trigger("ir_cron_process_payments")
+        if not {"clickpesa_client_id", "clickpesa_api_key"}.isdisjoint(vals):
+            self._billpay_ask_again()
+        if not _SETTINGS.isdisjoint(vals):
+            self.env["billpay.gate"]._resume(self.filtered("billpay_paused_until"))
+        if not ADDRESS_FIELDS.isdisjoint(vals):
+            self.env.registry.clear_cache()
+        return result
+
+    # === BUSINESS METHODS === #
+
+    def _billpay_is_live(self):
+        """Tell whether this application may make HTTP calls.
+
+        Never in a neutralised copy of a database, whatever its fields say.
+        """
+        self.ensure_one()
+        neutralized = (
+            self.env["ir.config_parameter"].sudo().get_param("database.is_neutralized")
+        )
+        return self.code == "clickpesa" and self.state != "disabled" and not neutralized
+
+    def _billpay_client(self, patience=None):
+        """Return the gateway client, shared by this process.
+
+        Every request of it takes a slot of the application's budget first.
+
+        :param float patience: seconds that repeats of safe calls may add; ``None`` for
+            the client's own
+        :rtype: odoo.addons.billpay_odoo.clickpesa.ClickPesaClient
+        :raise UserError: the application is disabled or the database neutralised
+        """
+        self.ensure_one()
+        if not self._billpay_is_live():
+            raise UserError(
+                self.env._(
+                    "The ClickPesa application %(name)s is switched off, so ClickPesa "
+                    "was not asked. No money is affected. Set it to Test Mode or "
+                    "Enabled under Invoicing, Configuration, BillPay, BillPay "
+                    "Applications.",
+                    name=self.name,
+                )
+            )
+        provider_sudo = self.sudo()
+        client = get_client(
+            provider_sudo.clickpesa_base_url,
+            provider_sudo.clickpesa_client_id,
+            provider_sudo.clickpesa_api_key,
+            provider_sudo.clickpesa_checksum_key or "",
+        )
+        budget, limit = self.env["billpay.gate"]._budget(self)
+        gate = self.env["billpay.call.slot"]._gate(budget, limit) if limit else None
+        return client.gated(gate, patience=patience)
+
+    @api.model
+    def _billpay_trigger(self, cron_name, at=None):
+        """Wake one of our scheduled actions after this transaction commits."""
+        cron_sudo = self.env.ref("billpay_odoo.%s" % cron_name).sudo()
+        cron_sudo._trigger(at=at)
+
+    def action_billpay_numbers(self):
+        """Open the control numbers of this application."""
+        self.ensure_one()
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "billpay_odoo.action_billpay_control_number"
+        )
+        return {**action, "domain": [("provider_id", "=", self.id)]}
+
+    def _billpay_ask_again(self):
+        """With other credentials ClickPesa may know what it did not before."""
+        waiting = (
+            self.env["billpay.payment"]
+            .sudo()
+            .search([("state", "=", "received"), ("provider_id", "in", self.ids)])
+        )
+        if waiting:
+            waiting.next_try_at = False
+            self._billpay_trigger("ir_cron_process_payments")
+
+    @api.depends("code", "company_id")
+    def _compute_clickpesa_hidden_channels(self):
+        channels = self.env["billpay.channel"].sudo()
+        for provider in self:
+            hidden = channels
+            if provider.code == "clickpesa":
+                hidden = channels._for_company(
+                    provider.company_id, complete=False
+                ).filtered(lambda channel: not channel.complete)
+            provider.clickpesa_hidden_channels = "; ".join(
+                self.env._(
+                    "%(channel)s (missing: %(what)s)",
+                    channel=channel.name,
+                    what=channel.missing,
+                )
+                for channel in hidden
+            )
+
+    def action_billpay_channels(self):
+        """Open the ways to pay, where what is missing is entered."""
+        return self.env["ir.actions.act_window"]._for_xml_id(
+            "billpay_odoo.action_billpay_channel"
+        )
+
+    @api.depends("clickpesa_convert")
+    def _compute_available_currency_ids(self):
+        # EXTENDS payment
+        return super()._compute_available_currency_ids()
+
+    def _get_supported_currencies(self):
+        """Override of `payment`: shillings, and others only when they are converted."""
+        currencies = super()._get_supported_currencies()
+        if self.code == "clickpesa" and not self.clickpesa_convert:
+            currencies = currencies.filtered(lambda c: c.name == const.CURRENCY)
+        return currencies
+
+    @api.model
+    def _get_compatible_providers(self, *args, report=None, **kwargs):
+        """Override of `payment`: applications that can make numbers."""
+        providers = super()._get_compatible_providers(*args, report=report, **kwargs)
+        unable = providers.filtered(
+            lambda p: p.code == "clickpesa" and not p.sudo()._billpay_prefix()
+        )
+        payment_utils.add_to_report(
+            report,
+            unable,
+            available=False,
+            reason=self.env._("the application has no BillPay-Namba"),
+        )
+        return providers - unable
+
+    @api.model
+    def _billpay_choices(self):
+        """Return the applications of the chosen companies, for a selection field.
+
+        Only administrators may read applications; which one a payment belongs to is
+        the accountant's to say.
+
+        :return: ``[(id as text, name), …]``
+        """
+        providers_sudo = self._billpay_of_companies()
+        several = len(providers_sudo.company_id) > 1
+        return [
+            (
+                str(provider.id),
+                f"{provider.name} ({provider.company_id.name})"
+                if several
+                else provider.name,
+            )
+            for provider in providers_sudo
+        ]
+
+    @api.model
+    def _billpay_of_companies(self):
+        """Applications of the companies that the user works in now, in sudo.
+
+        A switched-off one counts: its payments may be typed by hand. One that nobody
+        ever set up does not, unless there is no other.
+        """
+        providers_sudo = self.sudo().search(
+            [
+                ("code", "=", "clickpesa"),
+                ("company_id", "in", self.env.companies.ids),
+            ],
+            order="state desc, sequence, id",
+        )
+        return (
+            providers_sudo.filtered(
+                lambda p: p.state != "disabled" or p.clickpesa_billpay_namba
+            )
+            or providers_sudo
+        )
+
+    @api.model
+    def _billpay_default_choice(self):
+        """Return the id as text of the current company's application, or False."""
+        company_sudo = self.env.company.sudo()
+        provider = company_sudo.billpay_provider_id
+        choices = [key for key, _name in self._billpay_choices()]
+        if provider and str(provider.id) in choices:
+            return str(provider.id)
+        own = self._billpay_of_companies().filtered(
+            lambda p: p.company_id == self.env.company
+        )
+        return str(own[0].id) if own else choices[0] if choices else False
+
+    @api.model
+    def _billpay_chosen(self, choice):
+        """Return the application of a selection, in sudo.
+
+        :raise AccessError: it belongs to none of the user's companies
+        """
+        for provider_sudo in self._billpay_of_companies():
+            if str(provider_sudo.id) == choice:
+                return provider_sudo
+        raise AccessError(
+            self.env._(
+                "Choose a ClickPesa application of a company that you work in. Nothing "
+                "was changed."
+            )
+        )
+
+    def action_billpay_test_connection(self):
+        """Check the application step by step, one sentence per check.
+
+        Reads only: nothing is created at ClickPesa.
+        """
+        self.ensure_one()
+        self.check_access("write")
+        checks = self.env["billpay.connection.test"]._connection_checks(self)
+        if all(passed is not False for passed, _sentence in checks[:3]):
+            # It answers, and takes what numbers need: what waited need not wait on.
+            self.env["billpay.gate"]._answered(self)
+        lines = Markup("").join(
+            Markup('<li><span class="%s fw-bold">%s</span> %s</li>')
+            % (
+                *_MARKS[passed],
+                sentence,
+            )
+            for passed, sentence in checks
+        )
+        self.billpay_connection_report = Markup(
+            '<p class="mb-1">%s</p><ul class="list-unstyled">%s</ul>'
+        ) % (
+            self.env._(
+                "Tested on %s:", format_datetime(self.env, fields.Datetime.now())
+            ),
+            lines,
+        )
+
+    @api.model
+    def _default_clickpesa_sequence_id(self):
+        return self.env.ref(
+            "billpay_odoo.sequence_control_number", raise_if_not_found=False
+        )
+
+    def _billpay_prefix(self):
+        """Return the digits with which this application's numbers begin."""
+        self.ensure_one()
+        return self.clickpesa_number_prefix or self.clickpesa_billpay_namba or ""
+
+    def _billpay_digits(self):
+        """Return how many digits the running number has."""
+        self.ensure_one()
+        return self.clickpesa_number_length - len(self._billpay_prefix()) - CHECK_DIGITS
+
+    @api.model
+    def _cron_poll_payments_deep(self):
+        """The nightly scan over a week, for what surfaced late."""
+        self._cron_poll_payments(deep=True)
+
+    def _billpay_can_ask(self):
+        """Tell whether ClickPesa can be asked: live, and with credentials.
+
+        An application that only makes offline numbers may have none.
+        """
+        self.ensure_one()
+        return self._billpay_is_live() and self._billpay_has_credentials()
+
+    def _billpay_has_credentials(self):
+        """Tell whether the application knows how to log in at ClickPesa."""
+        self.ensure_one()
+        provider_sudo = self.sudo()
+        return bool(
+            provider_sudo.clickpesa_client_id and provider_sudo.clickpesa_api_key
+        )
+
+    def action_billpay_poll(self):
+        """Poll at once, without waiting for the scheduled action."""
+        self.check_access("write")
+        self._billpay_trigger("ir_cron_poll_payments")
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "info",
+                "message": self.env._(
+                    "ClickPesa is asked for payments now; they appear under BillPay "
+                    "Payments in a moment."
+                ),
+            },
+        }
+
+    def unlink(self):
+        result = super().unlink()
+        self.env.registry.clear_cache()
+        return result
+
+    # === PAUSE === #
+
+    def _billpay_is_paused(self):
+        """Tell whether scheduled actions have to wait before they call."""
+        self.ensure_one()
+        until = self.billpay_paused_until
+        return bool(until and until > fields.Datetime.now())
+
+    # === CRON === #
+
+    @api.model
+    def _cron_poll_payments(self, deep=False):
+        """Poll every active application."""
+        self.env["billpay.poll"]._poll_all(deep=deep)

@@ -1,0 +1,600 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+import logging
+import math
+from datetime import timedelta
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.tools import SQL, format_duration
+from odoo.tools.pdf import merge_pdf
+
+from ...spreadsheet import download_xlsx
+from ...transactions import CONFLICTS, committed
+
+_logger = logging.getLogger(__name__)
+
+# How the pieces of a PDF are told from what people attach.
+PART = "billpay_part"
+# When to see whether ClickPesa knows all of them.
+LOOK_AGAIN = timedelta(seconds=10)
+
+
+class BillpayRun(models.Model):
+    """One job that gives many invoices or customers their numbers."""
+
+    _name = "billpay.run"
+    _inherit = ["mail.thread"]
+    _description = "Bulk Run of Control Numbers"
+    # Lines of one transaction: five calls of the sync worker.
+    _chunk = 250
+    # Invoices of one rendering: what fits into a worker's memory and time.
+    _print_chunk_size = 50
+    _order = "id desc"
+    _check_company_auto = True
+    _mail_post_access = "read"
+
+    download = fields.Binary(attachment=False, readonly=True, copy=False)
+    download_name = fields.Char(readonly=True, copy=False)
+    name = fields.Char(required=True, default=lambda self: self._default_name())
+    company_id = fields.Many2one(
+        "res.company",
+        required=True,
+        readonly=True,
+        default=lambda self: self.env.company,
+        index=True,
+    )
+    state = fields.Selection(
+        [
+            ("draft", "To Check"),
+            ("running", "Running"),
+            ("paused", "Paused"),
+            ("done", "Done"),
+            ("cancelled", "Cancelled"),
+        ],
+        default="draft",
+        required=True,
+        readonly=True,
+        copy=False,
+        tracking=True,
+    )
+    department_id = fields.Many2one("account.analytic.account", index="btree_not_null")
+    source = fields.Char(readonly=True, help="Where the lines come from.")
+    create_contacts = fields.Boolean(
+        string="Make Missing Contacts",
+        help="Rows of the spreadsheet that are no contact yet become one.",
+    )
+    line_ids = fields.One2many("billpay.run.line", "run_id")
+    started_at = fields.Datetime(readonly=True, copy=False)
+    finished_at = fields.Datetime(readonly=True, copy=False)
+    line_count = fields.Integer(string="Lines", compute="_compute_counts")
+    problem_count = fields.Integer(string="Problems", compute="_compute_counts")
+    waiting_count = fields.Integer(string="To Reserve", compute="_compute_counts")
+    coming_count = fields.Integer(string="Being Registered", compute="_compute_counts")
+    done_count = fields.Integer(string="Ready", compute="_compute_counts")
+    failed_count = fields.Integer(string="Refused", compute="_compute_counts")
+    remaining_count = fields.Integer(string="Remaining", compute="_compute_counts")
+    progress = fields.Float(compute="_compute_counts")
+    rate = fields.Float(
+        string="Numbers per Minute", digits=(12, 0), compute="_compute_counts"
+    )
+    time_left = fields.Char(compute="_compute_counts")
+    estimate = fields.Char(compute="_compute_estimate")
+    payment_total = fields.Monetary(string="Paid", compute="_compute_payment_total")
+    currency_id = fields.Many2one("res.currency", compute="_compute_payment_total")
+    printing = fields.Boolean(readonly=True, copy=False)
+    printed_line_id = fields.Many2one("billpay.run.line", readonly=True, copy=False)
+
+    # The worker's question, answered without touching runs that are over.
+    _running = models.Index("(id) WHERE state = 'running'")
+    _printing = models.Index("(id) WHERE printing")
+
+    # === COMPUTE METHODS === #
+
+    @api.depends("line_ids.state")
+    def _compute_counts(self):
+        counts = self._count_lines()
+        now = fields.Datetime.now()
+        for run in self:
+            count = counts.get(run.id, {})
+            run.problem_count = count.get("problem", 0)
+            run.waiting_count = count.get("waiting", 0)
+            run.coming_count = count.get("coming", 0)
+            run.done_count = count.get("done", 0)
+            run.failed_count = count.get("failed", 0)
+            run.line_count = sum(count.values())
+            run.remaining_count = run.waiting_count + run.coming_count
+            counted = run.line_count - run.problem_count - count.get("cancelled", 0)
+            settled = run.done_count + run.failed_count
+            run.progress = 100.0 * settled / counted if counted else 0.0
+            since = ((run.finished_at or now) - run.started_at) if run.started_at else 0
+            minutes = since.total_seconds() / 60 if since else 0
+            run.rate = settled / minutes if minutes > 0.02 else 0.0
+            run.time_left = (
+                format_duration(run.remaining_count / run.rate / 60)
+                if run.rate and run.remaining_count and run.state == "running"
+                else False
+            )
+
+    def _count_lines(self):
+        """Count lines by what became of them, in one statement.
+
+        Not stored: what a line is at is its number's state.
+
+        :return: ``{run id: {outcome: count}}``
+        :rtype: dict
+        """
+        if not self.ids:
+            return {}
+        self.env["billpay.run.line"].flush_model(["run_id", "state", "number_id"])
+        self.env["billpay.control.number"].flush_model(["state"])
+        counts = {}
+        for run_id, outcome, count in self.env.execute_query(
+            SQL(
+                """
+                    SELECT line.run_id,
+                           CASE WHEN line.state <> 'reserved' THEN line.state
+                                WHEN number.state = 'pending' THEN 'coming'
+                                WHEN number.state = 'failed' THEN 'failed'
+                                ELSE 'done' END AS outcome,
+                           count(*)
+                      FROM billpay_run_line AS line
+                 LEFT JOIN billpay_control_number AS number
+                        ON number.id = line.number_id
+                     WHERE line.run_id IN %s
+                  GROUP BY 1, 2
+                    """,
+                tuple(self.ids),
+            )
+        ):
+            counts.setdefault(run_id, {})[outcome] = count
+        return counts
+
+    @api.depends("line_ids.state")
+    def _compute_estimate(self):
+        for run in self:
+            calls = math.ceil(run.waiting_count / self.env["billpay.sync"]._bulk_limit)
+            provider_sudo = run.company_id.sudo().billpay_provider_id
+            per_minute = provider_sudo.clickpesa_calls_per_minute
+            if provider_sudo.clickpesa_number_origin == "offline":
+                run.estimate = self.env._("No call to ClickPesa: made offline.")
+            elif per_minute and calls > per_minute:
+                run.estimate = self.env._(
+                    "%(calls)s calls to ClickPesa, about %(minutes)s minutes.",
+                    calls=calls,
+                    minutes=math.ceil(calls / per_minute),
+                )
+            else:
+                run.estimate = self.env._(
+                    "%s call(s) to ClickPesa, within a minute or two.", calls
+                )
+
+    def _compute_payment_total(self):
+        self.currency_id = self.env.ref("base.TZS")
+        totals = dict(
+            self.env["billpay.run.line"]._read_group(
+                [("run_id", "in", self.ids), ("number_id", "!=", False)],
+                ["run_id"],
+                ["number_id:array_agg"],
+            )
+        )
+        for run in self:
+            numbers = self.env["billpay.control.number"].browse(totals.get(run, ()))
+            [(run.payment_total,)] = self.env["billpay.payment"]._read_group(
+                [
+                    ("control_number_id", "in", numbers.ids),
+                    ("state", "in", ("confirmed", "posted", "failed")),
+                ],
+                aggregates=["amount:sum"],
+            )
+
+    # === CRUD METHODS === #
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_what_never_ran(self):
+        if self.filtered(lambda run: run.state != "draft"):
+            raise UserError(
+                self.env._(
+                    "A run that has started is kept: it tells where numbers come "
+                    "from. Cancel it instead."
+                )
+            )
+
+    # === BUSINESS METHODS === #
+
+    @api.model
+    def _default_name(self):
+        return self.env._(
+            "Run of %s", fields.Date.to_string(self.env.company._billpay_today())
+        )
+
+    @api.model
+    def _cron_bulk_runs(self):
+        """Work on all running runs, then on printing. Idle, two indexed queries."""
+        self._reserve_running()
+        for run in self.search([("printing", "=", True)], order="id"):
+            while committed(self.env, run._print_chunk):
+                if not self.env["ir.cron"]._commit_progress(1):
+                    return
+
+    def _count_waiting(self):
+        self.ensure_one()
+        return self.env["billpay.run.line"].search_count(
+            [("run_id", "=", self.id), ("state", "=", "waiting")]
+        )
+
+    def _reserve_chunk(self):
+        """Reserve the numbers of the next lines.
+
+        :return: how many lines were settled; 0 when there is nothing to do
+        """
+        self.ensure_one()
+        self.invalidate_recordset(["state"])
+        if self.state != "running":
+            return 0
+        waiting = self.env["billpay.run.line"].search(
+            [("run_id", "=", self.id), ("state", "=", "waiting")],
+            order="id",
+            limit=2 * self._chunk,
+        )
+        lines = waiting.try_lock_for_update(limit=self._chunk)
+        if not lines:
+            return 0
+        try:
+            with self.env.cr.savepoint():
+                lines._reserve_numbers()
+        except CONFLICTS:
+            raise
+        except Exception:
+            # One of them cannot be made: each for itself, so that it fails alone.
+            _logger.info("A chunk of %s is taken line by line", self, exc_info=True)
+            lines.invalidate_recordset()
+            for line in lines:
+                line._reserve_alone()
+        return len(lines)
+
+    def _finish(self):
+        """End a run of which every number is known or refused."""
+        self.ensure_one()
+        self.invalidate_recordset()
+        if self.state != "running":
+            return
+        if self.remaining_count:
+            # The sync worker is at it.
+            at = fields.Datetime.now() + LOOK_AGAIN
+            self.env["payment.provider"]._billpay_trigger("ir_cron_bulk_runs", at=at)
+            return
+        self.write({"state": "done", "finished_at": fields.Datetime.now()})
+        self.message_post(
+            body=self.env._(
+                "Done: %(done)s numbers are ready, %(failed)s were refused.",
+                done=self.done_count,
+                failed=self.failed_count,
+            )
+        )
+
+    @api.model
+    def _reserve_running(self):
+        cron = self.env["ir.cron"]
+        for run in self.search([("state", "=", "running")], order="id"):
+            while done := committed(self.env, run._reserve_chunk):
+                remaining = run.env["billpay.worker"]._count_waiting()
+                if not cron._commit_progress(done, remaining=remaining):
+                    return
+            committed(self.env, run._finish)
+
+    @api.model
+    def _wake_running(self):
+        """Wake the run worker while a run waits for its numbers."""
+        if self.search_count([("state", "=", "running")], limit=1):
+            self.env["payment.provider"]._billpay_trigger("ir_cron_bulk_runs")
+
+    # === ACTION METHODS === #
+
+    def _check_clerk(self):
+        self.check_access("write")
+
+    def action_start(self):
+        """Let the worker begin. What has a problem is left out."""
+        self._check_clerk()
+        for run in self.filtered(lambda run: run.state == "draft"):
+            if not run.waiting_count:
+                raise UserError(
+                    self.env._(
+                        "No line of this run can get a number. Nothing was made and "
+                        "no money is affected: see what each line says."
+                    )
+                )
+            provider_sudo = run.company_id.sudo().billpay_provider_id
+            if provider_sudo.code != "clickpesa" or provider_sudo.state == "disabled":
+                raise UserError(
+                    self.env._(
+                        "%s has no active ClickPesa application, so no number can be "
+                        "made. Set one up under Invoicing, Configuration, BillPay, "
+                        "BillPay Applications.",
+                        run.company_id.name,
+                    )
+                )
+            run.write({"state": "running", "started_at": fields.Datetime.now()})
+        self._wake()
+
+    def action_pause(self):
+        """Stop reserving after the chunk at hand; what is reserved is registered."""
+        self._check_clerk()
+        self.filtered(lambda run: run.state == "running").state = "paused"
+
+    def action_resume(self):
+        self._check_clerk()
+        self.filtered(lambda run: run.state == "paused").state = "running"
+        self._wake()
+
+    def action_cancel(self):
+        """Make no more numbers. Those that exist stay; they can be closed."""
+        self._check_clerk()
+        runs = self.filtered(lambda run: run.state in ("draft", "running", "paused"))
+        runs.write({"state": "cancelled", "finished_at": fields.Datetime.now()})
+        runs.line_ids.filtered(lambda line: line.state == "waiting").state = "cancelled"
+
+    def action_close_numbers(self):
+        """Close the unpaid numbers that this run made."""
+        self._check_clerk()
+        numbers_sudo = self.line_ids.filtered("is_made").sudo().number_id
+        numbers_sudo.filtered(
+            lambda n: n.state in ("pending", "open", "failed") and not n._was_paid()
+        )._close()
+
+    def action_retry_failed(self):
+        """Try again what ClickPesa refused, and what could not be reserved."""
+        self._check_clerk()
+        for run in self:
+            failed = run.line_ids.filtered(lambda line: line.outcome == "failed")
+            refused = failed.filtered("number_id")
+            refused.number_id.action_retry()
+            (failed - refused).write({"state": "waiting", "error": False})
+            if failed and run.state in ("done", "paused"):
+                run.write({"state": "running", "finished_at": False})
+        self._wake()
+
+    def _wake(self):
+        self.env["payment.provider"]._billpay_trigger("ir_cron_bulk_runs")
+
+    def action_view_lines(self):
+        return self._lines_action([])
+
+    def action_view_problems(self):
+        return self._lines_action([("outcome", "in", ("problem", "failed"))])
+
+    def action_view_unreachable(self):
+        return self._lines_action([("unreachable", "=", True)])
+
+    def _lines_action(self, domain):
+        self.ensure_one()
+        return {
+            **self.env["ir.actions.act_window"]._for_xml_id(
+                "billpay_odoo.action_billpay_run_line"
+            ),
+            "domain": [("run_id", "=", self.id), *domain],
+        }
+
+    def action_view_numbers(self):
+        self.ensure_one()
+        return {
+            **self.env["ir.actions.act_window"]._for_xml_id(
+                "billpay_odoo.action_billpay_control_number"
+            ),
+            "domain": [("run_line_ids.run_id", "=", self.id)],
+            "context": {},
+        }
+
+    def action_view_payments(self):
+        self.ensure_one()
+        return {
+            **self.env["ir.actions.act_window"]._for_xml_id(
+                "billpay_odoo.action_billpay_payment"
+            ),
+            "domain": [("control_number_id.run_line_ids.run_id", "=", self.id)],
+            "context": {},
+        }
+
+    def action_download(self):
+        """Download all lines as a spreadsheet."""
+        self.ensure_one()
+        outcomes = dict(
+            self.env["billpay.run.line"]
+            ._fields["outcome"]
+            ._description_selection(self.env)
+        )
+        header = [
+            self.env._("Row"),
+            self.env._("Contact"),
+            self.env._("Reference"),
+            self.env._("Phone"),
+            self.env._("Invoice"),
+            self.env._("Purpose"),
+            self.env._("Control Number"),
+            self.env._("Amount"),
+            self.env._("State"),
+            self.env._("Reason"),
+        ]
+        rows = (
+            [
+                line.row,
+                line.partner_id.display_name or line.new_name,
+                line.partner_id.ref or line.new_ref,
+                line.partner_id.phone or line.new_phone,
+                line.move_id.name,
+                line.purpose_id.name,
+                line.number,
+                "%d" % line.shown_amount if line.shown_amount else "",
+                outcomes[line.outcome],
+                line.reason,
+            ]
+            for line in self.line_ids
+        )
+        return download_xlsx(self, self.name, header, rows)
+
+    def _ready_lines(self):
+        """Return the lines whose numbers a payer can use.
+
+        :raise UserError: there are none
+        """
+        self.ensure_one()
+        lines = self.line_ids.filtered(
+            lambda line: line.state == "reserved" and line.number_id.state == "open"
+        )
+        if not lines:
+            raise UserError(
+                self.env._(
+                    "No number of this run can be paid yet, so there is nothing to "
+                    "send or print. Wait until they are ready."
+                )
+            )
+        return lines
+
+    def action_send_all(self):
+        """Send invoices as Odoo does, and customers an e-mail with their number.
+
+        Whoever has no e-mail address is shown first.
+        """
+        self._check_clerk()
+        lines = self._ready_lines()
+        without = lines.filtered(
+            lambda line: not line.partner_id._billpay_contact_values()["email"]
+        )
+        if without and not self.env.context.get("billpay_send_anyway"):
+            return {
+                "type": "ir.actions.act_window",
+                "name": self.env._("Who Gets No E-Mail"),
+                "res_model": "billpay.run.send",
+                "view_mode": "form",
+                "target": "new",
+                "context": {
+                    "default_run_id": self.id,
+                    "default_line_ids": without.ids,
+                    "default_others_count": len(lines) - len(without),
+                },
+            }
+        reachable = lines - without
+        moves = reachable.move_id
+        numbers = reachable.filtered(lambda line: not line.move_id).number_id
+        if numbers:
+            self._send_numbers(numbers)
+        if moves:
+            return moves.action_send_and_print()
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "success",
+                "message": self.env._("%s e-mail(s) are on their way.", len(numbers)),
+                "next": {"type": "ir.actions.act_window_close"},
+            },
+        }
+
+    def _send_numbers(self, numbers):
+        """Put an e-mail per customer number into Odoo's queue."""
+        template_sudo = self.env.ref("billpay_odoo.mail_template_number").sudo()
+        template_sudo.send_mail_batch(numbers.ids, force_send=False)
+
+    def action_print_all(self):
+        """Print all invoices in the background; one PDF comes in the end."""
+        self._check_clerk()
+        lines = self._ready_lines()
+        if not lines.move_id:
+            return self.action_cards()
+        if not self.printing:
+            # What an earlier printing left behind is not printed twice.
+            self._printed_parts().unlink()
+            self.write({"printing": True, "printed_line_id": False})
+        self._wake()
+        return {
+            "type": "ir.actions.client",
+            "tag": "display_notification",
+            "params": {
+                "type": "info",
+                "message": self.env._(
+                    "%s invoices are being printed. The PDF comes below this run when "
+                    "it is finished; you can leave this page.",
+                    len(lines.move_id),
+                ),
+            },
+        }
+
+    def action_cards(self):
+        return self._ready_lines().number_id.action_billpay_cards()
+
+    def action_sms_list(self):
+        """Download phone and text per line, for whoever sends SMS."""
+        self._check_clerk()
+        rows = []
+        for line in self._ready_lines():
+            phone = line.partner_id._billpay_contact_values()["phone"]
+            rows.append([phone, line._sms_text(), line.partner_id.display_name])
+        # Whom it does not reach comes first: somebody has to call them.
+        rows.sort(key=lambda row: bool(row[0]))
+        header = [self.env._("Phone"), self.env._("Text"), self.env._("Contact")]
+        return download_xlsx(self, self.env._("%s SMS", self.name), header, rows)
+
+    def _print_chunk(self):
+        """Render the next invoices; in the end join all that was rendered.
+
+        :return: whether there may be more to do
+        """
+        self.ensure_one()
+        self.invalidate_recordset()
+        if not self.printing:
+            return False
+        lines = self.env["billpay.run.line"].search(
+            [
+                ("run_id", "=", self.id),
+                ("id", ">", self.printed_line_id.id or 0),
+                ("move_id", "!=", False),
+                ("state", "=", "reserved"),
+                ("number_id.state", "=", "open"),
+            ],
+            order="id",
+            limit=self._print_chunk_size,
+        )
+        parts = self._printed_parts()
+        if not lines:
+            self.printing = False
+            if parts:
+                self._join_parts(parts)
+            return False
+        content, _type = self.env["ir.actions.report"]._render_qweb_pdf(
+            "account.account_invoices", res_ids=lines.move_id.ids
+        )
+        parts.create(
+            {
+                "name": "%s-%04d.pdf" % (self.name, len(parts) + 1),
+                "raw": content,
+                "res_model": self._name,
+                "res_id": self.id,
+                "description": PART,
+            }
+        )
+        self.printed_line_id = lines[-1]
+        return True
+
+    def _printed_parts(self):
+        """Return what has been rendered of this run and is not joined yet."""
+        return (
+            self.env["ir.attachment"]
+            .sudo()
+            .search(
+                [
+                    ("res_model", "=", self._name),
+                    ("res_id", "=", self.id),
+                    ("description", "=", PART),
+                ],
+                order="id",
+            )
+        )
+
+    def _join_parts(self, parts):
+        content = merge_pdf([part.raw for part in parts])
+        parts.unlink()
+        self.message_post(
+            body=self.env._("The invoices of this run, to print."),
+            attachments=[("%s.pdf" % self.name, content)],
+        )

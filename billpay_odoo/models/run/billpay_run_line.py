@@ -1,0 +1,429 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+import logging
+
+from odoo import api, fields, models
+from odoo.exceptions import UserError
+from odoo.fields import Domain
+
+from ... import page_texts
+from ...const import LIVING
+from ...transactions import CONFLICTS
+
+_logger = logging.getLogger(__name__)
+
+_OUTCOMES = {
+    "coming": [("state", "=", "reserved"), ("number_id.state", "=", "pending")],
+    "failed": [
+        "|",
+        ("state", "=", "failed"),
+        "&",
+        ("state", "=", "reserved"),
+        ("number_id.state", "=", "failed"),
+    ],
+    "done": [
+        ("state", "=", "reserved"),
+        ("number_id.state", "in", ("open", "paid", "closed")),
+    ],
+}
+
+
+class BillpayRunLine(models.Model):
+    """One invoice or customer of a run, and the number it gets."""
+
+    _name = "billpay.run.line"
+    _description = "Line of a Bulk Run"
+    _order = "row, id"
+    _rec_name = "number"
+
+    run_id = fields.Many2one(
+        "billpay.run", required=True, ondelete="cascade", index=True, readonly=True
+    )
+    company_id = fields.Many2one(related="run_id.company_id")
+    run_state = fields.Selection(related="run_id.state", string="State of the Run")
+    row = fields.Integer(readonly=True, help="The row in the file.")
+    state = fields.Selection(
+        [
+            ("problem", "Left Out"),
+            ("waiting", "Waiting"),
+            ("reserved", "Reserved"),
+            ("failed", "Not Made"),
+            ("cancelled", "Cancelled"),
+        ],
+        default="waiting",
+        required=True,
+        readonly=True,
+    )
+    move_id = fields.Many2one(
+        "account.move",
+        string="Invoice",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="cascade",
+    )
+    partner_id = fields.Many2one(
+        "res.partner",
+        string="Contact",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="cascade",
+    )
+    purpose_id = fields.Many2one("billpay.purpose", readonly=True, ondelete="restrict")
+    currency_id = fields.Many2one("res.currency", compute="_compute_currency_id")
+    amount = fields.Monetary(
+        readonly=True, help="In TZS. Zero: what the invoice or the purpose says."
+    )
+    mode = fields.Selection(
+        [("flexible", "Any amount"), ("exact", "Exact amount")], readonly=True
+    )
+    # A row of a spreadsheet that is no contact yet.
+    new_name = fields.Char(string="Name in the File", readonly=True)
+    new_ref = fields.Char(string="Reference in the File", readonly=True)
+    new_phone = fields.Char(string="Phone in the File", readonly=True)
+    new_email = fields.Char(string="E-Mail in the File", readonly=True)
+    new_parent = fields.Char(string="Parent in the File", readonly=True)
+    new_tag = fields.Char(string="Class in the File", readonly=True)
+    error = fields.Char(readonly=True)
+    number_id = fields.Many2one(
+        "billpay.control.number",
+        readonly=True,
+        index="btree_not_null",
+        ondelete="restrict",
+    )
+    is_made = fields.Boolean(
+        string="Made by This Run",
+        readonly=True,
+        help="Not set: the number was there before.",
+    )
+    number = fields.Char(
+        string="Control Number", related="number_id.display_number", store=False
+    )
+    who = fields.Char(string="For", compute="_compute_who")
+    shown_amount = fields.Monetary(string="Asked For", compute="_compute_shown_amount")
+    outcome = fields.Selection(
+        [
+            ("problem", "Left out"),
+            ("waiting", "Waiting"),
+            ("coming", "Being registered"),
+            ("done", "Ready"),
+            ("failed", "Refused"),
+            ("cancelled", "Cancelled"),
+        ],
+        string="Result",
+        compute="_compute_outcome",
+        search="_search_outcome",
+    )
+    reason = fields.Char(compute="_compute_outcome")
+    unreachable = fields.Boolean(
+        compute="_compute_unreachable",
+        search="_search_unreachable",
+        help="Neither an e-mail address nor a phone number is known.",
+    )
+
+    # Whoever makes a run twice of one thing makes one number: the database says so.
+    _one_per_invoice = models.UniqueIndex(
+        "(run_id, move_id) WHERE move_id IS NOT NULL AND state <> 'problem'",
+        "An invoice is in a run once. Nothing was changed.",
+    )
+    _one_per_customer = models.UniqueIndex(
+        "(run_id, partner_id, purpose_id)"
+        " WHERE move_id IS NULL AND partner_id IS NOT NULL AND state <> 'problem'",
+        "A contact is in a run once for each purpose. Nothing was changed.",
+    )
+    # What the worker takes next.
+    _waiting = models.Index("(run_id, id) WHERE state = 'waiting'")
+
+    # === COMPUTE METHODS === #
+
+    def _compute_currency_id(self):
+        self.currency_id = self.env.ref("base.TZS")
+
+    @api.depends("partner_id", "new_name")
+    def _compute_who(self):
+        for line in self:
+            partner = line.partner_id
+            line.who = (partner.name or partner.display_name) or line.new_name
+
+    @api.depends("amount", "number_id.amount", "move_id.amount_residual")
+    def _compute_shown_amount(self):
+        for line in self:
+            line.shown_amount = (
+                line.number_id.amount
+                or line.amount
+                or (line.move_id.amount_residual if line.move_id else 0)
+                or line.purpose_id.default_amount
+            )
+
+    @api.depends("state", "error", "number_id.state", "number_id.sync_error")
+    def _compute_outcome(self):
+        for line in self:
+            number_state = line.number_id.state
+            if line.state != "reserved":
+                line.outcome = line.state
+            elif number_state in ("pending", "failed"):
+                line.outcome = "coming" if number_state == "pending" else "failed"
+            else:
+                line.outcome = "done"
+            line.reason = line.error or line.number_id.sync_error
+
+    def _search_outcome(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        return Domain.OR(
+            Domain(_OUTCOMES.get(outcome, [("state", "=", outcome)]))
+            for outcome in value
+        )
+
+    @api.depends("partner_id.email", "partner_id.phone")
+    def _compute_unreachable(self):
+        for line in self:
+            values = (
+                line.partner_id._billpay_contact_values() if line.partner_id else {}
+            )
+            line.unreachable = not (values.get("phone") or values.get("email"))
+
+    def _search_unreachable(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        reachable = Domain(False)
+        for path in ("partner_id", "partner_id.parent_id"):
+            for name in ("email", "phone"):
+                reachable |= Domain(f"{path}.{name}", "!=", False)
+        wanted = Domain(False)
+        if True in value:
+            wanted |= ~reachable
+        if False in value:
+            wanted |= reachable
+        return wanted
+
+    # === BUSINESS METHODS === #
+
+    def _sms_text(self):
+        """Return a text of one SMS, in the customer's language."""
+        self.ensure_one()
+        partner = self.partner_id
+        lang = page_texts.page_language(
+            partner.lang, partner.parent_id.lang, self.company_id.partner_id.lang
+        )
+        what = self.purpose_id.with_context(lang=partner.lang).name
+        amount = self.shown_amount
+        t = page_texts.texts(
+            lang,
+            payee=self.company_id.name,
+            what=" ".join(filter(None, (what or self.move_id.name, partner.name))),
+            number=self.number_id.name,
+            sum=page_texts.amount_text(amount, self.currency_id).replace("\u00a0", " "),
+        )
+        return t["sms_amount"] if amount else t["sms"]
+
+    def _reserve_alone(self):
+        self.ensure_one()
+        try:
+            with self.env.cr.savepoint():
+                self._reserve_numbers()
+        except CONFLICTS:
+            raise
+        except UserError as error:
+            self.invalidate_recordset()
+            self.write({"state": "failed", "error": str(error)[:500]})
+        except Exception:
+            _logger.exception("No number for %s", self)
+            self.invalidate_recordset()
+            text = self.env._("Unexpected error; see the server's log.")
+            self.write({"state": "failed", "error": text})
+
+    def _reserve_numbers(self):
+        """Give these lines their numbers, those that exist already included.
+
+        :raise UserError: one of them cannot have any
+        """
+        invoices = self.filtered("move_id")
+        invoices._reserve_for_invoices()
+        customers = self - invoices
+        customers._make_contacts()
+        for purpose, lines in customers.grouped("purpose_id").items():
+            lines._reserve_for_customers(purpose)
+
+    def _settle(self, numbers, made):
+        """Link lines with their numbers.
+
+        :param dict numbers: ``{line: number}``
+        :param made: the numbers that did not exist before
+        """
+        groups = {}
+        for line, number in numbers.items():
+            is_made = number in made
+            groups.setdefault((number, is_made), []).append(line.id)
+        rows = [
+            (line_id, number.id, is_made)
+            for (number, is_made), ids in groups.items()
+            for line_id in ids
+        ]
+        if not rows:
+            return
+        self.env["billpay.run.line"].flush_model()
+        self.env.cr.execute_values(
+            """
+                UPDATE billpay_run_line AS line
+                   SET state = 'reserved', error = NULL, number_id = v.number_id,
+                       is_made = v.is_made
+                  FROM (VALUES %s) AS v (id, number_id, is_made)
+                 WHERE line.id = v.id
+                """,
+            rows,
+            page_size=len(rows),
+        )
+        self.invalidate_recordset(["state", "error", "number_id", "is_made"])
+
+    def _reserve_for_invoices(self):
+        if not self:
+            return
+        for mode, lines in self.filtered("mode").grouped("mode").items():
+            changed = lines.move_id.filtered(
+                lambda move, mode=mode: move.billpay_mode != mode
+            )
+            changed.billpay_mode = mode
+        moves = self.move_id
+        before = {move: move.sudo().billpay_number_id for move in moves}
+        moves._billpay_reserve_numbers()
+        numbers = {}
+        for line in self:
+            number = line.move_id.sudo().billpay_number_id
+            if number.state not in LIVING and number.state != "paid":
+                line.write({"state": "failed", "error": line._why_no_number()})
+                continue
+            numbers[line] = number
+        made = self.env["billpay.control.number"].browse()
+        for move in moves:
+            number = move.sudo().billpay_number_id
+            if number != before[move]:
+                made |= number
+        self._settle(numbers, made)
+
+    def _why_no_number(self):
+        move = self.move_id
+        if move.state != "posted":
+            return self.env._("The invoice is not confirmed.")
+        if not move.amount_residual:
+            return self.env._("Nothing is due on the invoice.")
+        if not move._billpay_rate():
+            return move._billpay_rate_missing_text()
+        return self.env._("The invoice can have no number. Open it to see why.")
+
+    def _make_contacts(self):
+        """Make contacts of the rows that are none yet: parents first.
+
+        Parents are told apart by name and phone, so that children share theirs.
+        """
+        rows = self.filtered(lambda line: not line.partner_id and line.new_name)
+        if not rows:
+            return
+        partners = self.env["res.partner"].with_context(tracking_disable=True)
+        company = self.run_id.company_id
+        parents = {}
+        for line in rows.filtered("new_parent"):
+            key = line.new_parent.casefold(), line.new_phone or ""
+            if key not in parents:
+                domain = [
+                    ("name", "=ilike", line.new_parent),
+                    ("parent_id", "=", False),
+                    ("company_id", "in", (False, company.id)),
+                ]
+                if line.new_phone:
+                    domain.append(("phone", "=", line.new_phone))
+                parents[key] = partners.search(domain, limit=1) or partners.create(
+                    {
+                        "name": line.new_parent,
+                        "phone": line.new_phone,
+                        "email": line.new_email,
+                        "company_id": company.id,
+                    }
+                )
+        tags = {}
+        for name in set(rows.filtered("new_tag").mapped("new_tag")):
+            tag = self.env["res.partner.category"].sudo()
+            tags[name] = tag.search([("name", "=", name)], limit=1) or tag.create(
+                {"name": name}
+            )
+        known = rows._known_contacts()
+        for identity, lines in rows.grouped(lambda line: line._identity()).items():
+            lines.partner_id = known.get(identity) or partners.create(
+                lines[0]._contact_values(parents, tags)
+            )
+
+    def _identity(self):
+        """What makes two rows of a file mean the same contact."""
+        if self.new_ref:
+            return self.new_ref.casefold()
+        return tuple(
+            (value or "").casefold()
+            for value in (self.new_name, self.new_parent, self.new_phone, self.new_tag)
+        )
+
+    def _known_contacts(self):
+        """Return the contacts that this run has made of earlier lines."""
+        earlier = self.search(
+            [
+                ("run_id", "in", self.run_id.ids),
+                ("partner_id", "!=", False),
+                ("new_name", "in", list(set(self.mapped("new_name")))),
+            ]
+        )
+        return {line._identity(): line.partner_id for line in earlier}
+
+    def _contact_values(self, parents, tags):
+        self.ensure_one()
+        parent = parents.get(
+            ((self.new_parent or "").casefold(), self.new_phone or ""),
+            self.env["res.partner"],
+        )
+        return {
+            "name": self.new_name,
+            "ref": self.new_ref,
+            "parent_id": parent.id,
+            "type": "other" if parent else "contact",
+            "phone": False if parent else self.new_phone,
+            "email": False if parent else self.new_email,
+            "company_id": self.run_id.company_id.id,
+            "category_id": [(4, tags[self.new_tag].id)] if self.new_tag else [],
+        }
+
+    def _reserve_for_customers(self, purpose):
+        partners = self.partner_id
+        problems = partners._billpay_contact_problems()
+        living = (
+            self.env["billpay.control.number"]
+            .sudo()
+            .search(
+                [
+                    ("partner_id", "in", partners.ids),
+                    ("purpose_id", "=", purpose.id),
+                    ("kind", "=", "customer"),
+                    ("state", "in", LIVING),
+                ]
+            )
+        )
+        has = living.partner_id
+        good = self.browse()
+        for line in self:
+            problem = problems[line.partner_id]
+            if problem and line.partner_id not in has:
+                line.write({"state": "failed", "error": problem})
+            else:
+                good |= line
+        if not good:
+            return
+        owners = good.partner_id
+        reserved = living._reserve_customer(owners, purpose).sudo()
+        by_partner = dict(zip(owners, reserved, strict=True))
+        numbers = {line: by_partner[line.partner_id] for line in good}
+        for line, number in numbers.items():
+            wanted = {}
+            if line.amount:
+                wanted["amount"] = line.amount
+            if line.mode:
+                wanted["mode"] = (
+                    line.mode if (line.amount or number.amount) else ("flexible")
+                )
+            number._want(wanted)
+        self._settle(numbers, reserved - living)
