@@ -25,12 +25,10 @@ class TestStatement(PurposeCommon):
 
     def test_ends_with_what_the_books_say(self):
         number = self._keeps(self.asha, self.tuition)
-        self.env["billpay.booking"]._fee(
-            self, self.asha, self.tuition, 50000, invoice_date="2025-11-01"
-        )
-        self.env["billpay.booking"]._fee(self, self.asha, self.tuition, 30000)
-        self.env["billpay.booking"]._fee(self, self.asha, self.hostel, 99000)
-        self.env["billpay.booking"]._fee(self, self.juma, self.tuition, 77000)
+        self._fee(self.asha, self.tuition, 50000, invoice_date="2025-11-01")
+        self._fee(self.asha, self.tuition, 30000)
+        self._fee(self.asha, self.hostel, 99000)
+        self._fee(self.juma, self.tuition, 77000)
         self._pay_number(number, 60000)
         statement = self.assertProven(number)
         self.assertEqual(statement["opening"], 50000)
@@ -48,11 +46,11 @@ class TestStatement(PurposeCommon):
     def test_money_from_elsewhere_and_for_others_is_told(self):
         self.tuition.reach = "any"
         number = self._keeps(self.asha, self.tuition)
-        fee = self.env["billpay.booking"]._fee(self, self.asha, self.tuition, 50000)
+        fee = self._fee(self.asha, self.tuition, 50000)
         self.env["account.payment.register"].with_context(
             active_model="account.move", active_ids=fee.ids
         ).create({"amount": 20000, "payment_date": "2026-03-02"})._create_payments()
-        self.env["billpay.booking"]._fee(self, self.asha, self.hostel, 8000)
+        self._fee(self.asha, self.hostel, 8000)
         self._pay_number(number, 38000)
         statement = self.assertProven(number)
         texts = [line["text"] for line in statement["lines"]]
@@ -62,7 +60,7 @@ class TestStatement(PurposeCommon):
 
     def test_credit_notes_count(self):
         number = self._keeps(self.asha, self.tuition)
-        fee = self.env["billpay.booking"]._fee(self, self.asha, self.tuition, 50000)
+        fee = self._fee(self.asha, self.tuition, 50000)
         refund = fee._reverse_moves([{"invoice_date": fee.invoice_date}])
         refund.invoice_line_ids.price_unit = 10000
         refund.action_post()
@@ -72,7 +70,7 @@ class TestStatement(PurposeCommon):
 
     def test_prints(self):
         number = self._keeps(self.asha, self.tuition)
-        fee = self.env["billpay.booking"]._fee(self, self.asha, self.tuition, 50000)
+        fee = self._fee(self.asha, self.tuition, 50000)
         html, _type = self.env["ir.actions.report"]._render_qweb_html(
             "billpay_odoo.report_billpay_statement", number.ids
         )
@@ -118,7 +116,7 @@ class TestPortal(PurposeCommon, HttpCase):
         juma = self._keeps(self.juma, self.hostel)
         closed = self._keeps(self.juma, self.tuition)
         closed.action_close()
-        self.env["billpay.booking"]._fee(self, self.asha, self.tuition, 50000)
+        self._fee(self.asha, self.tuition, 50000)
         self._pay_number(asha, 20000)
         page = self._open(self.mother, "/my/billpay").text
         for words in (

@@ -60,8 +60,8 @@ class PurposeCommon(LedgerCommon):
 @tagged("post_install", "-at_install")
 class TestPurposeMoney(PurposeCommon):
     def test_tuition_never_pays_hostel(self):
-        hostel = self.env["billpay.booking"]._fee(self, self.asha, self.hostel, 30000)
-        tuition = self.env["billpay.booking"]._fee(self, self.asha, self.tuition, 50000)
+        hostel = self._fee(self.asha, self.hostel, 30000)
+        tuition = self._fee(self.asha, self.tuition, 50000)
         row = self._pay_number(self._keeps(self.asha, self.tuition), 80000)
         self.assertEqual(tuition.amount_residual, 0)
         self.assertEqual(hostel.amount_residual, 30000)
@@ -69,8 +69,8 @@ class TestPurposeMoney(PurposeCommon):
         self.assertEqual(row.purpose_id, self.tuition)
 
     def test_also_not_when_it_fits_exactly(self):
-        hostel = self.env["billpay.booking"]._fee(self, self.asha, self.hostel, 30000)
-        tuition = self.env["billpay.booking"]._fee(self, self.asha, self.tuition, 50000)
+        hostel = self._fee(self.asha, self.hostel, 30000)
+        tuition = self._fee(self.asha, self.tuition, 50000)
         self._pay_number(self._keeps(self.asha, self.tuition), 30000)
         self.assertEqual(hostel.amount_residual, 30000)
         self.assertEqual(tuition.amount_residual, 20000)
@@ -78,10 +78,8 @@ class TestPurposeMoney(PurposeCommon):
     def test_unassigned_invoices_are_reached_when_the_purpose_says_so(self):
         self.tuition.reach = "own_unassigned"
         plain = self._invoice(10000, partner=self.asha, invoice_date_due="2026-01-01")
-        hostel = self.env["billpay.booking"]._fee(
-            self, self.asha, self.hostel, 30000, "2026-01-01"
-        )
-        own = self.env["billpay.booking"]._fee(self, self.asha, self.tuition, 50000)
+        hostel = self._fee(self.asha, self.hostel, 30000, "2026-01-01")
+        own = self._fee(self.asha, self.tuition, 50000)
         self._pay_number(self._keeps(self.asha, self.tuition), 55000)
         # Its own first, although the other one is older.
         self.assertEqual(own.amount_residual, 0)
@@ -91,53 +89,39 @@ class TestPurposeMoney(PurposeCommon):
     def test_any_reaches_all_in_the_order_of_purposes(self):
         self.tuition.reach = "any"
         uniform = self._purpose("Uniform", sequence=5)
-        last = self.env["billpay.booking"]._fee(
-            self, self.asha, self.hostel, 30000, "2026-01-01"
-        )
-        second = self.env["billpay.booking"]._fee(
-            self, self.asha, uniform, 20000, "2026-02-01"
-        )
-        first = self.env["billpay.booking"]._fee(self, self.asha, self.tuition, 10000)
+        last = self._fee(self.asha, self.hostel, 30000, "2026-01-01")
+        second = self._fee(self.asha, uniform, 20000, "2026-02-01")
+        first = self._fee(self.asha, self.tuition, 10000)
         self._pay_number(self._keeps(self.asha, self.tuition), 45000)
         self.assertEqual(
             (first | second | last).mapped("amount_residual"), [0, 0, 15000]
         )
 
     def test_a_pupil_never_pays_the_brothers_fees(self):
-        brothers = self.env["billpay.booking"]._fee(
-            self, self.juma, self.tuition, 50000, "2026-01-01"
-        )
-        own = self.env["billpay.booking"]._fee(self, self.asha, self.tuition, 50000)
+        brothers = self._fee(self.juma, self.tuition, 50000, "2026-01-01")
+        own = self._fee(self.asha, self.tuition, 50000)
         row = self._pay_number(self._keeps(self.asha, self.tuition), 70000)
         self.assertEqual(own.amount_residual, 0)
         self.assertEqual(brothers.amount_residual, 50000)
         self.assertEqual(self._credit(row), 20000)
 
     def test_the_parents_number_pays_for_all_children(self):
-        asha = self.env["billpay.booking"]._fee(
-            self, self.asha, self.tuition, 50000, "2026-01-01"
-        )
-        juma = self.env["billpay.booking"]._fee(
-            self, self.juma, self.tuition, 50000, "2026-02-01"
-        )
+        asha = self._fee(self.asha, self.tuition, 50000, "2026-01-01")
+        juma = self._fee(self.juma, self.tuition, 50000, "2026-02-01")
         self._pay_number(self._keeps(self.parent, self.tuition), 60000)
         self.assertEqual((asha | juma).mapped("amount_residual"), [0, 40000])
 
     def test_invoices_made_out_to_the_parent_come_after_the_pupils(self):
-        family = self.env["billpay.booking"]._fee(
-            self, self.parent, self.tuition, 50000, "2026-01-01"
-        )
-        own = self.env["billpay.booking"]._fee(self, self.asha, self.tuition, 20000)
+        family = self._fee(self.parent, self.tuition, 50000, "2026-01-01")
+        own = self._fee(self.asha, self.tuition, 20000)
         row = self._pay_number(self._keeps(self.asha, self.tuition), 30000)
         self.assertEqual((own | family).mapped("amount_residual"), [0, 40000])
         self.assertEqual(self._entry(row).partner_id, self.parent)
 
     def test_entries_on_the_contact_leave_the_family_alone(self):
         self.company.billpay_entries_on = "contact"
-        family = self.env["billpay.booking"]._fee(
-            self, self.parent, self.tuition, 50000, "2026-01-01"
-        )
-        own = self.env["billpay.booking"]._fee(self, self.asha, self.tuition, 20000)
+        family = self._fee(self.parent, self.tuition, 50000, "2026-01-01")
+        own = self._fee(self.asha, self.tuition, 20000)
         row = self._pay_number(self._keeps(self.asha, self.tuition), 30000)
         self.assertEqual((own | family).mapped("amount_residual"), [0, 50000])
         receivable = self._receivable(self._entry(row))
@@ -146,23 +130,21 @@ class TestPurposeMoney(PurposeCommon):
 
     def test_pocket_money_stays_credit(self):
         pocket = self._purpose("Pocket money", allocation_policy="credit")
-        fee = self.env["billpay.booking"]._fee(self, self.asha, pocket, 5000)
+        fee = self._fee(self.asha, pocket, 5000)
         number = self._keeps(self.asha, pocket)
         row = self._pay_number(number, 5000)
         self.assertEqual(fee.amount_residual, 5000)
         self.assertEqual(self._credit(row), 5000)
         self.company.billpay_apply_credit = True
-        later = self.env["billpay.booking"]._fee(self, self.asha, pocket, 5000)
+        later = self._fee(self.asha, pocket, 5000)
         self.assertEqual(later.amount_residual, 5000)
 
     def test_credit_pays_the_next_invoice_of_its_purpose_only(self):
         self.company.billpay_apply_credit = True
         row = self._pay_number(self._keeps(self.asha, self.tuition), 30000)
-        hostel = self.env["billpay.booking"]._fee(self, self.asha, self.hostel, 10000)
-        brothers = self.env["billpay.booking"]._fee(
-            self, self.juma, self.tuition, 10000
-        )
-        own = self.env["billpay.booking"]._fee(self, self.asha, self.tuition, 40000)
+        hostel = self._fee(self.asha, self.hostel, 10000)
+        brothers = self._fee(self.juma, self.tuition, 10000)
+        own = self._fee(self.asha, self.tuition, 40000)
         self.assertEqual(
             (hostel | brothers | own).mapped("amount_residual"), [10000, 10000, 10000]
         )
@@ -170,10 +152,10 @@ class TestPurposeMoney(PurposeCommon):
 
     def test_surplus_on_an_invoice_stays_with_its_purpose(self):
         self.company.billpay_apply_credit = True
-        first = self.env["billpay.booking"]._fee(self, self.asha, self.hostel, 10000)
+        first = self._fee(self.asha, self.hostel, 10000)
         self._pay_number(first.billpay_number_id, 15000)
-        tuition = self.env["billpay.booking"]._fee(self, self.asha, self.tuition, 20000)
-        hostel = self.env["billpay.booking"]._fee(self, self.asha, self.hostel, 20000)
+        tuition = self._fee(self.asha, self.tuition, 20000)
+        hostel = self._fee(self.asha, self.hostel, 20000)
         self.assertEqual((tuition | hostel).mapped("amount_residual"), [20000, 15000])
 
     def test_credit_counts_for_the_purposes_analytics(self):
@@ -313,9 +295,9 @@ class TestPurposeNumbers(PurposeCommon):
 
     def test_figures_of_a_number(self):
         number = self._keeps(self.asha, self.tuition)
-        self.env["billpay.booking"]._fee(self, self.asha, self.tuition, 50000)
-        self.env["billpay.booking"]._fee(self, self.asha, self.hostel, 7000)
-        self.env["billpay.booking"]._fee(self, self.juma, self.tuition, 9000)
+        self._fee(self.asha, self.tuition, 50000)
+        self._fee(self.asha, self.hostel, 7000)
+        self._fee(self.juma, self.tuition, 9000)
         today = fields.Datetime.now()
         self._pay_number(number, 20000, paid_at=today)
         self._pay_number(number, 1000, paid_at="2020-06-01 10:00:00")
@@ -334,7 +316,7 @@ class TestPurposeNumbers(PurposeCommon):
 
     def test_open_credit_notes_count(self):
         number = self._keeps(self.asha, self.tuition)
-        move = self.env["billpay.booking"]._fee(self, self.asha, self.tuition, 50000)
+        move = self._fee(self.asha, self.tuition, 50000)
         self._pay_number(number, 50000)
         refund = move._reverse_moves([{"invoice_date": "2026-03-20"}])
         refund.action_post()
@@ -386,7 +368,7 @@ class TestPurposeNumbers(PurposeCommon):
         )
         numbers = self._keeps(pupils, self.tuition)
         for pupil in pupils:
-            self.env["billpay.booking"]._fee(self, pupil, self.tuition, 5000)
+            self._fee(pupil, self.tuition, 5000)
         self._post(self._confirmed(numbers[0], 1000))
 
         def statements(records):
@@ -459,14 +441,12 @@ class TestPurposeInvoices(PurposeCommon):
 
     def test_invoices_carry_the_customers_number(self):
         self.tuition.invoice_number = "customer"
-        first = self.env["billpay.booking"]._fee(self, self.asha, self.tuition, 50000)
+        first = self._fee(self.asha, self.tuition, 50000)
         number = first.billpay_number_id
         self.assertEqual(number.kind, "customer")
         self.assertEqual(number.partner_id, self.asha)
         self.assertFalse(first.sudo().billpay_number_ids)
-        second = self.env["billpay.booking"]._fee(
-            self, self.asha, self.tuition, 50000, "2026-04-10"
-        )
+        second = self._fee(self.asha, self.tuition, 50000, "2026-04-10")
         self.assertEqual(second.billpay_number_id, number)
         self.assertEqual(
             self.env["account.move.send"]._billpay_document_number(second)["name"],
@@ -482,7 +462,7 @@ class TestPurposeInvoices(PurposeCommon):
 
     def test_a_changed_invoice_carries_the_right_number(self):
         (self.tuition + self.hostel).invoice_number = "customer"
-        move = self.env["billpay.booking"]._fee(self, self.asha, self.tuition, 50000)
+        move = self._fee(self.asha, self.tuition, 50000)
         self.assertEqual(
             move.billpay_carried_number_id, self._keeps(self.asha, self.tuition)
         )
@@ -506,15 +486,15 @@ class TestPurposeInvoices(PurposeCommon):
     def test_the_customers_wish_comes_first(self):
         self.asha.with_company(self.company).billpay_invoice_number = "customer"
         self.tuition.invoice_number = "order"
-        fee = self.env["billpay.booking"]._fee(self, self.asha, self.tuition, 50000)
+        fee = self._fee(self.asha, self.tuition, 50000)
         self.assertEqual(fee.billpay_number_id.kind, "customer")
-        other = self.env["billpay.booking"]._fee(self, self.juma, self.tuition, 50000)
+        other = self._fee(self.juma, self.tuition, 50000)
         self.assertEqual(other.billpay_number_id.kind, "order")
 
     def test_recurring_invoices_carry_the_same_number(self):
         self.tuition.invoice_number = "customer"
-        move = self.env["billpay.booking"]._fee(
-            self, self.asha, self.tuition, 50000, post=False, auto_post="monthly"
+        move = self._fee(
+            self.asha, self.tuition, 50000, post=False, auto_post="monthly"
         )
         move.date = move.invoice_date
         with self._workers():
@@ -534,7 +514,7 @@ class TestPurposeInvoices(PurposeCommon):
     def test_document_waits_until_clickpesa_knows_the_number(self):
         self.provider.clickpesa_number_origin = "api"
         self.tuition.invoice_number = "customer"
-        move = self.env["billpay.booking"]._fee(self, self.asha, self.tuition, 50000)
+        move = self._fee(self.asha, self.tuition, 50000)
         self.assertEqual(move.billpay_number_id.state, "pending")
         pending = move._billpay_pending_numbers()
         self.assertEqual(pending, {move.sudo().billpay_number_id: move.sudo()})
@@ -585,7 +565,7 @@ class TestDepartments(PurposeCommon):
     def test_staff_see_their_department_only(self):
         numbers = self._keeps(self.asha, self.tuition)
         numbers |= self._keeps(self.asha, self.hostel)
-        fee = self.env["billpay.booking"]._fee(self, self.juma, self.hostel, 5000)
+        fee = self._fee(self.juma, self.hostel, 5000)
         numbers |= fee.sudo().billpay_number_ids
         plain = self._invoice(5000).sudo().billpay_number_ids
         rows = self._post(
@@ -615,7 +595,7 @@ class TestDepartments(PurposeCommon):
         self.assertEqual(totals, [(self.school, 1500), (self.boarding, 2000)])
 
     def test_department_follows_the_invoices_purpose(self):
-        fee = self.env["billpay.booking"]._fee(self, self.asha, self.tuition, 5000)
+        fee = self._fee(self.asha, self.tuition, 5000)
         self.assertEqual(fee.billpay_number_id.sudo().department_id, self.school)
         fee.billpay_purpose_id = self.hostel
         self.assertEqual(fee.billpay_number_id.sudo().department_id, self.boarding)

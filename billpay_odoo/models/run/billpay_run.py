@@ -278,7 +278,7 @@ class BillpayRun(models.Model):
         cron = self.env["ir.cron"]
         for run in self.search([("state", "=", "running")], order="id"):
             while done := committed(self.env, run._reserve_chunk):
-                remaining = run.env["billpay.worker"]._count_waiting()
+                remaining = run._count_waiting()
                 if not cron._commit_progress(done, remaining=remaining):
                     return
             committed(self.env, run._finish)
