@@ -7,6 +7,9 @@ DEFAULT_BASE_URL = "https://api.clickpesa.com/third-parties"
 # BillPay collects Tanzanian shillings only: its calls carry no currency.
 CURRENCY = "TZS"
 
+# States of a control number that asks for money, or is about to.
+LIVING = ("pending", "open", "failed")
+
 # ClickPesa API docs, "Bulk create": items per call.
 BULK_LIMIT = 50
 
@@ -44,9 +47,6 @@ DEFAULT_PAYMENT_METHOD_CODES = {"billpay"}
 
 # Where payers live when the company's contact has no time zone of its own.
 DEFAULT_TZ = "Africa/Dar_es_Salaam"
-
-# States of a control number that still asks for its money.
-LIVING = ("pending", "open", "failed")
 
 POLICIES = [
     ("exact_oldest", "Invoices that fit exactly, else the oldest"),

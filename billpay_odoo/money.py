@@ -1,7 +1,30 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Shillings: whole ones, and what other currencies are worth in them."""
+"""Shillings: the only place where amounts change their currency.
+
+BillPay collects whole shillings (TZS); invoices and books may be in another currency.
+One rule says at which rate a bill in another currency asks for shillings. The first of
+these that applies counts, for screens and for booking alike:
+
+1. A control number asked for this bill: the number's rate. Of several numbers, the one
+   that was paid, else the living one, else the last.
+2. The customer's own number asks for it (the invoice carries it, or the payment was
+   made on it): the rate at which a number of its own would ask. This is the company's
+   setting *Exchange Rate Of* (``billpay_rate_date``): the rate of the invoice, or that
+   of the day.
+3. No number asked: the rate of the day.
+
+The day is that of the payment's entry, and today on a screen without a payment. The
+amount is then rounded up to whole shillings. What is shown is what closes the bill:
+booking reconciles the bill with the very amount that it asked for (``books_rate``), so
+no cent is left in either currency.
+
+Rates are shillings per unit of the bill's currency; 0.0 where Odoo knows none, since
+it would count one for one.
+"""
 
 import math
+
+from . import const
 
 
 def whole_shillings(amount):
@@ -10,3 +33,254 @@ def whole_shillings(amount):
     What is less than half a cent is the float's, and not the payer's.
     """
     return math.ceil(round(amount, 2) - 0.001)
+
+
+def is_shillings(currency):
+    return currency.name == const.CURRENCY
+
+
+def shillings(env):
+    """Return the currency that BillPay collects."""
+    return env.ref("base.TZS")
+
+
+def convert(amount, source, target, company, day, **options):
+    """Return an amount in another currency, at Odoo's rate of a day."""
+    return source._convert(amount, target, company, day, **options)
+
+
+# === RATES === #
+
+
+def rates_known(currency, company):
+    """Tell whether a rate was ever entered for each currency involved."""
+    root = company.root_id
+    currencies = (currency | shillings(currency.env)) - root.currency_id
+    rates_sudo = currency.env["res.currency.rate"].sudo()
+    return all(
+        # One of each is enough; a currency may have thousands.
+        rates_sudo.search_count(
+            [("currency_id", "=", needed.id), ("company_id", "in", (False, root.id))],
+            limit=1,
+        )
+        for needed in currencies
+    )
+
+
+def day_rate(currency, company, day):
+    """Return the shillings for one unit of a currency on a day.
+
+    :rtype: float
+    """
+    if is_shillings(currency):
+        return 1.0
+    if not rates_known(currency, company):
+        return 0.0
+    return currency._get_conversion_rate(
+        currency, shillings(currency.env), company, day
+    )
+
+
+def asking_rate(move, day=None):
+    """Return the rate at which a number made on a day asks for an invoice.
+
+    :param date day: today by default; it counts where the company asks at the rate of
+        the day
+    :rtype: float
+    """
+    company, currency = move.company_id, move.currency_id
+    if is_shillings(currency):
+        return 1.0
+    if company.billpay_rate_date == "issue":
+        return day_rate(currency, company, day or company._billpay_today())
+    own_rate = move.invoice_currency_rate
+    if is_shillings(company.currency_id) and own_rate and own_rate != 1:
+        return 1 / own_rate  # at which the books have it
+    return day_rate(currency, company, move.invoice_date or move.date)
+
+
+def number_rate(number, currency):
+    """Return the rate at which a number asks for its bill.
+
+    :return: 0.0 for a number that asks for no bill in this currency
+    :rtype: float
+    """
+    if number.bill_currency_id != currency:
+        return 0.0
+    asked, bill, rate = number.amount, number.bill_amount, number.bill_rate
+    if asked and bill > 0 and whole_shillings(bill * rate) != asked:
+        # A person or an earlier release set the amount: it was asked for all the same.
+        return asked / bill
+    return rate
+
+
+def asked_rate(move, number=None):
+    """Return the rate at which a control number asked for a bill.
+
+    :param number: the control number that was paid, when there is one
+    :return: 0.0 where no number asked
+    :rtype: float
+    """
+    currency, move_sudo = move.currency_id, move.sudo()
+    if is_shillings(currency):
+        return 1.0
+    number_sudo = (number or move.env["billpay.control.number"]).sudo()
+    candidates = number_sudo.browse()
+    if number_sudo.move_id == move or move in number_sudo.transaction_id.invoice_ids:
+        candidates |= number_sudo
+    for numbers in (
+        move_sudo.billpay_number_ids,
+        move_sudo.transaction_ids.billpay_number_ids,
+    ):
+        candidates |= numbers.sorted(
+            lambda asking: (asking.state in const.LIVING, asking.id), reverse=True
+        )
+    rates = (number_rate(candidate, currency) for candidate in candidates)
+    return next(filter(None, rates), 0.0)
+
+
+def bill_rate(move, number=None, day=None):
+    """Return the rate at which a bill asks for shillings, as the rule above says.
+
+    :param account.move move: an invoice, or the entry of another bill
+    :param number: the control number that was paid, or on whose screen this is shown
+    :param date day: of the payment's entry; today by default
+    :rtype: float
+    """
+    if rate := asked_rate(move, number):
+        return rate
+    if (number and number.sudo().kind == "customer") or (
+        move.sudo().billpay_carried_number_id
+    ):
+        return asking_rate(move, day)
+    company = move.company_id
+    return day_rate(move.currency_id, company, day or company._billpay_today())
+
+
+# === WHAT IS ASKED === #
+
+
+def at_rate(amount, currency, rate):
+    """Return what an amount of a bill asks for: itself in TZS, else whole shillings.
+
+    :rtype: float
+    """
+    if is_shillings(currency):
+        return amount
+    return float(math.copysign(whole_shillings(abs(amount) * rate), amount))
+
+
+def of_bill(amount, currency, rate):
+    """Return what shillings pay of a bill, in its currency. The opposite of `at_rate`.
+
+    :rtype: float
+    """
+    if is_shillings(currency):
+        return amount
+    return currency.round(amount / rate) if rate else 0.0
+
+
+def bill_shillings(move, amount, number=None, day=None):
+    """Return what an amount of a bill asks for, in TZS.
+
+    :param float amount: in the bill's currency
+    :rtype: float
+    """
+    return at_rate(amount, move.currency_id, bill_rate(move, number, day))
+
+
+def number_shillings(move):
+    """Return what the control number of an invoice asks for, made or still to be made.
+
+    :rtype: float
+    """
+    rate = asked_rate(move) or asking_rate(move)
+    return at_rate(max(move.amount_residual, 0.0), move.currency_id, rate)
+
+
+def books_rate(move, rate):
+    """Return a bill's rate as Odoo reconciles with it: units of the other currency for
+    one of the company's.
+
+    :return: 0.0 where Odoo takes no rate: neither currency is the company's
+    :rtype: float
+    """
+    currency, company_currency = move.currency_id, move.company_id.currency_id
+    if not rate or is_shillings(currency):
+        return 0.0
+    if currency == company_currency:
+        return rate
+    return 1 / rate if is_shillings(company_currency) else 0.0
+
+
+# === JOURNAL ITEMS OF A CUSTOMER'S NUMBER === #
+
+
+def open_shillings(line, number):
+    """Return what is open of a journal item, in TZS.
+
+    :param account.move.line line: receivable item of a bill, a credit note or a payment
+    :param number: the customer's number that asks for it
+    :rtype: float
+    """
+    return _item_shillings(line, line.amount_residual_currency, number)
+
+
+def billed_shillings(line, number):
+    """Return what was billed by a journal item, in TZS: the shillings that settled
+    it, and those that are asked for the rest.
+
+    :return: below zero for a credit note
+    :rtype: float
+    """
+    if is_shillings(line.currency_id):
+        return line.amount_currency
+    return (
+        open_shillings(line, number)
+        + sum(settled_shillings(partial, number) for partial in line.matched_credit_ids)
+        - sum(settled_shillings(partial, number) for partial in line.matched_debit_ids)
+    )
+
+
+def settled_shillings(partial, number):
+    """Return how many shillings a reconciliation settled.
+
+    Where one side is in TZS those count; what Odoo books on its exchange accounts for
+    it is part of them.
+
+    :rtype: float
+    """
+    debit, credit = partial.debit_move_id, partial.credit_move_id
+    if is_exchange(partial):
+        return 0.0
+    exchange = partial.exchange_move_id
+    if is_shillings(credit.currency_id):
+        return partial.credit_amount_currency + sum(
+            other.credit_amount_currency
+            for other in credit.matched_debit_ids
+            if exchange and other.debit_move_id.move_id == exchange
+        )
+    if is_shillings(debit.currency_id):
+        return partial.debit_amount_currency + sum(
+            other.debit_amount_currency
+            for other in debit.matched_credit_ids
+            if exchange and other.credit_move_id.move_id == exchange
+        )
+    return _item_shillings(debit, partial.debit_amount_currency, number)
+
+
+def is_exchange(partial):
+    """Tell whether a reconciliation is one with an entry of exchange differences."""
+    debit, credit = partial.debit_move_id, partial.credit_move_id
+    return any(
+        line.move_id
+        in (other.matched_debit_ids | other.matched_credit_ids).exchange_move_id
+        for line, other in ((debit, credit), (credit, debit))
+    )
+
+
+def _item_shillings(line, amount, number):
+    move = line.move_id
+    # A credit note takes back what its invoice asked.
+    move = move.reversed_entry_id.filtered(lambda m: m.is_sale_document()) or move
+    return at_rate(amount, line.currency_id, bill_rate(move, number))

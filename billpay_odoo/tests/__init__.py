@@ -23,6 +23,7 @@ from . import test_invoice
 from . import test_invoice_document
 from . import test_late_binding
 from . import test_manual_payment
+from . import test_money
 from . import test_number_asking
 from . import test_number_making
 from . import test_number_states

@@ -42,10 +42,12 @@ class BillpayPaymentMatchLine(models.TransientModel):
         for line in self:
             line.partner_id = line.move_id.partner_id or line.partner_id
 
-    @api.depends("move_id", "currency_id")
+    @api.depends("move_id", "currency_id", "match_id.payment_id")
     def _compute_due(self):
         for line in self:
-            line.due = line.move_id and line.move_id._billpay_due_in(line.currency_id)
+            line.due = line.move_id and line.move_id._billpay_due_in(
+                line.currency_id, line.match_id.payment_id
+            )
 
     @api.onchange("move_id")
     def _onchange_move_id(self):

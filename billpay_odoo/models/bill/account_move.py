@@ -1,14 +1,12 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
-import math
-
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL, format_date
 from odoo.tools.sql import column_exists
 
-from ... import const
+from ... import const, money
 from ...allocation import CREDIT
 from ...clickpesa import ClickPesaError
 from ...const import LIVING
@@ -449,8 +447,12 @@ class AccountMove(models.Model):
         return max(
             self.amount_residual
             - sum(
-                payment.currency_id._convert(
-                    payment.amount, self.currency_id, self.company_id, payment.date
+                money.convert(
+                    payment.amount,
+                    payment.currency_id,
+                    self.currency_id,
+                    self.company_id,
+                    payment.date,
                 )
                 for payment in coming
             ),
@@ -500,7 +502,7 @@ class AccountMove(models.Model):
             values.update(bill_amount=0, bill_currency_id=False, bill_rate=0)
         else:
             rate = self._billpay_rate(number if not reissue else number.browse())
-            amount = whole_shillings(due * rate)
+            amount = money.at_rate(due, self.currency_id, rate)
             values.update(
                 bill_amount=due, bill_currency_id=self.currency_id.id, bill_rate=rate
             )
@@ -562,45 +564,14 @@ class AccountMove(models.Model):
         :rtype: float
         """
         self.ensure_one()
-        company = self.company_id
-        tzs = self.env.ref("base.TZS")
-        if self.currency_id == tzs:
-            return 1.0
-        date = self.invoice_date or self.date
-        own_rate = self.invoice_currency_rate
-        if company.billpay_rate_date == "issue":
-            if (
-                number
-                and number.bill_rate
-                and number.bill_currency_id == (self.currency_id)
-            ):
-                return number.bill_rate
-            date = company._billpay_today()
-        elif company.currency_id == tzs and own_rate and own_rate != 1:
-            return 1 / own_rate  # at which the books have it
-        if not self._billpay_rates_known(tzs):
-            return 0.0
-        return self.env["res.currency"]._get_conversion_rate(
-            self.currency_id, tzs, company, date
-        )
-
-    def _billpay_rates_known(self, tzs):
-        """Tell whether a rate was ever entered for each currency involved."""
-        self.ensure_one()
-        company = self.company_id.root_id
-        currencies = (self.currency_id | tzs) - company.currency_id
-        rates_sudo = self.env["res.currency.rate"].sudo()
-        return all(
-            # One of each is enough; a currency may have thousands.
-            rates_sudo.search_count(
-                [
-                    ("currency_id", "=", currency.id),
-                    ("company_id", "in", (False, company.id)),
-                ],
-                limit=1,
-            )
-            for currency in currencies
-        )
+        if (
+            self.company_id.billpay_rate_date == "issue"
+            and number
+            and number.bill_rate
+            and number.bill_currency_id == self.currency_id
+        ):
+            return number.bill_rate
+        return money.asking_rate(self)
 
     # === EVENTS OF AN INVOICE'S LIFE === #
 
@@ -638,10 +609,10 @@ class AccountMove(models.Model):
                 )
             )
 
-    def _billpay_due_in(self, currency):
+    def _billpay_due_in(self, currency, payment=None):
         """Return what this invoice still asks for, in the currency of a payment.
 
-        In another currency than the invoice's, at the rate of its control number.
+        :param billpay.payment payment: the one that is to pay it, when there is one
         """
         self.ensure_one()
         if self.state != "posted":
@@ -649,14 +620,8 @@ class AccountMove(models.Model):
         residual = max(self.amount_residual, 0.0)
         if self.currency_id == currency:
             return residual
-        for number in self.sudo().billpay_number_ids.sorted("id", reverse=True):
-            if number.bill_amount > 0 and number.bill_currency_id == self.currency_id:
-                # At the rate at which the payer was asked, in whole shillings.
-                due = residual * number.amount / number.bill_amount
-                return float(math.ceil(round(due, 4)))
-        return self.currency_id._convert(
-            residual, currency, self.company_id, fields.Date.context_today(self)
-        )
+        rate = payment._rate_of(self) if payment else money.bill_rate(self)
+        return money.at_rate(residual, self.currency_id, rate)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_never_billpay(self):

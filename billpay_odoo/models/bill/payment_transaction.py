@@ -14,11 +14,10 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 
-from ... import const
+from ... import const, money
 from ...const import LIVING
 from ...crowd import turn
 from ...exceptions import NoDigits
-from ...money import whole_shillings
 from ...transactions import CONFLICTS, own_transaction
 
 _logger = logging.getLogger(__name__)
@@ -137,21 +136,29 @@ class PaymentTransaction(models.Model):
         What the payer was told first stands, whatever the rates do afterwards.
         """
         self.ensure_one()
-        tzs = self.env.ref("base.TZS")
-        if self.currency_id == tzs:
-            return whole_shillings(self.amount)
+        if money.is_shillings(self.currency_id):
+            return money.whole_shillings(self.amount)
         first = self.sudo().billpay_number_ids.sorted("id")[:1]
         if first.bill_currency_id == self.currency_id:
             return first.amount
-        return whole_shillings(
-            self.currency_id._convert(
-                self.amount,
-                tzs,
-                self.company_id,
-                self.company_id._billpay_today(),
-                round=False,
-            )
+        # An invoice asks the same here as by its own number.
+        invoices = self.sudo().invoice_ids.filtered(
+            lambda move: move.currency_id == self.currency_id
         )
+        rates = {money.bill_rate(move) for move in invoices}
+        rate = rates.pop() if len(rates) == 1 else 0.0
+        rate = rate or money.day_rate(
+            self.currency_id, self.company_id, self.company_id._billpay_today()
+        )
+        if not rate:
+            raise UserError(
+                self.env._(
+                    "Odoo knows no exchange rate between %s and TZS. Enter it under "
+                    "Invoicing, Configuration, Currencies.",
+                    self.currency_id.name,
+                )
+            )
+        return money.at_rate(self.amount, self.currency_id, rate)
 
     def _billpay_booked(self):
         """Return the payments that were booked for this transaction.

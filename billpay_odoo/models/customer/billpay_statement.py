@@ -9,6 +9,7 @@ from datetime import date
 
 from odoo import models
 
+from ... import money
 from ...clickpesa.values import FAILED, REVERSED
 
 
@@ -20,12 +21,7 @@ class BillpayStatement(models.AbstractModel):
 
     def _in_shillings(self, numbers, line):
         """Return what is open of a journal item, in TZS."""
-        return line.currency_id._convert(
-            line.amount_residual_currency,
-            numbers.currency_id,
-            line.company_id,
-            line.company_id._billpay_today(),
-        )
+        return money.open_shillings(line, numbers)
 
     def _open_invoice_lines(self, numbers, types):
         """Return the open receivable lines of invoices each number is for.
@@ -148,7 +144,7 @@ class BillpayStatement(models.AbstractModel):
                     if refund
                     else numbers.env._("Invoice %s", line.move_id.name),
                     self._statement_detail(numbers, line.move_id),
-                    due=self._to_shillings(numbers, line, line.amount_currency),
+                    due=money.billed_shillings(line, numbers),
                 )
             )
         for line in payments:
@@ -162,15 +158,16 @@ class BillpayStatement(models.AbstractModel):
                     line,
                     numbers.env._("Payment"),
                     ", ".join(filter(None, detail)),
-                    paid=-self._to_shillings(numbers, line, line.amount_currency),
+                    paid=-money.billed_shillings(line, numbers),
                 )
             )
         # What the bills got from elsewhere, and what the payments paid elsewhere.
         own = bills | payments
         for partial in own.matched_debit_ids | own.matched_credit_ids:
             debit, credit = partial.debit_move_id, partial.credit_move_id
-            if debit in own and credit in own:
+            if debit in own and credit in own or money.is_exchange(partial):
                 continue
+            settled = money.settled_shillings(partial, numbers)
             if debit in own:
                 entries.append(
                     self._statement_entry(
@@ -180,9 +177,7 @@ class BillpayStatement(models.AbstractModel):
                         credit,
                         numbers.env._("Paid in another way"),
                         credit.move_id.name,
-                        paid=self._to_shillings(
-                            numbers, debit, partial.debit_amount_currency
-                        ),
+                        paid=settled,
                     )
                 )
             else:
@@ -196,9 +191,7 @@ class BillpayStatement(models.AbstractModel):
                         if debit.move_id.reversed_entry_id == credit.move_id
                         else numbers.env._("Used for %s", debit.move_id.name),
                         "",
-                        due=self._to_shillings(
-                            numbers, credit, partial.credit_amount_currency
-                        ),
+                        due=settled,
                     )
                 )
         return entries
@@ -221,11 +214,6 @@ class BillpayStatement(models.AbstractModel):
     def _statement_detail(self, numbers, move):
         first = move.invoice_line_ids.filtered(lambda line: line.name)[:1]
         return (first.name or "").split("\n")[0]
-
-    def _to_shillings(self, numbers, line, amount):
-        return line.currency_id._convert(
-            amount, numbers.currency_id, line.company_id, line.date
-        )
 
     def _bill_lines(self, numbers):
         """Return the receivable items of all invoices that this number is about."""

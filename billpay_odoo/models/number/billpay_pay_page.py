@@ -11,7 +11,7 @@ from odoo.http import request
 from odoo.tools import SQL, consteq, hmac
 from odoo.tools.urls import urljoin
 
-from ... import page_texts
+from ... import money, page_texts
 
 _SIGNATURE = re.compile(r"[0-9a-f]{32}\Z")
 # ClickPesa documents no length; 64 is beyond any number we make or import.
@@ -156,6 +156,12 @@ class BillpayPayPage(models.AbstractModel):
         :return: "" when the bill is in shillings
         """
         number.ensure_one()
+        move = number.move_id
+        if move and (not number.amount or self._get_page_state(number) == "partial"):
+            # As the amount beside it: what is left of the bill.
+            if money.is_shillings(move.currency_id) or not self._get_amount_due(number):
+                return ""
+            return page_texts.amount_text(move.amount_residual, move.currency_id)
         if not number.bill_currency_id or not number.amount:
             return ""
         return page_texts.amount_text(number.bill_amount, number.bill_currency_id)
@@ -166,8 +172,10 @@ class BillpayPayPage(models.AbstractModel):
         :return: float; 0.0 also when nothing tells how much
         """
         number.ensure_one()
-        if number.move_id and number.move_id.currency_id == number.currency_id:
-            return max(number.move_id.amount_residual, 0.0)
+        if number.move_id:
+            residual = max(number.move_id.amount_residual, 0.0)
+            asked = money.bill_shillings(number.move_id, residual)
+            return float(money.whole_shillings(asked))
         if number.kind == "customer":
             return number.amount
         return max(number.amount - number.amount_paid, 0.0)

@@ -52,7 +52,8 @@ _registrars, _lock = {}, threading.Lock()
 def _register(env, keys):
     ids = [number_id for number_id, _patience in keys]
     numbers = env["billpay.control.number"].browse(ids)
-    outcomes = numbers._sync_now(patience=max(patience for _id, patience in keys))
+    patience = max(patience for _id, patience in keys)
+    outcomes = env["billpay.sync"]._sync_now(numbers, patience=patience)
     return {key: outcomes.get(key[0]) for key in keys}
 
 

@@ -6,7 +6,6 @@ plan is a list of ``Part``, each of which becomes one ``account.payment``.
 """
 
 import logging
-import math
 from dataclasses import dataclass, field
 from datetime import timedelta, timezone
 
@@ -15,6 +14,7 @@ from markupsafe import Markup
 from odoo import fields, models
 from odoo.exceptions import UserError
 
+from ... import money
 from ...allocation import CREDIT, EXACT_OLDEST, exact_bills, oldest_first
 from ...transactions import CONFLICTS, pause_after
 
@@ -204,7 +204,8 @@ class BillpayBooking(models.AbstractModel):
 
         :rtype: list[Part]
         """
-        # What journal items still ask for, in TZS, when the payments before have paid.
+        # What of journal items is still open when the payments before have paid, in
+        # their own currency.
         still_open, parts = {}, []
         waiting = self._open_lines_of_customers(payments)
         for payment in payments:
@@ -217,7 +218,7 @@ class BillpayBooking(models.AbstractModel):
         """Return what this payment pays, in order.
 
         :param list wanted: open journal items of an invoice, and TZS for them at most
-        :param dict still_open: TZS that journal items still ask for; counted down
+        :param dict still_open: what is open of journal items; counted down
         :rtype: list[Share]
         """
         payment.ensure_one()
@@ -310,7 +311,10 @@ class BillpayBooking(models.AbstractModel):
             self._discount(payments, share, due)
         if move.currency_id != payments.currency_id:
             self._value(payments, share, still_open)
-        taken = due if share.full else amount
+        taken = sum(still_open[line] for line in lines)
+        if not share.full:
+            rate = payments._rate_of(move)
+            taken = min(money.of_bill(amount, move.currency_id, rate), taken)
         for line in lines:
             part = min(taken, still_open[line])
             still_open[line] -= part
@@ -338,8 +342,12 @@ class BillpayBooking(models.AbstractModel):
             return
 
         def in_books(amount):
-            return payments.currency_id._convert(
-                amount, move.company_id.currency_id, payments.company_id, day
+            return money.convert(
+                amount,
+                payments.currency_id,
+                move.company_id.currency_id,
+                payments.company_id,
+                day,
             )
 
         items = move._get_invoice_counterpart_amls_for_early_payment_discount(
@@ -354,10 +362,11 @@ class BillpayBooking(models.AbstractModel):
         move = share.move
         company_currency = move.company_id.currency_id
         if company_currency in (move.currency_id, payments.currency_id):
-            rate = self._asked_rate(payments, move)
-            if rate:
-                at_home = move.currency_id == company_currency
-                share.rate = rate if at_home else 1 / rate
+            rate = payments._rate_of(move)
+            if share.full:
+                # In whole shillings: what was asked is all that is open.
+                rate = share.amount / sum(still_open[line] for line in share.lines)
+            share.rate = money.books_rate(move, rate)
             return
         # Neither currency is the company's: the entry gets the invoice's value.
         worth = sum(share.lines.mapped("amount_residual"))
@@ -365,7 +374,8 @@ class BillpayBooking(models.AbstractModel):
         if share.full:
             share.balance = worth - given
         else:
-            asked = sum(self._due_in_tzs(payments, line) for line in share.lines)
+            residual = sum(share.lines.mapped("amount_residual_currency"))
+            asked = money.at_rate(residual, move.currency_id, payments._rate_of(move))
             share.balance = company_currency.round(worth * share.amount / asked)
         still_open[move] = given + share.balance
 
@@ -373,12 +383,9 @@ class BillpayBooking(models.AbstractModel):
         """Return what the payer has to pay to close these lines, in TZS."""
         for line in lines:
             if line not in still_open:
-                still_open[line] = self._due_in_tzs(payments, line)
+                still_open[line] = line.amount_residual_currency
         due = sum(still_open[line] for line in lines)
-        if lines.currency_id == payments.currency_id:
-            return due
-        # Whole shillings, rounded up as on the number.
-        return math.ceil(round(due, 4))
+        return money.at_rate(due, lines.currency_id, payments._rate_of(lines.move_id))
 
     def _open_lines(self, payments, move):
         """Receivable lines of a posted invoice that still ask for money, oldest due
@@ -392,39 +399,6 @@ class BillpayBooking(models.AbstractModel):
                 and line.amount_residual_currency > 0
             )
         ).sorted(lambda line: (line.date_maturity or line.date, line.id))
-
-    def _asked_rate(self, payments, move):
-        """Return how many TZS the payer was asked for one unit of the invoice.
-
-        :return: zero for invoices in TZS, and where no number says it
-        :rtype: float
-        """
-        if move.currency_id == payments.currency_id:
-            return 0.0
-        numbers = payments.control_number_id
-        checkout = numbers.transaction_id.sudo()
-        if numbers.move_id != move and move not in checkout.invoice_ids:
-            numbers = move.sudo().billpay_number_ids.sorted("id", reverse=True)
-        for number in numbers:
-            if number.bill_amount > 0 and number.bill_currency_id == move.currency_id:
-                # A number that names no amount was made at a rate all the same.
-                return (number.amount or 0) / number.bill_amount or number.bill_rate
-        return 0.0
-
-    def _due_in_tzs(self, payments, line):
-        residual, currency = line.amount_residual_currency, line.currency_id
-        if currency == payments.currency_id:
-            return residual
-        rate = self._asked_rate(payments, line.move_id)
-        if rate:
-            return residual * rate
-        return currency._convert(
-            residual,
-            payments.currency_id,
-            payments.company_id,
-            payments.env["billpay.entries"]._accounting_date(payments),
-            round=False,
-        )
 
     def _plan_own_parts(self, payment, shares):
         """Group the shares of this payment, and add what is left over.
@@ -615,15 +589,21 @@ class BillpayBooking(models.AbstractModel):
             bills = self._bills_to_pay(payment)
             any_amount = not bills and not payment.control_number_id.amount
             due = payment.control_number_id.amount if not bills else 0.0
-            for move in bills:
-                if move not in left:
-                    left[move] = move._billpay_due_in(payment.currency_id)
-                due += left[move]
             rest = payment.amount
             for move in bills:
-                used = min(rest, left[move])
-                left[move] -= used
+                if move not in left:
+                    open_now = move.state == "posted"
+                    left[move] = max(move.amount_residual, 0.0) if open_now else 0.0
+                rate = payment._rate_of(move)
+                wanted = money.at_rate(left[move], move.currency_id, rate)
+                due += wanted
+                used = min(rest, wanted)
                 rest -= used
+                left[move] -= (
+                    money.of_bill(used, move.currency_id, rate)
+                    if used < wanted
+                    else left[move]
+                )
             asked = self._asked_by_number(payment, due) if bills else due
             payment.write(
                 {

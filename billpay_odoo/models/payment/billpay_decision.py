@@ -132,7 +132,17 @@ class BillpayDecision(models.AbstractModel):
                     company=payment.company_id.display_name,
                 )
             )
-        due = move._billpay_due_in(payment.currency_id)
+        due = move._billpay_due_in(payment.currency_id, payment)
+        if not payment._rate_of(move):
+            raise UserError(
+                payment.env._(
+                    "%(invoice)s is in %(currency)s, and Odoo knows no exchange rate "
+                    "between it and TZS. Nothing was booked: enter the rate under "
+                    "Invoicing, Configuration, Currencies, then match again.",
+                    invoice=move.display_name,
+                    currency=move.currency_id.name,
+                )
+            )
         if payment.currency_id.compare_amounts(amount, 0) <= 0:
             raise UserError(
                 payment.env._(
@@ -193,9 +203,8 @@ class BillpayDecision(models.AbstractModel):
                 )
             )
         for move in moves:
-            self._check_allocation(
-                payment, move, move._billpay_due_in(payment.currency_id)
-            )
+            asked = move._billpay_due_in(payment.currency_id, payment)
+            self._check_allocation(payment, move, asked)
             if move.partner_id.commercial_partner_id != (
                 payment.partner_id.commercial_partner_id
             ):
@@ -215,7 +224,7 @@ class BillpayDecision(models.AbstractModel):
                 credit = payment.sudo()._open_credit_lines()
                 credit = credit.filtered(lambda line, a=account: line.account_id == a)
                 if credit:
-                    (due + credit).reconcile()
+                    payment.sudo()._at_asked_rate(due, credit).reconcile()
         payment.invalidate_recordset(["credit_open"])
         payment.sudo()._message_log(
             body=payment.env._(

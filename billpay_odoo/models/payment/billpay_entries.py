@@ -11,6 +11,8 @@ from odoo import models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
+from ... import money
+
 
 class BillpayEntries(models.AbstractModel):
     """Create, post and reconcile the entries of a batch."""
@@ -133,8 +135,9 @@ class BillpayEntries(models.AbstractModel):
             "partner_id": part.partner.id,
             "currency_id": payments.currency_id.id,
             "amount_currency": part.fee,
-            "balance": payments.currency_id._convert(
+            "balance": money.convert(
                 part.fee,
+                payments.currency_id,
                 payments.company_id.currency_id,
                 payments.company_id,
                 self._accounting_date(payments),

@@ -7,6 +7,7 @@ from odoo.exceptions import AccessError, LockError, UserError
 from odoo.fields import Domain
 from odoo.tools import format_datetime
 
+from ... import money
 from ...receipts import receipt_key
 
 # The columns of the desk, from the left.
@@ -415,6 +416,32 @@ class BillpayPayment(models.Model):
             payment.department_id = (
                 number.department_id or payment.purpose_id.department_id
             )
+
+    def _rate_of(self, move):
+        """Return the rate at which a bill asks this payment for shillings."""
+        if money.is_shillings(move.currency_id):
+            return 1.0
+        # sudo: the day depends on the journal of the application.
+        day = self.env["billpay.entries"]._accounting_date(self.sudo())
+        return money.bill_rate(move, self.control_number_id, day)
+
+    def _at_asked_rate(self, due, credit):
+        """Return journal items that are to be reconciled as the bill asked.
+
+        :param due: open journal items of one bill
+        :param credit: open journal items of this payment
+        """
+        move = due.move_id
+        residual = sum(due.mapped("amount_residual_currency"))
+        rate = self._rate_of(move)
+        asked = money.at_rate(residual, move.currency_id, rate)
+        paid = -sum(credit.mapped("amount_residual_currency"))
+        if self.currency_id.compare_amounts(paid, asked) >= 0:
+            rate = asked / residual
+        lines = due + credit
+        if rate := money.books_rate(move, rate):
+            lines = lines.with_context(forced_rate_from_register_payment=rate)
+        return lines
 
     @api.depends_context("lang", "tz", "uid")
     def _compute_story(self):

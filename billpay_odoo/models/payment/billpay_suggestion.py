@@ -28,6 +28,7 @@ from odoo import models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
+from ... import money
 from ...likeness import (
     EXTRA,
     MISSING,
@@ -50,9 +51,12 @@ NAME_POINTS = 25
 NAME_LIKE = 0.75
 # Letters of a word by which names are looked up.
 STEM = 5
-# Rows looked at per kind of sign, and shown in the end.
-CANDIDATES = 30
+# Rows shown in the end.
 SHOWN = 8
+# Rows looked at per kind of sign.
+CANDIDATES = 30
+# How far the rate at which a bill asked may be from the day's.
+NEAR = 0.3
 
 
 @dataclass
@@ -245,7 +249,7 @@ class BillpaySuggestion(models.AbstractModel):
         """Open bills that ask for exactly this amount."""
         if not payments.currency_id or payments.amount <= 0:
             return
-        same = payments.env["account.move"].search(
+        same = payments._other_currency_bills() | payments.env["account.move"].search(
             self._open_bill_domain(payments)
             & Domain(
                 [
@@ -259,6 +263,38 @@ class BillpaySuggestion(models.AbstractModel):
         text = payments.env._("Exactly this amount is due")
         for move in same:
             yield move, Sign(AMOUNT_POINTS, text)
+
+    def _other_currency_bills(self, payment):
+        """Return open bills in other currencies that ask for exactly this amount.
+
+        Looked up by amount as well: the rate that was asked is near that of the day.
+        """
+        moves = payment.env["account.move"]
+        # sudo: the day depends on the journal of the application.
+        day = payment.env["billpay.entries"]._accounting_date(payment.sudo())
+        others = Domain("id", "!=", payment.currency_id.id)
+        for currency in payment.env["res.currency"].search(others):
+            rate = money.day_rate(currency, payment.company_id, day)
+            if not rate:
+                continue
+            about = payment.amount / rate
+            moves |= moves.search(
+                self._open_bill_domain(payment)
+                & Domain(
+                    [
+                        ("currency_id", "=", currency.id),
+                        ("amount_residual", ">=", about * (1 - NEAR)),
+                        ("amount_residual", "<=", about * (1 + NEAR)),
+                    ]
+                ),
+                order="invoice_date_due desc, id desc",
+                limit=10 * CANDIDATES,
+            ).filtered(
+                lambda move: (
+                    move._billpay_due_in(payment.currency_id, payment) == payment.amount
+                )
+            )
+        return moves[:CANDIDATES]
 
     def _signs_of_name(self, payments):
         """Contacts whose name has the two longest words of the payer's, one of them

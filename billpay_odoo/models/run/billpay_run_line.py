@@ -6,7 +6,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 
-from ... import page_texts
+from ... import money, page_texts
 from ...const import LIVING
 from ...transactions import CONFLICTS
 
@@ -150,7 +150,7 @@ class BillpayRunLine(models.Model):
             line.shown_amount = (
                 line.number_id.amount
                 or line.amount
-                or (line.move_id.amount_residual if line.move_id else 0)
+                or (line.move_id and money.number_shillings(line.move_id))
                 or line.purpose_id.default_amount
             )
 

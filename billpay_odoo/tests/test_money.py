@@ -1,0 +1,701 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""What a bill in another currency asks in shillings: one figure, which closes it.
+
+Each case is looked at twice: by screen (form, statement, pay page, match wizard, "Was
+Due") and by booking (journal items and residuals).
+"""
+
+import math
+from decimal import Decimal
+
+from freezegun import freeze_time
+
+from odoo import Command
+from odoo.exceptions import UserError
+from odoo.tests import Form, tagged
+
+from .. import page_texts
+from .test_purposes import PurposeCommon
+
+INVOICED, PAID, TODAY = "2026-03-01", "2026-03-05", "2026-03-20"
+
+
+class MoneyCommon(PurposeCommon):
+    """Rates in shillings: one on the day of the invoice, others later."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        for code in ("USD", "EUR", "KES", "JPY"):
+            currency = cls.env.ref("base.%s" % code)
+            currency.active = True
+            setattr(cls, code.lower(), currency)
+
+        cls.clerk = cls._user("money_clerk", "account.group_account_invoice")
+
+    def setUp(self):
+        super().setUp()
+        self._at(PAID)
+
+    @classmethod
+    def _user(cls, login, *groups):
+        groups = [cls.env.ref(name).id for name in ("base.group_user", *groups)]
+        return (
+            cls.env["res.users"]
+            .sudo()
+            .with_context(no_reset_password=True)
+            .create(
+                {
+                    "name": login,
+                    "login": login,
+                    "company_id": cls.company.id,
+                    "company_ids": [Command.set(cls.company.ids)],
+                    "group_ids": [Command.set(groups)],
+                }
+            )
+        )
+
+    def _at(self, day):
+        """Let it be noon of a day, until the test ends or calls this again."""
+        frozen = freeze_time("%s 12:00:00" % day)
+        frozen.start()
+        self.addCleanup(frozen.stop)
+
+    def _rates(self, currency, **shillings):
+        """Enter shillings per unit: ``invoiced``, ``paid`` and ``today``."""
+        days = {"invoiced": INVOICED, "paid": PAID, "today": TODAY}
+        rates = self.env["res.currency.rate"]
+        for name, rate in shillings.items():
+            values = {
+                "currency_id": currency.id,
+                "company_id": self.company.id,
+                "name": days[name],
+            }
+            old = rates.search([(key, "=", value) for key, value in values.items()])
+            old.unlink()
+            rates.create({**values, "inverse_company_rate": rate})
+
+    def _asks(self, amount, rate):
+        """Whole shillings, counted without floats."""
+        return math.ceil(Decimal(str(amount)) * Decimal(str(rate)))
+
+    def _text(self, amount):
+        return page_texts.amount_text(amount, self.tzs)
+
+    def _stranger(self, amount, **values):
+        """A payment on digits that are nobody's."""
+        row = self._confirmed("1122999999", amount, **values)
+        self._post(row)
+        self.assertEqual(row.state, "unmatched")
+        return row
+
+    def _wizard(self, row, move):
+        """The match wizard with one chosen bill."""
+        wizard = (
+            self.env["billpay.payment.match"]
+            .with_user(self.clerk)
+            .browse(row.with_user(self.clerk).action_open_match()["res_id"])
+        )
+        wizard.line_ids.unlink()
+        with Form(wizard) as form, form.line_ids.new() as line:
+            line.move_id = move
+        return wizard
+
+    def _may_match(self, row, move, shillings):
+        """The wizard offers exactly this, and nothing above."""
+        wizard = self._wizard(row, move)
+        self.assertEqual(wizard.line_ids.due, shillings)
+        self.assertEqual(wizard.line_ids.amount, min(shillings, row.amount))
+        with self.assertRaisesRegex(UserError, "only"), self.env.cr.savepoint():
+            self.env["billpay.decision"]._match_by_hand(
+                row.with_user(self.clerk), [(move, shillings + 1)], move.partner_id
+            )
+        return wizard
+
+    def assertClosed(self, move, *rows):
+        """Nothing is open on the bill, and nothing is left of the money."""
+        self.env.invalidate_all()
+        self.assertEqual(move.amount_residual, 0)
+        self.assertIn(move.payment_state, ("paid", "in_payment"))
+        due = self._receivable(move)
+        self.assertTrue(all(due.mapped("reconciled")))
+        self.assertEqual(set(due.mapped("amount_residual")), {0})
+        for row in rows:
+            self.assertEqual(row.state, "posted", row.reason)
+            paid = self._receivable(self._entry(row))
+            self.assertEqual(sum(paid.mapped("amount_residual")), 0)
+            self.assertTrue(all(paid.mapped("reconciled")))
+            self.assertEqual(row.credit_open, 0)
+            self.assertRecordValues(
+                row, [{"is_over": False, "is_under": False, "attention": False}]
+            )
+
+    def _exchanged(self, move):
+        """What Odoo booked on the exchange accounts for this bill."""
+        company = move.company_id
+        accounts = (
+            company.income_currency_exchange_account_id
+            | company.expense_currency_exchange_account_id
+        )
+        partials = self._receivable(move).matched_credit_ids
+        lines = partials.exchange_move_id.line_ids
+        return round(
+            sum(lines.filtered(lambda li: li.account_id in accounts).mapped("balance")),
+            2,
+        )
+
+
+@tagged("post_install", "-at_install")
+class TestNumberWithoutAmount(MoneyCommon):
+    """The number names no amount: it was made at a rate all the same."""
+
+    CASES = (
+        ("usd", 100, 2500),
+        ("usd", 0.07, 2533.333),
+        ("eur", 33.33, 2817.37),
+        ("jpy", 12345, 16.31),
+        ("kes", 100.37, 19.31),
+    )
+
+    def _bill(self, code, amount, rate):
+        """Return an invoice, and what its number stands for."""
+        currency = getattr(self, code)
+        self._rates(currency, invoiced=rate, paid=rate * 1.04)
+        move = self._invoice(amount, currency_id=currency.id, billpay_mode="open")
+        self.assertEqual(move.billpay_number_id.sudo().amount, 0)
+        return move, self._asks(amount, rate)
+
+    def test_what_it_stands_for_closes_the_bill(self):
+        for case in self.CASES:
+            with self.subTest(case=case):
+                move, asked = self._bill(*case)
+                row = self._post(self._confirmed(move.billpay_number_id, asked))
+                self.assertClosed(move, row)
+                self.assertEqual(row.asked_amount, asked)
+                self.assertAlmostEqual(
+                    self._exchanged(move), move.amount_total_signed - asked, delta=0.01
+                )
+
+    def test_the_pay_page_says_it(self):
+        for case in self.CASES:
+            with self.subTest(case=case):
+                move, asked = self._bill(*case)
+                values = self.env["billpay.pay.page"]._pay_page_values(
+                    move.billpay_number_id.sudo(), lang="en"
+                )
+                self.assertEqual(values["amount"], self._text(asked))
+                self.assertEqual(
+                    values["foreign_amount"],
+                    page_texts.amount_text(move.amount_total, move.currency_id),
+                )
+
+    def test_a_person_may_match_it(self):
+        for case in self.CASES:
+            with self.subTest(case=case):
+                move, asked = self._bill(*case)
+                row = self._stranger(asked)
+                self._may_match(row, move, asked).action_match()
+                self.assertClosed(move, row)
+                self.assertEqual(row.asked_amount, asked)
+
+    def test_less_and_more(self):
+        self._rates(self.usd, invoiced=2500, paid=2600)
+        for paid, flags in ((249999, "is_under"), (250001, "is_over")):
+            with self.subTest(paid=paid):
+                move = self._invoice(100, currency_id=self.usd.id, billpay_mode="open")
+                row = self._post(self._confirmed(move.billpay_number_id, paid))
+                self.assertEqual(row.asked_amount, 250000)
+                self.assertTrue(row[flags])
+
+    def test_after_a_part(self):
+        self._rates(self.usd, invoiced=2500, paid=2600)
+        for part, left in ((100000, 60), (1250, 99.5), (33333, 86.67)):
+            with self.subTest(part=part):
+                move = self._invoice(100, currency_id=self.usd.id, billpay_mode="open")
+                first = move.billpay_number_id.sudo()
+                self._post(self._confirmed(first, part))
+                self.assertEqual(move.amount_residual, left)
+                asked = self._asks(left, 2500)
+                rest = move.billpay_number_id.sudo()
+                self.assertNotEqual(rest, first)
+                for number in rest, first:
+                    values = self.env["billpay.pay.page"]._pay_page_values(
+                        number, lang="en"
+                    )
+                    self.assertEqual(values["amount"], self._text(asked))
+                stranger = self._stranger(asked)
+                self._may_match(stranger, move, asked)
+                stranger.sudo().state = "ignored"
+                row = self._post(self._confirmed(rest, asked))
+                self.assertClosed(move, row)
+                self.assertEqual(row.asked_amount, asked)
+
+    def test_instalments(self):
+        for amount, rate in ((100, 2500), (33.33, 2817.37), (0.99, 2613.7)):
+            with self.subTest(amount=amount, rate=rate):
+                self._rates(self.usd, invoiced=rate, paid=2600)
+                move = self._invoice(
+                    amount,
+                    currency_id=self.usd.id,
+                    billpay_mode="open",
+                    invoice_payment_term_id=self._halves().id,
+                )
+                asked = self._asks(amount, rate)
+                values = self.env["billpay.pay.page"]._pay_page_values(
+                    move.billpay_number_id.sudo(), lang="en"
+                )
+                self.assertEqual(values["amount"], self._text(asked))
+                row = self._stranger(asked)
+                self._may_match(row, move, asked).action_match()
+                self.assertClosed(move, row)
+
+    def test_in_one_batch_with_a_part(self):
+        """The second of one batch is asked for what the first has left."""
+        self._rates(self.usd, invoiced=2500, paid=2600)
+        move = self._invoice(100, currency_id=self.usd.id, billpay_mode="open")
+        number = move.billpay_number_id
+        first, second = rows = self._confirmed(number, 100000) | self._confirmed(
+            number, 150000
+        )
+        self._post(rows)
+        self.assertEqual(rows.mapped("asked_amount"), [250000, 150000])
+        self.assertTrue(first.is_under)
+        self.assertClosed(move, second)
+
+
+@tagged("post_install", "-at_install")
+class TestNoNumber(MoneyCommon):
+    """Nobody was asked: the rate of the day of the payment counts."""
+
+    CASES = (
+        ("usd", 100, 2500, 2600, 2400),
+        ("usd", 100, 2500, 2400, 2600),
+        ("eur", 33.33, 2800, 2817.37, 2750.5),
+        ("jpy", 12345, 16, 16.31, 17.2),
+        ("kes", 100.37, 19.31, 19.97, 18.5),
+    )
+
+    def _bill(self, code, amount, invoiced, paid, today, **values):
+        """Return an invoice, and its shillings on the day of the payment."""
+        currency = getattr(self, code)
+        self._rates(currency, invoiced=invoiced, paid=paid, today=today)
+        move = self._invoice(
+            amount, currency_id=currency.id, billpay_issue_on="manual", **values
+        )
+        self.assertFalse(move.billpay_number_id)
+        return move, self._asks(amount, paid)
+
+    def test_matched_by_hand_later(self):
+        self._at(TODAY)
+        for case in self.CASES:
+            with self.subTest(case=case):
+                move, asked = self._bill(*case)
+                row = self._stranger(asked)
+                self._may_match(row, move, asked).action_match()
+                self.assertClosed(move, row)
+                self.assertEqual(row.asked_amount, asked)
+
+    def test_instalments(self):
+        self._at(TODAY)
+        for case in self.CASES:
+            with self.subTest(case=case):
+                move, asked = self._bill(
+                    *case, invoice_payment_term_id=self._halves().id
+                )
+                row = self._stranger(asked)
+                self._may_match(row, move, asked).action_match()
+                self.assertClosed(move, row)
+
+    def test_after_a_part(self):
+        self._at(TODAY)
+        self._rates(self.usd, invoiced=2500, paid=2600, today=2400)
+        for part, left in ((104000, 60), (26, 99.99), (33333, 87.18)):
+            with self.subTest(part=part):
+                move = self._invoice(
+                    100, currency_id=self.usd.id, billpay_issue_on="manual"
+                )
+                first = self._stranger(part)
+                self._may_match(first, move, 260000).action_match()
+                self.env.invalidate_all()
+                self.assertEqual(move.amount_residual, left)
+                # The rest got a number, which asks at the rate of the invoice.
+                asked = self._asks(left, 2500)
+                self.assertEqual(move.billpay_number_id.sudo().amount, asked)
+                row = self._stranger(asked)
+                self._may_match(row, move, asked).action_match()
+                self.assertClosed(move, row)
+
+    def test_use_credit(self):
+        """Booked money pays later what it would have paid on its day."""
+        self._at(TODAY)
+        for case in self.CASES:
+            with self.subTest(case=case):
+                move, asked = self._bill(*case)
+                row = self._stranger(asked)
+                self.env["billpay.decision"]._match_by_hand(
+                    row.with_user(self.clerk), [], move.partner_id
+                )
+                self.assertEqual(row.credit_open, asked)
+                wizard = (
+                    self.env["billpay.payment.match"]
+                    .with_user(self.clerk)
+                    .browse(row.with_user(self.clerk).action_open_match()["res_id"])
+                )
+                line = wizard.line_ids.filtered(
+                    lambda item, move=move: item.move_id == move
+                )
+                self.assertEqual(line.due, asked)
+                line.use = True
+                wizard.action_match()
+                self.assertClosed(move, row)
+
+    def test_no_rate_at_all(self):
+        """Odoo would count one for one: the wizard says what is missing."""
+        move = self._invoice(100, currency_id=self.usd.id, billpay_issue_on="manual")
+        row = self._stranger(260000)
+        self.assertEqual(self._wizard(row, move).line_ids.due, 0)
+        for amount in (100, 260000):
+            with self.assertRaisesRegex(UserError, "exchange rate"):
+                self.env["billpay.decision"]._match_by_hand(
+                    row.with_user(self.clerk), [(move, amount)], self.partner
+                )
+        self.assertEqual((row.state, move.amount_residual), ("unmatched", 100))
+
+
+@tagged("post_install", "-at_install")
+class TestCustomerNumber(MoneyCommon):
+    """Form, statement, wizard and booking say one figure for a number that stays."""
+
+    CASES = (
+        ("usd", 100, 2500, 2600),
+        ("usd", 100, 2600, 2500),
+        ("eur", 33.33, 2817.37, 2750.5),
+        ("jpy", 12345, 16.31, 17),
+        ("kes", 100.37, 19.31, 18.03),
+    )
+
+    def _bill(self, code, amount, invoiced, paid, **values):
+        """Return the number of a pupil, and an invoice that it pays."""
+        currency = getattr(self, code)
+        self._rates(currency, invoiced=invoiced, paid=paid)
+        partner = self._pupil("Pupil")
+        number = self._keeps(partner, self.tuition)
+        move = self.env["billpay.booking"]._fee(
+            self, partner, self.tuition, amount, currency_id=currency.id, **values
+        )
+        return number, move
+
+    def _shown(self, number):
+        """Due, credit and balance of the form, which the statement ends with too."""
+        number.invalidate_recordset()
+        statement = self.env["billpay.statement"]._statement(number)
+        self.assertEqual(statement["closing"], number.balance)
+        return number.amount_due, number.amount_credit, number.balance
+
+    def _settles(self, number, move, asked):
+        self.assertEqual(self._shown(number), (asked, 0, asked))
+        stranger = self._stranger(asked)
+        stranger.sudo().state = "ignored"
+        row = self._pay_number(number, asked)
+        self.assertClosed(move, row)
+        self.assertEqual(self._shown(number), (0, 0, 0))
+        lines = self.env["billpay.statement"]._statement(number)["lines"]
+        self.assertEqual(
+            [(line["due"], line["paid"]) for line in lines], [(asked, 0), (0, asked)]
+        )
+        return row
+
+    def test_rate_of_the_invoice(self):
+        """The company asks at the rate of the invoice: no exchange difference."""
+        for case in self.CASES:
+            with self.subTest(case=case):
+                invoiced, _paid = case[2:]
+                number, move = self._bill(*case, billpay_issue_on="manual")
+                asked = self._asks(move.amount_total, invoiced)
+                self._settles(number, move, asked)
+                self.assertLess(abs(self._exchanged(move)), 1)
+
+    def test_rate_of_the_day(self):
+        """The company asks at the rate of the day: the statement follows."""
+        self.company.billpay_rate_date = "issue"
+        for case in self.CASES:
+            with self.subTest(case=case):
+                _invoiced, paid = case[2:]
+                number, move = self._bill(*case, billpay_issue_on="manual")
+                self._settles(number, move, self._asks(move.amount_total, paid))
+
+    def test_what_was_paid_stays_what_it_was(self):
+        """A rate that is entered later changes what is open, not what is paid."""
+        self.company.billpay_rate_date = "issue"
+        self._rates(self.usd, invoiced=2500, paid=2600)
+        number = self._keeps(self.asha, self.tuition)
+        for amount in (100, 50):
+            self.env["billpay.booking"]._fee(
+                self,
+                self.asha,
+                self.tuition,
+                amount,
+                currency_id=self.usd.id,
+                billpay_issue_on="manual",
+            )
+        self._pay_number(number, 260000)
+        self.assertEqual(self._shown(number), (130000, 0, 130000))
+        self._rates(self.usd, today=2800)
+        self._at(TODAY)
+        self.assertEqual(self._shown(number), (140000, 0, 140000))
+        self.assertEqual(
+            sorted(
+                line["due"]
+                for line in self.env["billpay.statement"]._statement(number)["lines"]
+                if line["due"]
+            ),
+            [140000, 260000],
+        )
+
+    def test_carried_invoice_is_matched_at_the_same_figure(self):
+        self.tuition.invoice_number = "customer"
+        for rate_date in ("invoice", "issue"):
+            self.company.billpay_rate_date = rate_date
+            for case in self.CASES:
+                with self.subTest(case=case):
+                    invoiced, paid = case[2:]
+                    number, move = self._bill(*case)
+                    self.assertEqual(move.billpay_carried_number_id, number)
+                    rate = invoiced if rate_date == "invoice" else paid
+                    asked = self._asks(move.amount_total, rate)
+                    self.assertEqual(self._shown(number), (asked, 0, asked))
+                    row = self._stranger(asked)
+                    self._may_match(row, move, asked).action_match()
+                    self.assertClosed(move, row)
+                    self.assertEqual(self._shown(number), (0, 0, 0))
+
+    def test_parts_and_surplus(self):
+        self._rates(self.usd, invoiced=2500, paid=2600)
+        for part in (100000, 100001, 33333):
+            with self.subTest(part=part):
+                partner = self._pupil("Pupil")
+                number = self._keeps(partner, self.tuition)
+                move = self.env["billpay.booking"]._fee(
+                    self,
+                    partner,
+                    self.tuition,
+                    100,
+                    currency_id=self.usd.id,
+                    billpay_issue_on="manual",
+                )
+                self._pay_number(number, part)
+                left = self._asks(move.amount_residual, 2500)
+                self.assertEqual(self._shown(number), (left, 0, left))
+                row = self._pay_number(number, left)
+                self.assertClosed(move, row)
+                self.assertEqual(self._shown(number), (0, 0, 0))
+                self._pay_number(number, 7000)
+                self.assertEqual(self._shown(number), (0, 7000, -7000))
+
+    def test_two_instalments_and_a_bill_in_shillings(self):
+        for amount, rate in ((100, 2500), (33.33, 2817.37), (0.99, 2613.7)):
+            with self.subTest(amount=amount, rate=rate):
+                self._rates(self.usd, invoiced=rate, paid=2600)
+                partner = self._pupil("Pupil")
+                number = self._keeps(partner, self.tuition)
+                move, plain = (
+                    self.env["billpay.booking"]._fee(
+                        self,
+                        partner,
+                        self.tuition,
+                        total,
+                        currency_id=currency.id,
+                        billpay_issue_on="manual",
+                        invoice_payment_term_id=self._halves().id,
+                    )
+                    for total, currency in ((amount, self.usd), (7000, self.tzs))
+                )
+                due = self._shown(number)[0]
+                row = self._pay_number(number, due)
+                self.assertClosed(move)
+                self.assertClosed(plain, row)
+                self.assertEqual(self._shown(number), (0, 0, 0))
+
+    def test_paid_by_the_number_of_the_invoice(self):
+        """An invoice with its own number owes what that asks, everywhere."""
+        for asked_rate in (2500, 2550, 2700):
+            with self.subTest(rate=asked_rate):
+                self._rates(self.usd, invoiced=2500, paid=2600)
+                partner = self._pupil("Pupil")
+                keeps = self._keeps(partner, self.tuition)
+                move = self.env["billpay.booking"]._fee(
+                    self, partner, self.tuition, 100, currency_id=self.usd.id
+                )
+                own = move.billpay_number_id.sudo()
+                own.write({"amount": 100 * asked_rate, "bill_rate": asked_rate})
+                asked = 100 * asked_rate
+                self.assertEqual(self._shown(keeps), (asked, 0, asked))
+                row = self._post(self._confirmed(own, asked))
+                self.assertClosed(move, row)
+                self.assertEqual(self._shown(keeps), (0, 0, 0))
+
+    def test_paid_in_another_way_and_taken_back(self):
+        self._rates(self.usd, invoiced=2500, paid=2600)
+        number = self._keeps(self.asha, self.tuition)
+        move = self.env["billpay.booking"]._fee(
+            self,
+            self.asha,
+            self.tuition,
+            100,
+            currency_id=self.usd.id,
+            billpay_issue_on="manual",
+        )
+        self.env["account.payment.register"].with_context(
+            active_model="account.move", active_ids=move.ids
+        ).create({"amount": 40, "payment_date": PAID})._create_payments()
+        self.assertEqual(self._shown(number), (150000, 0, 150000))
+        reversal = (
+            self.env["account.move.reversal"]
+            .with_context(active_model="account.move", active_ids=move.ids)
+            .create({"journal_id": move.journal_id.id, "date": PAID})
+        )
+        refund = self.env["account.move"].browse(reversal.refund_moves()["res_id"])
+        refund.invoice_line_ids.price_unit = 20
+        refund.action_post()
+        self.assertEqual(self._shown(number)[2], 100000)
+
+
+@tagged("post_install", "-at_install")
+class TestOtherScreens(MoneyCommon):
+    """Suggestions, typed receipts, runs and checkouts say the same figure."""
+
+    def test_suggested_by_amount(self):
+        for code, amount, rate in (
+            ("usd", 100, 2500),
+            ("eur", 33.33, 2817.37),
+            ("jpy", 12345, 16.31),
+        ):
+            currency = getattr(self, code)
+            for issue_on in ("post", "manual"):
+                with self.subTest(currency=code, issue_on=issue_on):
+                    self._rates(currency, invoiced=rate, paid=rate * 1.1)
+                    move = self._invoice(
+                        amount,
+                        currency_id=currency.id,
+                        billpay_issue_on=issue_on,
+                    )
+                    asked = move.billpay_number_id.sudo().amount or self._asks(
+                        amount, Decimal(str(rate)) * Decimal("1.1")
+                    )
+                    row = self._stranger(asked, payer_name="X", payer_phone=False)
+                    found = self.env["billpay.suggestion"]._suggest(
+                        row.with_user(self.clerk)
+                    )
+                    self.assertIn(move, [suggestion.move for suggestion in found])
+                    [own] = [s for s in found if s.move == move]
+                    self.assertIn("Exactly this amount is due", own.reasons)
+                    row = self._stranger(asked + 1, payer_name="X", payer_phone=False)
+                    found = self.env["billpay.suggestion"]._suggest(
+                        row.with_user(self.clerk)
+                    )
+                    self.assertNotIn(move, [suggestion.move for suggestion in found])
+
+    def test_typed_receipt_starts_with_shillings(self):
+        self._rates(self.usd, invoiced=2500, paid=2600)
+        for mode, amount, asked in (
+            ("exact", 100, 250000),
+            ("flexible", 0.07, 175),
+            ("open", 33.33, 83325),
+        ):
+            with self.subTest(mode=mode):
+                move = self._invoice(amount, currency_id=self.usd.id, billpay_mode=mode)
+                entry = Form(
+                    self.env["billpay.payment.entry"].with_context(
+                        default_billpay_move_id=move.id
+                    )
+                )
+                self.assertEqual(entry.amount, asked)
+
+    def test_line_of_a_run(self):
+        self._rates(self.usd, invoiced=2500, paid=2600)
+        for mode in ("open", "exact", "flexible"):
+            with self.subTest(mode=mode):
+                move = self._invoice(
+                    100,
+                    currency_id=self.usd.id,
+                    billpay_mode=mode,
+                    billpay_issue_on="manual",
+                )
+                run = self.env["billpay.run"].sudo().create({})
+                line = (
+                    self.env["billpay.run.line"]
+                    .sudo()
+                    .create({"run_id": run.id, "move_id": move.id})
+                )
+                self.assertEqual(line.shown_amount, 250000)
+                move.action_billpay_issue()
+                line.number_id = move.billpay_number_id
+                self.assertEqual(line.shown_amount, 250000)
+
+    def test_checkout_of_an_invoice_asks_as_its_number(self):
+        self.provider.clickpesa_convert = True
+        method = self.env.ref("billpay_odoo.payment_method_billpay")
+        self._rates(self.usd, invoiced=2500, paid=2600)
+        for mode in ("open", "exact", "flexible"):
+            with self.subTest(mode=mode):
+                move = self._invoice(100, currency_id=self.usd.id, billpay_mode=mode)
+                tx = self.env["payment.transaction"].create(
+                    {
+                        "provider_id": self.provider.id,
+                        "payment_method_id": method.id,
+                        "amount": 100,
+                        "currency_id": self.usd.id,
+                        "partner_id": move.partner_id.id,
+                        "invoice_ids": [Command.set(move.ids)],
+                        "reference": "TX %s" % mode,
+                        "operation": "online_redirect",
+                    }
+                )
+                self.assertEqual(tx._billpay_asked(), 250000)
+
+    def test_dollar_books(self):
+        """Books in dollars, bills in dollars and euros, money in shillings."""
+        data = self.setup_other_company(name="Dollar Books")
+        company = data["company"]
+        provider = self._make_application(company, clickpesa_number_origin="offline")
+        self.clerk.sudo().company_ids |= company
+        for currency, rates in (
+            (self.tzs, (2500, 2600, 2400)),
+            (self.eur, (0.9, 0.8, 0.7)),
+        ):
+            for day, rate in zip((INVOICED, PAID, TODAY), rates, strict=True):
+                self.env["res.currency.rate"].create(
+                    {
+                        "name": day,
+                        "currency_id": currency.id,
+                        "rate": rate,
+                        "company_id": company.id,
+                    }
+                )
+        self._at(TODAY)
+        for currency, amount, mode, asked in (
+            (self.usd, 100, "open", 250000),
+            (self.usd, 33.33, "open", 83325),
+            (self.eur, 90, "open", 250000),
+            (self.usd, 100, "manual", 260000),
+            (self.eur, 80, "manual", 260000),
+        ):
+            with self.subTest(currency=currency.name, mode=mode):
+                move = self._invoice(
+                    amount,
+                    currency_id=currency.id,
+                    journal_id=data["default_journal_sale"].id,
+                    **(
+                        {"billpay_mode": "open"}
+                        if mode == "open"
+                        else {"billpay_issue_on": "manual"}
+                    ),
+                )
+                row = self._stranger(asked, provider_id=provider.id)
+                self._may_match(row, move, asked).action_match()
+                self.env.invalidate_all()
+                self.assertEqual(row.state, "posted", row.reason)
+                self.assertEqual(row.asked_amount, asked)
+                self.assertEqual(move.amount_residual, 0)
+                self.assertEqual(self._receivable(move).amount_residual, 0)
+                self.assertEqual(row.credit_open, 0)
