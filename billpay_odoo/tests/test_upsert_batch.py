@@ -1,0 +1,617 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Whole pages of payments enter the ledger."""
+
+import contextlib
+import dataclasses
+import random
+import re
+import string
+from unittest.mock import patch
+
+import psycopg2
+
+from odoo import sql_db
+from odoo.tests import tagged
+from odoo.tools import mute_logger
+
+from ..clickpesa import ClickPesaClient, Payment
+from .test_concurrency import ConcurrencyCase
+from .test_manual_payment import ManualCommon
+
+ADDON = "odoo.addons.billpay_odoo"
+PAGE = 100
+WRITE = re.compile(
+    r"\b(INSERT\s+INTO|DELETE\s+FROM|(?<!FOR )(?<!FOR NO KEY )UPDATE)\b", re.I
+)
+# Statements that a payment of a page may cost.
+NEW, KNOWN = 3, 1
+# Longer than an entry of an index may be, and without a pattern to compress.
+OVERLONG = "".join(
+    random.Random(7).choices(string.ascii_letters + string.digits, k=9000)
+)
+
+
+class UpsertCommon(ManualCommon):
+    def setUp(self):
+        super().setUp()
+        self.ledger = self.env["billpay.payment"]
+
+    # === Steps of the story === #
+
+    def _paid(self, count, first=0):
+        """Payers pay numbers that nobody here knows; ids in the order of payment."""
+        return [
+            self._pay(f"1122{first + index:07d}", 1000 + first + index)["id"]
+            for index in range(count)
+        ]
+
+    def _told(self, payment_id, **changes):
+        """A payment as the query API tells it, with changed members."""
+        return Payment.parse({**self.sandbox.payment(payment_id), **changes})
+
+    def _page(self, count=PAGE):
+        return [self._told(payment_id) for payment_id in self._paid(count)]
+
+    def _store(self, told_list, *, source="poll", trusted=True, provider=None):
+        """Store a page and have it in the database; the rows and what failed."""
+        provider = provider or self.provider
+        result = self.ledger.env["billpay.ledger"]._upsert_each(
+            provider.sudo(), told_list, source=source, trusted=trusted
+        )
+        self.env.flush_all()
+        self.env.invalidate_all()
+        return result
+
+    def _store_all(self, told_list, **how):
+        rows, failures = self._store(told_list, **how)
+        self.assertEqual(failures, [])
+        return rows
+
+    def _row(self, payment_id):
+        row = self.ledger.search([("reference", "=", payment_id)])
+        self.assertEqual(len(row), 1, payment_id)
+        return row
+
+    @contextlib.contextmanager
+    def _writes(self):
+        """The statements inside that write."""
+        found, original = [], sql_db.Cursor.execute
+
+        def execute(cursor, query, *args, **kwargs):
+            text = getattr(query, "code", query)
+            text = text if isinstance(text, str) else str(text)
+            if WRITE.search(text):
+                found.append(text)
+            return original(cursor, query, *args, **kwargs)
+
+        self.env.flush_all()
+        with patch.object(sql_db.Cursor, "execute", execute):
+            yield found
+            self.env.flush_all()
+
+    def assertFacts(self, rows, told_list):
+        """Each row says what was told, in that order."""
+        self.assertRecordValues(
+            rows,
+            [
+                {
+                    "reference": told.id,
+                    "receipt": told.receipt,
+                    "receipt_key": told.receipt.upper(),
+                    "number": told.reference,
+                    "amount": float(told.amount),
+                    "currency_id": self.tzs.id,
+                    "currency_code": "TZS",
+                    "channel_code": told.channel,
+                    "channel_id": self.env.ref("billpay_odoo.channel_mpesa").id,
+                    "payer_name": told.payer_name,
+                    "payer_phone": told.payer_phone,
+                    "paid_at": told.created_at.replace(tzinfo=None),
+                    "told_at": told.updated_at.replace(tzinfo=None),
+                    "status": told.status,
+                    "provider_id": self.provider.id,
+                    "company_id": self.company.id,
+                    "provisional": False,
+                }
+                for told in told_list
+            ],
+        )
+
+
+@tagged("post_install", "-at_install")
+class TestUpsertBatch(UpsertCommon):
+    # === New and known === #
+
+    def test_page_of_new_payments_is_stored(self):
+        page = self._page()
+        rows = self._store_all(page)
+        self.assertEqual(rows.mapped("reference"), [told.id for told in page])
+        self.assertFacts(rows, page)
+        self.assertEqual(set(rows.mapped("state")), {"confirmed"})
+        for row in rows:
+            self.assertTrue(row.poll_at and row.confirmed_at)
+            self.assertFalse(
+                row.webhook_at or row.entered_at or row.reason or row.next_try_at
+            )
+            self.assertFalse(row.attention or row.attempts or row.message_ids)
+
+    def test_page_of_announcements_waits_for_clickpesa(self):
+        page = self._page(5)
+        rows = self._store_all(page, source="webhook", trusted=False)
+        self.assertEqual(rows.mapped("reference"), [told.id for told in page])
+        for row in rows:
+            self.assertEqual(row.state, "received")
+            self.assertTrue(row.webhook_at and row.next_try_at and row.reason)
+            # Only ClickPesa's own word has a date that counts.
+            self.assertFalse(row.told_at or row.poll_at or row.confirmed_at)
+        again = self._store_all(page)
+        self.assertEqual(again, rows)
+        self.assertFacts(again, page)
+        self.assertEqual(set(again.mapped("state")), {"confirmed"})
+        for row in again:
+            self.assertTrue(row.webhook_at and row.poll_at and row.confirmed_at)
+            self.assertFalse(row.reason or row.next_try_at)
+
+    def test_same_page_again_writes_nothing(self):
+        page = self._page()
+        rows = self._store_all(page)
+        before = rows.read()
+        with self._writes() as writes:
+            again, failures = self.ledger.env["billpay.ledger"]._upsert_each(
+                self.provider.sudo(), page, source="poll", trusted=True
+            )
+        self.assertEqual(writes, [])
+        self.assertEqual((again, failures), (rows, []))
+        self.assertEqual(again.read(), before)
+
+    def test_page_with_one_change_writes_that_row_only(self):
+        payments = self._paid(20)
+        rows = self._store_all([self._told(payment) for payment in payments])
+        others = rows - rows[7]
+        before = others.read()
+        self.sandbox.set_status(payments[7], "FAILED")
+        with self._writes() as writes:
+            self.ledger.env["billpay.ledger"]._upsert_each(
+                self.provider.sudo(),
+                [self._told(payment) for payment in payments],
+                source="poll",
+                trusted=True,
+            )
+        self.assertTrue(writes)
+        self.assertEqual([w for w in writes if "INSERT" in w.upper()], [])
+        self.env.invalidate_all()
+        self.assertEqual(rows[7].state, "ignored")
+        self.assertEqual(others.read(), before)
+
+    def test_page_mixes_new_changed_known_and_typed(self):
+        known, changed, reversed_, announced, typed, new = self._paid(6)
+        self.sandbox.set_status(changed, "PROCESSING")
+        self._store_all([self._told(p) for p in (known, changed, reversed_)])
+        self._store_all([self._told(announced)], source="webhook", trusted=False)
+        self._entry(
+            number=self.sandbox.payment(typed)["orderReference"],
+            receipt=self.sandbox.payment(typed)["paymentReference"],
+            amount=int(float(self.sandbox.payment(typed)["collectedAmount"])),
+        ).action_enter()
+        provisional = self.ledger.search([("provisional", "=", True)])
+        self.assertEqual(len(provisional), 1)
+        before = {p: self._row(p) for p in (known, changed, reversed_, announced)}
+        self.assertEqual(before[changed].state, "received")
+        count = self.ledger.search_count([])
+        self.sandbox.set_status(changed, "SUCCESS")
+        self.sandbox.set_status(reversed_, "REVERSED")
+        page = [
+            self._told(p) for p in (new, typed, announced, reversed_, changed, known)
+        ]
+        rows = self._store_all(page)
+        self.assertEqual(rows.mapped("reference"), [told.id for told in page])
+        self.assertEqual(self.ledger.search_count([]), count + 1)
+        for payment, row in before.items():
+            self.assertEqual(self._row(payment), row)
+        self.assertEqual(
+            rows.mapped("state"),
+            [
+                "confirmed",
+                "confirmed",
+                "confirmed",
+                "ignored",
+                "confirmed",
+                "confirmed",
+            ],
+        )
+        self.assertEqual(rows[1], provisional)
+        self.assertFalse(provisional.provisional)
+        self.assertTrue(provisional.entered_at and provisional.poll_at)
+        self.assertIn(typed, "".join(provisional.message_ids.mapped("body")))
+        self.assertIn("gave the money back", rows[3].reason)
+
+    def test_page_takes_back_what_is_booked(self):
+        move, other = self._registered_invoice(7000), self._registered_invoice(5000)
+        paid = [
+            self._pay(move.billpay_number_id.name, 7000)["id"],
+            self._pay(other.billpay_number_id.name, 5000)["id"],
+        ]
+        rows = self._store_all([self._told(payment) for payment in paid])
+        self._process()
+        self.assertEqual(rows.mapped("state"), ["posted", "posted"])
+        self.sandbox.set_status(paid[0], "REVERSED")
+        self._poll()
+        self.assertRecordValues(
+            rows,
+            [
+                {"state": "posted", "status": "REVERSED", "attention": True},
+                {"state": "posted", "status": "SUCCESS", "attention": False},
+            ],
+        )
+        self.assertTrue(rows[0].next_try_at)
+        self.assertFalse(rows[1].next_try_at)
+
+    def test_older_word_of_a_page_stands_back(self):
+        payments = self._paid(2)
+        rows = self._store_all(
+            [self._told(p, updatedAt="2026-03-01T10:00:00Z") for p in payments]
+        )
+        self._store_all(
+            [
+                self._told(
+                    payments[0], status="FAILED", updatedAt="2026-03-01T09:00:00Z"
+                ),
+                self._told(
+                    payments[1], status="FAILED", updatedAt="2026-03-01T11:00:00Z"
+                ),
+            ]
+        )
+        self.assertEqual(rows.mapped("state"), ["confirmed", "ignored"])
+
+    # === What it costs === #
+
+    def test_page_costs_few_statements(self):
+        """A page is stored with a handful of statements, whatever it holds."""
+        payments = self._paid(PAGE)
+        page = [self._told(payment) for payment in payments]
+        # What the first payment of a process reads is not counted.
+        self._store_all([self._told(*self._paid(1, first=PAGE))])
+        for payment in payments:
+            self.sandbox.set_status(payment, "SETTLED")
+        changed = [self._told(payment) for payment in payments]
+        turns = (("new", page, NEW), ("known", page, KNOWN), ("changed", changed, NEW))
+        for why, told_list, most in turns:
+            self.env.invalidate_all()
+            with self.subTest(why):
+                with self.assertQueryCount(most * PAGE):
+                    rows, failures = self.ledger.env["billpay.ledger"]._upsert_each(
+                        self.provider.sudo(), told_list, source="poll", trusted=True
+                    )
+                self.assertEqual((len(rows), failures), (PAGE, []))
+
+    # === Twice in one page === #
+
+    def test_payment_that_is_twice_in_a_page_has_one_row(self):
+        """Pages shift while new payments arrive, so rows repeat."""
+        first, second = self._page(2)
+        rows = self._store_all([first, second, first])
+        self.assertEqual(rows.mapped("reference"), [first.id, second.id])
+        self.assertFacts(rows, [first, second])
+        self.assertEqual(
+            self.ledger.search_count([("reference", "in", [first.id, second.id])]), 2
+        )
+
+    def test_newest_word_in_a_page_counts(self):
+        # The states after the newer word came last, and after it came first: an older
+        # word changes nothing, except that ClickPesa is asked about a failure again.
+        turns = (
+            ("PROCESSING", "SUCCESS", "confirmed", "confirmed"),
+            ("SUCCESS", "PROCESSING", "received", "received"),
+            ("SUCCESS", "FAILED", "ignored", "received"),
+            ("FAILED", "SUCCESS", "confirmed", "confirmed"),
+        )
+        for index, (before, after, *states) in enumerate(turns):
+            for swapped, state in enumerate(states):
+                with self.subTest(before=before, after=after, swapped=swapped):
+                    [paid] = self._paid(1, first=10 * index + swapped)
+                    pair = [
+                        self._told(
+                            paid, status=before, updatedAt="2026-03-01T09:00:00Z"
+                        ),
+                        self._told(
+                            paid, status=after, updatedAt="2026-03-01T10:00:00Z"
+                        ),
+                    ]
+                    rows = self._store_all(pair[::-1] if swapped else pair)
+                    self.assertEqual(rows, self._row(paid))
+                    self.assertEqual((rows.status, rows.state), (after, state))
+
+    def test_two_payments_with_one_receipt_stay_two(self):
+        first, second = self._page(2)
+        second = dataclasses.replace(second, receipt=first.receipt)
+        rows = self._store_all([first, second])
+        self.assertEqual(rows.mapped("reference"), [first.id, second.id])
+        self.assertEqual(len(set(rows.ids)), 2)
+        self.assertEqual(set(rows.mapped("state")), {"confirmed"})
+
+    def test_typed_receipt_is_one_of_two_payments_with_it(self):
+        first, second = self._page(2)
+        second = dataclasses.replace(second, receipt=first.receipt, amount=first.amount)
+        self._entry(
+            number=first.reference, receipt=first.receipt, amount=int(first.amount)
+        ).action_enter()
+        typed = self.ledger.search([("provisional", "=", True)])
+        rows = self._store_all([first, second])
+        self.assertEqual(rows.mapped("reference"), [first.id, second.id])
+        self.assertEqual(rows[0], typed)
+        self.assertNotEqual(rows[1], typed)
+        self.assertFalse(rows[1].entered_at)
+
+    def test_receipt_over_another_amount_is_another_payment(self):
+        [told] = self._page(1)
+        self._entry(
+            number=told.reference, receipt=told.receipt, amount=int(told.amount) + 1
+        ).action_enter()
+        typed = self.ledger.search([("provisional", "=", True)])
+        rows = self._store_all([told])
+        self.assertNotEqual(rows, typed)
+        self.assertTrue(typed.provisional)
+
+    def test_receipts_of_a_spreadsheet_that_repeat_are_one_payment(self):
+        told = Payment.parse(
+            {
+                "id": "RECEIPT/9XK4F7Q2",
+                "status": "SUCCESS",
+                "orderReference": "11220001",
+                "paymentReference": "9XK4F7Q2",
+                "collectedAmount": 5000,
+                "collectedCurrency": "TZS",
+                "createdAt": "2026-03-02T09:00:00Z",
+            }
+        )
+        same = dataclasses.replace(told, payer_name="ASHA JUMA")
+        rows = self._store_all([told, same], source="import")
+        self.assertEqual(len(rows), 1)
+        self.assertRecordValues(
+            rows,
+            [{"state": "confirmed", "provisional": True, "entered_how": "import"}],
+        )
+
+    # === What cannot be stored === #
+
+    def test_payment_without_an_id_holds_up_no_other(self):
+        payments = self._paid(10)
+        nameless = payments[4]
+        original = ClickPesaClient.payments_page
+
+        def page(client, **how):
+            told = original(client, **how)
+            return dataclasses.replace(
+                told,
+                payments=tuple(
+                    dataclasses.replace(p, id="") if p.id == nameless else p
+                    for p in told.payments
+                ),
+            )
+
+        with (
+            patch.object(ClickPesaClient, "payments_page", page),
+            self.assertLogs(ADDON, "WARNING") as logs,
+        ):
+            self._poll()
+        self.assertIn("without an id", logs.output[0])
+        rows = self.ledger.search([("provider_id", "=", self.provider.id)])
+        self.assertEqual(
+            sorted(rows.mapped("reference")),
+            sorted(payment for payment in payments if payment != nameless),
+        )
+        self.assertIn("without an identity", self.provider.billpay_poll_error)
+        self.assertTrue(self.provider.billpay_polled_until)
+
+    def _refused(self):
+        """Words that the driver or the database does not take, by their name."""
+        return {
+            "a NUL character": {"payer_name": "ASHA\x00JUMA"},
+            "an overlong receipt": {"receipt": OVERLONG},
+            "half a character": {"message": "\ud800"},
+        }
+
+    def test_new_payment_that_cannot_be_stored_stops_only_itself(self):
+        for index, (why, words) in enumerate(self._refused().items()):
+            with self.subTest(why):
+                page = [
+                    self._told(payment) for payment in self._paid(10, first=20 * index)
+                ]
+                known = self._store_all(page[:3])
+                page[5] = dataclasses.replace(page[5], **words)
+                with (
+                    mute_logger("odoo.sql_db"),
+                    self.assertLogs(ADDON, "ERROR") as logs,
+                ):
+                    rows, failures = self._store(page)
+                self.assertEqual(failures, [page[5].id])
+                self.assertEqual(len(logs.output), 1)
+                self.assertIn(page[5].id, logs.output[0])
+                good = page[:5] + page[6:]
+                self.assertEqual(rows.mapped("reference"), [told.id for told in good])
+                self.assertEqual(rows[:3], known)
+                self.assertFacts(rows, good)
+                self.assertFalse(self.ledger.search([("reference", "=", page[5].id)]))
+
+    def test_change_that_cannot_be_stored_stops_only_itself(self):
+        for index, (why, words) in enumerate(self._refused().items()):
+            with self.subTest(why):
+                payments = self._paid(6, first=20 * index)
+                rows = self._store_all([self._told(payment) for payment in payments])
+                before = rows[2].read()
+                for payment in payments:
+                    self.sandbox.set_status(payment, "FAILED")
+                page = [self._told(payment) for payment in payments]
+                page[2] = dataclasses.replace(page[2], **words)
+                with mute_logger("odoo.sql_db"), self.assertLogs(ADDON, "ERROR"):
+                    again, failures = self._store(page)
+                self.assertEqual(failures, [payments[2]])
+                self.assertEqual(again - rows[2], rows - rows[2])
+                self.assertEqual(set((rows - rows[2]).mapped("state")), {"ignored"})
+                self.assertEqual(rows[2].read(), before)
+
+    def test_several_that_cannot_be_stored_are_all_named(self):
+        page = self._page(30)
+        for index in (0, 11, 12, 29):
+            page[index] = dataclasses.replace(page[index], payer_name="\x00")
+        with mute_logger("odoo.sql_db"), self.assertLogs(ADDON, "ERROR"):
+            rows, failures = self._store(page)
+        self.assertEqual(failures, [page[index].id for index in (0, 11, 12, 29)])
+        self.assertEqual(len(rows), 26)
+        self.assertFacts(rows, [told for told in page if told.id not in failures])
+
+    def test_page_of_which_nothing_can_be_stored(self):
+        page = [dataclasses.replace(t, payer_name="\x00") for t in self._page(3)]
+        with mute_logger("odoo.sql_db"), self.assertLogs(ADDON, "ERROR"):
+            rows, failures = self._store(page)
+        self.assertFalse(rows)
+        self.assertEqual(failures, [told.id for told in page])
+
+    def test_empty_page(self):
+        with self._writes() as writes:
+            rows, failures = self.ledger.env["billpay.ledger"]._upsert_each(
+                self.provider.sudo(), [], source="poll", trusted=True
+            )
+        self.assertEqual((len(rows), failures, writes), (0, [], []))
+
+    def test_poll_names_what_it_could_not_store_and_asks_again(self):
+        payments = self._paid(PAGE + 20)
+        refused = payments[50]
+        original = ClickPesaClient.payments_page
+
+        def page(client, **how):
+            told = original(client, **how)
+            return dataclasses.replace(
+                told,
+                payments=tuple(
+                    dataclasses.replace(p, message="\x00") if p.id == refused else p
+                    for p in told.payments
+                ),
+            )
+
+        with (
+            patch.object(ClickPesaClient, "payments_page", page),
+            mute_logger("odoo.sql_db"),
+            self.assertLogs(ADDON, "ERROR"),
+        ):
+            self._poll()
+        rows = self.ledger.search([("provider_id", "=", self.provider.id)])
+        self.assertEqual(
+            set(rows.mapped("reference")), {p for p in payments if p != refused}
+        )
+        self.assertEqual(len(rows), len(payments) - 1)
+        self.assertIn(refused, self.provider.billpay_poll_error)
+        self.assertFalse(self.provider.billpay_polled_until)
+        self._poll()
+        self.assertFalse(self.provider.billpay_poll_error)
+        self.assertTrue(self.provider.billpay_polled_until)
+        self.assertEqual(self._row(refused).state, "confirmed")
+        # Nothing is new: the ledger is read only.
+        with self._writes() as writes:
+            self._poll()
+        self.assertFalse([w for w in writes if re.search(r"\bbillpay_payment\b", w)])
+
+    # === Whose it is === #
+
+    def test_page_holds_payments_of_another_application(self):
+        other = self._make_application(self.company, clickpesa_client_id="IDother")
+        page = self._page(6)
+        # Announced to the wrong one before.
+        stray = self._store_all(page[:1], source="webhook", trusted=False)
+        self.assertEqual(stray.provider_id, self.provider)
+        for index in (0, 3, 5):
+            page[index] = dataclasses.replace(page[index], client_id="IDother")
+        rows = self._store_all(page)
+        self.assertEqual(rows.mapped("reference"), [told.id for told in page])
+        self.assertEqual(rows[0], stray)
+        ours = self.provider
+        self.assertEqual(
+            [row.provider_id for row in rows], [other, ours, ours, other, ours, other]
+        )
+        with self._writes() as writes:
+            again = self.ledger.env["billpay.ledger"]._upsert_each(
+                self.provider.sudo(), page, source="poll", trusted=True
+            )
+        self.assertEqual((again, writes), ((rows, []), []))
+
+
+@tagged("post_install", "-at_install")
+class TestUpsertMeanwhile(ConcurrencyCase):
+    """Another transaction stores a payment of the page that a poll is storing."""
+
+    def _meanwhile(self, payment):
+        """Store an announcement of a payment in a transaction that stays open."""
+        connection = psycopg2.connect(**sql_db.connection_info_for(self.db.name)[1])
+        self.addCleanup(connection.close)
+        connection.cursor().execute(
+            "INSERT INTO billpay_payment"
+            " (reference, provider_id, company_id, state, status, create_date)"
+            " VALUES (%s, %s, %s, 'received', 'PROCESSING', now() AT TIME ZONE 'UTC')",
+            (payment["id"], self.provider, self.company),
+        )
+        return connection
+
+    def _told_while_polled(self, end):
+        made = self.invoices(*range(1000, 11000, 1000))
+        payments = [
+            self.pay(number, 1000 * index)
+            for index, (_move, number) in enumerate(made, 1)
+        ]
+        other = self._meanwhile(payments[4])
+        poll = self.begin("poll")
+        poll.wait_until_blocked()
+        getattr(other, end)()
+        poll.result()
+        self.assertEqual(
+            self.db(
+                "SELECT reference, amount::int, state FROM billpay_payment"
+                " WHERE provider_id = %s ORDER BY reference",
+                self.provider,
+            ),
+            sorted(
+                (p["id"], int(float(p["collectedAmount"])), "confirmed")
+                for p in payments
+            ),
+        )
+        self.assertEqual(
+            self.db(
+                "SELECT billpay_polled_until IS NOT NULL,"
+                " coalesce(billpay_poll_error, '') FROM payment_provider WHERE id = %s",
+                self.provider,
+            ),
+            [(True, "")],
+        )
+        self.run_worker("process")
+        self.assertBookedOnce(*payments)
+        self.assertPaid(*(move for move, _number in made))
+
+    def test_stored_meanwhile_is_learned_of_and_stored_once(self):
+        self._told_while_polled("commit")
+
+    def test_given_up_meanwhile_is_stored_by_the_poll(self):
+        self._told_while_polled("rollback")
+
+    def test_two_polls_of_one_page_in_opposite_order(self):
+        """The same payments from two sides end in no deadlock that loses one."""
+        made = self.invoices(*range(1000, 9000, 1000))
+        payments = [
+            self.pay(number, 1000 * index)
+            for index, (_move, number) in enumerate(made, 1)
+        ]
+        for payment in payments:
+            self.deliver(payment)
+        page = "odoo.addons.billpay_odoo.clickpesa.client.ClickPesaClient:"
+        page += "payments_page:after"
+        polls = [self.begin("poll", page) for _turn in range(2)]
+        for poll in polls:
+            poll.reach(page)
+        # Deliveries are oldest first, pages are newest first.
+        worker = self.begin("process")
+        for poll in polls:
+            poll.go()
+        for process in (*polls, worker):
+            process.result()
+        self.later()
+        self.run_worker("poll_and_process")
+        self.assertBookedOnce(*payments)
+        self.assertPaid(*(move for move, _number in made))
