@@ -187,7 +187,7 @@ def _addons(targets, options):
             batches += [(addon, batch) for batch in cut(own, paths.ROOT)]
     if len(batches) == 1:
         addon, batch = batches[0]
-        return _batch(databases.template_addons([addon]), batch, options)
+        return _batch(databases.template_tests([addon]), batch, options)
     # All templates grow from this one.
     databases.template_base()
     total, skipped = counting.Count(), []
@@ -226,7 +226,7 @@ def cut(targets, root):
 
 def _printed(lane, addon, batch, options):
     """Run one batch beside others, and print what it said when it is over."""
-    template = databases.template_addons([addon])
+    template = databases.template_tests([addon])
     start = time.monotonic()
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
         result = _batch(template, batch, options, lane, output)
