@@ -30,7 +30,7 @@ class CompanyCommon(AccountTestInvoicingCommon):
         if stored:
             # The transaction, and the server of an HTTP test: nothing is created.
             super(BaseCommon, cls).setUpClass()
-            cls._take(stored)
+            cls._take_company(stored)
         else:
             super().setUpClass()
             cls._make_company()
@@ -57,20 +57,20 @@ class CompanyCommon(AccountTestInvoicingCommon):
         cls.env.user.company_id = cls.company
 
     @classmethod
-    def _take(cls, text):
+    def _take_company(cls, text):
         """Set the attributes that making the company has set elsewhere."""
         stored = json.loads(text)
         user, context = stored.pop("env")
         cls.env = cls.env(user=user, context=context)
         for name, (kind, value) in stored.items():
-            setattr(cls, name, cls._taken(kind, value))
+            setattr(cls, name, cls._from_stored(kind, value))
 
     @classmethod
-    def _taken(cls, kind, value):
+    def _from_stored(cls, kind, value):
         if kind == "plain":
             return value
         if kind == "dict":
-            return {key: cls._taken(*item) for key, item in value.items()}
+            return {key: cls._from_stored(*item) for key, item in value.items()}
         return cls.env[kind].browse(value)
 
 

@@ -41,7 +41,7 @@ class TestCompanyMade(CompanyCommon):
         class Taking(CompanyCommon):
             env = self.env
 
-        Taking._take(stored)
+        Taking._take_company(stored)
         self.assertNotEqual(Taking.company, self.company)
         self.assertEqual(Taking.env.company, Taking.company)
         self.assertEqual(Taking.env.user.group_ids, self.env.user.group_ids)
