@@ -11,7 +11,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from . import counting, databases, odoo, odoo_tree, paths, system
+from . import counting, databases, durations, odoo, odoo_tree, paths, system
 from .console import PRECONDITION, Problem, say, warn
 
 # Servers that test at once: the concurrency tests start more processes by themselves.
@@ -275,6 +275,7 @@ def _pytest(
             stderr=output and subprocess.STDOUT,
         )
         count, skipped = counting.of_report(report, done.returncode, skips_fail)
+        durations.keep(durations.of_report(report, project))
     for name in skipped if output is None else ():
         say(f"SKIPPED{' (counts as failed)' if skips_fail else ''}: {name}")
     return count, skipped
