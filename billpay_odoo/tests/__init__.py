@@ -6,6 +6,7 @@ from . import test_bad_line
 from . import test_calls
 from . import test_channel
 from . import test_checkout
+from . import test_company
 from . import test_concurrency
 from . import test_confirming
 from . import test_control_number
