@@ -383,7 +383,9 @@ class TestManualPayment(ManualCommon):
         with self.assertRaises(AccessError):
             row.with_user(self.auditor).action_confirm_by_hand()
         with self.assertRaises(AccessError):
-            self.env["billpay.receipt"]._enter(self.provider, [], source="typed")
+            self.env["billpay.receipt"].with_user(self.auditor)._enter(
+                self.provider, [], source="typed"
+            )
 
     def test_application_of_another_company_is_refused(self):
         foreign = self._make_application(

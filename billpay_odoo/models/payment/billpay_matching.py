@@ -29,15 +29,13 @@ class BillpayMatching(models.AbstractModel):
                 matched |= payment
                 continue
             if not number:
-                payment.write(
-                    {
-                        "state": "unmatched",
-                        "reason": payments.env._(
-                            "No control number %s was made here. The money is at "
-                            "ClickPesa and not booked.",
-                            payment.number or "?",
-                        ),
-                    }
+                payment._move_to(
+                    "unmatched",
+                    payments.env._(
+                        "No control number %s was made here. The money is at "
+                        "ClickPesa and not booked.",
+                        payment.number or "?",
+                    ),
                 )
                 continue
             if payment.control_number_id != number:
@@ -45,24 +43,18 @@ class BillpayMatching(models.AbstractModel):
             if number.move_id or number.partner_id:
                 matched |= payment
                 continue
-            payment.write(
-                {
-                    "state": "unmatched",
-                    "reason": payments.env._(
-                        "The control number belongs to no invoice and no customer."
-                    ),
-                }
+            payment._move_to(
+                "unmatched",
+                payments.env._(
+                    "The control number belongs to no invoice and no customer."
+                ),
             )
         return matched
 
     def _find_control_number(self, payment, providers=None):
         payment.ensure_one()
-        providers = providers or payment.provider_id
-        numbers = self._search_control_numbers(payment, providers)
-        for name in payment._spellings():
-            if found := numbers.filtered(lambda n, name=name: n.name.upper() == name):
-                return found[0]
-        return numbers.browse()
+        among = {payment: providers or payment.provider_id}
+        return self._find_control_numbers(payment, among)[payment]
 
     def _search_control_numbers(self, payments, providers):
         """Numbers that any of these payments may mean; letter case does not count.
@@ -80,19 +72,25 @@ class BillpayMatching(models.AbstractModel):
             ]
         )
 
-    def _find_control_numbers(self, payments):
-        """Return ``{payment: number}`` with one search."""
+    def _find_control_numbers(self, payments, among=None):
+        """Return ``{payment: number}`` with one search.
+
+        :param dict among: the applications to look in, by payment; else its own
+        """
+        nothing = payments.env["billpay.control.number"]
+        among = among or {payment: payment.provider_id for payment in payments}
+        providers = payments.provider_id.union(*among.values())
         known = {
             (number.provider_id, number.name.upper()): number
-            for number in self._search_control_numbers(payments, payments.provider_id)
+            for number in self._search_control_numbers(payments, providers)
         }
-        nothing = payments.env["billpay.control.number"]
         return {
             payment: next(
                 (
-                    known[payment.provider_id, name]
+                    known[provider, name]
                     for name in payment._spellings()
-                    if (payment.provider_id, name) in known
+                    for provider in among[payment]
+                    if (provider, name) in known
                 ),
                 nothing,
             )

@@ -249,7 +249,9 @@ class BillpaySuggestion(models.AbstractModel):
         """Open bills that ask for exactly this amount."""
         if not payments.currency_id or payments.amount <= 0:
             return
-        same = payments._other_currency_bills() | payments.env["account.move"].search(
+        same = self._other_currency_bills(payments) | payments.env[
+            "account.move"
+        ].search(
             self._open_bill_domain(payments)
             & Domain(
                 [
