@@ -8,7 +8,7 @@ from odoo.fields import Domain
 from odoo.tools import format_datetime
 
 from ... import money
-from ...receipts import receipt_key
+from ...identity import number_spellings, receipt_key
 
 # The columns of the desk, from the left.
 DESK_ORDER = (
@@ -743,8 +743,7 @@ class BillpayPayment(models.Model):
     def _spellings(self):
         """Ways in which our number may stand in what was sent, the likeliest first."""
         self.ensure_one()
-        sent = (self.number or "").upper()
-        return [name for name in dict.fromkeys((sent, sent.partition("-")[0])) if name]
+        return number_spellings(self.number)
 
     # === CRON === #
 
