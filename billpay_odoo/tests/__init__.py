@@ -19,6 +19,7 @@ from . import test_foreign_currency
 from . import test_health
 from . import test_hostile
 from . import test_import_numbers
+from . import test_import_order
 from . import test_import_payments
 from . import test_invoice
 from . import test_invoice_document

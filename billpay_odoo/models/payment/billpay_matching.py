@@ -2,6 +2,9 @@
 """Match payments with control numbers: by the digits, never by guess."""
 
 from odoo import models
+from odoo.fields import Domain
+
+from ...identity import number_key
 
 
 class BillpayMatching(models.AbstractModel):
@@ -63,13 +66,11 @@ class BillpayMatching(models.AbstractModel):
         be somebody else's there, as after a restored backup.
         """
         names = {name for payment in payments for name in payment._spellings()}
-        sent = {payment.number for payment in payments if payment.number}
-        return payments.env["billpay.control.number"].search(
-            [
-                ("provider_id", "in", providers.ids),
-                ("name", "in", list(names | sent)),
-                ("confirmed_at", "!=", False),
-            ]
+        numbers = payments.env["billpay.control.number"]
+        return numbers.search(
+            numbers._domain_of_keys(names)
+            & Domain("provider_id", "in", providers.ids)
+            & Domain("confirmed_at", "!=", False)
         )
 
     def _find_control_numbers(self, payments, among=None):
@@ -81,7 +82,7 @@ class BillpayMatching(models.AbstractModel):
         among = among or {payment: payment.provider_id for payment in payments}
         providers = payments.provider_id.union(*among.values())
         known = {
-            (number.provider_id, number.name.upper()): number
+            (number.provider_id, number_key(number.name)): number
             for number in self._search_control_numbers(payments, providers)
         }
         return {
