@@ -45,5 +45,6 @@ from . import test_school
 from . import test_send_cron
 from . import test_throttle
 from . import test_upsert_batch
+from . import test_way_of_a_delivery
 from . import test_webhook
 from . import test_webhook_address

@@ -130,9 +130,11 @@ class AccountPayment(models.Model):
                 payment.billpay_payment_id and payment.move_id.state == "draft"
             )
         )
-        drafts.state = "canceled"
-        drafts.move_id.button_cancel()
-        return super(AccountPayment, self - drafts).action_cancel()
+        if drafts:
+            drafts.state = "canceled"
+            drafts.move_id.button_cancel()
+        others = self - drafts
+        return super(AccountPayment, others).action_cancel() if others else None
 
     def _billpay_out_of_books(self):
         """Their entries were reset or cancelled: say so in the money ledger."""
