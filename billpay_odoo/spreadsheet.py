@@ -10,7 +10,6 @@ import csv
 import io
 import logging
 import re
-import unicodedata
 import zipfile
 from collections import namedtuple
 from datetime import date, datetime, timedelta, timezone
@@ -18,6 +17,16 @@ from decimal import Decimal
 
 import openpyxl
 import xlsxwriter
+
+from .identity import (
+    is_placeholder,
+    number_as_stored,
+    number_key,
+    number_spellings,
+    receipt_text,
+    without_blanks,
+    word_key,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -196,12 +205,6 @@ def xlsx_text(value):
 # === COLUMNS AND VALUES === #
 
 
-def plain_word(text):
-    """Return a heading or a word without case, accents, blanks and signs."""
-    text = unicodedata.normalize("NFKD", text).lower()
-    return "".join(char for char in text if char.isalnum() and char.isascii())
-
-
 def find_columns(header, columns):
     """Find columns by their headings, in any order.
 
@@ -209,13 +212,13 @@ def find_columns(header, columns):
     :return: ``{field: index}``; of two columns with one meaning the first counts
     """
     meanings = {
-        plain_word(heading): field
+        word_key(heading): field
         for field, headings in columns.items()
         for heading in (field, *headings)
     }
     found = {}
     for index, heading in enumerate(header):
-        field = meanings.get(plain_word(heading))
+        field = meanings.get(word_key(heading))
         if field and field not in found:
             found[field] = index
     return found
@@ -238,10 +241,39 @@ def read_code(text):
 
     :raises SpreadsheetError: "digits_lost" for "1.12E+13"
     """
-    text = "".join(check_value(text).split())
+    text = without_blanks(check_value(text))
     if _SCIENTIFIC.fullmatch(text):
         raise SpreadsheetError("digits_lost")
     return text
+
+
+def read_reference(text):
+    """Return a reference without blanks; "" for a placeholder such as ``N/A``.
+
+    :raises SpreadsheetError: "digits_lost"
+    """
+    text = read_code(text)
+    return "" if is_placeholder(text) else text
+
+
+def read_number(text):
+    """Return a control number as it is stored; with a suffix it stays as it is.
+
+    :raises SpreadsheetError: "digits_lost"
+    """
+    text = read_code(text)
+    return (
+        number_as_stored(text) if number_key(text) in number_spellings(text) else text
+    )
+
+
+def read_receipt(text):
+    """Return a receipt without blanks and label.
+
+    :raises SpreadsheetError: "digits_lost"
+    """
+    read_code(text)
+    return receipt_text(text)
 
 
 def read_phone(text):
@@ -250,7 +282,9 @@ def read_phone(text):
     :raises SpreadsheetError: "digits_lost" when the sheet has kept too few of them
     """
     text = check_value(text).strip()
-    bare = "".join(text.split()).replace(",", ".")
+    if is_placeholder(text):
+        return ""
+    bare = without_blanks(text).replace(",", ".")
     if not _SCIENTIFIC.fullmatch(bare):
         return text
     number = Decimal(bare)

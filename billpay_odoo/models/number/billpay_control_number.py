@@ -10,12 +10,13 @@ from markupsafe import Markup
 
 from odoo import Command, api, fields, models
 from odoo.exceptions import ConcurrencyError, UserError
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ... import page_texts
 from ...allocation import EXACT_OLDEST
 from ...const import LIVING, POLICIES
-from ...identity import without_blanks
+from ...identity import number_as_stored
 from ...transactions import CONFLICTS
 
 _logger = logging.getLogger(__name__)
@@ -294,9 +295,24 @@ class BillpayControlNumber(models.Model):
                 digits[i : i + 4] for i in range(0, len(digits), 4)
             )
 
+    @api.model
+    def _domain_of_keys(self, keys):
+        """Return the domain of the numbers with these keys, as the unique index has it.
+
+        :param keys: of ``identity.number_key``
+        """
+        if not keys:
+            return Domain.FALSE
+
+        def to_sql(model, alias, query):
+            name = model._field_to_sql(alias, "name", query)
+            return SQL("upper(%s) IN %s", name, tuple(keys))
+
+        return Domain.custom(to_sql=to_sql)
+
     def _search_number(self, operator, value):
         """Find a number typed with or without spaces."""
-        return [("name", operator, without_blanks(value))]
+        return [("name", operator, number_as_stored(value))]
 
     @api.depends("display_number")
     def _compute_display_name(self):

@@ -14,10 +14,12 @@ import psycopg2.errors
 
 from odoo import fields, models
 from odoo.exceptions import ConcurrencyError
+from odoo.fields import Domain
 from odoo.tools import SQL, mute_logger
 
 from ... import const
-from ...receipts import ENTERED, without_our_names
+from ...const import ENTERED
+from ...identity import number_key, number_spellings, without_our_names
 from ...transactions import CONFLICTS
 
 _logger = logging.getLogger(__name__)
@@ -357,23 +359,24 @@ class BillpayLedger(models.AbstractModel):
         """
         self.env["billpay.control.number"].flush_model()
         self.env["billpay.payment"].flush_model()
-        rows = self.env.execute_query(
+        sent = self.env.execute_query(
             SQL(
                 """
-                    SELECT DISTINCT number.id
-                      FROM billpay_payment AS payment
-                      JOIN billpay_control_number AS number
-                        ON number.provider_id = payment.provider_id
-                       AND upper(number.name) IN (
-                               upper(payment.number),
-                               split_part(upper(payment.number), '-', 1))
-                     WHERE payment.state = 'unmatched' AND payment.number IS NOT NULL
-                       AND number.confirmed_at IS NOT NULL
-                       AND (number.move_id IS NOT NULL OR number.partner_id IS NOT NULL)
+                    SELECT provider_id, array_agg(DISTINCT number) FROM billpay_payment
+                     WHERE state = 'unmatched' AND number IS NOT NULL
+                     GROUP BY provider_id
                     """
             )
         )
-        numbers = self.env["billpay.control.number"].sudo().browse(r[0] for r in rows)
+        numbers = self.env["billpay.control.number"].sudo()
+        for provider_id, texts in sent:
+            names = {name for text in texts for name in number_spellings(text)}
+            numbers |= numbers.search(
+                numbers._domain_of_keys(names)
+                & Domain("provider_id", "=", provider_id)
+                & Domain("confirmed_at", "!=", False)
+                & (Domain("move_id", "!=", False) | Domain("partner_id", "!=", False))
+            )
         found = self.env["billpay.payment"].browse()
         for group in numbers.grouped("provider_id").values():
             found |= self._bind_waiting(group)
@@ -382,25 +385,36 @@ class BillpayLedger(models.AbstractModel):
     def _bind_waiting(self, numbers):
         """Let payments be booked that waited for these numbers to exist.
 
-        Called when numbers have become payable. One indexed query for all of them.
+        Called when numbers have become payable. One indexed query for all of them, and
+        one more when payments waited.
 
         :param numbers: control numbers
         :return: the payments that the worker is woken for
         """
-        names = {number.name.upper() for number in numbers if number.confirmed_at}
+        names = {number_key(number.name) for number in numbers if number.confirmed_at}
         if not names:
             return self.env["billpay.payment"].browse()
         self.env["billpay.payment"].flush_model()
+        sent = self.env.execute_query(
+            SQL(
+                """
+                    SELECT id, number FROM billpay_payment
+                     WHERE state = 'unmatched' AND number IS NOT NULL
+                       AND provider_id IN %s
+                    """,
+                tuple(numbers.provider_id.ids),
+            )
+        )
+        ids = [i for i, text in sent if not names.isdisjoint(number_spellings(text))]
+        if not ids:
+            return self.env["billpay.payment"].browse()
         rows = self.env.execute_query(
             SQL(
                 """
                     SELECT id FROM billpay_payment
-                     WHERE state = 'unmatched' AND number IS NOT NULL
-                       AND undone_at IS NULL
+                     WHERE id IN %s AND undone_at IS NULL
                        AND confirmed_at IS NOT NULL AND amount > 0
-                       AND currency_id IS NOT NULL AND provider_id IN %s
-                       AND (upper(number) IN %s
-                            OR split_part(upper(number), '-', 1) IN %s)
+                       AND currency_id IS NOT NULL
                        -- A receipt that is booked and reported twice is for a person.
                        AND NOT EXISTS (
                            SELECT FROM billpay_payment AS other
@@ -412,9 +426,7 @@ class BillpayLedger(models.AbstractModel):
                                    OR billpay_payment.confirmed_by_id IS NOT NULL)
                        )
                     """,
-                tuple(numbers.provider_id.ids),
-                tuple(names),
-                tuple(names),
+                tuple(ids),
             )
         )
         waiting = self.env["billpay.payment"].sudo().browse(row[0] for row in rows)

@@ -2,6 +2,9 @@
 """Match payments with control numbers: by the digits, never by guess."""
 
 from odoo import models
+from odoo.fields import Domain
+
+from ...identity import number_key
 
 
 class BillpayMatching(models.AbstractModel):
@@ -60,7 +63,9 @@ class BillpayMatching(models.AbstractModel):
         providers = providers or payment.provider_id
         numbers = self._search_control_numbers(payment, providers)
         for name in payment._spellings():
-            if found := numbers.filtered(lambda n, name=name: n.name.upper() == name):
+            if found := numbers.filtered(
+                lambda n, name=name: number_key(n.name) == name
+            ):
                 return found[0]
         return numbers.browse()
 
@@ -71,19 +76,17 @@ class BillpayMatching(models.AbstractModel):
         be somebody else's there, as after a restored backup.
         """
         names = {name for payment in payments for name in payment._spellings()}
-        sent = {payment.number for payment in payments if payment.number}
-        return payments.env["billpay.control.number"].search(
-            [
-                ("provider_id", "in", providers.ids),
-                ("name", "in", list(names | sent)),
-                ("confirmed_at", "!=", False),
-            ]
+        numbers = payments.env["billpay.control.number"]
+        return numbers.search(
+            numbers._domain_of_keys(names)
+            & Domain("provider_id", "in", providers.ids)
+            & Domain("confirmed_at", "!=", False)
         )
 
     def _find_control_numbers(self, payments):
         """Return ``{payment: number}`` with one search."""
         known = {
-            (number.provider_id, number.name.upper()): number
+            (number.provider_id, number_key(number.name)): number
             for number in self._search_control_numbers(payments, payments.provider_id)
         }
         nothing = payments.env["billpay.control.number"]

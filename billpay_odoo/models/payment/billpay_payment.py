@@ -8,7 +8,7 @@ from odoo.fields import Domain
 from odoo.tools import format_datetime
 
 from ... import money
-from ...receipts import receipt_key
+from ...identity import number_spellings, receipt_key
 
 # The columns of the desk, from the left.
 DESK_ORDER = (
@@ -430,7 +430,7 @@ class BillpayPayment(models.Model):
         rate = self._rate_of(move)
         asked = money.at_rate(residual, move.currency_id, rate)
         paid = -sum(credit.mapped("amount_residual_currency"))
-        if self.currency_id.compare_amounts(paid, asked) >= 0:
+        if residual > 0 and self.currency_id.compare_amounts(paid, asked) >= 0:
             rate = asked / residual
         lines = due + credit
         if rate := money.books_rate(move, rate):
@@ -743,8 +743,7 @@ class BillpayPayment(models.Model):
     def _spellings(self):
         """Ways in which our number may stand in what was sent, the likeliest first."""
         self.ensure_one()
-        sent = (self.number or "").upper()
-        return [name for name in dict.fromkeys((sent, sent.partition("-")[0])) if name]
+        return number_spellings(self.number)
 
     # === CRON === #
 

@@ -24,16 +24,18 @@ import psycopg2.errors
 
 from odoo import fields, models
 from odoo.exceptions import ConcurrencyError
-from odoo.tools import float_compare, mute_logger
+from odoo.tools import mute_logger
 
-from ...receipts import MERGED_PREFIX, PROVISIONAL_PREFIX, receipt_key
+from ...identity import (
+    MERGED_PREFIX,
+    PROVISIONAL_PREFIX,
+    number_spellings,
+    receipt_key,
+    same_amount,
+)
 
 # How long a payment waits for a worker that has its twin in hand.
 TWIN_PAUSE = timedelta(seconds=5)
-
-
-def _same_amount(one, other):
-    return float_compare(float(one or 0), float(other or 0), precision_digits=2) == 0
 
 
 class BillpayReceipt(models.AbstractModel):
@@ -133,8 +135,7 @@ class BillpayReceipt(models.AbstractModel):
 
         :rtype: set
         """
-        names = {(name or "").upper() for name in names} - {""}
-        names |= {name.partition("-")[0] for name in names}
+        names = {name for sent in names for name in number_spellings(sent)}
         return (
             self.env["billpay.control.number"]
             .sudo()
@@ -234,7 +235,7 @@ class BillpayReceipt(models.AbstractModel):
         living = rows.filtered(lambda row: row.state != "ignored")
         same = living.filtered(
             lambda row: (
-                _same_amount(row.amount, told.amount)
+                same_amount(row.amount, told.amount)
                 and told.currency in ("", row.currency_id.name)
             )
         )
@@ -286,10 +287,8 @@ class BillpayReceipt(models.AbstractModel):
             self._note_other_number(payment, entered, told.reference)
 
     def _is_other_number(self, payments, told):
-        sent = (told or "").upper()
-        return bool(sent) and not (
-            {sent, sent.partition("-")[0]} & set(payments._spellings())
-        )
+        sent = set(number_spellings(told))
+        return bool(sent) and sent.isdisjoint(payments._spellings())
 
     def _note_other_number(self, payments, entered, told):
         """The money was paid to another number than a person had entered."""
@@ -367,7 +366,7 @@ class BillpayReceipt(models.AbstractModel):
                 row.state != "ignored"
                 and not row.provisional
                 and (row | payment) & waiting
-                and _same_amount(row.amount, payment.amount)
+                and same_amount(row.amount, payment.amount)
                 and row.currency_id == payment.currency_id
             )
         )[:1]
@@ -407,7 +406,7 @@ class BillpayReceipt(models.AbstractModel):
         ).sorted(lambda row: (row.provisional, row.id))
         same = others.filtered(
             lambda row: (
-                _same_amount(row.amount, payment.amount)
+                same_amount(row.amount, payment.amount)
                 and row.currency_id == payment.currency_id
             )
         )
