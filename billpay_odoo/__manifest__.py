@@ -10,7 +10,7 @@
     "license": "LGPL-3",
     "depends": ["account_payment", "phone_validation"],
     "external_dependencies": {
-        "python": ["requests", "qrcode", "python-stdnum", "openpyxl"]
+        "python": ["requests", "qrcode", "python-stdnum", "openpyxl", "xlsxwriter"]
     },
     "data": [
         "security/billpay_groups.xml",

@@ -69,8 +69,8 @@ class TestBadLine(BillPayCommon):
         taken = number.name
         self.sandbox.faults.add("timeout_before", match="bulk-create", times=1)
         self._sync()
-        self.provider._billpay_client().create_order_number(
-            NumberRequest(reference=taken, amount=150000, description="Foreign")
+        self.provider._billpay_client().create_order_numbers(
+            [NumberRequest(reference=taken, amount=150000, description="Foreign")]
         )
         self._again(number)
         self.assertEqual(number.state, "open")
