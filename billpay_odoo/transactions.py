@@ -16,6 +16,7 @@ import psycopg2.errors
 from odoo import api
 from odoo.exceptions import ConcurrencyError, UserError
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
+from odoo.tools import mute_logger
 
 _logger = logging.getLogger(__name__)
 
@@ -98,3 +99,49 @@ def committed(env, work, *args):
             env.cr.rollback()
             env.invalidate_all(flush=False)
             raise
+
+
+def each(records, work, failed):
+    """Run ``work(record)`` for each record; one bad record stops only itself.
+
+    Each record has a savepoint of its own. A conflict with another transaction is no
+    fault of the record and is raised, so that the caller's transaction is run afresh.
+
+    :param work: called with one record
+    :param failed: called with the record and the exception, after the rollback
+    :return: the records whose work succeeded
+    """
+    done = records.browse()
+    for record in records:
+        try:
+            with record.env.cr.savepoint():
+                work(record)
+        except CONFLICTS:
+            raise
+        except Exception as error:  # noqa: BLE001 - any record may be the cause
+            record.invalidate_recordset()
+            failed(record, error)
+        else:
+            done |= record
+    return done
+
+
+@contextmanager
+def taken(what):
+    """Let a unique index decide between two transactions.
+
+    What another transaction has just stored is not in our snapshot: the caller's
+    transaction is run afresh and then finds it. Rows are to be written inside, with
+    ``create`` or a flush.
+
+    :param str what: for the log
+    :raise ConcurrencyError: another transaction has stored the same key
+    """
+    try:
+        with mute_logger("odoo.sql_db"):
+            yield
+    except psycopg2.errors.UniqueViolation as error:
+        raise ConcurrencyError(
+            "%s: another transaction has stored it (%s)"
+            % (what, error.diag.constraint_name)
+        ) from error

@@ -14,6 +14,8 @@ examples:
   ./dev demo                    Odoo with demo data, the sandbox, and what to try
   ./dev demo --once             the main job without hands, with evidence
   ./dev test                    every test; the last line counts them
+  ./dev test --fast             without those that start processes or browsers
+  ./dev test --changed          half a minute: the tests of the files you changed
   ./dev test billpay_odoo/tests/test_x.py -k name
   ./dev bench invoice           speed beside Odoo's own way, in one run
   ./dev serve --db shop         a clean database, as a new customer has it
@@ -77,6 +79,7 @@ def _parser():
     command("setup", setup, "get everything and start PostgreSQL")
     test = command("test", None, "run every test, or those of some files")
     test.add_argument("--core", action="store_true", help="Odoo's own tests near ours")
+    testing.add_options(test)
     test.add_argument("rest", nargs="*", metavar="PATH | pytest option")
     lint = command("lint", linting.lint, "format, rules, Odoo checks, XML")
     lint.add_argument("--fix", action="store_true", help="repair what a program can")

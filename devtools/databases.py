@@ -11,6 +11,7 @@ import contextlib
 import os
 import re
 import shutil
+import subprocess
 
 from . import folders, odoo, odoo_tree, paths, postgres, signature
 from .console import Problem, say, step
@@ -20,6 +21,11 @@ from .run import run
 BASE_MODULES = ("account", "account_payment", "l10n_tz_account")
 # The add-on that the others hang on. It has few modules of Odoo below it.
 CORE = "billpay_odoo"
+# Commits what every test class would have to make.
+COMPANY = f"""
+from odoo.addons.{CORE}.tests.company import store
+store(env)
+"""
 # What an add-on does not need, but has to get on with: its tests use it.
 BESIDE = {"billpay_odoo_pos": ("pos_restaurant",)}
 
@@ -46,6 +52,15 @@ def template_addons(addons):
     title = f"template with {', '.join(addons)}"
     kind = f"addons_{paths.digest(*addons)[:6]}"
     return _template(kind, addons_key(addons), base, addons, title)
+
+
+def template_tests(addons):
+    """Name of the template for these add-ons' tests: theirs has a company as well."""
+    parent = template_addons(addons)
+    key = paths.digest(parent, paths.ROOT / CORE / "tests" / "company.py", COMPANY)
+    kind = f"tests_{paths.digest(*addons)[:6]}"
+    title = f"company for the tests of {', '.join(addons)}"
+    return _template(kind, key, parent, (), title, COMPANY)
 
 
 def needed(addons):
@@ -77,7 +92,7 @@ def addons_key(addons):
     return paths.digest(odoo_tree.version(), *addons, *signature.of(addons))
 
 
-def _template(kind, key, parent, modules, title):
+def _template(kind, key, parent, modules, title, script=None):
     wanted = name(f"{kind}_{key}")
     if postgres.exists(wanted):
         return wanted
@@ -89,7 +104,10 @@ def _template(kind, key, parent, modules, title):
             remove(draft)
             if parent:
                 copy(parent, draft)
-            install(draft, modules, demo=True)
+            if modules:
+                install(draft, modules, demo=True)
+            if script:
+                shell(draft, script)
             for old in postgres.databases():
                 if re.fullmatch(re.escape(name(kind)) + "_[0-9a-f]{12}", old):
                     remove(old)
@@ -123,6 +141,22 @@ def install(database, modules, *, demo, update=()):
     for line in output.splitlines():
         if " ERROR " in line and "pg_trgm" not in line:
             say(line)
+
+
+def shell(database, script):
+    """Run a script in the server's shell and return what it printed."""
+    options = ["shell", "-d", database, "--no-http", "--log-level=error"]
+    done = subprocess.run(
+        odoo.command(*options),
+        input=script,
+        env=odoo.environment(),
+        cwd=paths.ROOT,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise Problem(f"odoo shell: {done.stderr.strip()[-800:]}")
+    return done.stdout
 
 
 def copy(template, database):

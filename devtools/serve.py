@@ -1,9 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """./dev serve: a clean database, as a new customer in Tanzania has it."""
 
-import subprocess
-
-from . import databases, folders, odoo, odoo_tree, paths, postgres
+from . import databases, folders, odoo_tree, paths, postgres
 from .console import Problem, say, step, warn
 from .rpc import Odoo
 from .services import foreground, services
@@ -61,28 +59,12 @@ def _template():
         with step(f"template of a clean database ({', '.join(MODULES)})"):
             databases.remove(draft)
             databases.install(draft, ("base",), demo=False)
-            shell(draft, COUNTRY)
+            databases.shell(draft, COUNTRY)
             databases.install(draft, MODULES, demo=False)
-            if "CHART tz TZS" not in shell(draft, CHART):
+            if "CHART tz TZS" not in databases.shell(draft, CHART):
                 raise Problem("The company did not get the Tanzanian chart of accounts")
             for old in postgres.databases():
                 if old.startswith(databases.name("clean_")):
                     databases.remove(old)
             databases.rename(draft, wanted)
     return wanted
-
-
-def shell(database, script):
-    """Run a script in the server's shell and return what it printed."""
-    options = ["shell", "-d", database, "--no-http", "--log-level=error"]
-    done = subprocess.run(
-        odoo.command(*options),
-        input=script,
-        env=odoo.environment(),
-        cwd=paths.ROOT,
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        raise Problem(f"odoo shell: {done.stderr.strip()[-800:]}")
-    return done.stdout

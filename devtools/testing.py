@@ -5,19 +5,24 @@ Plain tests (the gateway client, the sandbox, these tools) run in pytest process
 their own. The add-ons' tests run in the real server on a copy of a database template.
 """
 
+import argparse
 import subprocess
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from . import counting, databases, odoo, odoo_tree, paths, system
+from . import changed, counting, databases, durations, odoo, odoo_tree, paths, system
 from .console import PRECONDITION, Problem, say, warn
 
 # Servers that test at once: the concurrency tests start more processes by themselves.
 LANES = 2
 # Files of one batch: a batch costs the start of a server.
 FEW = 6
+# Seconds of tests that are not worth another one.
+SHORT = 12
+# Stands for the options that leave out slow tests: not the same with and without Odoo.
+FAST = "--fast"
 COMMON = ("-p", "no:cacheprovider", "--tb=short", "-q")
 # Odoo's own tests near ours: modules, and the files of their tests; empty: all of them.
 # A selection of the large ones, along the way of an order and of its money.
@@ -75,10 +80,21 @@ CORE = (
 def test(arguments):
     """Run tests.
 
-    :param arguments: files or folders (with ::name), and options of pytest.
+    :param arguments: files or folders (with ::name), ``--fast``, ``--changed``,
+        ``--base REV``, and options of pytest.
     :return: exit status.
     """
+    how, arguments = choose(arguments)
     selected, options = split(arguments)
+    if how.changed:
+        found = changed.tests(changed.files(how.base), durations.Guess(fast=True))
+        say("\n".join(["Tests of what changed:", *(f"  {name}" for name in found)]))
+        selected += [str(paths.ROOT / name) for name in found]
+        if not selected:
+            say("  none: no test is named after a changed file, or mentions it")
+            return 0
+    if how.fast or how.changed:
+        options = [FAST, *options]
     plain, addons = select(selected)
     odoo.ready()
     total = counting.Count()
@@ -96,6 +112,33 @@ def test(arguments):
             total += counting.Count(0, 1)
     say(f"\n{total}")
     return total.status
+
+
+def choose(arguments):
+    """Take our own options out of those for pytest.
+
+    :return: ``fast``, ``changed`` and ``base``, and the other arguments
+    """
+    parser = argparse.ArgumentParser(prog="./dev test", add_help=False)
+    add_options(parser)
+    how, rest = parser.parse_known_args(arguments)
+    if how.base and not how.changed:
+        raise Problem("--base goes with --changed.", PRECONDITION)
+    return how, rest
+
+
+def add_options(parser):
+    """Declare the options that choose tests."""
+    parser.allow_abbrev = False
+    parser.add_argument("--fast", action="store_true", help="leave out the slow ones")
+    parser.add_argument(
+        "--changed",
+        action="store_true",
+        help="those of changed files, by name and by what they mention; no slow ones",
+    )
+    parser.add_argument(
+        "--base", metavar="REV", help="with --changed: since then, not the last commit"
+    )
 
 
 def split(arguments):
@@ -165,7 +208,8 @@ def select(selected):
 
 def _plain(folder, targets, options):
     # pytest-odoo would want a database.
-    options = ["-p", "no:odoo", *options]
+    fast = ("-m", "not slow") if FAST in options else ()
+    options = ["-p", "no:odoo", *fast, *(part for part in options if part != FAST)]
     project = paths.ROOT / folder.parent
     if not (project / "pyproject.toml").is_file():
         project = paths.ROOT
@@ -179,15 +223,16 @@ def _addons(targets, options):
     has a server and a copy of the database of its own.
     """
     system.ensure("chromium", "wkhtmltopdf")
+    guess = durations.Guess(fast=FAST in options)
     batches = []
     # Those that need a template of their own come first: it is made in their lane.
     for addon in reversed(paths.addons()):
         own = [target for target in targets if Path(target).parts[0] == addon]
         if own:
-            batches += [(addon, batch) for batch in cut(own, paths.ROOT)]
+            batches += [(addon, batch) for batch in cut(own, paths.ROOT, guess)]
     if len(batches) == 1:
         addon, batch = batches[0]
-        return _batch(databases.template_addons([addon]), batch, options)
+        return _batch(databases.template_tests([addon]), batch, options)
     # All templates grow from this one.
     databases.template_base()
     total, skipped = counting.Count(), []
@@ -202,10 +247,11 @@ def _addons(targets, options):
     return total, skipped
 
 
-def cut(targets, root):
-    """Cut tests into batches of about the same size, the largest files spread.
+def cut(targets, root, guess):
+    """Cut tests into batches that take about equally long.
 
     :param targets: files, folders or ``file::name``, relative to ``root``
+    :param guess: function from a target to seconds
     :return: lists of targets; a short selection is one batch
     """
     files = []
@@ -215,18 +261,23 @@ def cut(targets, root):
             files += [str(f.relative_to(root)) for f in sorted(path.rglob("test_*.py"))]
         else:
             files.append(str(target))
-    files = list(dict.fromkeys(files))
-    if len(files) < FEW:
-        return [files]
-    # How long a file takes is not known before it ran; its length is a fair guess.
-    files.sort(key=lambda name: (root / name.partition("::")[0]).stat().st_size)
-    count = -(-len(files) // FEW)
-    return [files[start::count] for start in range(count)]
+    seconds = {name: guess(name) for name in files}
+    count = -(-len(seconds) // FEW) if len(seconds) >= FEW else 1
+    if len(seconds) > 1 and sum(seconds.values()) > SHORT:
+        count = max(count, LANES)
+    batches = [[] for _ in range(count)]
+    taken = [0] * count
+    # The longest first, each to where there is most time left.
+    for name in sorted(seconds, key=seconds.get, reverse=True):
+        shortest = taken.index(min(taken))
+        batches[shortest].append(name)
+        taken[shortest] += seconds[name]
+    return [batch for batch in batches if batch]
 
 
 def _printed(lane, addon, batch, options):
     """Run one batch beside others, and print what it said when it is over."""
-    template = databases.template_addons([addon])
+    template = databases.template_tests([addon])
     start = time.monotonic()
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as output:
         result = _batch(template, batch, options, lane, output)
@@ -252,6 +303,9 @@ def _odoo_pytest(database, targets, options, template, skips_fail=True, output=N
         f"--odoo-extra=db-filter=^{database}$",
         "--odoo-extra=max-cron-threads=0",
     ]
+    if FAST in options:
+        # The tags of Odoo; a plugin of this checkout, which is the working folder.
+        options = ["-p", "devtools.fast", *(part for part in options if part != FAST)]
     extra = {"BILLPAY_DEV_DB": database, "BILLPAY_DEV_TEMPLATE": template}
     return _pytest(
         targets, [*server, *options], extra=extra, skips_fail=skips_fail, output=output
@@ -275,6 +329,7 @@ def _pytest(
             stderr=output and subprocess.STDOUT,
         )
         count, skipped = counting.of_report(report, done.returncode, skips_fail)
+        durations.keep(durations.of_report(report, project))
     for name in skipped if output is None else ():
         say(f"SKIPPED{' (counts as failed)' if skips_fail else ''}: {name}")
     return count, skipped

@@ -2,7 +2,7 @@
 
 import pytz
 
-from odoo import api, fields, models
+from odoo import SUPERUSER_ID, api, fields, models
 from odoo.exceptions import ValidationError
 
 from .. import const
@@ -120,3 +120,31 @@ class ResCompany(models.Model):
         self.ensure_one()
         name = self.sudo().partner_id.tz or const.DEFAULT_TZ
         return pytz.timezone(name)
+
+    def _billpay_person_in_charge(self, *candidates):
+        """Return the one user to notify of what needs a person in this company.
+
+        :param candidates: users to prefer, the first one first, such as the salesperson
+        :return: one internal user of the company: a candidate, else a BillPay manager,
+            else an administrator
+        """
+        self.ensure_one()
+
+        def fitting(users):
+            return users.sudo().filtered(
+                lambda user: (
+                    user.active
+                    and not user.share
+                    and user.id != SUPERUSER_ID
+                    and self in user.company_ids
+                )
+            )
+
+        for users in candidates:
+            if found := fitting(users):
+                return found[0]
+        for xml_id in ("billpay_odoo.group_billpay_manager", "base.group_system"):
+            if found := fitting(self.env.ref(xml_id).sudo().all_user_ids):
+                # Those who work in this company first.
+                return found.sorted(lambda user: (user.company_id != self, user.id))[0]
+        return self.env.ref("base.user_admin")

@@ -6,6 +6,7 @@ from . import test_bad_line
 from . import test_calls
 from . import test_channel
 from . import test_checkout
+from . import test_company
 from . import test_concurrency
 from . import test_confirming
 from . import test_control_number
@@ -18,6 +19,7 @@ from . import test_foreign_currency
 from . import test_health
 from . import test_hostile
 from . import test_import_numbers
+from . import test_import_order
 from . import test_import_payments
 from . import test_invoice
 from . import test_invoice_document

@@ -9,19 +9,18 @@ import requests
 from odoo import Command
 from odoo.tests import HttpCase, tagged
 
-from odoo.addons.account.tests.common import AccountTestInvoicingCommon
-
 from clickpesa_sandbox import Sandbox, create_app
 from clickpesa_sandbox.testing import InProcess
 
 from ..clickpesa import forget_clients, parse_notification
+from .company import CompanyCommon
 
 BASE_URL = "https://sandbox.example.test/third-parties"
 CHECKSUM_KEY = "CHKtest"
 
 
 @tagged("post_install", "-at_install")
-class BillPayCommon(AccountTestInvoicingCommon):
+class BillPayCommon(CompanyCommon):
     """Requests to the API address are answered by the sandbox, in this process.
 
     URL, headers and body go the whole way: only the socket is left out.
@@ -32,16 +31,6 @@ class BillPayCommon(AccountTestInvoicingCommon):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
-        cls.tzs = cls.env.ref("base.TZS")
-        cls.tzs.active = True
-        # Rules about shillings hold for a company that keeps its books in them.
-        cls.company_data = cls.setup_other_company(
-            name="Duka la Asha",
-            currency_id=cls.tzs.id,
-            country_id=cls.env.ref("base.tz").id,
-        )
-        cls.company = cls.company_data["company"]
-        cls.env.user.company_id = cls.company
         cls.partner = cls.env["res.partner"].create(
             {"name": "Juma Hamisi", "email": "juma@example.com"}
         )

@@ -223,14 +223,17 @@ class Processes:
 
     def _write_configuration(self):
         parser = configparser.RawConfigParser()
-        parser["options"] = {
+        parser["options"] = self._settings()
+        self._configuration.touch(mode=0o600)
+        with self._configuration.open("w") as file:
+            parser.write(file)
+
+    def _settings(self):
+        return {
             name: ",".join(value) if isinstance(value, (list, tuple)) else str(value)
             for name in SETTINGS
             if (value := config[name])
         } | {"http_interface": "127.0.0.1", "log_level": "warn"}
-        self._configuration.touch(mode=0o600)
-        with self._configuration.open("w") as file:
-            parser.write(file)
 
     def _order(self, **order):
         self._mother.stdin.write(json.dumps(order).encode() + b"\n")

@@ -4,7 +4,7 @@ import base64
 import binascii
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 
 from ..spreadsheet import SpreadsheetError, download_xlsx, find_columns, read
 
@@ -132,13 +132,7 @@ class BillpayImport(models.AbstractModel):
     # === HELPERS === #
 
     def _check_clerk(self):
-        if not self.env.user.has_group("account.group_account_invoice"):
-            raise AccessError(
-                self.env._(
-                    "Only people who may make invoices and payments may import. "
-                    "Nothing was changed: ask your accountant."
-                )
-            )
+        self.env.user._billpay_check("book")
 
     def _provider(self):
         """Return the application, in sudo.

@@ -5,6 +5,7 @@ import re
 from odoo import api, fields, models
 
 from ..spreadsheet import plain_word, read_code, read_money
+from .billpay_import import BillpayImport, BillpayImportLine
 
 _NUMBER = re.compile(r"[A-Za-z0-9]{1,20}")
 _EMPTY = re.compile(r"[-–—.]*")
@@ -41,7 +42,7 @@ class BillpayNumberImport(models.TransientModel):
     """Take over control numbers that were issued elsewhere."""
 
     _name = "billpay.number.import"
-    _inherit = ["billpay.import"]
+    _inherit = [BillpayImport._name]
     _description = "Import Control Numbers"
 
     _headings = {
@@ -263,7 +264,7 @@ class BillpayNumberImport(models.TransientModel):
 
 class BillpayNumberImportLine(models.TransientModel):
     _name = "billpay.number.import.line"
-    _inherit = ["billpay.import.line"]
+    _inherit = [BillpayImportLine._name]
     _description = "Control Number to Import"
 
     wizard_id = fields.Many2one(

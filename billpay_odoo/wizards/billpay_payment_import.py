@@ -9,6 +9,7 @@ from odoo import api, fields, models
 from ..clickpesa import Payment
 from ..receipts import PROVISIONAL_PREFIX, receipt_key
 from ..spreadsheet import plain_word, read_code, read_moment, read_money
+from .billpay_import import BillpayImport, BillpayImportLine
 
 _logger = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class BillpayPaymentImport(models.TransientModel):
     """Bring payments of a spreadsheet into the ledger, as ClickPesa would tell them."""
 
     _name = "billpay.payment.import"
-    _inherit = ["billpay.import"]
+    _inherit = [BillpayImport._name]
     _description = "Import BillPay Payments"
 
     _headings = {
@@ -288,7 +289,7 @@ class BillpayPaymentImport(models.TransientModel):
 
 class BillpayPaymentImportLine(models.TransientModel):
     _name = "billpay.payment.import.line"
-    _inherit = ["billpay.import.line"]
+    _inherit = [BillpayImportLine._name]
     _description = "BillPay Payment to Import"
 
     wizard_id = fields.Many2one(

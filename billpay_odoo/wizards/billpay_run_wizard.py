@@ -5,6 +5,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ..const import LIVING
+from .billpay_import import BillpayImport
 
 _CREATE_BATCH = 1000
 # More than this is better split: a person has to look through it.
@@ -13,7 +14,7 @@ MAX_LINES = 20000
 
 class BillpayRunWizard(models.TransientModel):
     _name = "billpay.run.wizard"
-    _inherit = ["billpay.import"]
+    _inherit = [BillpayImport._name]
     _description = "Prepare a Bulk Run"
 
     _headings = {

@@ -36,27 +36,49 @@ def test_no_selection_means_every_folder_of_tests():
 
 
 def test_a_few_files_run_in_one_server(tmp_path):
-    names = make_files(tmp_path, *range(1, testing.FEW))
-    assert testing.cut([*names, names[0]], tmp_path) == [names]
+    names = make_files(tmp_path, testing.FEW - 1)
+    assert testing.cut([*names, names[0]], tmp_path, lambda name: 1) == [names]
 
 
-def test_many_files_are_cut_into_batches_of_like_size(tmp_path):
-    sizes = [1, 1, 1, 1, 1, 1, 1000, 1000, 1000]
-    names = make_files(tmp_path, *sizes)
-    batches = testing.cut([""], tmp_path)
+def test_a_few_files_that_take_long_run_in_two(tmp_path):
+    names = make_files(tmp_path, 3)
+    batches = testing.cut(names, tmp_path, {n: 30 for n in names}.get)
+    assert sorted(map(len, batches)) == [1, 2]
+
+
+def test_one_long_file_is_one_batch(tmp_path):
+    [name] = make_files(tmp_path, 1)
+    assert testing.cut([name], tmp_path, lambda name: 500) == [[name]]
+
+
+def test_many_files_are_cut_into_batches_that_take_equally_long(tmp_path):
+    names = make_files(tmp_path, 9)
+    seconds = dict(zip(names, [90, 30, 30, 30, 1, 1, 1, 1, 1], strict=True))
+    batches = testing.cut([""], tmp_path, seconds.get)
     assert sorted(sum(batches, [])) == sorted(names)
-    assert len(batches) == 2
-    large = [sum("1000" in name for name in batch) for batch in batches]
-    assert sorted(large) == [1, 2]
+    assert sorted(sum(map(seconds.get, batch)) for batch in batches) == [92, 93]
 
 
-def make_files(folder, *sizes):
-    names = []
-    for index, size in enumerate(sizes):
-        path = folder / f"test_{index}_{size}.py"
-        path.write_text("#" * size)
-        names.append(path.name)
+def make_files(folder, count):
+    names = [f"test_{index}.py" for index in range(count)]
+    for name in names:
+        (folder / name).touch()
     return names
+
+
+def test_our_options_are_told_from_those_of_pytest():
+    how, rest = testing.choose(["--changed", "-k", "name", "--base", "main", "-x"])
+    assert (how.changed, how.fast, how.base) == (True, False, "main")
+    assert rest == ["-k", "name", "-x"]
+    how, rest = testing.choose(["--fast", "--durations=5", "tests/devtools"])
+    assert (how.changed, how.fast, how.base) == (False, True, None)
+    assert rest == ["--durations=5", "tests/devtools"]
+
+
+def test_base_alone_is_refused():
+    with pytest.raises(Problem, match="--changed") as found:
+        testing.choose(["--base", "main"])
+    assert found.value.status == PRECONDITION
 
 
 def test_an_addon_is_tested_with_what_it_needs():

@@ -1,7 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools import SQL, format_date
 from odoo.tools.sql import column_exists
@@ -283,19 +283,8 @@ class AccountMove(models.Model):
         :raise AccessError: the user is none of them
         """
         self.check_access("read")
-        user = self.env.user
-        if not (
-            self.env.su
-            or user.has_group("account.group_account_invoice")
-            or user.has_group("billpay_odoo.group_billpay_manager")
-        ):
-            raise AccessError(
-                self.env._(
-                    "Only users with the right to make invoices can get control "
-                    "numbers or ask ClickPesa for payments. No money is affected: "
-                    "ask your accountant."
-                )
-            )
+        if not self.env.su:
+            self.env.user._billpay_check("bill")
 
     def action_billpay_issue(self):
         """Get a control number now (for invoices that get it by hand)."""

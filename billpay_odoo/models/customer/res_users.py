@@ -1,6 +1,15 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 from odoo import fields, models
+from odoo.exceptions import AccessError
+
+# Who may: the groups of each right. "bill": get numbers and ask ClickPesa. "book":
+# decide about payments, refused numbers and imports. "manage": replay deliveries.
+RIGHTS = {
+    "bill": ("account.group_account_invoice", "billpay_odoo.group_billpay_manager"),
+    "book": ("account.group_account_invoice",),
+    "manage": ("billpay_odoo.group_billpay_manager",),
+}
 
 
 class ResUsers(models.Model):
@@ -15,7 +24,7 @@ class ResUsers(models.Model):
         help="Whose control numbers and payments this user sees. Empty: everybody's.",
     )
 
-    # === BUSINESS METHODS === #
+    # === CRUD METHODS === #
 
     def write(self, vals):
         result = super().write(vals)
@@ -23,3 +32,33 @@ class ResUsers(models.Model):
             # What a rule allows is kept per user.
             self.env.registry.clear_cache()
         return result
+
+    # === BUSINESS METHODS === #
+
+    def _billpay_check(self, right):
+        """Check one of the rights of BillPay.
+
+        :param str right: a key of ``RIGHTS``
+        :raise AccessError: this user lacks it
+        """
+        self.ensure_one()
+        if any(self.has_group(group) for group in RIGHTS[right]):
+            return
+        raise AccessError(
+            {
+                "bill": self.env._(
+                    "Only users with the right to make invoices can get control "
+                    "numbers or ask ClickPesa for payments. No money is affected: ask "
+                    "your accountant."
+                ),
+                "book": self.env._(
+                    "Only users with the right to make invoices and payments can do "
+                    "this. Nothing was changed and no money is affected: ask your "
+                    "accountant."
+                ),
+                "manage": self.env._(
+                    "Only BillPay managers can do this. Nothing was changed and no "
+                    "money is affected: ask your BillPay manager."
+                ),
+            }[right]
+        )

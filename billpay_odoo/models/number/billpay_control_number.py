@@ -8,8 +8,8 @@ import psycopg2.errors
 import pytz
 from markupsafe import Markup
 
-from odoo import SUPERUSER_ID, Command, api, fields, models
-from odoo.exceptions import AccessError, ConcurrencyError, UserError
+from odoo import Command, api, fields, models
+from odoo.exceptions import ConcurrencyError, UserError
 from odoo.tools import SQL
 
 from ... import page_texts
@@ -1037,13 +1037,7 @@ class BillpayControlNumber(models.Model):
         :raise AccessError: the user does not
         """
         self.check_access("read")
-        if not self.env.user.has_group("account.group_account_invoice"):
-            raise AccessError(
-                self.env._(
-                    "Only users with the right to make invoices can try a control "
-                    "number again. No money is affected: ask your accountant."
-                )
-            )
+        self.env.user._billpay_check("book")
 
     def action_take_another_number(self):
         """Register refused numbers under other digits."""
@@ -1112,7 +1106,9 @@ class BillpayControlNumber(models.Model):
         """
         self.ensure_one()
         bill = self.move_id or self
-        user = self._refusal_user()
+        user = self.company_id._billpay_person_in_charge(
+            self.move_id.invoice_user_id, (self.move_id or self).create_uid
+        )
         number = self.with_context(lang=user.lang or self.env.lang)
         text = number.env._(
             "ClickPesa refused the control number %(name)s: %(reason)s The bill is "
@@ -1135,26 +1131,6 @@ class BillpayControlNumber(models.Model):
             note=text,
             user_id=user.id,
         )
-
-    def _refusal_user(self):
-        """Return who is to look at a refusal: salesperson, maker, or a manager."""
-        self.ensure_one()
-        company = self.company_id
-        managers = self.env.ref("billpay_odoo.group_billpay_manager").all_user_ids
-        candidates = (
-            self.move_id.invoice_user_id
-            + (self.move_id or self).create_uid
-            + managers.sorted("id")
-        )
-        fitting = candidates.filtered(
-            lambda user: (
-                user.active
-                and not user.share
-                and user.id != SUPERUSER_ID
-                and company in user.company_ids
-            )
-        )
-        return fitting[:1]
 
     # === CRON === #
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from odoo import api, fields, models, tools
-from odoo.exceptions import AccessError, UserError
+from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from ...clickpesa import parse_notification
@@ -314,10 +314,7 @@ class BillpayEvent(models.Model):
 
     def action_replay(self):
         """Process accepted deliveries once more; a payment is never booked twice."""
-        if not self.env.user.has_group("billpay_odoo.group_billpay_manager"):
-            raise AccessError(
-                self.env._("Only a BillPay manager may process deliveries again.")
-            )
+        self.env.user._billpay_check("manage")
         events = self.filtered(
             lambda event: event.state in ("done", "failed", "logged")
         )

@@ -3,7 +3,7 @@
 from markupsafe import Markup
 
 from odoo import api, fields, models
-from odoo.exceptions import AccessError, LockError, UserError
+from odoo.exceptions import LockError, UserError
 from odoo.fields import Domain
 from odoo.tools import format_datetime
 
@@ -377,13 +377,7 @@ class BillpayPayment(models.Model):
 
     def _check_accountant(self):
         self.check_access("read")
-        if not self.env.user.has_group("account.group_account_invoice"):
-            raise AccessError(
-                self.env._(
-                    "Only people who may make invoices and payments may do this. "
-                    "Nothing was changed: ask your accountant."
-                )
-            )
+        self.env.user._billpay_check("book")
 
     def action_view_entries(self):
         """Open what this payment did in the books."""
@@ -401,7 +395,7 @@ class BillpayPayment(models.Model):
             "mail.mail_activity_data_todo",
             summary=self.env._("BillPay: look at a checkout"),
             note=reason,
-            user_id=self.env["billpay.health"]._health_user(self.provider_id).id,
+            user_id=self.provider_id.company_id._billpay_person_in_charge().id,
         )
 
     @api.depends(

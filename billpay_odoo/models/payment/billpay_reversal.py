@@ -141,23 +141,10 @@ class BillpayReversal(models.AbstractModel):
             "mail.mail_activity_data_warning",
             summary=payments.env._("Money taken back: %s", payments.display_name),
             note=reason,
-            user_id=self._person_in_charge(payments).id,
+            user_id=payments.company_id._billpay_person_in_charge(
+                payments.move_id.invoice_user_id
+            ).id,
         )
-
-    def _person_in_charge(self, payments):
-        """Return who is to look at this payment: the seller, else a manager."""
-        user = payments.move_id.invoice_user_id
-        if user.active and payments.company_id in user.company_ids and not user.share:
-            return user
-        managers = payments.env.ref("billpay_odoo.group_billpay_manager").all_user_ids
-        managers = managers.filtered(
-            lambda user: (
-                user.active
-                and not user.share
-                and payments.company_id in user.company_ids
-            )
-        )
-        return managers.sorted("id")[:1] or payments.env.user
 
     def _note_reversal_failure(self, payment, error):
         """The entry still stands: keep it in sight and try again later."""

@@ -554,7 +554,7 @@ class BillpayHealth(models.AbstractModel):
     def _raise_activity(self, application, name, type_xml_id):
         """Tell the manager of the company, in their language."""
         application.ensure_one()
-        user = self._health_user(application)
+        user = application.company_id._billpay_person_in_charge()
         provider = application.with_context(lang=user.lang)
         # The same check again, for its words.
         [checks] = self._health_checks(provider).values()
@@ -562,18 +562,3 @@ class BillpayHealth(models.AbstractModel):
         provider.activity_schedule(
             type_xml_id, summary=check.label, note=check.sentence, user_id=user.id
         )
-
-    def _health_user(self, provider):
-        """Return who looks after this application: a manager, else an administrator."""
-        provider.ensure_one()
-        company = provider.company_id
-        for xml_id in ("billpay_odoo.group_billpay_manager", "base.group_system"):
-            users = provider.env.ref(xml_id).sudo().all_user_ids
-            users = users.filtered(
-                lambda user: (
-                    user.active and not user.share and company in user.company_ids
-                )
-            )
-            if users:
-                return users.sorted(lambda u: (u.company_id != company, u.id))[0]
-        return provider.env.ref("base.user_admin")

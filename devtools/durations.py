@@ -1,0 +1,124 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""How long each test took when it last ran on this machine.
+
+Read from the reports that pytest writes and kept beside the downloads, for all
+checkouts: a guess that balances the lanes, never a reason to leave a test out of
+``./dev test``.
+"""
+
+import ast
+import json
+import os
+import xml.etree.ElementTree as ElementTree
+
+from . import folders, paths
+
+
+def _file():
+    return paths.cache() / "durations.json"
+
+
+def load():
+    """Return ``{file: {"Class::test": seconds}}``."""
+    try:
+        return json.loads(_file().read_text())
+    except (OSError, ValueError):
+        return {}
+
+
+def of_report(report, project=paths.ROOT):
+    """Read a JUnit report.
+
+    :return: ``{file: {"Class::test": seconds}}``, files relative to the checkout
+    """
+    try:
+        cases = list(ElementTree.parse(report).getroot().iter("testcase"))
+    except (OSError, ElementTree.ParseError):
+        return {}
+    found = {}
+    for case in cases:
+        parts = (case.get("classname") or "").split(".")
+        for end in range(len(parts), 0, -1):
+            path = project.joinpath(*parts[:end]).with_suffix(".py")
+            if path.is_file():
+                name = "::".join([*parts[end:], case.get("name", "")])
+                tests = found.setdefault(str(path.relative_to(paths.ROOT)), {})
+                # An error while tearing down is a case of its own.
+                tests[name] = tests.get(name, 0) + float(case.get("time") or 0)
+                break
+    return found
+
+
+def keep(found):
+    """Remember what was measured; what did not run now keeps its time."""
+    if not found:
+        return
+    with folders.lock(_file().with_suffix(".lock")):
+        known = load()
+        for name, tests in found.items():
+            known[name] = {**known.get(name, {}), **tests}
+        temporary = _file().with_suffix(f".{os.getpid()}")
+        temporary.write_text(json.dumps(known, indent=0, sort_keys=True))
+        temporary.replace(_file())
+
+
+class Guess:
+    """Seconds that test files take: as measured, else by their length."""
+
+    def __init__(self, root=paths.ROOT, known=None, fast=False):
+        """:param bool fast: leave out what ``--fast`` leaves out"""
+        self._root = root
+        self._known = load() if known is None else known
+        self._fast = fast
+        sizes = sum(self._size(name) for name in self._known)
+        total = sum(sum(tests.values()) for tests in self._known.values())
+        self._rate = total / sizes if total and sizes else 1
+
+    def _size(self, name):
+        try:
+            return (self._root / name).stat().st_size
+        except OSError:
+            return 0
+
+    def __call__(self, target):
+        """Return the seconds for a file, or for ``file::name``."""
+        name, _mark, node = target.partition("::")
+        tests = self._known.get(name)
+        if not tests:
+            return self._rate * self._size(name)
+        slow = slow_names(self._root / name) if self._fast else ()
+        return sum(
+            seconds
+            for test, seconds in tests.items()
+            if test.startswith(node) and not _is_slow(test, slow)
+        )
+
+
+def _is_slow(test, slow):
+    parts = test.partition("[")[0].split("::")
+    return any("::".join(parts[:end]) in slow for end in range(1, len(parts) + 1))
+
+
+def slow_names(path):
+    """Return the classes and tests of a file that are tagged as slow."""
+    try:
+        body = ast.parse(path.read_text()).body
+    except (OSError, SyntaxError):
+        return set()
+    found = set()
+    for node in body:
+        if _is_tagged(node):
+            found.add(node.name)
+        for item in getattr(node, "body", ()) if isinstance(node, ast.ClassDef) else ():
+            if _is_tagged(item):
+                found.add(f"{node.name}::{item.name}")
+    return found
+
+
+def _is_tagged(node):
+    return any(
+        "slow" in ast.unparse(decorator).replace('"', "'").split("'")
+        or ast.unparse(decorator).endswith(".slow")
+        or ast.unparse(decorator) == "slow"
+        for decorator in getattr(node, "decorator_list", ())
+    )

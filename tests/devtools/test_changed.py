@@ -1,0 +1,170 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""./dev test --changed finds tests by name, and by what they mention."""
+
+import subprocess
+
+import pytest
+
+from devtools import changed, paths
+from devtools.console import Problem
+
+FILES = {
+    "shop/__manifest__.py": "{}",
+    "shop/models/payment/shop_booking.py": """\
+class Booking(models.AbstractModel):
+    _name = "shop.booking"
+
+    def _book(self):
+        return 1
+
+    def _settle(self):
+        return 2
+""",
+    "shop/views/shop_booking_views.xml": "<field name='model'>shop.booking</field>",
+    "shop/views/desk_templates.xml": "<template id='desk_page'/>",
+    "shop/clickpesa/client.py": "class Client: pass",
+    "shop/tests/common.py": "class ShopCommon: pass",
+    "shop/tests/test_shop_booking.py": "from .common import ShopCommon",
+    "shop/tests/test_desk.py": 'env["shop.booking"]._settle()',
+    "shop/tests/test_crash.py": '"shop.booking" "shop.number" desk_page',
+    "shop/tests/test_number.py": '"shop.number"',
+    "tests/clickpesa/test_client_values.py": "from shop.clickpesa import Client",
+    "tests/clickpesa/test_other.py": "",
+    "tests/devtools/test_serve.py": "",
+    "tests/devtools/test_till.py": "from devtools import rpc",
+    "devtools/serve.py": "",
+    "devtools/rpc.py": "",
+    "docs/index.rst": "",
+}
+
+
+@pytest.fixture
+def root(tmp_path):
+    for name, text in FILES.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return tmp_path
+
+
+def tests_of(root, *names, lines=None, **options):
+    changes = dict.fromkeys(names, lines)
+    options.setdefault("seconds", lambda name: 1)
+    return changed.tests(changes, root=root, **options)
+
+
+def test_test_of_the_same_name_comes_first(root):
+    found = tests_of(root, "shop/models/payment/shop_booking.py")
+    assert found[0] == "shop/tests/test_shop_booking.py"
+    assert set(found[1:]) == {"shop/tests/test_desk.py", "shop/tests/test_crash.py"}
+
+
+def test_views_belong_to_their_model(root):
+    found = tests_of(root, "shop/views/shop_booking_views.xml")
+    assert found[0] == "shop/tests/test_shop_booking.py"
+    assert tests_of(root, "shop/views/desk_templates.xml") == [
+        "shop/tests/test_desk.py",
+        "shop/tests/test_crash.py",
+    ]
+
+
+def test_prefix_of_the_addon_is_left_out_of_names(root):
+    (root / "shop/models/billpay_number.py").touch()
+    found = tests_of(root, "shop/models/billpay_number.py")
+    assert found == ["shop/tests/test_number.py"]
+
+
+def test_what_few_mention_counts_more(root):
+    (root / "shop/tests/test_crash.py").rename(root / "shop/tests/test_a.py")
+    found = tests_of(root, "shop/models/payment/shop_booking.py")
+    assert found[1:] == ["shop/tests/test_desk.py", "shop/tests/test_a.py"]
+
+
+def test_changed_function_counts_most(root):
+    (root / "shop/tests/test_crash.py").write_text("_book _book")
+    (root / "shop/tests/test_desk.py").write_text("_settle")
+    service = "shop/models/payment/shop_booking.py"
+    assert tests_of(root, service, lines={5})[1] == "shop/tests/test_crash.py"
+    assert tests_of(root, service, lines={8})[1] == "shop/tests/test_desk.py"
+
+
+def test_budget_ends_the_list_but_not_the_name(root):
+    service = "shop/models/payment/shop_booking.py"
+    long = {"shop/tests/test_shop_booking.py": 500}
+    found = tests_of(root, service, seconds=lambda name: long.get(name, 1))
+    assert found == ["shop/tests/test_shop_booking.py"]
+    found = tests_of(root, service, seconds=lambda name: 10, budget=20)
+    assert len(found) == 2
+
+
+def test_changed_test_is_itself(root):
+    assert tests_of(root, "shop/tests/test_number.py") == ["shop/tests/test_number.py"]
+
+
+def test_helper_of_tests_has_those_that_use_it(root):
+    found = tests_of(root, "shop/tests/common.py")
+    assert found == ["shop/tests/test_shop_booking.py"]
+
+
+def test_plain_parts_have_plain_tests(root):
+    found = tests_of(root, "shop/clickpesa/client.py")
+    assert found == ["tests/clickpesa/test_client_values.py"]
+
+
+def test_tools_have_their_own(root):
+    assert tests_of(root, "devtools/serve.py") == ["tests/devtools/test_serve.py"]
+    assert tests_of(root, "devtools/rpc.py") == ["tests/devtools/test_till.py"]
+
+
+def test_documents_have_none(root):
+    assert tests_of(root, "docs/index.rst", "README.rst") == []
+
+
+def test_removed_file_still_has_its_test(root):
+    (root / "shop/models/payment/shop_booking.py").unlink()
+    found = tests_of(root, "shop/models/payment/shop_booking.py", lines=set())
+    assert found == ["shop/tests/test_shop_booking.py"]
+
+
+def test_removed_test_is_not_run(root):
+    assert tests_of(root, "shop/tests/test_gone.py", lines=set()) == []
+
+
+@pytest.fixture
+def checkout(root, monkeypatch):
+    monkeypatch.setattr(paths, "ROOT", root)
+    for name in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{name}_NAME", "Asha")
+        monkeypatch.setenv(f"GIT_{name}_EMAIL", "asha@example.com")
+    for command in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "x"]):
+        subprocess.run(["git", *command], cwd=root, check=True)
+    return root
+
+
+def test_git_says_what_changed_and_where(checkout):
+    service = checkout / "shop/models/payment/shop_booking.py"
+    service.write_text(service.read_text().replace("return 2", "return 3"))
+    (checkout / "shop/tests/test_desk.py").unlink()
+    (checkout / "shop/new.py").touch()
+    assert changed.files() == {
+        "shop/models/payment/shop_booking.py": {8},
+        "shop/tests/test_desk.py": set(),
+        "shop/new.py": None,
+    }
+
+
+def test_revision_to_compare_with(checkout):
+    (checkout / "docs/index.rst").write_text("Karibu\n")
+    subprocess.run(["git", "commit", "-qam", "y"], cwd=checkout, check=True)
+    assert changed.files() == {}
+    assert changed.files("HEAD~1") == {"docs/index.rst": {1}}
+    with pytest.raises(Problem, match="nowhere"):
+        changed.files("nowhere")
+
+
+def test_moved_file_is_a_changed_one(checkout):
+    old = checkout / "shop/clickpesa/client.py"
+    (checkout / "shop/clickpesa/calls.py").write_text(old.read_text())
+    old.unlink()
+    subprocess.run(["git", "add", "-A"], cwd=checkout, check=True)
+    assert set(changed.files()) == {"shop/clickpesa/calls.py"}
