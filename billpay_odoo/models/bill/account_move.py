@@ -585,6 +585,39 @@ class AccountMove(models.Model):
 
     # === BUSINESS METHODS === #
 
+    def _billpay_apply_shillings(self, due, credits):
+        """Pay an invoice in another currency with shillings, as its checkout asked."""
+        for credit in credits:
+            payment = credit.move_id.origin_payment_id.sudo().billpay_payment_id
+            own = due.filtered(
+                lambda line, credit=credit: (
+                    not line.reconciled
+                    and line.amount_residual_currency > 0
+                    and line.currency_id != credit.currency_id
+                    and self.env["billpay.credit"]._owner(self, line)[:3]
+                    == self.env["billpay.credit"]._owner(self, credit)[:3]
+                )
+            )
+            open_credit = credit.parent_state == "posted" and not credit.reconciled
+            if payment and own and open_credit:
+                payment._at_asked_rate(own, credit).reconcile()
+
+    def js_assign_outstanding_line(self, line_id):
+        """Override of `account`: shillings pay what the bill asks for them."""
+        credit = self.env["account.move.line"].browse(line_id)
+        payment = credit.move_id.origin_payment_id.sudo().billpay_payment_id
+        due = self.line_ids.filtered(
+            lambda line: (
+                line.account_id == credit.account_id
+                and not line.reconciled
+                and line.currency_id != credit.currency_id
+            )
+        )
+        if payment and due and self.is_sale_document():
+            rated = payment._at_asked_rate(due, credit)
+            self = self.with_context(**rated.env.context)
+        return super().js_assign_outstanding_line(line_id)
+
     @api.depends("move_type", "payment_state", "reversed_entry_id")
     def _compute_billpay_refund_by_hand(self):
         for move in self:

@@ -17,7 +17,7 @@ class BillpayCredit(models.AbstractModel):
         Odoo itself takes one payment of a transaction; a control number may have been
         paid in several.
         """
-        plan = []
+        plan, others = [], []
         for move in moves.filtered(
             lambda m: m.state == "posted" and m.is_sale_document()
         ):
@@ -43,8 +43,11 @@ class BillpayCredit(models.AbstractModel):
                 )
                 if own:
                     plan.append(line + own)
+            others.append((due, entries.move_id.line_ids))
         if plan:
             moves.env["account.move.line"]._reconcile_plan(plan)
+        for due, credits in others:
+            moves._billpay_apply_shillings(due, credits)
 
     def _apply_credit(self, moves):
         """Reconcile open credit of these customers, the oldest first.

@@ -430,7 +430,7 @@ class BillpayPayment(models.Model):
         rate = self._rate_of(move)
         asked = money.at_rate(residual, move.currency_id, rate)
         paid = -sum(credit.mapped("amount_residual_currency"))
-        if self.currency_id.compare_amounts(paid, asked) >= 0:
+        if residual > 0 and self.currency_id.compare_amounts(paid, asked) >= 0:
             rate = asked / residual
         lines = due + credit
         if rate := money.books_rate(move, rate):

@@ -277,7 +277,7 @@ class BillpaySuggestion(models.AbstractModel):
             rate = money.day_rate(currency, payment.company_id, day)
             if not rate:
                 continue
-            about = payment.amount / rate
+            about = money.of_bill(payment.amount, currency, rate)
             moves |= moves.search(
                 self._open_bill_domain(payment)
                 & Domain(
