@@ -7,6 +7,7 @@ checkouts: a guess that balances the lanes, never a reason to leave a test out o
 """
 
 import ast
+import functools
 import json
 import os
 import xml.etree.ElementTree as ElementTree
@@ -86,7 +87,7 @@ class Guess:
         tests = self._known.get(name)
         if not tests:
             return self._rate * self._size(name)
-        slow = slow_names(self._root / name) if self._fast else ()
+        slow = slow_names(self._root / name, self._root) if self._fast else ()
         return sum(
             seconds
             for test, seconds in tests.items()
@@ -99,15 +100,40 @@ def _is_slow(test, slow):
     return any("::".join(parts[:end]) in slow for end in range(1, len(parts) + 1))
 
 
-def slow_names(path):
-    """Return the classes and tests of a file that are tagged as slow."""
+@functools.cache
+def _classes(root):
+    """Return ``{class: (its bases, whether it is tagged)}`` of all tests."""
+    found = {}
+    for path in root.glob("*/tests/*.py"):
+        for node in _body(path):
+            if isinstance(node, ast.ClassDef):
+                bases = [ast.unparse(base) for base in node.bases]
+                found[node.name] = (bases, _is_tagged(node))
+    return found
+
+
+def _body(path):
     try:
-        body = ast.parse(path.read_text()).body
+        return ast.parse(path.read_text()).body
     except (OSError, SyntaxError):
-        return set()
+        return []
+
+
+def _inherits_tag(bases, classes):
+    return any(
+        classes[base][1] or _inherits_tag(classes[base][0], classes)
+        for base in bases
+        if base in classes
+    )
+
+
+def slow_names(path, root):
+    """Return the classes and tests of a file that are tagged as slow."""
     found = set()
-    for node in body:
-        if _is_tagged(node):
+    classes = _classes(root)
+    for node in _body(path):
+        bases = [ast.unparse(base) for base in getattr(node, "bases", ())]
+        if _is_tagged(node) or _inherits_tag(bases, classes):
             found.add(node.name)
         for item in getattr(node, "body", ()) if isinstance(node, ast.ClassDef) else ():
             if _is_tagged(item):

@@ -17,6 +17,7 @@ MODELS = "odoo.addons.billpay_odoo.models."
 CLIENT = "odoo.addons.billpay_odoo.clickpesa.client.ClickPesaClient:"
 
 
+@tagged("slow")
 class ConcurrencyCase(BaseCase):
     """A company on a copy of the database, processes, and the sandbox over HTTP."""
 

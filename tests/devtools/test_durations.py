@@ -76,6 +76,14 @@ def test_guess_is_what_was_measured_without_the_slow(root):
     assert durations.Guess(root, known, fast=True)(name) == 2
 
 
+def test_tag_is_inherited(root):
+    (root / "shop" / "tests" / "test_two.py").write_text(
+        "class Between(TestCrash): ...\nclass TestTwo(Mixin, Between): ..."
+    )
+    known = {"shop/tests/test_two.py": {"TestTwo::test_kill": 5, "TestThree::x": 1}}
+    assert durations.Guess(root, known, fast=True)("shop/tests/test_two.py") == 1
+
+
 def test_guess_of_the_unknown_follows_its_length(root):
     known = {"shop/tests/test_one.py": {"test_sleep": len(TEST)}}
     (root / "other.py").write_text("#" * 30)
