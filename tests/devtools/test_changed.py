@@ -88,13 +88,45 @@ def test_changed_function_counts_most(root):
     assert found_for(root, service, lines={8})[1] == "shop/tests/test_desk.py"
 
 
-def test_budget_ends_the_list_but_not_the_name(root):
+def test_budget_ends_the_list(root):
     service = "shop/models/payment/shop_booking.py"
-    long = {"shop/tests/test_shop_booking.py": 500}
-    found = found_for(root, service, seconds=lambda name: long.get(name, 1))
-    assert found == ["shop/tests/test_shop_booking.py"]
     found = found_for(root, service, seconds=lambda name: 10, budget=20)
     assert len(found) == 2
+
+
+TESTS = """\
+class TestBooking(ShopCommon):
+    def test_draft(self):
+        x._check()
+
+    def test_books(self):
+        x._book()
+
+    def test_settles(self):
+        x._settle()
+"""
+
+
+def test_of_a_long_file_those_about_the_change_are_run(root):
+    name = "shop/tests/test_shop_booking.py"
+    (root / name).write_text(TESTS)
+
+    def seconds(target):
+        return 10 if target.count("::") else 30
+
+    service = "shop/models/payment/shop_booking.py"
+    found = found_for(root, service, lines={5}, seconds=seconds, budget=20)
+    assert found == [
+        f"{name}::TestBooking::test_books",
+        f"{name}::TestBooking::test_settles",
+    ]
+    found = found_for(root, service, lines={8}, seconds=seconds, budget=10)
+    assert found == [f"{name}::TestBooking::test_settles"]
+
+
+def test_what_has_slow_tests_only_is_left_out(root):
+    service = "shop/models/payment/shop_booking.py"
+    assert found_for(root, service, seconds=lambda name: 0) == []
 
 
 def test_changed_test_is_itself(root):
