@@ -19,6 +19,7 @@ from .console import PRECONDITION, Problem
 BUDGET = 24
 # Of a word in a function that changed, compared to others of the same file.
 CHANGED = 5
+STRUCTURE = ("tests/structure/test_structure.py",)
 # Endings of names of files that belong to the model before them.
 ENDINGS = re.compile(r"_(views?|data|templates?|demo|mail)$")
 DEFINED = re.compile(r"""\b(?:def|class)\s+(\w+)|["']([a-z_]+(?:\.[a-z_]+)+)["']""")
@@ -138,6 +139,12 @@ def _tests_of(name, lines, root):
     stem = ENDINGS.sub("", path.stem)
     wanted = {f"test_{stem}.py", f"test_{stem.removeprefix('billpay_')}.py"}
     named = [test for test in texts if test.rpartition("/")[2] in wanted]
+    if (
+        path.suffix == ".py"
+        and (root / name.split("/")[0] / "__manifest__.py").exists()
+    ):
+        # How the code is laid out takes a second to check.
+        named += [test for test in STRUCTURE if (root / test).exists()]
     words = _words(path, lines)
     tokens = {test: _tokens(text) for test, text in texts.items()}
     spread = Counter()

@@ -143,6 +143,15 @@ def test_plain_parts_have_plain_tests(root):
     assert found == ["tests/clickpesa/test_client_values.py"]
 
 
+def test_structure_is_checked_with_every_change_of_an_addon(root):
+    (root / "tests/structure").mkdir()
+    (root / "tests/structure/test_structure.py").touch()
+    structure = "tests/structure/test_structure.py"
+    assert structure in found_for(root, "shop/clickpesa/client.py")
+    assert structure not in found_for(root, "shop/views/desk_templates.xml")
+    assert structure not in found_for(root, "devtools/serve.py")
+
+
 def test_tools_have_their_own(root):
     assert found_for(root, "devtools/serve.py") == ["tests/devtools/test_serve.py"]
     assert found_for(root, "devtools/rpc.py") == ["tests/devtools/test_till.py"]
