@@ -8,7 +8,7 @@ from odoo import Command
 from odoo.tests import tagged
 
 from ..clickpesa import NumberRequest
-from .common import BillPayCommon
+from .common import BillPayCommon, slow
 
 
 @tagged("post_install", "-at_install")
@@ -95,6 +95,7 @@ class TestBadLine(BillPayCommon):
             sent, [{"amount": 150000.0, "description": number.description}]
         )
 
+    @slow
     def test_thousand_invoices_end_with_thousand_numbers_and_no_twin(self):
         moves = self.env["account.move"].create(
             [

@@ -366,7 +366,7 @@ class NumberLife(RuleBasedStateMachine):
                 assert asking, "nobody can pay it"
 
 
-@tagged("post_install", "-at_install")
+@tagged("post_install", "-at_install", "slow")
 class TestNumberLife(NumberLifeCommon):
     @mute_logger("odoo.addons.billpay_odoo")
     def test_random_lives_end_as_wanted(self):
