@@ -16,6 +16,7 @@ CHECKSUM_KEY = "CHKtest"
 CLIENT = "odoo.addons.billpay_odoo.clickpesa.client.ClickPesaClient:"
 
 
+@tagged("slow")
 class ConcurrencyCase(BaseCase):
     """A company on a copy of the database, processes, and the sandbox over HTTP."""
 

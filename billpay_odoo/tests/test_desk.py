@@ -1,6 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The money desk: matching by hand, taking a match apart, putting aside, telling."""
 
+from ast import literal_eval
 from unittest.mock import patch
 
 from odoo import Command, fields
@@ -688,17 +689,34 @@ class TestDesk(DeskCommon):
 
     def test_assigned_to_a_colleague_by_an_activity_each(self):
         rows = self._paid("1122000001", 5000) | self._paid("1122000002", 6000)
-        wizard = (
-            self.env["billpay.payment.assign"]
-            .with_user(self.clerk)
-            .with_context(**rows.action_open_assign()["context"])
-            .create({"user_id": self.auditor.id, "note": "Ask the parent"})
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "billpay_odoo.action_billpay_payment_assign"
         )
-        wizard.action_assign()
+        # As the buttons of list and form open it.
+        schedule = Form(
+            self.env[action["res_model"]]
+            .with_user(self.clerk)
+            .with_context(
+                active_model=rows._name,
+                active_ids=rows.ids,
+                **literal_eval(action["context"]),
+            )
+        )
+        schedule.summary = "Ask the parent"
+        schedule.activity_user_id = self.auditor
+        schedule.save().action_schedule_activities()
         for row in rows:
             self.assertRecordValues(
                 row.activity_ids,
-                [{"user_id": self.auditor.id, "summary": "Ask the parent"}],
+                [
+                    {
+                        "user_id": self.auditor.id,
+                        "summary": "Ask the parent",
+                        "activity_type_id": self.env.ref(
+                            "mail.mail_activity_data_todo"
+                        ).id,
+                    }
+                ],
             )
         mine = self.env["billpay.payment"].search(
             [("activity_ids.user_id", "=", self.auditor.id)]

@@ -189,7 +189,7 @@ class TestPurposeNumbers(PurposeCommon):
 
     def test_the_database_knows_no_second_one(self):
         number = self._keeps(self.asha, self.tuition)
-        with self.assertRaisesRegex(Exception, "one_per_purpose"):
+        with self.assertRaisesRegex(Exception, "one_per_bill"):
             with self.env.cr.savepoint():
                 number.copy({"name": "11229999999999"}).flush_recordset()
 

@@ -261,6 +261,7 @@ class TestRuns(RunCommon):
 
     def test_list_for_sms_and_list_of_lines(self):
         run = self._ready_run()
+        run.name = "Fees, Form 1/2: [all] \x07"
         run.action_sms_list()
         rows = self._download_rows(run)
         texts = {row[0]: row[1] for row in rows[1:]}

@@ -64,13 +64,25 @@ class ResPartner(models.Model):
     # === COMPUTE METHODS === #
 
     @api.depends_context("allowed_company_ids")
-    @api.depends("billpay_number_ids.state", "billpay_number_ids.name")
+    @api.depends(
+        "billpay_number_ids.state",
+        "billpay_number_ids.name",
+        "billpay_number_ids.bill_key",
+    )
     def _compute_billpay_number_id(self):
         companies = self.env.companies
         for partner in self:
             numbers = partner.billpay_number_ids.filtered(
                 lambda n: n.state in ("open", "pending") and n.company_id in companies
-            ).sorted(lambda n: (n.purpose_id.sequence, n.purpose_id.id, n.id))
+            ).sorted(
+                # What is given out comes before what is payable beside it.
+                lambda n: (
+                    n.purpose_id.sequence,
+                    n.purpose_id.id,
+                    not n.bill_key,
+                    n.id,
+                )
+            )
             partner.billpay_number_id = numbers[:1]
             partner.billpay_number = numbers[:1].display_number
 

@@ -204,13 +204,7 @@ class BillpayChannel(models.Model):
                 [("code", "=", self.code), ("company_id", "=", self.env.company.id)],
                 limit=1,
             ) or self.copy({"company_id": self.env.company.id})
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": self._name,
-            "res_id": own.id,
-            "view_mode": "form",
-            "views": [(False, "form")],
-        }
+        return own._get_records_action()
 
     # === BUSINESS METHODS === #
 

@@ -370,7 +370,7 @@ class BillpayEvent(models.Model):
 
         :param int count: deliveries to account for, this one included
         """
-        today = fields.Datetime.start_of(fields.Datetime.now(), "day")
+        today = fields.Datetime.today()
         digest = hashlib.sha256(b"quarantine\n" + raw).hexdigest()
         [(room,)] = self.env.execute_query(
             SQL(

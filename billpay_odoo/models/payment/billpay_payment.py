@@ -803,17 +803,6 @@ class BillpayPayment(models.Model):
     def action_open_undo(self):
         return self._action_reason("undo")
 
-    def action_open_assign(self):
-        self.check_access("read")
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": "billpay.payment.assign",
-            "name": self.env._("Assign"),
-            "view_mode": "form",
-            "target": "new",
-            "context": {"default_payment_ids": self.ids},
-        }
-
     def action_view_quarantine(self):
         """Open deliveries that were not believed."""
         action = self.env["ir.actions.act_window"]._for_xml_id(

@@ -233,7 +233,7 @@ class BillpayWorker(models.AbstractModel):
         end = (max(moments) + timedelta(days=1)).date()
         skip = 0
         try:
-            client = provider._billpay_client()
+            client = provider._billpay_client(patience=0)
             for _page in range(WINDOW_PAGES):
                 end_transaction(self.env)
                 page = client.payments_page(
@@ -241,7 +241,6 @@ class BillpayWorker(models.AbstractModel):
                     end=end,
                     skip=skip,
                     limit=const.POLL_PAGE,
-                    patience=0,
                 )
                 skip += page.rows
                 told_list = [told for told in page.payments if told.id in missing]
@@ -271,9 +270,9 @@ class BillpayWorker(models.AbstractModel):
             committed(self.env, payment.write, {"reason": reason})
             return None
         try:
-            client = provider._billpay_client()
+            client = provider._billpay_client(patience=0)
             end_transaction(self.env)
-            told_list = [told for told in client.payments(number, patience=0)]
+            told_list = client.payments(number)
         except (ClickPesaError, UserError) as error:
             _logger.info("Payment %s could not be confirmed: %s", reference, error)
             committed(self.env, self._note_trouble, payment, error)
