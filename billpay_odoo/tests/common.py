@@ -146,7 +146,6 @@ class BillPayCommon(CompanyCommon):
             (provider or self.provider).sudo(),
             raw,
             parse_notification(raw),
-            state="new",
             signed=signed,
         )
 

@@ -217,7 +217,6 @@ class TestManualPayment(ManualCommon):
             self.provider.sudo(),
             raw,
             parse_notification(raw),
-            state="new",
             signed=False,
         )
 
