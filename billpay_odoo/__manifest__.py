@@ -2,7 +2,7 @@
 
 {
     "name": "BillPay control numbers (ClickPesa)",
-    "version": "19.0.1.3.0",
+    "version": "19.0.1.4.0",
     "category": "Accounting/Accounting",
     "summary": "Mobile money and bank payments book themselves: "
     "control numbers on invoices, paid by USSD, CRDB or Wakala",
@@ -10,7 +10,7 @@
     "license": "LGPL-3",
     "depends": ["account_payment", "phone_validation"],
     "external_dependencies": {
-        "python": ["requests", "qrcode", "python-stdnum", "openpyxl"]
+        "python": ["requests", "qrcode", "python-stdnum", "openpyxl", "xlsxwriter"]
     },
     "data": [
         "security/billpay_groups.xml",

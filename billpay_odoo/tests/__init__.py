@@ -3,6 +3,7 @@
 from . import test_allocation
 from . import test_application
 from . import test_bad_line
+from . import test_bill_key
 from . import test_calls
 from . import test_channel
 from . import test_checkout
@@ -31,6 +32,7 @@ from . import test_number_making
 from . import test_number_states
 from . import test_pay_page
 from . import test_payment
+from . import test_payment_states
 from . import test_poll_rows
 from . import test_portal
 from . import test_posting
@@ -43,6 +45,7 @@ from . import test_runs
 from . import test_school
 from . import test_send_cron
 from . import test_throttle
+from . import test_upgrade
 from . import test_upsert_batch
 from . import test_webhook
 from . import test_webhook_address

@@ -184,26 +184,29 @@ class Processes:
     def start(self):
         """Start the process that forks the workers."""
         self._write_configuration()
-        env = {
-            name: value
-            for name, value in os.environ.items()
-            # What was set for this process is in the configuration file.
-            if not name.startswith("ODOO_") and name != "PGAPPNAME"
-        }
-        env["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
         with self._log.open("wb") as log:
             self._mother = subprocess.Popen(
                 [sys.executable, SCRIPT, self._configuration, self.database.name],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
-                env=env,
+                env=self._environment(),
                 cwd=self._folder,
                 # With a group of their own, they can all be ended at once.
                 start_new_session=True,
             )
         if self._mother.stdout.readline() != b"ready\n":
             raise AssertionError("No worker process:\n%s" % self.log())
+
+    @staticmethod
+    def _environment():
+        env = {
+            name: value
+            for name, value in os.environ.items()
+            # What was set for this process is in the configuration file.
+            if not name.startswith("ODOO_") and name != "PGAPPNAME"
+        }
+        return env | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
     def stop(self):
         """End everything that was started, at once."""
@@ -262,6 +265,28 @@ class Processes:
     def run(self, task, constants=None, **arguments):
         """Let a worker do a task, and return its result."""
         return self.begin(task, constants=constants, **arguments).result()
+
+    def upgrade(self, *addons):
+        """Upgrade add-ons as an administrator does: by the real server, with ``-u``.
+
+        :raise AssertionError: with what the server said
+        """
+        self.database.close()
+        command = [sys.executable, "-m", "odoo", "-c", self._configuration]
+        command += ["-d", self.database.name, "-u", ",".join(addons)]
+        command += ["--stop-after-init", "--no-http", "--max-cron-threads=0"]
+        done = subprocess.run(
+            command,
+            env=self._environment(),
+            cwd=self._folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        if done.returncode or " ERROR " in done.stdout or " CRITICAL " in done.stdout:
+            raise AssertionError("Upgrading failed:\n%s" % done.stdout[-8000:])
+        self.database.connect()
 
     # === SERVERS === #
 

@@ -124,6 +124,29 @@ class TestDeskMatch(DeskCommon):
                 self.assertEqual(suggestion.move, number.move_id)
                 self.assertIn(text, suggestion.reasons[0])
 
+    def test_zeros_in_front_that_a_sheet_has_dropped_are_found(self):
+        number = self._invoice(150000).billpay_number_id
+        number.sudo().name = "00" + number.name[2:]
+        row = self._paid("1122000000", 999)
+        row.sudo().number = number.name[2:]
+        [suggestion] = self.env["billpay.suggestion"]._suggest(row)
+        self.assertEqual(suggestion.move, number.move_id)
+        self.assertIn("Leading zeros differ", suggestion.reasons[0])
+        self.assertFalse(row.account_payment_ids)
+
+    def test_phone_of_a_typed_receipt_is_known_in_every_spelling(self):
+        first = self._invoice(10000)
+        self._paid(first.billpay_number_id.name, 10000, phone="255700000001")
+        self._invoice(20000)
+        row = self._paid("1122000000", 999)
+        for phone in ("0700 000 001", "+255 (0) 700-000-001", "0700000001/0755111222"):
+            with self.subTest(phone):
+                row.sudo().payer_phone = phone
+                [suggestion] = self.env["billpay.suggestion"]._suggest(row)
+                self.assertEqual(
+                    suggestion.reasons, ["This phone paid for Juma Hamisi before"]
+                )
+
     def test_phone_of_a_contact_and_likeness_of_its_name(self):
         self.asha.phone = "0712 345 678"
         move = self._invoice(70000, partner=self.asha)
@@ -142,6 +165,15 @@ class TestDeskMatch(DeskCommon):
             ],
         )
         self.assertNotIn("Phone of", "".join(second.reasons))
+
+    def test_names_with_apostrophes_are_looked_up(self):
+        self.asha.name = "Juma Ng'ombe"
+        for name in ("JUMA NG'OMBE", "NG’OMBE JUMA", "Jumá Ng`ombe"):
+            with self.subTest(name):
+                row = self._paid("1122000000", 999, name=name, phone="255755000009")
+                [suggestion] = self.env["billpay.suggestion"]._suggest(row)
+                self.assertEqual(suggestion.partner, self.asha)
+                self.sandbox.reset()
 
     def test_phone_that_paid_for_a_customer_before(self):
         first = self._invoice(10000)

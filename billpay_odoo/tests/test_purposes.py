@@ -28,9 +28,9 @@ class PurposeCommon(LedgerCommon):
         )
 
     @classmethod
-    def _pupil(cls, name):
+    def _pupil(cls, name, **values):
         return cls.env["res.partner"].create(
-            {"name": name, "parent_id": cls.parent.id, "type": "other"}
+            {"name": name, "parent_id": cls.parent.id, "type": "other", **values}
         )
 
     def _keeps(self, partner, purpose):
@@ -189,7 +189,7 @@ class TestPurposeNumbers(PurposeCommon):
 
     def test_the_database_knows_no_second_one(self):
         number = self._keeps(self.asha, self.tuition)
-        with self.assertRaisesRegex(Exception, "one_per_purpose"):
+        with self.assertRaisesRegex(Exception, "one_per_bill"):
             with self.env.cr.savepoint():
                 number.copy({"name": "11229999999999"}).flush_recordset()
 
@@ -251,7 +251,7 @@ class TestPurposeNumbers(PurposeCommon):
         )._billpay_contact_problems()
         self.assertEqual(problems[self.asha], "")
         self.assertEqual(problems[self.partner], "", "has an e-mail")
-        self.assertIn("12 is no Tanzanian phone", problems[pupil])
+        self.assertIn("12 is no Tanzanian mobile", problems[pupil])
         self.assertIn("Neither", problems[nothing])
         self.assertIn("Tanzanian", problems[abroad])
 

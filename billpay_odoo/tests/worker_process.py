@@ -137,9 +137,8 @@ def prepare_run(env, company, count):
 
 
 @task
-def prepare_customer_run(env, company, count):
-    """Start a run for new customers; return the run and their purpose."""
-    env = env(context={"allowed_company_ids": [company]})
+def customers(env, company, count):
+    """Make customers who can have numbers, and a purpose to have them for."""
     partners = env["res.partner"].create(
         [
             {"name": "Pupil %s" % index, "phone": "0712345678", "company_id": company}
@@ -149,11 +148,19 @@ def prepare_customer_run(env, company, count):
     purpose = env["billpay.purpose"].create(
         {"name": "Tuition %s" % partners[0].id, "company_id": company}
     )
+    return {"partners": partners.ids, "purpose": purpose.id}
+
+
+@task
+def prepare_customer_run(env, company, count):
+    """Start a run for new customers; return the run and their purpose."""
+    made = customers(env, company, count)
+    env = env(context={"allowed_company_ids": [company]})
     wizard = env["billpay.run.wizard"].create(
         {
             "source": "contacts",
-            "partner_ids": [Command.set(partners.ids)],
-            "purpose_ids": [Command.set(purpose.ids)],
+            "partner_ids": [Command.set(made["partners"])],
+            "purpose_ids": [Command.set([made["purpose"]])],
         }
     )
     run = env["billpay.run"].browse(wizard.action_prepare()["res_id"])

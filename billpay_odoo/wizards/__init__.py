@@ -1,5 +1,6 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+from . import base_partner_merge
 from . import billpay_card_print
 from . import billpay_import
 from . import billpay_number_change

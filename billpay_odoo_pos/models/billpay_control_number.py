@@ -47,12 +47,6 @@ class BillpayControlNumber(models.Model):
         readonly=True, copy=False, help="The till took this number back."
     )
 
-    # An order asks for its money once: the database says so.
-    _one_asking_at_till = models.UniqueIndex(
-        "(pos_order_uuid) WHERE pos_order_uuid IS NOT NULL"
-        " AND state IN ('pending', 'open', 'failed')",
-        "This order has a control number to pay already. Nothing was changed.",
-    )
     # What a device has left to print.
     _unused_at_till = models.Index(
         "(pos_config_id, pos_device)"
@@ -61,7 +55,14 @@ class BillpayControlNumber(models.Model):
 
     @api.model
     def _bill_fields(self):
-        return [*super()._bill_fields(), "pos_order_uuid"]
+        # EXTENDS billpay_odoo
+        return super()._bill_fields() | {"pos_order_uuid"}
+
+    @api.model
+    def _bill_key(self, values):
+        # EXTENDS billpay_odoo
+        key, uuid = super()._bill_key(values), values.get("pos_order_uuid")
+        return key or (f"till:{uuid}" if uuid else False)
 
     def _get_page_bill(self):
         # EXTENDS billpay_odoo

@@ -11,7 +11,7 @@ from ...allocation import CREDIT
 from ...clickpesa import ClickPesaError
 from ...const import LIVING
 from ...exceptions import NoDigits
-from ...identity import without_blanks
+from ...identity import number_as_stored
 from ...money import whole_shillings
 from ...transactions import own_transaction
 
@@ -168,7 +168,7 @@ class AccountMove(models.Model):
             )
             given = [text for text in value if text]
             return none | Domain("billpay_number", "in", given) if given else none
-        named = Domain("name", operator, without_blanks(value))
+        named = Domain("name", operator, number_as_stored(value))
         found = numbers_sudo._search(named & Domain("move_id", "!=", False))
         carried = numbers_sudo._search(named & Domain("kind", "=", "customer"))
         return Domain("id", "in", found.subselect("move_id")) | Domain(

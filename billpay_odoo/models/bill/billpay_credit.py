@@ -89,7 +89,7 @@ class BillpayCredit(models.AbstractModel):
         )
         if not credits:
             return
-        by_owner = credits.grouped(self._owner)
+        by_owner = credits.grouped(lambda line: self._owner(moves, line))
         plan = []
         for line in invoices.line_ids.filtered(
             lambda line: line.display_type == "payment_term" and not line.reconciled

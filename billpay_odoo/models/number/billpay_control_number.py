@@ -4,19 +4,19 @@ import logging
 from collections import defaultdict
 from datetime import datetime
 
-import psycopg2.errors
 import pytz
 from markupsafe import Markup
 
 from odoo import Command, api, fields, models
-from odoo.exceptions import ConcurrencyError, UserError
+from odoo.exceptions import UserError
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ... import page_texts
 from ...allocation import EXACT_OLDEST
 from ...const import LIVING, POLICIES
-from ...identity import without_blanks
-from ...transactions import CONFLICTS
+from ...identity import number_as_stored
+from ...transactions import CONFLICTS, taken
 
 _logger = logging.getLogger(__name__)
 
@@ -150,6 +150,13 @@ class BillpayControlNumber(models.Model):
         ondelete="restrict",
         check_company=True,
     )
+    bill_key = fields.Char(
+        string="Given Out For",
+        readonly=True,
+        copy=False,
+        help="The bill for which this number is given out, such as invoice:42. Empty: "
+        "it asks for no bill yet, or it stays payable beside the number given out.",
+    )
     predecessor_id = fields.Many2one(
         "billpay.control.number",
         readonly=True,
@@ -249,29 +256,16 @@ class BillpayControlNumber(models.Model):
         "This control number already exists for the application.",
     )
     # The same money is never asked for twice: the database says so.
-    _one_asking = models.UniqueIndex(
-        "(move_id) WHERE move_id IS NOT NULL"
+    _one_per_bill = models.UniqueIndex(
+        "(bill_key) WHERE bill_key IS NOT NULL"
         " AND state IN ('pending', 'open', 'failed')",
-        "This invoice has a control number to pay already. Nothing was changed: open "
-        "the invoice to see it.",
+        "This bill has a control number to pay already. Nothing was changed: open the "
+        "invoice, the order or the customer to see it.",
     )
     # The sync worker's question, answered without touching settled numbers.
     _sync_due = models.Index("(sync_at) WHERE sync_at IS NOT NULL")
-    # A customer is never given two numbers for one thing.
-    _one_per_purpose = models.UniqueIndex(
-        "(partner_id, purpose_id) WHERE kind = 'customer' AND purpose_id IS NOT NULL"
-        " AND state IN ('pending', 'open', 'failed')",
-        "This customer has a control number for this purpose already. Nothing was "
-        "changed: open the customer to see it.",
-    )
     # The pay page knows digits only, not the application.
     _name_idx = models.Index("(name)")
-    # A checkout asks for its money once: the database says so.
-    _one_per_checkout = models.UniqueIndex(
-        "(transaction_id) WHERE transaction_id IS NOT NULL"
-        " AND state IN ('pending', 'open', 'failed')",
-        "This checkout has a control number to pay already. Nothing was changed.",
-    )
 
     # === COMPUTE METHODS === #
 
@@ -294,9 +288,24 @@ class BillpayControlNumber(models.Model):
                 digits[i : i + 4] for i in range(0, len(digits), 4)
             )
 
+    @api.model
+    def _domain_of_keys(self, keys):
+        """Return the domain of the numbers with these keys, as the unique index has it.
+
+        :param keys: of ``identity.number_key``
+        """
+        if not keys:
+            return Domain.FALSE
+
+        def to_sql(model, alias, query):
+            name = model._field_to_sql(alias, "name", query)
+            return SQL("upper(%s) IN %s", name, tuple(keys))
+
+        return Domain.custom(to_sql=to_sql)
+
     def _search_number(self, operator, value):
         """Find a number typed with or without spaces."""
-        return [("name", operator, without_blanks(value))]
+        return [("name", operator, number_as_stored(value))]
 
     @api.depends("display_number")
     def _compute_display_name(self):
@@ -381,7 +390,10 @@ class BillpayControlNumber(models.Model):
 
     @api.model_create_multi
     def create(self, vals_list):
-        numbers = super().create(vals_list)
+        # In the same INSERT: the unique index decides who asks for a bill.
+        numbers = super().create(
+            [{"bill_key": self._bill_key(vals), **vals} for vals in vals_list]
+        )
         if payable := numbers.filtered(lambda number: number.state == "open"):
             payable._became_payable()
         return numbers
@@ -395,6 +407,8 @@ class BillpayControlNumber(models.Model):
             ("amount", "max_amount", "mode", "description", "wanted_active")
         ):
             self._schedule_if_different()
+        if "bill_key" not in vals and not self._bill_fields().isdisjoint(vals):
+            self._take_place()
         if opened:
             opened._became_payable()
         if vals.get("state") in ("open", "paid", "closed"):
@@ -449,16 +463,19 @@ class BillpayControlNumber(models.Model):
         self.ensure_one()
         return any(payment.state != "ignored" for payment in self.payment_ids)
 
+    def _takes_money_again(self):
+        """Tell whether a payment may follow: an order number takes one alone."""
+        self.ensure_one()
+        return self.kind == "customer" or not self._was_paid()
+
     def _can_return(self, provider):
         """Tell whether this number may be handed out again instead of a new one.
 
         :param payment.provider provider: the application that makes numbers now
         """
-        if not self:
-            return False
-        return (
+        return bool(self) and (
             self.state == "closed"
-            and not self._was_paid()
+            and self._takes_money_again()
             and self.provider_id == provider
             and self.origin in (provider.clickpesa_number_origin, "imported")
         )
@@ -490,7 +507,7 @@ class BillpayControlNumber(models.Model):
         :param bool wake: whether the sync worker is woken; whoever makes the call
             next does not want it to be faster
         :return: one number per item, in order
-        :raise ConcurrencyError: one of the invoices got its number meanwhile
+        :raise ConcurrencyError: one of the bills got its number meanwhile
         """
         if not vals_list:
             return self.browse()
@@ -503,8 +520,8 @@ class BillpayControlNumber(models.Model):
         )
         quiet = self.sudo().with_context(tracking_disable=True, mail_create_nolog=True)
         # What was closed or paid before leaves its bill's place to the new one.
-        self.flush_model(["state", *self._bill_fields()])
-        try:
+        self.flush_model(["state", "bill_key"])
+        with taken("A control number"):
             numbers = quiet.create(
                 [
                     {
@@ -520,14 +537,6 @@ class BillpayControlNumber(models.Model):
                     for vals, name in zip(vals_list, references, strict=True)
                 ]
             )
-        except psycopg2.errors.UniqueViolation as error:
-            constraint = error.diag.constraint_name or ""
-            if not constraint.endswith(
-                ("_one_asking", "_one_per_checkout", "_at_till")
-            ):
-                raise
-            # Another transaction made it since this one began: look once more.
-            raise ConcurrencyError(str(error)) from error
         if not offline and wake:
             provider._billpay_trigger("ir_cron_sync_numbers")
         return numbers.with_env(self.env)
@@ -535,7 +544,40 @@ class BillpayControlNumber(models.Model):
     @api.model
     def _bill_fields(self):
         """Return the fields that say which bill a number asks for. Extended by glue."""
-        return ["move_id", "transaction_id"]
+        return {"kind", "move_id", "transaction_id", "partner_id", "purpose_id"}
+
+    @api.model
+    def _bill_key(self, values):
+        """Return the key of the bill that a number asks for. Extended by glue.
+
+        :param dict values: of ``_bill_fields``, records as ids; what lacks is empty
+        :return: False for a number that asks for no bill yet
+        """
+        if move_id := values.get("move_id"):
+            return f"invoice:{move_id}"
+        if transaction_id := values.get("transaction_id"):
+            return f"checkout:{transaction_id}"
+        partner_id, purpose_id = values.get("partner_id"), values.get("purpose_id")
+        if values.get("kind") == "customer" and partner_id and purpose_id:
+            return f"purpose:{partner_id}:{purpose_id}"
+        return False
+
+    def _take_place(self):
+        """Give these numbers out for the bills that they ask for now.
+
+        :raise ValidationError: later, by the database: a bill has a living one
+        """
+        for number in self:
+            values = number._read_format(sorted(self._bill_fields()), load=None)[0]
+            key = self._bill_key(values)
+            if (number.bill_key or False) != key:
+                number.bill_key = key
+
+    def _leave_place_to(self, number):
+        """Stay payable beside the number that is given out for the same bill."""
+        (self - number).bill_key = False
+        self.flush_recordset(["bill_key"])
+        number._take_place()
 
     def _is_known(self):
         """Tell whether ClickPesa has confirmed this number at least once."""
@@ -621,17 +663,21 @@ class BillpayControlNumber(models.Model):
             )
 
     def _reopen(self):
-        """Ask for money again on closed, never paid numbers."""
-        closed = self.filtered(lambda n: n.state == "closed" and not n._was_paid())
+        """Ask for money again on closed numbers, each in its bill's place.
+
+        :raise ValidationError: later, by the database: a bill has a living one
+        """
+        closed = self.filtered(lambda n: n.state == "closed" and n._takes_money_again())
+        # What was closed before leaves the place.
+        self.flush_model(["state", "bill_key"])
         for known, group in closed.grouped(lambda n: n._is_known()).items():
             group.write(
                 {"state": "open" if known else "pending", "wanted_active": True}
             )
             if not known:
-                group.filtered(lambda n: n.origin == "api").write(
-                    {"sync_at": fields.Datetime.now()}
-                )
-                group[0].provider_id._billpay_trigger("ir_cron_sync_numbers")
+                group.sync_at = fields.Datetime.now()
+                group.provider_id[:1]._billpay_trigger("ir_cron_sync_numbers")
+        closed._take_place()
 
     def _settle_paid(self):
         """Money was booked on these numbers: what ClickPesa closes is paid.
@@ -750,17 +796,17 @@ class BillpayControlNumber(models.Model):
                 ],
                 order="id",
             )
-            # The living one, else the last.
-            .sorted(lambda number: (number.state in LIVING, number.id))
+            # The living one that is given out, else the last.
+            .sorted(lambda n: (n.state in LIVING, bool(n.bill_key), n.id))
         }
         fresh = partners.browse()
         for partner in partners:
             number = found.get(partner)
             if number and number.state in LIVING:
                 continue
-            if number and provider and number._can_return_to(provider):
+            if number and provider and number._can_return(provider):
                 number._want(purpose._number_values(partner))
-                number._reopen_customer()
+                number._reopen()
                 continue
             fresh |= partner
         if fresh and not provider:
@@ -772,42 +818,13 @@ class BillpayControlNumber(models.Model):
                     purpose.company_id.name,
                 )
             )
-        try:
-            made = numbers_sudo._reserve(
-                provider, [purpose._number_values(partner) for partner in fresh]
-            )
-        except psycopg2.errors.UniqueViolation as error:
-            if not (error.diag.constraint_name or "").endswith("_one_per_purpose"):
-                raise
-            # Another transaction made it since this one began: look once more.
-            raise ConcurrencyError(str(error)) from error
+        made = numbers_sudo._reserve(
+            provider, [purpose._number_values(partner) for partner in fresh]
+        )
         found.update(zip(fresh, made, strict=True))
         return numbers_sudo.union(*(found[partner] for partner in partners)).with_env(
             self.env
         )
-
-    def _can_return_to(self, provider):
-        """Tell whether a closed customer number may be used again.
-
-        Unlike an order number also when it was paid: it takes many payments.
-        """
-        self.ensure_one()
-        return (
-            self.state == "closed"
-            and self.provider_id == provider
-            and self.origin in (provider.clickpesa_number_origin, "imported")
-        )
-
-    def _reopen_customer(self):
-        """Take money again on closed customer numbers."""
-        closed = self.filtered(lambda n: n.state == "closed" and n.kind == "customer")
-        for known, group in closed.grouped(lambda n: n._is_known()).items():
-            group.write(
-                {"state": "open" if known else "pending", "wanted_active": True}
-            )
-            if not known:
-                group.write({"sync_at": fields.Datetime.now()})
-                group[0].provider_id._billpay_trigger("ir_cron_sync_numbers")
 
     def _check_customer_clerk(self):
         self.check_access("read")
@@ -1017,7 +1034,7 @@ class BillpayControlNumber(models.Model):
                         number=other.display_number,
                     )
                 )
-        self.sudo()._reopen_customer()
+        self.sudo()._reopen()
 
     def action_change(self):
         """Open the dialog that changes what these numbers ask for."""

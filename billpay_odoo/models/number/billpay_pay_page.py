@@ -12,6 +12,7 @@ from odoo.tools import SQL, consteq, hmac
 from odoo.tools.urls import urljoin
 
 from ... import money, page_texts
+from ...identity import without_blanks
 
 _SIGNATURE = re.compile(r"[0-9a-f]{32}\Z")
 # ClickPesa documents no length; 64 is beyond any number we make or import.
@@ -89,7 +90,7 @@ class BillpayPayPage(models.AbstractModel):
         numbers = self.env["billpay.control.number"].sudo().browse()
         if not isinstance(number, str) or not isinstance(signature, str):
             return numbers
-        number = "".join(number.split())
+        number = without_blanks(number)
         # Also keeps null characters and lone surrogates away from the database, and
         # text that `consteq` cannot compare.
         if not _NUMBER.match(number) or not _SIGNATURE.match(signature):
@@ -235,7 +236,7 @@ class BillpayPayPage(models.AbstractModel):
         :return: None when the address is wrong; else a dict for `state`, see
             `_page_state_values`
         """
-        number = "".join(number.split())
+        number = without_blanks(number)
         if not _NUMBER.match(number) or not _SIGNATURE.match(signature):
             return None
         self.env["billpay.control.number"].flush_model(["name", "state", "move_id"])

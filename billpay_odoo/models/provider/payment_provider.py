@@ -648,7 +648,7 @@ class PaymentProvider(models.Model):
             .search([("state", "=", "received"), ("provider_id", "in", self.ids)])
         )
         if waiting:
-            waiting.next_try_at = False
+            waiting._due_now()
             self._billpay_trigger("ir_cron_process_payments")
 
     @api.depends("code", "company_id")

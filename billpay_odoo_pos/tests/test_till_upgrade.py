@@ -1,0 +1,59 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""A till of the version before is upgraded by the real server."""
+
+from odoo.tests import tagged
+
+from odoo.addons.billpay_odoo.tests.older import INDEXES, make_older, number_keys
+from odoo.addons.billpay_odoo.tests.test_upgrade import UpgradeCase
+
+TASKS = "odoo.addons.billpay_odoo_pos.tests.till_tasks:"
+AT_TILL = {"one_asking_at_till": "(pos_order_uuid) WHERE pos_order_uuid IS NOT NULL"}
+VERSIONS = (("billpay_odoo", "19.0.1.3.0"), ("billpay_odoo_pos", "19.0.1.0.0"))
+
+
+@tagged("post_install", "-at_install")
+class TestTillUpgrade(UpgradeCase):
+    def at_till(self, task, **arguments):
+        return self.run_worker(TASKS + task, company=self.company, **arguments)
+
+    def test_numbers_of_the_version_before(self):
+        till = self.at_till("make_till")["till"]
+        asked = self.at_till("ask", uuid="aaaaaaaa-0001", amount=45000)["number"]
+        [leased, *_others] = self.at_till("lease", device="aaaaaaaa-1111")
+        [[move, _number]] = self.invoices(7000)
+        make_older(self.db, INDEXES | AT_TILL, VERSIONS)
+        self.db("DELETE FROM billpay_control_number WHERE move_id = %s", move)
+        order = {"pos_config_id": till, "pos_order_uuid": "aaaaaaaa-0002"}
+        self.number("11230001", state="closed", **order)
+        self.number("11230002", origin="offline", **order)
+        invoiced = {"pos_config_id": till, "pos_order_uuid": "aaaaaaaa-0003"}
+        self.number("11230003", move_id=move, **invoiced)
+
+        # Odoo upgrades what hangs on an add-on with it.
+        self.processes.upgrade("billpay_odoo")
+
+        keys = number_keys(self.db, self.provider)
+        for name, key in {
+            asked: "till:aaaaaaaa-0001",
+            leased: None,
+            "11230001": "till:aaaaaaaa-0002",
+            "11230002": "till:aaaaaaaa-0002",
+            "11230003": f"invoice:{move}",
+        }.items():
+            self.assertEqual(keys[name][0], key, name)
+        indexes = self.indexes()
+        self.assertIn("UNIQUE", indexes["billpay_control_number_one_per_bill"])
+        self.assertNotIn("billpay_control_number_one_asking_at_till", indexes)
+        self.assertSecondRefused("till:aaaaaaaa-0001")
+        self.assertSecondRefused("till:aaaaaaaa-0002")
+        # The order keeps its number, and is paid by it; the next one gets its own.
+        stand = self.at_till("ask", uuid="aaaaaaaa-0001", amount=45000)
+        self.assertEqual(stand["number"], asked)
+        payment = self.pay(asked, 45000)
+        self.deliver(payment)
+        self.run_worker("process")
+        self.assertBookedOnce(payment)
+        fresh = self.at_till("ask", uuid="aaaaaaaa-0004", amount=1000)["number"]
+        self.assertEqual(
+            number_keys(self.db, self.provider)[fresh], ("till:aaaaaaaa-0004", "open")
+        )
