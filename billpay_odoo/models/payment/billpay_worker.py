@@ -79,11 +79,11 @@ class BillpayWorker(models.AbstractModel):
             self.env["billpay.payment"],
             [
                 *self._due_domain("received"),
-                ("provider_id.state", "!=", "disabled"),
+                *self.env["payment.provider"]._billpay_on_domain("provider_id."),
             ],
             CONFIRM_BATCH,
         )
-        payments = payments.filtered(lambda p: p.provider_id._billpay_is_live())
+        payments = payments.filtered(lambda p: p.provider_id._billpay_may_call())
         asked = payments.filtered(lambda p: p.provider_id._billpay_can_ask())
         asked._try_later()
         self._wait_for_a_person(payments - asked)
