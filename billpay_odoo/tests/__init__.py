@@ -30,6 +30,7 @@ from . import test_money
 from . import test_number_asking
 from . import test_number_making
 from . import test_number_states
+from . import test_odoo20
 from . import test_pay_page
 from . import test_payment
 from . import test_payment_states

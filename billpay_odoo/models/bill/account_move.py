@@ -430,12 +430,14 @@ class AccountMove(models.Model):
             lambda payment: (
                 payment.payment_type == "inbound"
                 and not payment.move_id
-                and payment.state in ("in_process", "paid")
+                and payment.state in const.ENTRY_POSTED
             )
         )
         if coming and self.line_ids.matched_credit_ids:
             # What the statement showed is paid and reconciled: not due any more.
-            coming = coming.filtered(lambda payment: payment.state == "in_process")
+            coming = coming.filtered(
+                lambda payment: payment.state == const.ENTRY_NOT_AT_BANK
+            )
         return max(
             self.amount_residual
             - sum(
@@ -669,8 +671,7 @@ class AccountMove(models.Model):
                 and move.state == "posted"
                 and not move._billpay_carries()
                 and move.currency_id.compare_amounts(move._billpay_residual(), 0) > 0
-                and provider_of[move.company_id].code == "clickpesa"
-                and provider_of[move.company_id].state != "disabled"
+                and provider_of[move.company_id]._billpay_is_on()
                 and not move.sudo().billpay_number_ids.filtered(
                     lambda number: number.state in LIVING
                 )
@@ -788,7 +789,7 @@ class AccountMove(models.Model):
         """Return the payments that these entries book, as far as ClickPesa's."""
         return self.origin_payment_id.filtered(
             lambda payment: (
-                payment.billpay_payment_id and payment.state in ("in_process", "paid")
+                payment.billpay_payment_id and payment.state in const.ENTRY_POSTED
             )
         )
 

@@ -7,6 +7,7 @@ from datetime import timezone
 from odoo import fields, models
 from odoo.exceptions import UserError
 
+from ... import const
 from ...clickpesa.values import REVERSED
 from ...transactions import each
 
@@ -57,7 +58,7 @@ class BillpayReversal(models.AbstractModel):
 
     def _booked_account_payments(self, payments):
         return payments.account_payment_ids.filtered(
-            lambda payment: payment.state in ("in_process", "paid")
+            lambda payment: payment.state in const.ENTRY_POSTED
         )
 
     def _reverse_entries(self, payments):

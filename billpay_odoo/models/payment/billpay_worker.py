@@ -71,12 +71,14 @@ class BillpayWorker(models.AbstractModel):
             self.env["billpay.payment"],
             [
                 *self._due_domain("received"),
-                ("provider_id.state", "!=", "disabled"),
+                *self.env["payment.provider"]._billpay_on_domain("provider_id."),
             ],
             CONFIRM_BATCH,
         )
-        able = payments.provider_id.filtered(lambda p: p._billpay_can_ask())
-        asked = payments.filtered(lambda payment: payment.provider_id in able)
+        live = payments.provider_id.filtered(lambda p: p._billpay_may_call())
+        payments = payments.filtered(lambda p: p.provider_id in live)
+        able = live.filtered(lambda p: p._billpay_can_ask())
+        asked = payments.filtered(lambda p: p.provider_id in able)
         asked._try_later()
         self._wait_for_a_person(payments - asked)
         return asked
