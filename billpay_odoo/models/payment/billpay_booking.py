@@ -426,17 +426,10 @@ class BillpayBooking(models.AbstractModel):
         return 1.0 if same else payment._rate_of(move)
 
     def _open_lines(self, payments, move):
-        """Receivable lines of a posted invoice that still ask for money, oldest due
-        first."""
+        """Return the open receivable lines of a posted invoice, oldest due first."""
         if move.state != "posted":
             return payments.env["account.move.line"]
-        return move.line_ids.filtered(
-            lambda line: (
-                line.account_id.account_type == "asset_receivable"
-                and not line.reconciled
-                and line.amount_residual_currency > 0
-            )
-        ).sorted(lambda line: (line.date_maturity or line.date, line.id))
+        return move._billpay_open_lines()
 
     def _plan_own_parts(self, payment, shares):
         """Group the shares of this payment, and add what is left over.

@@ -584,58 +584,63 @@ class BillpayPayment(models.Model):
         A step without a moment (UTC) has not happened.
         """
         self.ensure_one()
-        _ = self.env._
         payer = self.payer_name or self.payer_phone or "?"
         channel = self.channel_id.name or self.channel_code or "BillPay"
-        text = _("Paid by %(payer)s with %(channel)s", payer=payer, channel=channel)
+        text = self.env._(
+            "Paid by %(payer)s with %(channel)s", payer=payer, channel=channel
+        )
         yield self.paid_at, f"fa-mobile {GREY}", text
         for event in self.event_ids:
-            text = _("Announced by a delivery of ClickPesa")
+            text = self.env._("Announced by a delivery of ClickPesa")
             if event.times > 1:
-                text = _("Announced by a delivery of ClickPesa, %s times", event.times)
+                text = self.env._(
+                    "Announced by a delivery of ClickPesa, %s times", event.times
+                )
             if event.signed:
-                text = _("%s, with a valid signature", text)
+                text = self.env._("%s, with a valid signature", text)
             yield event.received_at, f"fa-bell-o {GREY}", text
-        yield self.poll_at, f"fa-search {GREY}", _("Seen when we asked")
+        yield self.poll_at, f"fa-search {GREY}", self.env._("Seen when we asked")
         how = self._fields["entered_how"].convert_to_export(self.entered_how, self)
-        text = _("%(how)s by %(user)s", how=how or "", user=self.entered_by_id.name)
+        text = self.env._(
+            "%(how)s by %(user)s", how=how or "", user=self.entered_by_id.name
+        )
         yield self.entered_at, f"fa-keyboard-o {GREY}", text
-        text = _("Confirmed: the money is at ClickPesa")
+        text = self.env._("Confirmed: the money is at ClickPesa")
         if self.confirmed_by_id:
-            text = _("Confirmed by %s", self.confirmed_by_id.name)
+            text = self.env._("Confirmed by %s", self.confirmed_by_id.name)
         yield self.confirmed_at, f"fa-check {GREEN}", text
-        text = _("Matched by %s", self.matched_by_id.name)
+        text = self.env._("Matched by %s", self.matched_by_id.name)
         yield self.matched_at, f"fa-link {GREEN}", text
         user, why = self.undone_by_id.name, self.undone_why
-        text = _("Match undone by %(user)s: %(why)s", user=user, why=why)
+        text = self.env._("Match undone by %(user)s: %(why)s", user=user, why=why)
         yield self.undone_at, f"fa-chain-broken {AMBER}", text
         user, why = self.ignored_by_id.name, self.ignored_why
-        text = _("Put aside by %(user)s: %(why)s", user=user, why=why)
+        text = self.env._("Put aside by %(user)s: %(why)s", user=user, why=why)
         yield self.ignored_at, f"fa-archive {AMBER}", text
         if self.state in ("received", "failed"):
-            text = _("The next try, after %s so far", self.attempts)
+            text = self.env._("The next try, after %s so far", self.attempts)
             yield self.next_try_at, f"fa-clock-o {GREY}", text
         if self.control_number_id and not self.matched_at:
             number = self.control_number_id.display_number
-            text = _("Matched by the control number %s", number)
+            text = self.env._("Matched by the control number %s", number)
             yield self.posted_at, f"fa-link {GREEN}", text
         for booking in self.account_payment_ids:
             name, bills = booking.display_name, booking.reconciled_invoice_ids
-            text = _(
+            text = self.env._(
                 "Booked as %(payment)s, credit of %(customer)s",
                 payment=name,
                 customer=booking.partner_id.display_name,
             )
             if bills:
                 bills = ", ".join(bills.mapped("display_name"))
-                text = _(
+                text = self.env._(
                     "Booked as %(payment)s for %(invoices)s",
                     payment=name,
                     invoices=bills,
                 )
             yield self.posted_at, f"fa-book {GREEN}", text
         for booking in self.undone_payment_ids:
-            text = _(
+            text = self.env._(
                 "Booked as %s, which was taken out of the books again",
                 booking.display_name,
             )
