@@ -95,7 +95,7 @@ class BillpayWorker(models.AbstractModel):
     def _wait_for_a_person(self, payments):
         """Nobody can be asked about these announcements: they prove nothing."""
         for provider, group in payments.grouped("provider_id").items():
-            if not provider._billpay_is_live():
+            if not provider._billpay_may_call():
                 continue
             group._flag(
                 payments.env._(
