@@ -24,9 +24,7 @@ class TestBillKey(PurposeCommon):
         move = self._invoice(1000)
         self.assertEqual(move.billpay_number_id.bill_key, f"invoice:{move.id}")
         number = self._keeps(self.asha, self.tuition)
-        self.assertEqual(
-            number.bill_key, f"purpose:{self.asha.id}:{self.tuition.id}"
-        )
+        self.assertEqual(number.bill_key, f"purpose:{self.asha.id}:{self.tuition.id}")
         stray = self.env["billpay.control.number"]._reserve(
             self.provider, [{"kind": "customer", "partner_id": self.asha.id}]
         )
@@ -73,7 +71,7 @@ class TestBillKey(PurposeCommon):
         self.assertEqual(first.bill_key, f"invoice:{move.id}")
         first._close()
         self.provider.clickpesa_number_origin = "api"
-        second = move._billpay_reserve_numbers()
+        second = move._billpay_reserve()
         self.assertNotEqual(second, first)
         with (
             mute_logger("odoo.sql_db"),

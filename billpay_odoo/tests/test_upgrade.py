@@ -86,9 +86,7 @@ class TestUpgrade(UpgradeCase):
         self.number("11220002", partner_id=partner, state="closed", **customer)
         self.number("11220003", partner_id=partner, **customer)
         self.number("11220004", partner_id=other, state="failed", **customer)
-        self.number(
-            "11220005", kind="customer", origin="imported", partner_id=partner
-        )
+        self.number("11220005", kind="customer", origin="imported", partner_id=partner)
         self.number("11220006", origin="imported", partner_id=partner)
         # What a hand at the database left behind: the newest one is given out.
         self.db("DROP INDEX billpay_control_number_one_per_purpose")
@@ -135,7 +133,10 @@ class TestUpgrade(UpgradeCase):
         ):
             self.assertSecondRefused(key)
         # A posted invoice gets a number, and is paid by it.
-        [[move, number]] = self.invoices(150000)
+        [[move, number]] = self.run_worker(
+            "invoices", company=self.company, amounts=[150000]
+        )
+        self.run_worker("sync")
         self.assertEqual(
             self.db.value(
                 "SELECT bill_key FROM billpay_control_number WHERE name = %s", number
@@ -147,8 +148,6 @@ class TestUpgrade(UpgradeCase):
         self.run_worker("process")
         self.assertBookedOnce(payment)
         self.assertEqual(
-            self.db.value(
-                "SELECT payment_state FROM account_move WHERE id = %s", move
-            ),
+            self.db.value("SELECT payment_state FROM account_move WHERE id = %s", move),
             "paid",
         )

@@ -4,6 +4,7 @@ import re
 
 from odoo import api, fields, models
 
+from ..const import LIVING
 from ..spreadsheet import plain_word, read_code, read_money
 from .billpay_import import BillpayImport, BillpayImportLine
 
@@ -362,7 +363,7 @@ class BillpayNumberImportLine(models.TransientModel):
         if move.currency_id.compare_amounts(move.amount_residual, 0) <= 0:
             return self.env._("Invoice %s is paid already.", move.display_name)
         other = move.sudo().billpay_number_ids.filtered(
-            lambda number: number.state in ("pending", "open", "failed")
+            lambda number: number.state in LIVING
         )
         if other:
             return self.env._(

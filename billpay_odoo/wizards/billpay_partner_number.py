@@ -99,7 +99,7 @@ class BillpayPartnerNumber(models.TransientModel):
             )
         numbers = self.env["billpay.control.number"]
         for purpose, lines in fresh.grouped("purpose_id").items():
-            numbers |= numbers._reserve_customer(lines.partner_id, purpose)
+            numbers |= purpose._reserve(lines.partner_id)
         action = self.env["ir.actions.act_window"]._for_xml_id(
             "billpay_odoo.action_billpay_control_number"
         )

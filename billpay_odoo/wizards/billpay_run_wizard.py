@@ -241,7 +241,7 @@ class BillpayRunWizard(models.TransientModel):
                 )
             moves = moves.search(domain, order="id", limit=MAX_LINES + 1)
         mode = self.mode
-        wanting = moves._billpay_wanting_numbers() | moves._billpay_wanting_carried()
+        wanting = self.env["billpay.reservation"]._wanting(moves)
         wanting = set(wanting.ids)
         return source, [
             {
@@ -270,7 +270,7 @@ class BillpayRunWizard(models.TransientModel):
         number = move.sudo().billpay_number_id
         if number.state in LIVING:
             return self.env._("It has the number %s.", number.display_number)
-        if not move._billpay_rate():
+        if not self.env["billpay.reservation"]._rate(move):
             return move._billpay_rate_missing_text()
         return self.env._("Its company has no active ClickPesa application.")
 

@@ -1,3 +1,9 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
-from . import test_till, test_till_crashes, test_till_entries, test_till_tours, test_till_upgrade
+from . import (
+    test_till,
+    test_till_crashes,
+    test_till_entries,
+    test_till_tours,
+    test_till_upgrade,
+)

@@ -13,13 +13,13 @@ class AccountPartialReconcile(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         partials = super().create(vals_list)
-        partials._billpay_moves()._billpay_follow_residual()
+        self.env["billpay.reservation"]._follow(partials._billpay_moves())
         return partials
 
     def unlink(self):
         moves = self._billpay_moves()
         result = super().unlink()
-        moves.exists()._billpay_follow_residual()
+        self.env["billpay.reservation"]._follow(moves.exists())
         return result
 
     def _billpay_moves(self):

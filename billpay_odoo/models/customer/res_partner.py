@@ -8,6 +8,8 @@ from odoo.tools import email_normalize
 from odoo.addons.phone_validation.tools import phone_validation
 
 from ... import const
+from ...actions import window
+from ...const import LIVING
 from ...identity import without_blanks
 from ...likeness import tanzanian_phone
 
@@ -201,11 +203,11 @@ class ResPartner(models.Model):
                 [
                     ("partner_id", "child_of", self.ids),
                     ("move_id", "!=", False),
-                    ("state", "in", ("pending", "open", "failed")),
+                    ("state", "in", LIVING),
                 ]
             )
         )
-        numbers_sudo.move_id._billpay_follow_residual()
+        self.env["billpay.reservation"]._follow(numbers_sudo.move_id)
 
     def _billpay_contact_values(self):
         """Return what ClickPesa is told of a customer.
@@ -265,23 +267,19 @@ class ResPartner(models.Model):
 
     def action_view_billpay_numbers(self):
         self.ensure_one()
-        return {
-            **self.env["ir.actions.act_window"]._for_xml_id(
-                "billpay_odoo.action_billpay_control_number"
-            ),
-            "domain": [
+        return window(
+            self.env,
+            "billpay_odoo.action_billpay_control_number",
+            [
                 ("partner_id", "child_of", self.id),
                 ("kind", "=", "customer"),
             ],
-            "context": {},
-        }
+        )
 
     def action_view_billpay_payments(self):
         self.ensure_one()
-        return {
-            **self.env["ir.actions.act_window"]._for_xml_id(
-                "billpay_odoo.action_billpay_payment"
-            ),
-            "domain": [("partner_id", "child_of", self.id)],
-            "context": {},
-        }
+        return window(
+            self.env,
+            "billpay_odoo.action_billpay_payment",
+            [("partner_id", "child_of", self.id)],
+        )

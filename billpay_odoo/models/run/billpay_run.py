@@ -9,6 +9,8 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL, format_duration
 from odoo.tools.pdf import merge_pdf
 
+from ...actions import window
+from ...const import LIVING, MONEY
 from ...spreadsheet import download_xlsx
 from ...transactions import CONFLICTS, committed
 
@@ -183,7 +185,7 @@ class BillpayRun(models.Model):
             [(run.payment_total,)] = self.env["billpay.payment"]._read_group(
                 [
                     ("control_number_id", "in", numbers.ids),
-                    ("state", "in", ("confirmed", "posted", "failed")),
+                    ("state", "in", MONEY),
                 ],
                 aggregates=["amount:sum"],
             )
@@ -340,7 +342,7 @@ class BillpayRun(models.Model):
         self._check_clerk()
         numbers_sudo = self.line_ids.filtered("is_made").sudo().number_id
         numbers_sudo.filtered(
-            lambda n: n.state in ("pending", "open", "failed") and not n._was_paid()
+            lambda n: n.state in LIVING and not n._was_paid()
         )._close()
 
     def action_retry_failed(self):
@@ -378,23 +380,19 @@ class BillpayRun(models.Model):
 
     def action_view_numbers(self):
         self.ensure_one()
-        return {
-            **self.env["ir.actions.act_window"]._for_xml_id(
-                "billpay_odoo.action_billpay_control_number"
-            ),
-            "domain": [("run_line_ids.run_id", "=", self.id)],
-            "context": {},
-        }
+        return window(
+            self.env,
+            "billpay_odoo.action_billpay_control_number",
+            [("run_line_ids.run_id", "=", self.id)],
+        )
 
     def action_view_payments(self):
         self.ensure_one()
-        return {
-            **self.env["ir.actions.act_window"]._for_xml_id(
-                "billpay_odoo.action_billpay_payment"
-            ),
-            "domain": [("control_number_id.run_line_ids.run_id", "=", self.id)],
-            "context": {},
-        }
+        return window(
+            self.env,
+            "billpay_odoo.action_billpay_payment",
+            [("control_number_id.run_line_ids.run_id", "=", self.id)],
+        )
 
     def action_download(self):
         """Download all lines as a spreadsheet."""

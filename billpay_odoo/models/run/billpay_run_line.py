@@ -285,7 +285,7 @@ class BillpayRunLine(models.Model):
             changed.billpay_mode = mode
         moves = self.move_id
         before = {move: move.sudo().billpay_number_id for move in moves}
-        moves._billpay_reserve_numbers()
+        moves._billpay_reserve()
         numbers = {}
         for line in self:
             number = line.move_id.sudo().billpay_number_id
@@ -306,7 +306,7 @@ class BillpayRunLine(models.Model):
             return self.env._("The invoice is not confirmed.")
         if not move.amount_residual:
             return self.env._("Nothing is due on the invoice.")
-        if not move._billpay_rate():
+        if not self.env["billpay.reservation"]._rate(move):
             return move._billpay_rate_missing_text()
         return self.env._("The invoice can have no number. Open it to see why.")
 
@@ -414,7 +414,7 @@ class BillpayRunLine(models.Model):
         if not good:
             return
         owners = good.partner_id
-        reserved = living._reserve_customer(owners, purpose).sudo()
+        reserved = purpose._reserve(owners).sudo()
         by_partner = dict(zip(owners, reserved, strict=True))
         numbers = {line: by_partner[line.partner_id] for line in good}
         for line, number in numbers.items():
