@@ -20,6 +20,8 @@ TITLE = "new payments found by asking, with 1,000 and with 100,000 open numbers"
 FEW, MANY = 1_000, 100_000
 PAGE = 100
 LIMIT = 1.2
+# Statements of a poll, divided by its new payments.
+MOST_SQL = 3
 # Minutes between the polls; more than a poll looks back behind known ground.
 APART = 30
 
@@ -82,7 +84,9 @@ def _result(found, count, rounds):
         for numbers in (MANY, FEW)
     )
     ratio = paired_ratio(rows[0].samples, rows[1].samples)
-    calls = max(done["calls"] for side in found.values() for done in side)
+    polls = [done for side in found.values() for done in side]
+    calls = max(done["calls"] for done in polls)
+    sql = max(done["sql"] for done in polls) / count
     return Result(
         NAME,
         "s per poll",
@@ -90,6 +94,7 @@ def _result(found, count, rounds):
         bars=(
             Bar("time with many / few numbers", ratio, LIMIT),
             Bar("calls to ClickPesa", calls, -(-count // PAGE) + 1),
+            Bar("SQL per new payment", sql, MOST_SQL),
         ),
         ratio=ratio,
         notes=(f"{count} new payments in a poll, {rounds} rounds",),

@@ -10,7 +10,7 @@
     "license": "LGPL-3",
     "depends": ["account_payment", "phone_validation"],
     "external_dependencies": {
-        "python": ["requests", "qrcode", "python-stdnum", "openpyxl"]
+        "python": ["requests", "qrcode", "python-stdnum", "openpyxl", "xlsxwriter"]
     },
     "data": [
         "security/billpay_groups.xml",
@@ -33,7 +33,6 @@
         "wizards/billpay_payment_import_views.xml",
         "views/billpay_channel_views.xml",
         "views/billpay_event_views.xml",
-        "wizards/billpay_payment_assign_views.xml",
         "wizards/billpay_payment_match_views.xml",
         "wizards/billpay_payment_reason_views.xml",
         "views/billpay_payment_views.xml",

@@ -54,6 +54,9 @@ DEFAULT_PAYMENT_METHOD_CODES = {"billpay"}
 # Where payers live when the company's contact has no time zone of its own.
 DEFAULT_TZ = "Africa/Dar_es_Salaam"
 
+# Sources of the upsert behind which a person stands.
+ENTERED = ("typed", "import")
+
 POLICIES = [
     ("exact_oldest", "Invoices that fit exactly, else the oldest"),
     ("oldest", "The oldest invoices"),

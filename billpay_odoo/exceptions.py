@@ -5,3 +5,7 @@ from odoo.exceptions import UserError
 
 class NoDigits(UserError):
     """An application can make no digits; nothing was written yet."""
+
+
+class ForbiddenMove(Exception):
+    """A payment was to enter a state that it cannot enter from where it is."""

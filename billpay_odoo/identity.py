@@ -1,16 +1,343 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Normal forms: what is the same is decided here."""
+"""The normal forms in which receipts, numbers, names and phones are compared.
 
-from odoo.tools.misc import OrderedSet
+Two texts mean the same when their keys are equal and not empty. Every comparison uses
+these keys on both sides. Each key is its own key, so stored keys can be compared again.
+Plain Python, no database.
+"""
+
+import re
+import unicodedata
+from collections.abc import Sequence, Set
+from dataclasses import replace
+from decimal import ROUND_HALF_UP, Context, Decimal
+
+# A payment that is known by its receipt only is called so until ClickPesa names it.
+PROVISIONAL_PREFIX = "RECEIPT/"
+# What was merged into another row has let go of its name.
+MERGED_PREFIX = "MERGED/"
+
+# What people write into a cell that has nothing to say, in the form of `word_key`.
+PLACEHOLDERS = frozenset(
+    "na nil nill none null nan hana hakuna hamna haipo unknown haijulikani "
+    "notavailable notapplicable notgiven".split()
+)
+TANZANIA = "255"
+
+_APOSTROPHES = dict.fromkeys(
+    map(ord, "\u0060\u00b4\u02b9\u02bb\u02bc\u02bd\u02be\u02bf\u02c8\u02ca\u02cb"), "'"
+) | dict.fromkeys(
+    map(ord, "\u055a\u05f3\u2018\u2019\u201a\u201b\u2032\u2035\ua78b\ua78c\uff07"), "'"
+)
+_DASHES = re.compile("[\u2010-\u2015\u2043\u2212\ufe58\ufe63\uff0d-]")
+# Signs that no reader sees: joiners, marks of direction, variants, the Arabic dash.
+_UNSEEN = re.compile("[\u034f\u0640\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+# A whole number as a spreadsheet writes it into a text file.
+_WHOLE = re.compile(r"([0-9]+)[.,]00?")
+_CENT = Decimal("0.01")
+_EXACTLY = Context(prec=400, rounding=ROUND_HALF_UP)
 
 
-def without_blanks(value):
-    """Return what was typed into a search as the digits are stored.
+def _plain(text):
+    """Return a text in capitals, with ASCII digits, one apostrophe and no accents.
 
-    :param value: a text, or a collection of texts (Odoo turns "=" into "in")
+    Letters of every script stay, and so do the vowel signs of scripts that write
+    vowels as marks: without them different names become one.
+    """
+    if not isinstance(text, str):
+        return ""
+    if text.isascii():
+        return text.translate(_APOSTROPHES).upper()
+    text = unicodedata.normalize("NFKD", text.translate(_APOSTROPHES))
+    text = unicodedata.normalize("NFKD", text.casefold().upper())
+    kept = (_digit(sign) for sign in text if not _is_dropped(sign))
+    return unicodedata.normalize("NFC", "".join(kept).translate(_APOSTROPHES))
+
+
+def _digit(sign):
+    value = unicodedata.decimal(sign, None)
+    return sign if value is None else str(value)
+
+
+def _is_dropped(sign):
+    rank = unicodedata.combining(sign)
+    return (
+        rank >= 200
+        or rank == 1
+        or 10 <= rank <= 36
+        or unicodedata.category(sign) in ("Cf", "Me")
+        or bool(_UNSEEN.match(sign))
+    )
+
+
+def without_blanks(text):
+    """Return a text without blanks, letter case kept; "" for what is no text."""
+    return "".join(text.split()) if isinstance(text, str) else ""
+
+
+def is_placeholder(text):
+    """Tell whether a cell says nothing: ``-``, ``N/A``, ``HANA``, ``none``."""
+    word = word_key(text)
+    return not word or word in PLACEHOLDERS
+
+
+# === WORDS AND NAMES === #
+
+
+def name_words(name):
+    """Return the words of a name in capitals, without accents and punctuation.
+
+    An apostrophe divides nothing: ``Ng'ombe`` is one word.
+    """
+    return _words(_plain(name).replace("'", ""))
+
+
+def name_parts(name):
+    """Return the words to look for in stored names: ``Ng'ombe`` is stored as two."""
+    return _words(_plain(name).replace("'", " "))
+
+
+def _words(text):
+    signs = (
+        sign if sign.isalnum() or unicodedata.category(sign)[0] == "M" else " "
+        for sign in text
+    )
+    return [
+        word for word in "".join(signs).split() if any(sign.isalnum() for sign in word)
+    ]
+
+
+def name_key(name):
+    """Return the key of a name; the order of its words counts."""
+    return " ".join(name_words(name))
+
+
+def word_key(text):
+    """Return the key of a heading, a channel word or a choice: ``Tigo-Pesa``."""
+    return "".join(name_words(text)).lower()
+
+
+def reference_key(text):
+    """Return the key of a customer's or an invoice's reference.
+
+    Blanks and letter case do not count, nor do the leading zeros of a number, which
+    spreadsheets drop, or the ``.0`` that they add.
+    """
+    if is_placeholder(text):
+        return ""
+    key = _DASHES.sub("-", without_blanks(_plain(text)))
+    if whole := _WHOLE.fullmatch(key):
+        key = whole[1]
+    return key.lstrip("0") or "0" if key.isdecimal() else key
+
+
+# === CONTROL NUMBERS === #
+
+
+def number_as_stored(value):
+    """Return what was typed for a control number as numbers are stored.
+
+    Without blanks, dashes and a spreadsheet's ``.0``, with ASCII digits; letter case
+    is kept.
+
+    :param value: a text, or a collection of texts (Odoo turns "=" into "in"); what is
+        neither is returned as it is
     """
     if isinstance(value, str):
-        return "".join(value.split())
-    if isinstance(value, list | tuple | set | OrderedSet):
-        return [without_blanks(item) for item in value]
+        return _undivided(_grouped(_DASHES.sub("", _grouped(value))))
+    if isinstance(value, Sequence | Set):
+        return [number_as_stored(item) for item in value]
     return value
+
+
+def _grouped(text):
+    """Return a number without blanks, its dashes unified."""
+    text = without_blanks(text)
+    if text.isascii():
+        return text
+    signs = unicodedata.normalize("NFKC", text)
+    signs = (_digit(c) for c in signs if unicodedata.category(c) != "Cf")
+    return _DASHES.sub("-", without_blanks("".join(signs)))
+
+
+def _undivided(text):
+    whole = _WHOLE.fullmatch(text)
+    return whole[1] if whole else text
+
+
+def number_key(text):
+    """Return the key of a control number: what its unique index is on.
+
+    Leading zeros count: two numbers may differ by them.
+    """
+    if not isinstance(text, str):
+        return ""
+    return number_as_stored(number_as_stored(text).upper())
+
+
+def number_spellings(sent):
+    """Return the keys under which a payment's number may be known, likeliest first.
+
+    ClickPesa may add a suffix after a "-" to repeated payments on a customer number.
+    People divide digits by dashes: ``1234-5678-9012`` is one number, ``1234-5678`` may
+    be a number and its suffix.
+
+    :rtype: list[str]
+    """
+    if not isinstance(sent, str):
+        return []
+    bare = _undivided(_grouped(sent)).upper()
+    groups = bare.split("-")
+    length = len(groups[0])
+    divided = (
+        len(groups) > 2
+        and length > 2
+        and 0 < len(groups[-1]) <= length
+        and all(len(group) == length for group in groups[:-1])
+    )
+    names = ["".join(groups) if divided else bare, bare, groups[0]]
+    return [name for name in dict.fromkeys(names) if name]
+
+
+# === RECEIPTS === #
+
+_LONG_LABEL = (
+    "receipt|risiti|stakabadhi|transaction|muamala|kumbukumbu|reference"
+    "|confirmation|namba|number"
+)
+_SHORT_LABEL = "no|nr|na|ref|id|ya|of|txn|trx|trans|rcpt|rct|code"
+# A short label needs a sign behind it: receipts may begin with these letters.
+_LABEL = re.compile(
+    rf"(?:(?:{_LONG_LABEL})(?:[\s.:#=]*(?:{_LONG_LABEL}|{_SHORT_LABEL}))*[\s.:#=]+"
+    rf"|(?:{_SHORT_LABEL})\s*[.:#=]+\s*)",
+    re.IGNORECASE,
+)
+
+
+def receipt_text(text):
+    """Return a receipt as it is shown: without blanks and labels such as "No."."""
+    if not isinstance(text, str) or is_placeholder(text):
+        return ""
+    text = " ".join(unicodedata.normalize("NFKC", text).split())
+    while label := _LABEL.match(text):
+        rest = text[label.end() :].lstrip(" .:#=")
+        if is_placeholder(rest):
+            return ""
+        signs = sum(sign.isalnum() for sign in rest)
+        if signs < 4 or (signs < 8 and not any(sign.isdecimal() for sign in rest)):
+            break
+        text = rest
+    # What stood apart may combine.
+    return unicodedata.normalize("NFKC", without_blanks(text))
+
+
+def receipt_key(receipt):
+    """Return the key of an operator's receipt.
+
+    Letter case, blanks, dots, dashes, other signs and a label in front do not count.
+    """
+    return "".join(sign for sign in _plain(receipt_text(receipt)) if sign.isalnum())
+
+
+def without_our_names(told):
+    """Return what was told, under a name that is not one of ours.
+
+    Nobody but us gives a payment such a name; an announcement that did could stand in
+    the way of the receipt that a person enters.
+    """
+    if told.id.startswith((PROVISIONAL_PREFIX, MERGED_PREFIX)):
+        return replace(told, id="ClickPesa " + told.id)
+    return told
+
+
+def same_amount(one, other):
+    """Tell whether two amounts are equal to the cent; no amount is zero."""
+    return _cents(one) == _cents(other)
+
+
+def _cents(amount):
+    return Decimal(str(amount or 0)).quantize(_CENT, context=_EXACTLY)
+
+
+# === PHONES === #
+
+_BETWEEN_PHONES = re.compile(r"[/,;|&\n]+|\b(?:or|and|au|na)\b", re.IGNORECASE)
+_EXTENSION = re.compile(r"(?:\bext|\bx)\W*[0-9]+\W*$", re.IGNORECASE)
+
+
+def phone_key(text):
+    """Return the key of a phone: its digits with the country code, ``255712345678``.
+
+    Of two in one cell the first good one counts. A number without a country code is
+    Tanzanian.
+
+    :return: "" for what is no phone number
+    """
+    return next(_phones(text), "")
+
+
+def mobile_phone(text):
+    """Return a Tanzanian mobile number as ClickPesa wants it, ``255712345678``.
+
+    :return: "" for anything else, landlines and other countries' numbers too
+    """
+    return next(filter(_is_mobile, _phones(text)), "")
+
+
+def phone_spellings(phone):
+    """Return the ways in which a contact may have this phone written down.
+
+    Blanks and signs do not matter: Odoo compares without them.
+    """
+    key = phone_key(phone)
+    if not key:
+        return []
+    spellings = [f"+{key}", key]
+    if key.startswith(TANZANIA):
+        local = key.removeprefix(TANZANIA)
+        spellings += [f"0{local}", local]
+    return spellings
+
+
+def _is_mobile(key):
+    return len(key) == 12 and key.startswith(TANZANIA) and key[3] in "67"
+
+
+def _phones(text):
+    """Yield the phones of a cell, as keys."""
+    if not isinstance(text, str):
+        return
+    text = unicodedata.normalize("NFKC", text)
+    text = "".join(map(_digit, text)).strip()
+    if whole := _WHOLE.fullmatch(text.removeprefix("+")):
+        text = whole[1]
+    text = _EXTENSION.sub("", text)
+    parts = _BETWEEN_PHONES.split(text)
+    # Signs inside of one number may be what stands between two elsewhere.
+    for part in [*parts, text] if len(parts) > 1 else parts:
+        digits = "".join(sign for sign in part if sign in "0123456789")
+        plus = part.lstrip(" (").startswith("+")
+        if key := _whole_phone(digits, plus):
+            yield key
+            continue
+        for size in (10, 12, 13):
+            both = digits[:size], digits[size:]
+            keys = [_whole_phone(one, False) for one in both]
+            if all(map(_is_mobile, keys)):
+                yield from keys
+                break
+
+
+def _whole_phone(digits, plus):
+    """Return the key of one number's digits, or ""."""
+    if digits.startswith("00"):
+        digits, plus = digits[2:], True
+    if digits.startswith(TANZANIA + "0"):
+        digits = TANZANIA + digits[4:]  # +255 (0) 712 …
+    elif digits.startswith("0"):
+        digits = TANZANIA + digits[1:]
+    elif len(digits) == 9 and digits[0] in "67" and not plus:
+        digits = TANZANIA + digits
+    if digits.startswith(TANZANIA):
+        return digits if len(digits) == 12 else ""
+    return digits if (7 if plus else 9) <= len(digits) <= 15 else ""

@@ -1,5 +1,5 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""How alike two numbers or two names are. Plain Python, no database.
+"""How alike two numbers, receipts or names are. Plain Python, no database.
 
 Payers type control numbers on a handset: a digit is swapped with its neighbour, typed
 wrong, left out or typed twice. That is one step of the Damerau-Levenshtein distance,
@@ -9,22 +9,30 @@ numbers there are.
 
 import difflib
 import string
-import unicodedata
+
+from .identity import name_words, number_key, receipt_key
 
 # Longer ones are no control number: at most 20 characters are ever made.
 MAX_LENGTH = 24
 
+# As many leading zeros may be lost at once.
+_ZEROS = 4
+
 SWAPPED, REPLACED, MISSING, EXTRA = "swapped", "replaced", "missing", "extra"
+ZEROS = "zeros"
 
 
 def neighbours(number):
     """Return every number one slip of the thumb away from this one.
 
-    :param str number: what was typed; letters count as capitals
+    Leading zeros that a spreadsheet has dropped or a person has added count as one
+    slip.
+
+    :param str number: what was typed
     :return: at most about 60 × its length texts, without the number itself
     :rtype: set[str]
     """
-    text = number.upper()
+    text = number_key(number)
     if not text or len(text) > MAX_LENGTH:
         return set()
     signs = (
@@ -39,16 +47,22 @@ def neighbours(number):
             found.update(head + sign + tail[1:] for sign in signs)
         if len(tail) > 1:
             found.add(head + tail[1] + tail[0] + tail[2:])
+    found.update("0" * zeros + text for zeros in range(1, _ZEROS + 1))
+    found.update(text[zeros:] for zeros in range(1, _leading_zeros(text) + 1))
     return found - {text, ""}
+
+
+def _leading_zeros(text):
+    return min(len(text) - len(text.lstrip("0")), _ZEROS)
 
 
 def slip(typed, meant):
     """Say which slip turned the number that was meant into the one that was typed.
 
     :return: SWAPPED, REPLACED, MISSING (a digit was left out), EXTRA (one too many),
-        or None when it takes more than one slip
+        ZEROS (zeros in front lost or added), or None when it takes more than one slip
     """
-    typed, meant = typed.upper(), meant.upper()
+    typed, meant = number_key(typed), number_key(meant)
     if typed == meant:
         return None
     if len(typed) == len(meant):
@@ -65,6 +79,9 @@ def slip(typed, meant):
                 return SWAPPED
         return None
     shorter, longer = sorted((typed, meant), key=len)
+    zeros = len(longer) - len(shorter)
+    if zeros <= _ZEROS and longer == "0" * zeros + shorter:
+        return ZEROS
     if len(longer) != len(shorter) + 1:
         return None
     if any(longer[:i] + longer[i + 1 :] == shorter for i in range(len(longer))):
@@ -72,11 +89,30 @@ def slip(typed, meant):
     return None
 
 
-def name_words(name):
-    """Return the words of a name in capitals, without accents and punctuation."""
-    plain = unicodedata.normalize("NFKD", name or "")
-    plain = "".join(sign for sign in plain if not unicodedata.combining(sign)).upper()
-    return "".join(sign if sign.isalnum() else " " for sign in plain).split()
+# Signs that people take for each other.
+_ALIKE = str.maketrans("OQILSZB", "0011528")
+
+
+def nearly_same_receipt(one, other):
+    """Tell whether one receipt may be the other, mistyped.
+
+    The letter O for 0 and their like, two signs swapped, a sign too many or too few, or
+    a label that hangs on in front. A wrong sign is no such slip: an operator's next
+    receipt differs by one. Never take such receipts for equal; hold the second payment
+    for a person.
+
+    :return: False for receipts that are the same
+    """
+    one, other = receipt_key(one), receipt_key(other)
+    if one == other or min(len(one), len(other)) < 6:
+        return False
+    one, other = one.translate(_ALIKE), other.translate(_ALIKE)
+    return (
+        one == other
+        or one.endswith(other)
+        or other.endswith(one)
+        or slip(one, other) in (SWAPPED, MISSING, EXTRA)
+    )
 
 
 def name_likeness(one, other):
@@ -102,37 +138,3 @@ def name_likeness(one, other):
 
 def _word_likeness(one, other):
     return difflib.SequenceMatcher(None, one, other, autojunk=False).ratio()
-
-
-def tanzanian_phone(text):
-    """Return a phone number as ClickPesa wants it, ``255…``; "" if it is none.
-
-    :param str text: as people write it, such as ``0712 345 678``
-    """
-    digits = "".join(sign for sign in text or "" if sign.isdecimal())
-    digits = digits.removeprefix("00")
-    if len(digits) == 10 and digits.startswith("0"):
-        digits = "255" + digits[1:]
-    elif len(digits) == 9 and digits[0] in "67":
-        digits = "255" + digits
-    plausible = len(digits) == 12 and digits.startswith("255") and digits[3] != "0"
-    return digits if plausible and digits.isascii() else ""
-
-
-def phone_spellings(phone, code="255"):
-    """Return the ways in which a contact may have this phone number written down.
-
-    Blanks and signs do not matter: Odoo compares without them.
-
-    :param str phone: with the country code, as ClickPesa tells it: 255712345678
-    :param str code: the country code that people leave out
-    """
-    digits = "".join(sign for sign in phone or "" if sign.isdecimal())
-    if len(digits) < 7:
-        return []
-    if digits.startswith("0"):
-        digits = code + digits[1:]
-    spellings = [f"+{digits}", digits]
-    if digits.startswith(code):
-        spellings += [f"0{digits[len(code) :]}", digits[len(code) :]]
-    return spellings

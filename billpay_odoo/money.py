@@ -189,6 +189,25 @@ def bill_shillings(move, amount, number=None, day=None):
     return at_rate(amount, move.currency_id, bill_rate(move, number, day))
 
 
+def checkout_values(amount, currency, asked, left):
+    """Return what a number for the rest of a checkout keeps in the bill's currency.
+
+    :param float amount: of the checkout
+    :param float asked: TZS for all of it
+    :param float left: TZS that the number asks for
+    :return: field values of a control number
+    :rtype: dict
+    """
+    if is_shillings(currency) or not amount:
+        return {}
+    rate = asked / amount
+    return {
+        "bill_amount": left / rate if rate else 0,
+        "bill_currency_id": currency.id,
+        "bill_rate": rate,
+    }
+
+
 def number_shillings(move):
     """Return what the control number of an invoice asks for, made or still to be made.
 

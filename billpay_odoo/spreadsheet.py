@@ -10,15 +10,23 @@ import csv
 import io
 import logging
 import re
-import unicodedata
 import zipfile
-from dataclasses import dataclass
+from collections import namedtuple
 from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 
 import openpyxl
-from openpyxl.cell import WriteOnlyCell
-from openpyxl.styles import Alignment, Font
+import xlsxwriter
+
+from .identity import (
+    is_placeholder,
+    number_as_stored,
+    number_key,
+    number_spellings,
+    receipt_text,
+    without_blanks,
+    word_key,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -40,16 +48,20 @@ _PLAIN = re.compile(r"[0-9]+(\.[0-9]{1,2})?")
 _GROUPED = re.compile(r"[0-9]{1,3}([, ][0-9]{3})+(\.[0-9]{1,2})?")
 _MONEY_WORDS = re.compile(r"(tzs|tshs?|sh|/=|/-)\.?", re.IGNORECASE)
 _SERIAL = re.compile(r"[0-9]{5}(\.[0-9]+)?")
-_DAY_FIRST = re.compile(
-    r"([0-9]{1,2})[./-]([0-9]{1,2})[./-]([0-9]{4})"
-    r"(?:[ ,T]+([0-9]{1,2}):([0-9]{2})(?::([0-9]{2}))?)?"
+_CLOCK = (
+    r"(?:[ ,T]+(?P<hour>[0-9]{1,2}):(?P<minute>[0-9]{2})"
+    r"(?::(?P<second>[0-9]{2})(?:\.[0-9]+)?)?\s*(?P<offset>Z|[+-][0-9]{2}:?[0-9]{2})?)?"
 )
-_YEAR_FIRST = re.compile(
-    r"([0-9]{4})[./-]([0-9]{1,2})[./-]([0-9]{1,2})"
-    r"(?:[ ,T]+([0-9]{1,2}):([0-9]{2})(?::([0-9]{2})(?:\.[0-9]+)?)?"
-    r"\s*(Z|[+-][0-9]{2}:?[0-9]{2})?)?",
+_DAY_FIRST = re.compile(
+    r"(?P<day>[0-9]{1,2})[./-](?P<month>[0-9]{1,2})[./-](?P<year>[0-9]{4})" + _CLOCK,
     re.IGNORECASE,
 )
+_YEAR_FIRST = re.compile(
+    r"(?P<year>[0-9]{4})[./-](?P<month>[0-9]{1,2})[./-](?P<day>[0-9]{1,2})" + _CLOCK,
+    re.IGNORECASE,
+)
+# ="00123": how some programs keep a sheet from eating zeros.
+_KEPT = re.compile(r'\A="(.+)"\Z', re.DOTALL)
 # Day zero of the numbers by which workbooks mean dates.
 _SERIAL_ZERO = datetime(1899, 12, 30)
 
@@ -69,21 +81,17 @@ class SpreadsheetError(ValueError):
         self.code = code
 
 
-@dataclass(frozen=True)
-class Sheet:
-    """``header`` as text; ``rows`` as ``(number in the sheet, [text per column])``."""
-
-    header: list
-    rows: list
+# ``header`` as text; ``rows`` as ``(number in the sheet, [text per column])``.
+Sheet = namedtuple("Sheet", "header rows")
 
 
-def read(data, max_rows, is_header=None):
+def read(data, max_rows, is_header):
     """Read the first sheet of an XLSX file, or a CSV file.
 
     :param bytes data: the file
     :param int max_rows: how many rows below the header are accepted
     :param is_header: tells of a list of texts whether it is the header; the first
-        row that holds anything is taken when none is, or when this is not given
+        row that holds anything is taken when none is
     :return: a :class:`Sheet`; empty rows are left out
     :raises SpreadsheetError: for any bytes that are no such file
     """
@@ -91,12 +99,11 @@ def read(data, max_rows, is_header=None):
         raise SpreadsheetError("too_big")
     if data.startswith(_OLD_EXCEL):
         raise SpreadsheetError("old_format")
-    lines = _xlsx_lines(data) if data.startswith(b"PK") else _csv_lines(data)
     rows = []
     try:
-        for number, cells in lines:
-            if any(cells):
-                rows.append((number, cells))
+        for line in (_xlsx_lines if data.startswith(b"PK") else _csv_lines)(data):
+            if any(line[1]):
+                rows.append(line)
             if len(rows) > max_rows + HEADER_DEPTH:
                 raise SpreadsheetError("too_many_rows")
     except SpreadsheetError:
@@ -106,107 +113,70 @@ def read(data, max_rows, is_header=None):
         raise SpreadsheetError("broken") from error
     if not rows:
         raise SpreadsheetError("empty")
-    first = 0
-    if is_header:
-        for index, (_number, cells) in enumerate(rows[:HEADER_DEPTH]):
-            if is_header(cells):
-                first = index
-                break
+    top = enumerate(rows[:HEADER_DEPTH])
+    first = next((index for index, (_row, cells) in top if is_header(cells)), 0)
     header, body = rows[first][1], rows[first + 1 :]
     if len(body) > max_rows:
         raise SpreadsheetError("too_many_rows")
-    return Sheet(header, [(number, _padded(cells, header)) for number, cells in body])
-
-
-def _padded(cells, header):
-    return cells + [""] * (len(header) - len(cells))
-
-
-# === CSV === #
+    return Sheet(
+        header,
+        [(row, cells + [""] * (len(header) - len(cells))) for row, cells in body],
+    )
 
 
 def _csv_lines(data):
-    text = _decoded(data)
+    utf_16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
+    if data.startswith((b"%PDF", b"\x89PNG", b"\xff\xd8")):
+        raise SpreadsheetError("not_a_sheet")
+    if not utf_16 and b"\x00" in data[:4096]:
+        raise SpreadsheetError("not_a_sheet")
+    try:
+        text = data.decode("utf-16" if utf_16 else "utf-8-sig")
+    except UnicodeDecodeError:
+        raise SpreadsheetError("encoding") from None
     if "\x00" in text:
         raise SpreadsheetError("not_a_sheet")
     first = next((line for line in text.splitlines() if line.strip()), "")
     delimiter = max(",;\t|", key=first.count)
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     for cells in reader:
-        yield reader.line_num, [_csv_text(cell) for cell in cells[:MAX_COLUMNS]]
-
-
-def _decoded(data):
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        encoding = "utf-16"
-    elif b"\x00" in data[:4096] or data.startswith((b"%PDF", b"\x89PNG", b"\xff\xd8")):
-        raise SpreadsheetError("not_a_sheet")
-    else:
-        encoding = "utf-8-sig"
-    try:
-        return data.decode(encoding)
-    except UnicodeDecodeError:
-        raise SpreadsheetError("encoding") from None
-
-
-def _csv_text(cell):
-    cell = cell.strip()
-    # ="00123": how some programs keep a sheet from eating zeros.
-    if len(cell) > 3 and cell.startswith('="') and cell.endswith('"'):
-        cell = cell[2:-1].strip()
-    return cell[:LONGEST_CELL]
-
-
-# === XLSX === #
+        texts = (_KEPT.sub(r"\1", cell.strip()) for cell in cells[:MAX_COLUMNS])
+        yield reader.line_num, [text.strip()[:LONGEST_CELL] for text in texts]
 
 
 def _xlsx_lines(data):
-    has_formulas = _checked_archive(data)
-    values = _first_sheet(data, data_only=True)
-    formulas = None
-    if has_formulas:
-        # Read twice: the values alone do not tell an empty cell from a formula
-        # that nothing has calculated yet.
-        formulas = _first_sheet(data, data_only=False)
-    for number, row in enumerate(values, 1):
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        files = archive.infolist()
+        if "xl/workbook.xml" not in archive.namelist():
+            raise SpreadsheetError("not_a_sheet")
+        if sum(file.file_size for file in files) > MAX_UNPACKED:
+            raise SpreadsheetError("too_big")
+        has_formulas = any(
+            b"<f" in archive.read(file)
+            for file in files
+            if file.filename.startswith("xl/worksheets/sheet")
+        )
+    # Read twice where there are formulas: the values alone do not tell an empty cell
+    # from a formula that nothing has calculated yet.
+    sheets = [_first_sheet(data, formulas) for formulas in range(1 + has_formulas)]
+    for number, (row, *formulas) in enumerate(zip(*sheets, strict=True), 1):
         cells = [xlsx_text(value) for value in row[:MAX_COLUMNS]]
-        if formulas is not None:
-            for index, meant in enumerate(next(formulas, ())[:MAX_COLUMNS]):
-                if index < len(cells) and not cells[index] and _is_formula(meant):
-                    cells[index] = NO_VALUE
+        for meant in formulas:
+            cells = [
+                NO_VALUE if not cell and _is_formula(value) else cell
+                for cell, value in zip(cells, meant, strict=False)
+            ]
         yield number, cells
 
 
 def _is_formula(value):
-    return isinstance(value, str) and value.startswith("=") or hasattr(value, "ref")
+    # An array formula comes as an object that knows its cells.
+    return hasattr(value, "ref") or isinstance(value, str) and value.startswith("=")
 
 
-def _checked_archive(data):
-    """Return whether any sheet has formulas.
-
-    :raises SpreadsheetError: no workbook, or one that unpacks to far too much
-    """
-    try:
-        with zipfile.ZipFile(io.BytesIO(data)) as archive:
-            files = archive.infolist()
-            if "xl/workbook.xml" not in archive.namelist():
-                raise SpreadsheetError("not_a_sheet")
-            if sum(file.file_size for file in files) > MAX_UNPACKED:
-                raise SpreadsheetError("too_big")
-            return any(
-                b"<f" in archive.read(file)
-                for file in files
-                if file.filename.startswith("xl/worksheets/sheet")
-            )
-    except SpreadsheetError:
-        raise
-    except Exception as error:
-        raise SpreadsheetError("broken") from error
-
-
-def _first_sheet(data, data_only):
+def _first_sheet(data, formulas):
     book = openpyxl.load_workbook(
-        io.BytesIO(data), read_only=True, data_only=data_only, keep_links=False
+        io.BytesIO(data), read_only=True, data_only=not formulas, keep_links=False
     )
     sheet = book.worksheets[0]
     # The size that a file claims may be wrong; what is there counts.
@@ -235,12 +205,6 @@ def xlsx_text(value):
 # === COLUMNS AND VALUES === #
 
 
-def plain_word(text):
-    """Return a heading or a word without case, accents, blanks and signs."""
-    text = unicodedata.normalize("NFKD", text).lower()
-    return "".join(char for char in text if char.isalnum() and char.isascii())
-
-
 def find_columns(header, columns):
     """Find columns by their headings, in any order.
 
@@ -248,13 +212,13 @@ def find_columns(header, columns):
     :return: ``{field: index}``; of two columns with one meaning the first counts
     """
     meanings = {
-        plain_word(heading): field
+        word_key(heading): field
         for field, headings in columns.items()
         for heading in (field, *headings)
     }
     found = {}
     for index, heading in enumerate(header):
-        field = meanings.get(plain_word(heading))
+        field = meanings.get(word_key(heading))
         if field and field not in found:
             found[field] = index
     return found
@@ -277,10 +241,39 @@ def read_code(text):
 
     :raises SpreadsheetError: "digits_lost" for "1.12E+13"
     """
-    text = "".join(check_value(text).split())
+    text = without_blanks(check_value(text))
     if _SCIENTIFIC.fullmatch(text):
         raise SpreadsheetError("digits_lost")
     return text
+
+
+def read_reference(text):
+    """Return a reference without blanks; "" for a placeholder such as ``N/A``.
+
+    :raises SpreadsheetError: "digits_lost"
+    """
+    text = read_code(text)
+    return "" if is_placeholder(text) else text
+
+
+def read_number(text):
+    """Return a control number as it is stored; with a suffix it stays as it is.
+
+    :raises SpreadsheetError: "digits_lost"
+    """
+    text = read_code(text)
+    return (
+        number_as_stored(text) if number_key(text) in number_spellings(text) else text
+    )
+
+
+def read_receipt(text):
+    """Return a receipt without blanks and label.
+
+    :raises SpreadsheetError: "digits_lost"
+    """
+    read_code(text)
+    return receipt_text(text)
 
 
 def read_phone(text):
@@ -289,7 +282,9 @@ def read_phone(text):
     :raises SpreadsheetError: "digits_lost" when the sheet has kept too few of them
     """
     text = check_value(text).strip()
-    bare = "".join(text.split()).replace(",", ".")
+    if is_placeholder(text):
+        return ""
+    bare = without_blanks(text).replace(",", ".")
     if not _SCIENTIFIC.fullmatch(bare):
         return text
     number = Decimal(bare)
@@ -332,72 +327,45 @@ def read_moment(text, zone):
     text = check_value(text).strip()
     if not text:
         return None
+    match = _DAY_FIRST.fullmatch(text) or _YEAR_FIRST.fullmatch(text)
     try:
-        if match := _YEAR_FIRST.fullmatch(text):
-            year, month, day, hour, minute, second, offset = match.groups()
-        elif match := _DAY_FIRST.fullmatch(text):
-            day, month, year, hour, minute, second = match.groups()
-            offset = None
+        if match:
+            parts = match.groupdict()
+            offset = parts.pop("offset")
+            moment = datetime(**{name: int(part or 0) for name, part in parts.items()})
+            if offset:
+                return moment - datetime.strptime(offset.upper(), "%z").utcoffset()
         elif _SERIAL.fullmatch(text):
-            return _to_utc(_SERIAL_ZERO + timedelta(days=float(text)), zone)
+            moment = _SERIAL_ZERO + timedelta(days=float(text))
         else:
             raise SpreadsheetError("not_a_date")
-        parts = (year, month, day, hour or 0, minute or 0, second or 0)
-        moment = datetime(*map(int, parts))
-        if offset:
-            return (
-                datetime.fromisoformat(
-                    moment.isoformat() + offset.upper().replace("Z", "+00:00")
-                )
-                .astimezone(timezone.utc)
-                .replace(tzinfo=None)
-            )
-        return _to_utc(moment, zone)
+        moment = zone.localize(moment.replace(microsecond=0))
+        return moment.astimezone(timezone.utc).replace(tzinfo=None)
     except (ValueError, OverflowError):
         raise SpreadsheetError("not_a_date") from None
-
-
-def _to_utc(moment, zone):
-    moment = zone.localize(moment.replace(microsecond=0))
-    return moment.astimezone(timezone.utc).replace(tzinfo=None)
 
 
 # === WRITING === #
 
 
-def write_xlsx(title, header, rows, widths=()):
+def write_xlsx(title, header, rows):
     """Return an XLSX file with one sheet in which every cell is text.
 
     Text keeps long numbers whole, and nothing of it is ever run as a formula.
 
-    :param widths: of the columns, in characters
     :rtype: bytes
     """
-    book = openpyxl.Workbook(write_only=True)
-    sheet = book.create_sheet(title[:31])
-    sheet.freeze_panes = "A2"
-    for index in range(len(header)):
-        letter = openpyxl.utils.get_column_letter(index + 1)
-        width = widths[index] if index < len(widths) else 22
-        sheet.column_dimensions[letter].width = width
-        # Also of the cells that a person fills in.
-        sheet.column_dimensions[letter].number_format = "@"
-
-    def cell(value, **style):
-        made = WriteOnlyCell(sheet)
-        made.value = openpyxl.cell.cell.ILLEGAL_CHARACTERS_RE.sub(" ", str(value))
-        made.data_type = "s"
-        made.number_format = "@"
-        for name, setting in style.items():
-            setattr(made, name, setting)
-        return made
-
-    sheet.append([cell(text, font=Font(bold=True)) for text in header])
-    wrap = Alignment(wrap_text=True, vertical="top")
-    for row in rows:
-        sheet.append([cell(text or "", alignment=wrap) for text in row])
     buffer = io.BytesIO()
-    book.save(buffer)
+    with xlsxwriter.Workbook(buffer, {"in_memory": True}) as book:
+        sheet = book.add_worksheet(title)
+        bold = book.add_format({"num_format": "@", "bold": True})
+        wrap = book.add_format({"num_format": "@", "text_wrap": True, "valign": "top"})
+        sheet.freeze_panes(1, 0)
+        # Also of the cells that a person fills in.
+        sheet.set_column(0, len(header) - 1, 22, book.add_format({"num_format": "@"}))
+        for row, texts in enumerate((header, *rows)):
+            for column, text in enumerate(texts):
+                sheet.write_string(row, column, str(text or ""), wrap if row else bold)
     return buffer.getvalue()
 
 

@@ -3,8 +3,8 @@
 
 ``models/payment/billpay_booking.py`` has ``tests/test_billpay_booking.py``. Beyond the
 name, tests count that mention what a file defines, most of all what only few mention:
-models, methods, templates. A budget of seconds keeps the selection short; it does not
-stand for all tests.
+models, methods, templates. A budget of seconds keeps the selection short, if need be
+within a file; it does not stand for all tests.
 """
 
 import ast
@@ -19,6 +19,7 @@ from .console import PRECONDITION, Problem
 BUDGET = 24
 # Of a word in a function that changed, compared to others of the same file.
 CHANGED = 5
+STRUCTURE = ("tests/structure/test_structure.py",)
 # Endings of names of files that belong to the model before them.
 ENDINGS = re.compile(r"_(views?|data|templates?|demo|mail)$")
 DEFINED = re.compile(r"""\b(?:def|class)\s+(\w+)|["']([a-z_]+(?:\.[a-z_]+)+)["']""")
@@ -66,30 +67,67 @@ def _git(*arguments):
 
 
 def tests(changes, seconds, root=paths.ROOT, budget=BUDGET):
-    """Return test files for changed files, the most telling first.
+    """Return tests for changed files, the most telling first.
 
     :param dict changes: as :func:`files` returns it
-    :param seconds: function from a test file to how long it takes
+    :param seconds: function from a file, or ``file::name``, to how long it takes; 0
+        for one that has slow tests only, which are not for every change
+    :return: files, and for one that takes too long: those of its tests that are most
+        about the change, as ``file::class::test``
     """
-    chosen, scores = [], Counter()
+    named, scores, words = [], Counter(), Counter()
     for name, lines in changes.items():
-        named, ranked = _tests_of(name, lines, root)
-        chosen += named
+        own, ranked, said = _tests_of(name, lines, root)
+        named += own
         scores.update(ranked)
-    chosen = list(dict.fromkeys(chosen))
-    spent = sum(map(seconds, chosen))
-    for name, _score in scores.most_common():
-        if name in chosen:
-            continue
+        words |= said
+    ranked = [name for name, _score in scores.most_common()]
+    chosen, spent = [], 0
+    for name in dict.fromkeys([*named, *ranked]):
         cost = seconds(name)
-        if spent + cost <= budget or not chosen:
+        if cost and spent + cost <= budget:
             chosen.append(name)
             spent += cost
+        elif cost and (name in named or not chosen):
+            part = _part(name, words, seconds, root, max(budget - spent, budget / 4))
+            chosen += part
+            spent += sum(map(seconds, part))
     return chosen
 
 
+def _part(name, words, seconds, root, budget):
+    """Return the tests of a file that say most about a change, within the budget."""
+    text = (root / name).read_text()
+    found = []
+    for node in ast.parse(text).body:
+        items = node.body if isinstance(node, ast.ClassDef) else [node]
+        for item in items:
+            if getattr(item, "name", "").startswith("test_"):
+                names = [node.name, item.name] if item is not node else [item.name]
+                lines = text.splitlines()[item.lineno - 1 : item.end_lineno]
+                found.append(("::".join([name, *names]), _tokens("\n".join(lines))))
+    spread = Counter(word for _test, tokens in found for word in words.keys() & tokens)
+    found.sort(
+        key=lambda item: sum(
+            words[word] / spread[word] for word in words.keys() & item[1]
+        ),
+        reverse=True,
+    )
+    chosen = []
+    for test, _tokens_of_it in found:
+        cost = seconds(test)
+        if cost and (cost <= budget or not chosen):
+            chosen.append(test)
+            budget -= cost
+    return chosen
+
+
+def _tokens(text):
+    return set(re.findall(r"\w+", text)) | set(re.findall(r"[\w.]+", text))
+
+
 def _tests_of(name, lines, root):
-    """Return tests named after a file, and a score for those that mention it."""
+    """Return tests named after a file, a score for those that mention it, its words."""
     path = root / name
     texts = {
         str(test.relative_to(root)): test.read_text()
@@ -97,15 +135,18 @@ def _tests_of(name, lines, root):
         for test in sorted(folder.rglob("test_*.py"))
     }
     if name in texts:
-        return [name], {}
+        return [name], {}, Counter()
     stem = ENDINGS.sub("", path.stem)
     wanted = {f"test_{stem}.py", f"test_{stem.removeprefix('billpay_')}.py"}
     named = [test for test in texts if test.rpartition("/")[2] in wanted]
+    if (
+        path.suffix == ".py"
+        and (root / name.split("/")[0] / "__manifest__.py").exists()
+    ):
+        # How the code is laid out takes a second to check.
+        named += [test for test in STRUCTURE if (root / test).exists()]
     words = _words(path, lines)
-    tokens = {
-        test: set(re.findall(r"\w+", text)) | set(re.findall(r"[\w.]+", text))
-        for test, text in texts.items()
-    }
+    tokens = {test: _tokens(text) for test, text in texts.items()}
     spread = Counter()
     for found in tokens.values():
         spread.update(words.keys() & found)
@@ -113,7 +154,7 @@ def _tests_of(name, lines, root):
         test: sum(words[word] / spread[word] for word in words.keys() & found)
         for test, found in tokens.items()
     }
-    return named, {test: score for test, score in scores.items() if score}
+    return named, {test: score for test, score in scores.items() if score}, words
 
 
 def _homes(name, root):

@@ -7,11 +7,15 @@ checkouts: a guess that balances the lanes, never a reason to leave a test out o
 """
 
 import ast
+import functools
 import json
 import os
 import xml.etree.ElementTree as ElementTree
 
 from . import folders, paths
+
+# What one run may add to the time of a test that was quicker before.
+SLOWER = 1.2
 
 
 def _file():
@@ -56,7 +60,11 @@ def keep(found):
     with folders.lock(_file().with_suffix(".lock")):
         known = load()
         for name, tests in found.items():
-            known[name] = {**known.get(name, {}), **tests}
+            old = known.setdefault(name, {})
+            for test, seconds in tests.items():
+                # Other work slows a test down: the quickest run is the truest.
+                limit = max(old.get(test, seconds) * SLOWER, 0.01)
+                old[test] = round(min(seconds, limit), 3)
         temporary = _file().with_suffix(f".{os.getpid()}")
         temporary.write_text(json.dumps(known, indent=0, sort_keys=True))
         temporary.replace(_file())
@@ -84,30 +92,75 @@ class Guess:
         """Return the seconds for a file, or for ``file::name``."""
         name, _mark, node = target.partition("::")
         tests = self._known.get(name)
+        slow = slow_names(self._root / name, self._root) if self._fast else ()
         if not tests:
-            return self._rate * self._size(name)
-        slow = slow_names(self._root / name) if self._fast else ()
+            every = test_names(self._root / name)
+            wanted = [x for x in every if _is_in(x, node) and not _is_slow(x, slow)]
+            share = len(wanted) / len(every) if every else 1
+            return self._rate * self._size(name) * share
         return sum(
-            seconds
+            # Even an empty test takes a moment: 0 says that there is none.
+            max(seconds, 0.001)
             for test, seconds in tests.items()
-            if test.startswith(node) and not _is_slow(test, slow)
+            if _is_in(test, node) and not _is_slow(test, slow)
         )
 
 
+def _is_in(test, node):
+    """Whether a test is the one, or in the class, that was named; "" names all."""
+    plain = test.partition("[")[0]
+    return not node or node in (test, plain) or test.startswith(f"{node}::")
+
+
 def _is_slow(test, slow):
-    parts = test.partition("[")[0].split("::")
-    return any("::".join(parts[:end]) in slow for end in range(1, len(parts) + 1))
+    return any(_is_in(test, name) for name in slow)
 
 
-def slow_names(path):
-    """Return the classes and tests of a file that are tagged as slow."""
+def test_names(path):
+    """Return the tests that a file defines, as ``Class::test``."""
+    found = []
+    for node in _body(path):
+        items = node.body if isinstance(node, ast.ClassDef) else [node]
+        for item in items:
+            if getattr(item, "name", "").startswith("test_"):
+                found.append(item.name if item is node else f"{node.name}::{item.name}")
+    return found
+
+
+@functools.cache
+def _classes(root):
+    """Return ``{class: (its bases, whether it is tagged)}`` of all tests."""
+    found = {}
+    for path in root.glob("*/tests/*.py"):
+        for node in _body(path):
+            if isinstance(node, ast.ClassDef):
+                bases = [ast.unparse(base) for base in node.bases]
+                found[node.name] = (bases, _is_tagged(node))
+    return found
+
+
+def _body(path):
     try:
-        body = ast.parse(path.read_text()).body
+        return ast.parse(path.read_text()).body
     except (OSError, SyntaxError):
-        return set()
+        return []
+
+
+def _inherits_tag(bases, classes):
+    return any(
+        classes[base][1] or _inherits_tag(classes[base][0], classes)
+        for base in bases
+        if base in classes
+    )
+
+
+def slow_names(path, root):
+    """Return the classes and tests of a file that are tagged as slow."""
     found = set()
-    for node in body:
-        if _is_tagged(node):
+    classes = _classes(root)
+    for node in _body(path):
+        bases = [ast.unparse(base) for base in getattr(node, "bases", ())]
+        if _is_tagged(node) or _inherits_tag(bases, classes):
             found.add(node.name)
         for item in getattr(node, "body", ()) if isinstance(node, ast.ClassDef) else ():
             if _is_tagged(item):

@@ -9,6 +9,7 @@ import argparse
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
@@ -88,10 +89,12 @@ def test(arguments):
     selected, options = split(arguments)
     if how.changed:
         found = changed.tests(changed.files(how.base), durations.Guess(fast=True))
-        say("\n".join(["Tests of what changed:", *(f"  {name}" for name in found)]))
+        say("Tests of what changed:")
+        for name, count in Counter(x.partition("::")[0] for x in found).items():
+            say(f"  {name}" + (f" ({count} of its tests)" if name not in found else ""))
         selected += [str(paths.ROOT / name) for name in found]
         if not selected:
-            say("  none: no test is named after a changed file, or mentions it")
+            say("  none: no quick test is named after a changed file, or mentions one")
             return 0
     if how.fast or how.changed:
         options = [FAST, *options]
@@ -262,7 +265,8 @@ def cut(targets, root, guess):
         else:
             files.append(str(target))
     seconds = {name: guess(name) for name in files}
-    count = -(-len(seconds) // FEW) if len(seconds) >= FEW else 1
+    few = len({name.partition("::")[0] for name in seconds})
+    count = -(-few // FEW) if few >= FEW else 1
     if len(seconds) > 1 and sum(seconds.values()) > SHORT:
         count = max(count, LANES)
     batches = [[] for _ in range(count)]

@@ -12,7 +12,7 @@
 """
 
 from .checksum import canonical_json, checksum, sign, signature_of, verify
-from .client import ClickPesaClient
+from .client import ClickPesaClient, forget_clients, get_client
 from .errors import (
     AuthenticationRefused,
     BudgetSpent,
@@ -26,66 +26,8 @@ from .errors import (
     RateLimited,
     Refused,
     Unavailable,
+    mask,
 )
-from .masking import mask
-from .notification import (
-    DEPOSIT_RECEIVED,
-    PAYMENT_FAILED,
-    PAYMENT_RECEIVED,
-    PAYOUT_INITIATED,
-    PAYOUT_REFUNDED,
-    PAYOUT_REVERSED,
-    Notification,
-    parse_notification,
-)
-from .shared import forget_clients, get_client
-from .text import to_ascii
-from .values import (
-    EXACT,
-    FLEXIBLE,
-    BulkReply,
-    NumberReply,
-    NumberRequest,
-    Payment,
-    PaymentPage,
-)
-
-__all__ = [
-    "DEPOSIT_RECEIVED",
-    "EXACT",
-    "FLEXIBLE",
-    "PAYMENT_FAILED",
-    "PAYMENT_RECEIVED",
-    "PAYOUT_INITIATED",
-    "PAYOUT_REFUNDED",
-    "PAYOUT_REVERSED",
-    "AuthenticationRefused",
-    "BudgetSpent",
-    "BulkReply",
-    "ChecksumRefused",
-    "ClickPesaClient",
-    "ClickPesaError",
-    "Conflict",
-    "FeatureDisabled",
-    "InvalidConfiguration",
-    "NotFound",
-    "Notification",
-    "NumberReply",
-    "NumberRequest",
-    "OutcomeUnknown",
-    "Payment",
-    "PaymentPage",
-    "RateLimited",
-    "Refused",
-    "Unavailable",
-    "canonical_json",
-    "checksum",
-    "forget_clients",
-    "get_client",
-    "mask",
-    "parse_notification",
-    "sign",
-    "signature_of",
-    "to_ascii",
-    "verify",
-]
+from .notification import Notification, parse_notification
+from .parsing import to_ascii
+from .values import BulkReply, NumberReply, NumberRequest, Payment, PaymentPage

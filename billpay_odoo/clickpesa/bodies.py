@@ -8,8 +8,7 @@ undefined there, so only what is set is sent.
 import re
 from collections import Counter
 
-from .parsing import read_identity, read_text
-from .text import clean_text, to_ascii
+from .parsing import clean_text, read_identity, read_text, to_ascii
 from .values import MODE_WORDS, BulkReply, check_mode, wire_amount
 
 LONGEST_DESCRIPTION = 500
@@ -45,9 +44,19 @@ def create_body(request, *, customer, ascii_only):
     return {name: value for name, value in body.items() if value != ""}
 
 
-def update_body(*, amount, mode, description, active, max_amount, ascii_only):
+def update_body(
+    *,
+    amount=None,
+    mode=None,
+    description=None,
+    active=None,
+    max_amount=None,
+    ascii_only,
+):
     """Return the body of an update: the members that are not ``None``.
 
+    :param amount, max_amount: TZS
+    :param active: ``False`` refuses payments from then on, ``True`` allows them
     :raises ValueError: nothing to change, or a value that cannot be right
     """
     body = {}

@@ -7,33 +7,26 @@ Thread-safe. See :mod:`.transport` for why one session serves all threads and
 
 import copy
 import logging
+import os
+import threading
 import time
+from collections import OrderedDict
+from urllib.parse import quote
 
 from . import errors
-from .answers import parsed
 from .bodies import LARGEST_BATCH, bulk_reply, create_body, update_body
 from .checksum import canonical_json, sign
-from .retrying import retrying
-from .tokens import TokenKeeper
-from .transport import Transport, checked_url, new_session
-from .values import NumberReply, PaymentPage
-from .wire import (
-    authorization,
-    credential,
-    day,
-    known_segment,
-    payments_of,
-    segment_of,
-    unreadable_read,
-    unreadable_write,
-)
+from .tokens import TokenKeeper, authorization
+from .transport import Transport, checked_url, new_session, parsed, retrying, unreadable
+from .values import NumberReply, Payment, PaymentPage
 
 _logger = logging.getLogger(__name__)
 
-_ORDER = "/billpay/create-order-control-number"
-_CUSTOMER = "/billpay/create-customer-control-number"
-_ORDERS = "/billpay/bulk-create-order-control-numbers"
-_CUSTOMERS = "/billpay/bulk-create-customer-control-numbers"
+LONGEST_REFERENCE = 128
+LARGEST_CACHE = 32
+
+_clients = OrderedDict()
+_clients_lock = threading.Lock()
 
 
 class ClickPesaClient:
@@ -44,8 +37,7 @@ class ClickPesaClient:
     :param timeout: ``(connect, read)`` in seconds
     :param session: a ``requests.Session`` to use instead of an own one
     :param clock: monotonic seconds
-    :param patience: seconds that retries of safe calls may add; 0 for no retry.
-        Every method takes it too, for one call.
+    :param patience: seconds that retries of safe calls may add; 0 for no retry
     :param sleep: waits a number of seconds
     :param gate: called right before every request, token calls and repeats included;
         it may raise :class:`BudgetSpent`, and nothing is sent then
@@ -70,8 +62,8 @@ class ClickPesaClient:
         sleep=time.sleep,
         gate=None,
     ):
-        self._client_id = credential(client_id, "client ID")
-        self._api_key = credential(api_key, "API key")
+        self._client_id = _credential(client_id, "client ID")
+        self._api_key = _credential(api_key, "API key")
         self._checksum_key = (checksum_key or "").strip()
         self._patience = patience
         self._clock = clock
@@ -99,25 +91,25 @@ class ClickPesaClient:
         """
         client = copy.copy(self)
         client._gate = gate
-        client._patience = self._budget(patience)
+        if patience is not None:
+            client._patience = patience
         return client
 
-    # ------------------------------------------------------------------ token
+    # === TOKEN === #
 
-    def token(self, force=False, *, patience=None):
+    def token(self, force=False):
         """Return the ``Authorization`` value, from memory unless ``force``.
 
         :raises AuthenticationRefused: the credentials are wrong, expired or revoked
         :raises InvalidConfiguration: no ClickPesa API at the base URL
         :raises Unavailable: not reachable
         """
-        stale = self._tokens.current() if force else None
-        return self._token(self._budget(patience), stale)
+        return self._token(self._tokens.current() if force else None)
 
-    def _token(self, patience, stale=None):
-        return self._tokens.get(lambda: self._fetch_token(patience), stale)
+    def _token(self, stale=None):
+        return self._tokens.get(self._fetch_token, stale)
 
-    def _fetch_token(self, patience):
+    def _fetch_token(self):
         def attempt(limit):
             answer = self._send(
                 "POST",
@@ -135,15 +127,12 @@ class ClickPesaClient:
             data = parsed(answer, write=False, secrets=self._secrets())
             return authorization(data, answer.status)
 
-        refused = None
         try:
-            token = self._retrying(attempt, patience)
+            token = self._retrying(attempt)
         except errors.Refused as error:
             if error.status != 403:
                 raise
-            refused = errors.AuthenticationRefused(error.message, 403)
-        if refused:
-            raise refused
+            raise errors.AuthenticationRefused(error.message, 403) from None
         _logger.debug("new ClickPesa token")
         return token
 
@@ -155,158 +144,109 @@ class ClickPesaClient:
         """
         return self._transport.clock_skew
 
-    # ---------------------------------------------------------------- numbers
+    # === NUMBERS === #
 
-    def create_order_number(self, request, *, patience=None):
-        """Make an order number (one payment closes it); return a `NumberReply`.
-
-        :param request: :class:`NumberRequest`
-        :raises Conflict: the reference is taken, maybe by an earlier try of ours
-        """
-        return self._create(_ORDER, request, False, patience)
-
-    def create_customer_number(self, request, *, patience=None):
-        """Make a customer number (many payments); return a :class:`NumberReply`.
-
-        The gateway wants a name and a phone or an e-mail address.
-        """
-        return self._create(_CUSTOMER, request, True, patience)
-
-    def create_order_numbers(self, requests, *, patience=None):
-        """Make 1 to 50 order numbers; return a :class:`BulkReply`.
+    def create_order_numbers(self, requests):
+        """Make 1 to 50 order numbers (one payment closes each).
 
         A refused item does not stop the others.
 
+        :param requests: :class:`NumberRequest` items
+        :rtype: BulkReply
         :raises ValueError: no item, or more than 50
         """
-        return self._create_all(_ORDERS, requests, False, patience)
+        return self._create_all("order", requests)
 
-    def create_customer_numbers(self, requests, *, patience=None):
-        """Make 1 to 50 customer numbers; return a :class:`BulkReply`."""
-        return self._create_all(_CUSTOMERS, requests, True, patience)
+    def create_customer_numbers(self, requests):
+        """Make 1 to 50 customer numbers (many payments each); as for order numbers.
 
-    def update_number(
-        self,
-        number,
-        *,
-        amount=None,
-        mode=None,
-        description=None,
-        active=None,
-        max_amount=None,
-        patience=None,
-    ):
-        """Change what is not ``None``; return a `NumberReply` of what the gateway says.
-
-        :param amount, max_amount: TZS
-        :param active: ``False`` refuses payments from then on, ``True`` allows them
-        :raises ValueError: nothing to change
-        :raises NotFound: the number is not known
+        The gateway wants a name and a phone or an e-mail address.
         """
-        body = update_body(
-            amount=amount,
-            mode=mode,
-            description=description,
-            active=active,
-            max_amount=max_amount,
-            ascii_only=bool(self._checksum_key),
-        )
-        path = f"/billpay/{known_segment(number)}"
-        data = self._call("PATCH", path, body=body, patience=patience)
-        if not isinstance(data, dict):
-            raise unreadable_write()
-        return NumberReply.parse(data, number)
+        return self._create_all("customer", requests)
 
-    def get_number(self, number, *, patience=None):
-        """Return the :class:`NumberReply` of a number.
-
-        :raises NotFound: the gateway does not know the number
-        """
-        path = f"/billpay/{known_segment(number)}"
-        data = self._call("GET", path, patience=patience)
-        if not isinstance(data, dict):
-            raise unreadable_read()
-        return NumberReply.parse(data, number)
-
-    def _create(self, path, request, customer, patience):
-        body = self._body(request, customer)
-        data = self._call("POST", path, body=body, patience=patience)
-        reply = NumberReply.parse(data) if isinstance(data, dict) else None
-        if reply is None or not reply.number:
-            raise unreadable_write()
-        return reply
-
-    def _create_all(self, path, requests, customer, patience):
+    def _create_all(self, kind, requests):
         requests = list(requests)
         if not 1 <= len(requests) <= LARGEST_BATCH:
             raise ValueError(f"A bulk call has 1 to {LARGEST_BATCH} items.")
-        body = {"controlNumbers": [self._body(item, customer) for item in requests]}
-        data = self._call("POST", path, body=body, patience=patience)
+        items = [
+            create_body(
+                request,
+                customer=kind == "customer",
+                ascii_only=bool(self._checksum_key),
+            )
+            for request in requests
+        ]
+        path = f"/billpay/bulk-create-{kind}-control-numbers"
+        data = self._call("POST", path, body={"controlNumbers": items})
         try:
             if isinstance(data, dict):
                 return bulk_reply(data, requests)
         except ValueError as error:
-            raise unreadable_write(f" ({error})") from None
-        raise unreadable_write()
+            raise unreadable(write=True, why=f" ({error})") from None
+        raise unreadable(write=True)
 
-    def _body(self, request, customer):
-        ascii_only = bool(self._checksum_key)
-        return create_body(request, customer=customer, ascii_only=ascii_only)
+    def update_number(self, number, **changes):
+        """Change a number; return a :class:`NumberReply` of what the gateway says.
 
-    # --------------------------------------------------------------- payments
+        :param changes: those of :func:`bodies.update_body`
+        :raises ValueError: nothing to change
+        :raises NotFound: the number is not known
+        """
+        body = update_body(**changes, ascii_only=bool(self._checksum_key))
+        return self._number("PATCH", number, body)
 
-    def payments(self, reference, *, patience=None):
+    def get_number(self, number):
+        """Return the :class:`NumberReply` of a number.
+
+        :raises NotFound: the gateway does not know the number
+        """
+        return self._number("GET", number)
+
+    def _number(self, method, number, body=None):
+        segment = _segment_of(number)
+        if segment is None:
+            raise errors.NotFound("There can be no such control number.")
+        data = self._call(method, f"/billpay/{segment}", body=body)
+        if not isinstance(data, dict):
+            raise unreadable(write=body is not None)
+        return NumberReply.parse(data, number)
+
+    # === PAYMENTS === #
+
+    def payments(self, reference):
         """Return the list of :class:`Payment` of a reference; ``[]`` when unpaid."""
-        segment = segment_of(reference)
+        segment = _segment_of(reference)
         if segment is None or segment == "all":  # "all" is another endpoint
             return []
         try:
-            data = self._call("GET", f"/payments/{segment}", patience=patience)
+            data = self._call("GET", f"/payments/{segment}")
         except errors.NotFound:
             return []
         if isinstance(data, dict):
             rows = data.get("data", [data] if data.get("id") else None)
             data = [rows] if isinstance(rows, dict) else rows
-        return payments_of(data)
+        return _payments_of(data)
 
-    def payments_page(
-        self,
-        *,
-        start=None,
-        end=None,
-        skip=0,
-        limit=100,
-        status=None,
-        reference=None,
-        order_by="DESC",
-        sort_by="createdAt",
-        patience=None,
-    ):
-        """Return a :class:`PaymentPage` of the application's payments.
+    def payments_page(self, *, start=None, end=None, skip=0, limit=100):
+        """Return a :class:`PaymentPage` of the application's payments, newest first.
 
         :param start, end: ``datetime.date``, both included; which time zone the
             gateway cuts days in is not documented, so overlap by a day
-        :param order_by: ``"DESC"`` (newest first) or ``"ASC"``
         """
-        if reference and segment_of(reference) is None:
-            return PaymentPage((), 0)
         params = {
-            "startDate": day(start),
-            "endDate": day(end),
-            "status": status,
-            "orderReference": reference,
-            "sortBy": sort_by,
-            "orderBy": order_by,
+            "startDate": start and start.isoformat(),
+            "endDate": end and end.isoformat(),
+            "sortBy": "createdAt",
+            "orderBy": "DESC",
             "skip": int(skip),
             "limit": int(limit),
         }
-        params = {k: v for k, v in params.items() if v is not None and v != ""}
         try:
-            data = self._call("GET", "/payments/all", params=params, patience=patience)
+            data = self._call("GET", "/payments/all", params=params)
         except errors.NotFound:
             return PaymentPage((), 0)
         rows = data.get("data") if isinstance(data, dict) else data
-        payments = payments_of(rows)
+        payments = _payments_of(rows)
         total = data.get("totalCount") if isinstance(data, dict) else None
         if isinstance(total, str) and total.isascii() and total.isdigit():
             total = int(total[:15])
@@ -314,77 +254,126 @@ class ClickPesaClient:
             total = None
         return PaymentPage(tuple(payments), total, len(rows))
 
-    def balance(self, *, patience=None):
+    def balance(self):
         """Return the account's balances, ``[{"currency": …, "balance": …}, …]``.
 
         ``[]`` for a new merchant, who has no balance account yet.
         """
         try:
-            data = self._call("GET", "/account/balance", patience=patience)
+            data = self._call("GET", "/account/balance")
         except errors.NotFound:
             return []
         if isinstance(data, dict):
             data = data.get("balances", [data] if "balance" in data else None)
         if not isinstance(data, list):
-            raise unreadable_read()
+            raise unreadable(write=False)
         return [row for row in data if isinstance(row, dict)]
 
-    # ------------------------------------------------------------------ calls
+    # === CALLS === #
 
-    def _call(self, method, path, *, body=None, params=None, patience=None):
+    def _call(self, method, path, *, body=None, params=None):
         """Return the parsed JSON of one call."""
-        budget = self._budget(patience)
-        write = method != "GET"
-        data = None
+        write, headers, data = method != "GET", {}, None
         if write:
             signed = sign(body, self._checksum_key) if self._checksum_key else body
             data = canonical_json(signed).encode()
+            headers["Content-Type"] = "application/json"
 
-        def attempt(limit):
-            return self._authorized(method, path, write, data, params, limit, budget)
-
-        return attempt(None) if write else self._retrying(attempt, budget)
-
-    def _authorized(self, method, path, write, data, params, limit, budget):
-        """One try, with one more after a 401 and a new token."""
-        token, stale = None, None
-        for last in (False, True):
-            token = self._token(budget, stale)
-            headers = {"Authorization": token}
-            if write:
-                headers["Content-Type"] = "application/json"
-            answer = self._send(
+        def send(token, limit):
+            return self._send(
                 method,
                 path,
                 write=write,
-                headers=headers,
+                headers={"Authorization": token, **headers},
                 data=data,
                 params=params,
                 limit=limit,
             )
-            if answer.status != 401 or last:
-                break
-            stale = token
-        try:
-            return parsed(answer, write=write, secrets=self._secrets(token))
-        except (errors.AuthenticationRefused, errors.ChecksumRefused):
-            # Toggling the checksum in the dashboard also makes tokens stale.
-            self._tokens.forget(token)
-            raise
+
+        def attempt(limit):
+            token = self._token()
+            answer = send(token, limit)
+            if answer.status == 401:
+                token = self._token(stale=token)
+                answer = send(token, limit)
+            try:
+                return parsed(answer, write=write, secrets=self._secrets(token))
+            except (errors.AuthenticationRefused, errors.ChecksumRefused):
+                # Toggling the checksum in the dashboard also makes tokens stale.
+                self._tokens.forget(token)
+                raise
+
+        return attempt(None) if write else self._retrying(attempt)
 
     def _send(self, method, path, **how):
         if self._gate:
             self._gate()
         return self._transport.send(method, path, **how)
 
-    def _retrying(self, attempt, patience):
+    def _retrying(self, attempt):
         return retrying(
-            attempt, patience=patience, clock=self._clock, sleep=self._sleep
+            attempt, patience=self._patience, clock=self._clock, sleep=self._sleep
         )
 
-    def _budget(self, patience):
-        return self._patience if patience is None else patience
+    def _secrets(self, token=""):
+        return (self._api_key, self._checksum_key, token.rpartition(" ")[2])
 
-    def _secrets(self, token=None):
-        token = (token or "").rpartition(" ")[2]
-        return (self._api_key, self._checksum_key, token)
+
+def get_client(base_url, client_id, api_key, checksum_key=""):
+    """Return this process's client for these credentials.
+
+    Connections and the token are reused as long as nothing changes; a changed key
+    makes a new client and, with it, a new token. The process id is part of the key: a
+    forked worker must not share its parent's connections.
+
+    :raises InvalidConfiguration: the address or a credential cannot be used
+    """
+    key = (os.getpid(), base_url, client_id, api_key, checksum_key or "")
+    with _clients_lock:
+        client = _clients.get(key)
+        if client is None:
+            client = ClickPesaClient(base_url, client_id, api_key, checksum_key)
+            _clients[key] = client
+            if len(_clients) > LARGEST_CACHE:
+                _clients.popitem(last=False)
+        _clients.move_to_end(key)
+        return client
+
+
+def forget_clients():
+    """Drop all shared clients, with their tokens (for tests)."""
+    with _clients_lock:
+        _clients.clear()
+
+
+def _credential(value, name):
+    """Return a value that fits an HTTP header; the error never quotes it."""
+    value = value.strip() if isinstance(value, str) else ""
+    if not value:
+        raise errors.InvalidConfiguration(f"The {name} is missing.")
+    if not value.isascii() or not value.isprintable():
+        raise errors.InvalidConfiguration(
+            f"The {name} has characters that cannot be sent; copy it again."
+        )
+    return value
+
+
+def _segment_of(reference):
+    """``reference`` as one path segment, or ``None`` where none can exist.
+
+    Dots alone would walk up the path: URL libraries resolve them, encoded or not.
+    """
+    if not isinstance(reference, str) or not 1 <= len(reference) <= LONGEST_REFERENCE:
+        return None
+    if not reference.strip(". "):
+        return None
+    try:
+        return quote(reference, safe="")
+    except UnicodeEncodeError:
+        return None
+
+
+def _payments_of(rows):
+    if not isinstance(rows, list):
+        raise unreadable(write=False)
+    return [Payment.parse(row) for row in rows if isinstance(row, dict)]

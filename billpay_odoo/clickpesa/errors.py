@@ -11,6 +11,14 @@ Every text is fit for a person and free of secrets. The exceptions keep no
 reference to the HTTP request, whose headers carry credentials.
 """
 
+import re
+from urllib.parse import quote, quote_plus
+
+# A shorter "secret" is a placeholder; replacing it would only shred the text.
+SHORTEST_SECRET = 4
+
+_BEARER = re.compile(r"(?i)\bbearer\s+[^\s\"',;]+")
+
 
 class ClickPesaError(Exception):
     """Base of all errors of this package.
@@ -96,3 +104,24 @@ class BudgetSpent(Unavailable):
 
 class OutcomeUnknown(ClickPesaError):
     """A write was sent and its outcome is not known; it may have happened."""
+
+
+def mask(text, secrets):
+    """Return ``text`` with every secret replaced by ``***``.
+
+    Percent-encoded spellings and any bearer token are covered too.
+
+    :param text: anything; it is turned into text
+    :param secrets: iterable of texts; empty ones and ``None`` are skipped
+    """
+    text = str(text)
+    spellings = set()
+    for secret in secrets:
+        if isinstance(secret, str) and len(secret) >= SHORTEST_SECRET:
+            spellings.add(secret)
+            safe = secret.encode("utf-8", "replace")
+            spellings.update((quote(safe, safe=""), quote(safe), quote_plus(safe)))
+    # Longest first, so that a secret which contains another leaves no remainder.
+    for spelling in sorted(spellings, key=len, reverse=True):
+        text = text.replace(spelling, "***")
+    return _BEARER.sub("Bearer ***", text)

@@ -9,13 +9,6 @@ from dataclasses import dataclass, field, replace
 from .parsing import load_json, read_text
 from .values import Payment
 
-PAYMENT_RECEIVED = "PAYMENT RECEIVED"
-PAYMENT_FAILED = "PAYMENT FAILED"
-DEPOSIT_RECEIVED = "DEPOSIT RECEIVED"
-PAYOUT_INITIATED = "PAYOUT INITIATED"
-PAYOUT_REFUNDED = "PAYOUT REFUNDED"
-PAYOUT_REVERSED = "PAYOUT REVERSED"
-
 _GAPS = re.compile(r"[\s_]+")
 
 

@@ -1,16 +1,16 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Tolerant readers for single values and strict readers for JSON.
+"""Tolerant readers for single values, strict readers for JSON, text that is safe.
 
 Whatever a delivery or an answer holds, these return a sane value or nothing.
 """
 
+import hashlib
 import json
 import math
 import re
+import unicodedata
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal, InvalidOperation
-
-from .text import clean_identity, clean_text
 
 # TZS. The largest documented transfer is 1e9; beyond this it is no payment.
 LARGEST_AMOUNT = Decimal(10) ** 12
@@ -27,6 +27,8 @@ _TIMESTAMP = re.compile(
     re.IGNORECASE,
 )
 _EPOCH = re.compile(r"[0-9]{9,13}(\.[0-9]{1,9})?")
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"?|[\[\]{}]', re.DOTALL)
 
 
@@ -85,18 +87,10 @@ def read_time(value):
 
 
 def load_json(raw):
-    """Parse ``raw`` (bytes or text) strictly; return ``(value, duplicate_keys)``.
+    """Parse bytes strictly; return ``(value, duplicate_keys)``.
 
     :raises ValueError: no JSON, not UTF-8, NaN or infinity, absurd nesting
     """
-    if isinstance(raw, str):
-        raw = raw.encode("utf-8", "surrogatepass")
-    try:
-        text = bytes(raw).decode("utf-8-sig")
-    except (TypeError, ValueError):
-        raise ValueError("The body is not UTF-8 text.") from None
-    if nesting(text.encode()) > DEEPEST:
-        raise ValueError("The body is nested too deeply.")
     duplicates = []
 
     def members(pairs):
@@ -105,17 +99,9 @@ def load_json(raw):
             duplicates.append(True)
         return found
 
-    try:
-        value = json.loads(
-            text,
-            object_pairs_hook=members,
-            parse_constant=_refuse_constant,
-            parse_float=_strict_float,
-            parse_int=_strict_int,
-        )
-    except RecursionError:
-        raise ValueError("The body is nested too deeply.") from None
-    return value, bool(duplicates)
+    if not isinstance(raw, bytes):
+        raise ValueError("The body is not bytes.")
+    return _load(raw, _refuse_number, object_pairs_hook=members), bool(duplicates)
 
 
 def load_answer(raw):
@@ -125,17 +111,35 @@ def load_answer(raw):
 
     :raises ValueError: no JSON
     """
+    return _load(raw, lambda text: None)
+
+
+def _load(raw, odd_number, **hooks):
+    """:param odd_number: is called with the text of what is no number of JSON"""
+
+    def number(text):
+        value = float(text)
+        return value if math.isfinite(value) else odd_number(text)
+
+    def integer(text):
+        return int(text) if len(text) <= LONGEST_INTEGER else odd_number(text)
+
     if nesting(raw) > DEEPEST:
-        raise ValueError("nested too deeply")
+        raise ValueError("The body is nested too deeply.")
     try:
         return json.loads(
             raw.decode("utf-8-sig"),
-            parse_constant=lambda name: None,
-            parse_float=lambda text: _finite(float(text)),
-            parse_int=lambda text: int(text) if len(text) <= LONGEST_INTEGER else None,
+            parse_constant=odd_number,
+            parse_float=number,
+            parse_int=integer,
+            **hooks,
         )
     except RecursionError:
-        raise ValueError("nested too deeply") from None
+        raise ValueError("The body is nested too deeply.") from None
+
+
+def _refuse_number(text):
+    raise ValueError("A number is out of range.")
 
 
 def nesting(raw):
@@ -161,27 +165,6 @@ def _plain(value):
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < 10**40:
         return str(value)
     return ""
-
-
-def _finite(number):
-    return number if math.isfinite(number) else None
-
-
-def _refuse_constant(name):
-    raise ValueError(f"{name} is not JSON.")
-
-
-def _strict_float(text):
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError("A number is out of range.")
-    return number
-
-
-def _strict_int(text):
-    if len(text) > LONGEST_INTEGER:
-        raise ValueError("A number is out of range.")
-    return int(text)
 
 
 def _read_time(value):
@@ -220,3 +203,53 @@ def _read_iso(text):
         offset = timedelta(hours=int(digits[:2]), minutes=int(digits[2:]))
         moment += offset if zone[0] == "-" else -offset
     return moment
+
+
+# === TEXT === #
+
+# Characters whose NFKD form does not hold a good ASCII stand-in.
+_STAND_INS = {
+    **dict.fromkeys(map(ord, "‐‑‒–—―−"), "-"),
+    **dict.fromkeys(map(ord, "‘’‚‛′´ʼ‹›"), "'"),
+    **dict.fromkeys(map(ord, "“”„″«»"), '"'),
+    **str.maketrans("•·×÷⁄ØøÐðĐđŁłı", "*.x//OoDdDdLli"),
+    **str.maketrans({"€": "EUR", "£": "GBP", "ß": "ss", "Æ": "AE", "æ": "ae"}),
+    **str.maketrans({"Œ": "OE", "œ": "oe", "Þ": "Th", "þ": "th"}),
+}
+
+
+def clean_text(value, limit=None):
+    """Return ``value`` on one line, without control characters, at most ``limit`` long.
+
+    Characters that steer the direction of text are dropped too: in a list of
+    payments they would let a payer's name rewrite its neighbours.
+    """
+    text = _SURROGATE.sub("\ufffd", _UNSAFE.sub(" ", str(value)))
+    text = " ".join(text.split())
+    return text if limit is None else text[:limit].rstrip()
+
+
+def clean_identity(value, limit=128):
+    """Like :func:`clean_text`, but two long values never become the same one."""
+    text = clean_text(value)
+    if len(text) <= limit:
+        return text
+    digest = hashlib.sha256(text.encode("utf-8", "replace")).hexdigest()[:16]
+    return f"{text[: limit - 17]}~{digest}"
+
+
+def to_ascii(value, limit=None):
+    """Transliterate ``value`` to printable ASCII on one line.
+
+    For text inside a signed body: the ways to serialise JSON agree on nothing but
+    ASCII. A letter without a stand-in becomes ``?`` so that a name never vanishes.
+    """
+    text = unicodedata.normalize("NFKD", clean_text(value).translate(_STAND_INS))
+    text = text.translate(_STAND_INS)  # "½" holds its slash only now
+    out = []
+    for char in text:
+        if " " <= char <= "~":
+            out.append(char)
+        elif not unicodedata.category(char).startswith(("M", "C")):
+            out.append("?")
+    return clean_text("".join(out), limit)

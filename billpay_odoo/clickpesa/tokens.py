@@ -11,13 +11,25 @@ import copy
 import threading
 from collections import namedtuple
 
-from .errors import ClickPesaError
+from .errors import ClickPesaError, Unavailable
 
 # Seconds. ClickPesa API docs, generate-token page: valid for one hour.
 LIFETIME = 3600
 MARGIN = 300
+LONGEST_TOKEN = 16 * 1024
 
 Token = namedtuple("Token", "value expires")
+
+
+def authorization(data, status):
+    """The header value from a token answer; the docs' one has its prefix already."""
+    value = data.get("token") if isinstance(data, dict) else None
+    value = value.strip() if isinstance(value, str) else ""
+    scheme, _, token = value.rpartition(" ")
+    sendable = token.isascii() and token.isprintable() and len(token) < LONGEST_TOKEN
+    if not token or not sendable or scheme.strip().lower() not in ("", "bearer"):
+        raise Unavailable("ClickPesa's token answer could not be read.", status)
+    return f"Bearer {token}"
 
 
 class TokenKeeper:

@@ -1,6 +1,10 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """One HTTP exchange: bounded in time and size, no redirects, no credentials kept.
 
+Its answer becomes parsed JSON or the right exception. Sources: ClickPesa API docs
+(error tables of the endpoint pages) and the vendor's public API description;
+``message`` is a text or a list of texts.
+
 One ``requests.Session`` serves all threads of a client. What makes that safe: the
 session is never changed after it is made, cookies are refused, and the connection
 pool below it is thread-safe. A session per thread would be no better: a server that
@@ -8,6 +12,7 @@ starts a thread per request would never reuse a connection.
 """
 
 import logging
+import re
 import time
 from collections import namedtuple
 from datetime import datetime, timezone
@@ -19,13 +24,21 @@ import requests
 import urllib3.exceptions as pool
 
 from . import errors
-from .masking import mask
+from .parsing import load_answer, read_text
 
 _logger = logging.getLogger(__name__)
 
 LARGEST_ANSWER = 10 * 1024 * 1024  # bytes
+# Seconds: between the tries of what is safe to repeat, of the shortest try that makes
+# sense, and of the longest wait that the gateway may ask for.
+DELAYS = (1, 2, 4)
+SHORTEST_TRY = 1
+LONGEST_WAIT = 3600
 
 Answer = namedtuple("Answer", "status headers body")
+
+_NO_FEATURE = re.compile(r"has no access to .*feature", re.IGNORECASE)
+_CHECKSUM = re.compile(r"\bchecksum\b", re.IGNORECASE)
 
 # Failures at which no byte of the request can have left this machine.
 _NEVER_SENT = (
@@ -140,7 +153,7 @@ class Transport:
 
     def _explain(self, trouble, write):
         host = urlsplit(self.base_url).netloc
-        reason = mask(_reason(trouble), self.secrets)
+        reason = errors.mask(_reason(trouble), self.secrets)
         if _never_sent(trouble) or not write:
             return errors.Unavailable(f"ClickPesa ({host}) is not reachable: {reason}.")
         return errors.OutcomeUnknown(
@@ -211,3 +224,114 @@ def _reason(trouble):
     if _never_sent(trouble):
         return "no connection"
     return "the connection broke"
+
+
+# === ANSWERS === #
+
+
+def parsed(answer, *, write, secrets):
+    """Return the JSON of a 2xx answer, or raise what the status means.
+
+    :param answer: :class:`Answer`
+    :param write: the call changes something, so a doubtful answer leaves open
+        whether it did
+    :raises Refused, Unavailable, OutcomeUnknown:
+    """
+    status = answer.status
+    data, readable = None, True
+    try:
+        data = load_answer(answer.body)
+    except ValueError:
+        readable = False
+    if 200 <= status < 300:
+        if readable and isinstance(data, (dict, list)):
+            return data
+        raise unreadable(write, status)
+    said = errors.mask(message_of(data), secrets)
+    if status == 401:
+        raise errors.AuthenticationRefused(said or "The token was refused.", status)
+    if status == 404:
+        if answer.body.strip() and not readable:
+            text = "The answer (404) does not come from ClickPesa's API."
+            raise errors.Unavailable(text, status)
+        raise errors.NotFound(said or "Not known to ClickPesa.", status)
+    if status == 409:
+        raise errors.Conflict(said or "The reference is already used.", status)
+    if status == 429:
+        text = said or "ClickPesa asks to slow down (too many requests)."
+        raise errors.RateLimited(text, status, retry_after(answer.headers))
+    if status == 400 and _NO_FEATURE.search(said):
+        raise errors.FeatureDisabled(said, status)
+    if status == 400 and _CHECKSUM.search(said):
+        raise errors.ChecksumRefused(said, status)
+    if 300 <= status < 400:
+        text = f"The address answers with a redirect ({status}); check the base URL."
+        # "See other" may follow work that was done; the rest only point elsewhere.
+        raise _doubtful(write and status in (302, 303))(text, status)
+    if status >= 500 or status == 408 or status < 200:
+        text = f"ClickPesa has a problem ({status})" + (f": {said}" if said else ".")
+        if write:
+            raise errors.OutcomeUnknown(text, status)
+        raise errors.Unavailable(text, status, retry_after(answer.headers))
+    raise errors.Refused(said or f"ClickPesa refused the request ({status}).", status)
+
+
+def message_of(data):
+    """The person's text of an error body, ``""`` when there is none."""
+    if not isinstance(data, dict):
+        return ""
+    for name in ("message", "error"):
+        said = data.get(name)
+        parts = said if isinstance(said, list) else [said]
+        text = "; ".join(filter(None, (read_text(part, 300) for part in parts[:20])))
+        if text:
+            return text[:1000]
+    return ""
+
+
+def retry_after(headers):
+    """Seconds from a ``Retry-After`` header (a number or a date), or ``None``."""
+    value = str(headers.get("Retry-After") or "").strip()
+    if value.isascii() and value.isdigit() and len(value) < 10:
+        return min(int(value), LONGEST_WAIT)
+    try:
+        moment = parsedate_to_datetime(value)
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=timezone.utc)
+        seconds = (moment - datetime.now(timezone.utc)).total_seconds()
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return None
+    return max(0, min(round(seconds), LONGEST_WAIT))
+
+
+def unreadable(write, status=200, why=""):
+    """Return the error for an answer that makes no sense."""
+    text = f"ClickPesa's answer could not be read{why}"
+    text += "; it may have been carried out." if write else "."
+    return _doubtful(write)(text, status)
+
+
+def _doubtful(write):
+    return errors.OutcomeUnknown if write else errors.Unavailable
+
+
+def retrying(attempt, *, patience, clock, sleep):
+    """Return ``attempt(limit)``, repeated on :class:`errors.Unavailable`.
+
+    ``patience`` is the budget in seconds for waiting and repeating; 0 means one try.
+    The first try has its full timeouts (``limit`` is ``None``), a later one only what
+    is left of the budget, so that nobody waits much longer than for one slow call.
+    """
+    started = clock()
+    limit = None
+    for delay in DELAYS:
+        try:
+            return attempt(limit)
+        except errors.Unavailable as error:
+            wait = max(delay, error.retry_after or 0)
+            left = patience - (clock() - started) - wait
+            if left <= 0:
+                raise
+        sleep(wait)
+        limit = max(left, SHORTEST_TRY)
+    return attempt(limit)

@@ -16,7 +16,6 @@ from .parsing import (
     read_text,
     read_time,
 )
-from .text import to_ascii
 
 EXACT = "exact"
 FLEXIBLE = "flexible"
@@ -126,19 +125,6 @@ class NumberReply:
             raw=data,
             active={"ACTIVE": True, "INACTIVE": False}.get(status),
             max_amount=read_amount(data.get("billMaxCollectionAmount")),
-        )
-
-    def fits(self, request):
-        """Tell whether this can be the number that ``request`` asked for.
-
-        For adopting a number after a write whose outcome was unknown. Text compares
-        as it may have been sent: on one line, cut, and transliterated when signed.
-        """
-        return (
-            self.number.upper() == (request.reference or "").upper()
-            and self.amount == request.amount
-            and to_ascii(self.description, 500)
-            == to_ascii(request.description or "", 500)
         )
 
 

@@ -32,6 +32,7 @@ from . import test_number_making
 from . import test_number_states
 from . import test_pay_page
 from . import test_payment
+from . import test_payment_states
 from . import test_poll_rows
 from . import test_portal
 from . import test_posting

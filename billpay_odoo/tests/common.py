@@ -19,6 +19,12 @@ BASE_URL = "https://sandbox.example.test/third-parties"
 CHECKSUM_KEY = "CHKtest"
 
 
+def slow(test):
+    """Tag one test, as ``@tagged("slow")`` tags a class, for ``./dev test --fast``."""
+    test.test_tags = {"slow"}
+    return test
+
+
 @tagged("post_install", "-at_install")
 class BillPayCommon(CompanyCommon):
     """Requests to the API address are answered by the sandbox, in this process.

@@ -8,7 +8,7 @@ from odoo import Command
 from odoo.tests import tagged
 
 from ..clickpesa import NumberRequest
-from .common import BillPayCommon
+from .common import BillPayCommon, slow
 
 
 @tagged("post_install", "-at_install")
@@ -69,8 +69,8 @@ class TestBadLine(BillPayCommon):
         taken = number.name
         self.sandbox.faults.add("timeout_before", match="bulk-create", times=1)
         self._sync()
-        self.provider._billpay_client().create_order_number(
-            NumberRequest(reference=taken, amount=150000, description="Foreign")
+        self.provider._billpay_client().create_order_numbers(
+            [NumberRequest(reference=taken, amount=150000, description="Foreign")]
         )
         self._again(number)
         self.assertEqual(number.state, "open")
@@ -95,6 +95,7 @@ class TestBadLine(BillPayCommon):
             sent, [{"amount": 150000.0, "description": number.description}]
         )
 
+    @slow
     def test_thousand_invoices_end_with_thousand_numbers_and_no_twin(self):
         moves = self.env["account.move"].create(
             [

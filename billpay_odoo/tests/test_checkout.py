@@ -12,7 +12,7 @@ from odoo.tools import mute_logger
 
 from .. import crowd
 from ..exceptions import NoDigits
-from .common import BillPayCommon, BillPayHttpCommon
+from .common import BillPayCommon, BillPayHttpCommon, slow
 
 _references = count(1)
 
@@ -499,6 +499,7 @@ class TestCheckoutPages(CheckoutSteps, BillPayHttpCommon):
         self.assertFalse(tx.billpay_number_ids)
         self.assertEqual(tx.state, "draft")
 
+    @slow
     def test_an_invoice_is_paid_in_the_portal(self):
         self.provider.write({"state": "enabled", "is_published": True})
         self.env.ref("billpay_odoo.payment_method_billpay").active = True

@@ -16,6 +16,7 @@ CHECKSUM_KEY = "CHKtest"
 CLIENT = "odoo.addons.billpay_odoo.clickpesa.client.ClickPesaClient:"
 
 
+@tagged("slow")
 class ConcurrencyCase(BaseCase):
     """A company on a copy of the database, processes, and the sandbox over HTTP."""
 
@@ -255,7 +256,7 @@ class TestConcurrency(ConcurrencyCase):
 
     def _webhook_and_poll(self, first):
         second = "poll" if first == "process" else "process"
-        insert = "billpay.payment:_insert_told:"
+        insert = "billpay.ledger:_insert_told:"
         move, payment = self.paid_invoice()
         self.deliver(payment)
         # Both have looked, and have not found it.

@@ -83,8 +83,8 @@ class TestControlNumber(BillPayCommon):
         move = self._invoice()
         number = move.billpay_number_id
         taken = number.name
-        self.provider._billpay_client().create_order_number(
-            NumberRequest(reference=taken, amount=999, description="Foreign")
+        self.provider._billpay_client().create_order_numbers(
+            [NumberRequest(reference=taken, amount=999, description="Foreign")]
         )
         self._sync()
         self.assertEqual(number.state, "open")

@@ -1,6 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The money desk: matching by hand, taking a match apart, putting aside, telling."""
 
+from ast import literal_eval
 from unittest.mock import patch
 
 from odoo import Command, fields
@@ -123,6 +124,29 @@ class TestDeskMatch(DeskCommon):
                 self.assertEqual(suggestion.move, number.move_id)
                 self.assertIn(text, suggestion.reasons[0])
 
+    def test_zeros_in_front_that_a_sheet_has_dropped_are_found(self):
+        number = self._invoice(150000).billpay_number_id
+        number.sudo().name = "00" + number.name[2:]
+        row = self._paid("1122000000", 999)
+        row.sudo().number = number.name[2:]
+        [suggestion] = self.env["billpay.suggestion"]._suggest(row)
+        self.assertEqual(suggestion.move, number.move_id)
+        self.assertIn("Leading zeros differ", suggestion.reasons[0])
+        self.assertFalse(row.account_payment_ids)
+
+    def test_phone_of_a_typed_receipt_is_known_in_every_spelling(self):
+        first = self._invoice(10000)
+        self._paid(first.billpay_number_id.name, 10000, phone="255700000001")
+        self._invoice(20000)
+        row = self._paid("1122000000", 999)
+        for phone in ("0700 000 001", "+255 (0) 700-000-001", "0700000001/0755111222"):
+            with self.subTest(phone):
+                row.sudo().payer_phone = phone
+                [suggestion] = self.env["billpay.suggestion"]._suggest(row)
+                self.assertEqual(
+                    suggestion.reasons, ["This phone paid for Juma Hamisi before"]
+                )
+
     def test_phone_of_a_contact_and_likeness_of_its_name(self):
         self.asha.phone = "0712 345 678"
         move = self._invoice(70000, partner=self.asha)
@@ -141,6 +165,15 @@ class TestDeskMatch(DeskCommon):
             ],
         )
         self.assertNotIn("Phone of", "".join(second.reasons))
+
+    def test_names_with_apostrophes_are_looked_up(self):
+        self.asha.name = "Juma Ng'ombe"
+        for name in ("JUMA NG'OMBE", "NG’OMBE JUMA", "Jumá Ng`ombe"):
+            with self.subTest(name):
+                row = self._paid("1122000000", 999, name=name, phone="255755000009")
+                [suggestion] = self.env["billpay.suggestion"]._suggest(row)
+                self.assertEqual(suggestion.partner, self.asha)
+                self.sandbox.reset()
 
     def test_phone_that_paid_for_a_customer_before(self):
         first = self._invoice(10000)
@@ -656,17 +689,34 @@ class TestDesk(DeskCommon):
 
     def test_assigned_to_a_colleague_by_an_activity_each(self):
         rows = self._paid("1122000001", 5000) | self._paid("1122000002", 6000)
-        wizard = (
-            self.env["billpay.payment.assign"]
-            .with_user(self.clerk)
-            .with_context(**rows.action_open_assign()["context"])
-            .create({"user_id": self.auditor.id, "note": "Ask the parent"})
+        action = self.env["ir.actions.act_window"]._for_xml_id(
+            "billpay_odoo.action_billpay_payment_assign"
         )
-        wizard.action_assign()
+        # As the buttons of list and form open it.
+        schedule = Form(
+            self.env[action["res_model"]]
+            .with_user(self.clerk)
+            .with_context(
+                active_model=rows._name,
+                active_ids=rows.ids,
+                **literal_eval(action["context"]),
+            )
+        )
+        schedule.summary = "Ask the parent"
+        schedule.activity_user_id = self.auditor
+        schedule.save().action_schedule_activities()
         for row in rows:
             self.assertRecordValues(
                 row.activity_ids,
-                [{"user_id": self.auditor.id, "summary": "Ask the parent"}],
+                [
+                    {
+                        "user_id": self.auditor.id,
+                        "summary": "Ask the parent",
+                        "activity_type_id": self.env.ref(
+                            "mail.mail_activity_data_todo"
+                        ).id,
+                    }
+                ],
             )
         mine = self.env["billpay.payment"].search(
             [("activity_ids.user_id", "=", self.auditor.id)]

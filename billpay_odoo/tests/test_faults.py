@@ -9,7 +9,7 @@ from .processes import DatabaseCopy, Processes
 PAYMENTS = 150
 
 
-@tagged("post_install", "-at_install")
+@tagged("post_install", "-at_install", "slow")
 class TestFaults(BaseCase):
     def test_every_payment_is_booked_once_whatever_goes_wrong(self):
         database = DatabaseCopy()

@@ -1,5 +1,6 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+import re
 from datetime import timedelta
 from unittest.mock import patch
 
@@ -11,6 +12,7 @@ from ..controllers import health as controller
 from ..models.provider import billpay_health as health
 from .common import BillPayCommon, BillPayHttpCommon
 
+FIGURE = re.compile(r"%.(?:\w+\).)?")
 NAMES = [
     "last_webhook",
     "last_poll",
@@ -89,12 +91,13 @@ class HealthCase(BillPayCommon):
         [found] = [check for check in checks if check.name == name]
         return found
 
-    def assertCheck(self, name, colour, value=None):
+    def assertCheck(self, name, colour, value=None, sentence=""):
         check = self.check(name)
         self.assertEqual(check.colour, colour, check)
         if value is not None:
             self.assertEqual(check.value, value)
         self.assertTrue(check.sentence)
+        self.assertIn(sentence, check.sentence)
 
 
 @tagged("post_install", "-at_install")
@@ -134,12 +137,13 @@ class TestHealth(HealthCase):
         self.env["billpay.event"].sudo().search(
             [("provider_id", "=", self.provider.id)]
         ).unlink()
-        self.assertCheck("last_webhook", "amber")
+        self.assertCheck("last_webhook", "amber", sentence="No webhook has arrived")
 
     def test_last_poll(self):
         self.assertCheck("last_poll", "green", self.now)
         self.provider.billpay_poll_error = "ClickPesa does not answer."
-        self.assertCheck("last_poll", "amber")
+        self.assertCheck("last_poll", "amber", sentence="The last poll failed at")
+        self.assertCheck("last_poll", "amber", sentence="does not answer.")
         self.provider.billpay_polled_until = self.ago(hours=2)
         self.assertCheck("last_poll", "red")
         self.provider.billpay_poll_error = False
@@ -164,16 +168,21 @@ class TestHealth(HealthCase):
 
     def test_unmatched(self):
         payment = self.payment("unmatched")
-        self.assertCheck("unmatched", "amber", 1)
+        self.assertCheck("unmatched", "amber", 1, "1 payment is not matched")
         payment.sudo().paid_at = self.ago(days=8)
         self.assertCheck("unmatched", "red", 1)
+        self.payment("unmatched")
+        self.payment("unmatched")
+        self.assertCheck(
+            "unmatched", "red", 3, "3 payments are not matched to a customer"
+        )
 
     def test_share_found_only_by_poll(self):
         for _each in range(9):
             self.payment(webhook_at=self.now)
         self.assertCheck("poll_only", "green", 0.0)
         self.payment(poll_at=self.now)
-        self.assertCheck("poll_only", "amber", 10.0)
+        self.assertCheck("poll_only", "amber", 10.0, "1 of the 10 payments")
         for _each in range(10):
             self.payment(poll_at=self.now)
         self.assertCheck("poll_only", "red", 55.0)
@@ -208,7 +217,24 @@ class TestHealth(HealthCase):
         self.crons[1].nextcall = self.ago(hours=1)
         self.assertCheck("worker", "red", 3600)
         self.crons[1].active = False
-        self.assertCheck("worker", "red")
+        self.assertCheck("worker", "red", sentence="is switched off")
+
+    def test_sentences_have_the_same_figures_in_swahili(self):
+        texts = [text for texts in health.TEXTS.values() for text in texts]
+        texts += [
+            health.NO_WEBHOOK,
+            health.NO_CREDENTIALS,
+            health.POLL_FAILED,
+            health.ONE_UNMATCHED,
+            health.SWITCHED_OFF,
+        ]
+        self.env["res.lang"]._activate_lang("sw")
+        swahili = self.env(context={"lang": "sw"})
+        for text in texts:
+            english = self.env(context={"lang": "en_US"})._(text)
+            translated = swahili._(text)
+            self.assertNotEqual(translated, english)
+            self.assertEqual(*(set(FIGURE.findall(t)) for t in (english, translated)))
 
     def test_figures_of_another_application_stay_there(self):
         other = self._make_application(self.company)

@@ -7,6 +7,7 @@ import zipfile
 
 import openpyxl
 
+from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
@@ -88,6 +89,116 @@ class TestImportNumbers(ImportCommon):
                 "phone": "+255 712 345 678",
             }
         )
+
+    def test_customers_are_found_however_they_are_written(self):
+        contacts = self.env["res.partner"]
+        ali, fatma, ngombe, number_42, kenyan = contacts.create(
+            [
+                {"name": "محمد علي"},
+                {"name": "فاطمة حسن"},
+                {"name": "Ng'ombe  Juma"},
+                {"name": "Forty-two", "ref": "0042"},
+                {"name": "Kamau", "phone": "+254 713 000 111"},
+            ]
+        )
+        here = contacts.create({"name": "Neema", "phone": "0713 000 111"})
+        data = csv_file(
+            ("Number", "Customer", "Reference", "Phone"),
+            ("11", "مُحَمَّد علي", "-", "N/A"),
+            ("12", "فاطمة  حسن", "", "hana"),
+            ("13", "NG’OMBE JUMA", "none", ""),
+            ("14", "", "42.0", ""),
+            ("15", "", "", "+255 (0) 713 000 111"),
+            ("16", "", "", "00254713000111"),
+            ("17", "", "", "0713000111 / 0755 000 000"),
+            ("18", "", "N/A", "-"),
+        )
+        wizard = self._preview(data)
+        lines = wizard.line_ids.sorted("row")
+        self.assertEqual(
+            [line.partner_id for line in lines],
+            [ali, fatma, ngombe, number_42, here, kenyan, here, contacts],
+            lines.mapped("reason"),
+        )
+
+    def test_a_namesake_with_another_phone_is_for_a_person(self):
+        data = csv_file(
+            ("Number", "Customer", "Phone", "Reference"),
+            ("21", "ASHA MRISHO", "0755000111", ""),
+            ("22", "ASHA MRISHO", "0712345678", ""),
+            ("23", "Asha Mrisho", "0755000111", "S-0042"),
+            ("24", "Asha Mrisho", "", ""),
+        )
+        self.assertVerdicts(
+            self._preview(data),
+            ("skip", "has another phone here, +255 712 345 678"),
+            ("ok", ""),
+            ("ok", ""),
+            ("ok", ""),
+        )
+
+    def test_digits_of_numbers_are_read_however_they_are_written(self):
+        data = csv_file(
+            ("Number", "Reference"),
+            ("5504-2914-8719-31", "S-0042"),
+            ("٥٥٠٤٢٩١٤٨٧١٩٣٢", "S-0042"),
+            ("55042914871933.0", "S-0042"),
+            ("55042914871934-2", "S-0042"),
+        )
+        wizard = self._preview(data)
+        lines = wizard.line_ids.sorted("row")
+        self.assertEqual(
+            lines[:3].mapped("name"),
+            ["55042914871931", "55042914871932", "55042914871933"],
+        )
+        self.assertEqual(lines.mapped("verdict"), ["ok", "ok", "ok", "skip"])
+        self.assertIn("is no control number", lines[3].reason)
+
+    def test_letter_case_of_an_imported_number_does_not_count(self):
+        for name, sent in (
+            ("Cust001", "CUST001"),
+            ("cust002", "Cust002-1"),
+            ("CuST003", "cUst003"),
+        ):
+            with self.subTest(name):
+                data = csv_file(("Number", "Reference"), (name, "S-0042"))
+                self._preview(data).action_import()
+                row = self._told(sent, 5000)
+                self.assertEqual(row.control_number_id.name, name)
+                self.assertBooked(row, 5000)
+                # And money that was there before its number.
+                row = self._told(sent.replace("00", "10"), 6000)
+                self.assertEqual(row.state, "unmatched")
+                data = csv_file(
+                    ("Number", "Reference"), (name.replace("00", "10"), "S-0042")
+                )
+                self._preview(data).action_import()
+                self.env.cr.flush()
+                self._process()
+                self.assertBooked(row, 6000)
+
+    def _told(self, number, amount):
+        """A payment that ClickPesa has confirmed, handled by the worker."""
+        row = (
+            self.env["billpay.payment"]
+            .sudo()
+            .create(
+                {
+                    "provider_id": self.provider.id,
+                    "reference": "LCP%s%s" % (number, amount),
+                    "number": number,
+                    "amount": amount,
+                    "currency_id": self.tzs.id,
+                    "currency_code": "TZS",
+                    "paid_at": fields.Datetime.now(),
+                    "status": "SUCCESS",
+                    "state": "confirmed",
+                    "confirmed_at": fields.Datetime.now(),
+                }
+            )
+        )
+        self._process()
+        return row
 
     def _numbers(self):
         return self.env["billpay.control.number"].search(

@@ -210,10 +210,10 @@ class TestImportPayments(ImportCommon):
         model = self.env.registry["billpay.ledger"]
         insert = model._insert_told
 
-        def fails(payments, provider, told, *args):
-            if told.receipt == "R0001":
+        def fails(payments, vals_list):
+            if "R0001" in [vals["receipt"] for vals in vals_list]:
                 raise RuntimeError("disk")
-            return insert(payments, provider, told, *args)
+            return insert(payments, vals_list)
 
         with patch.object(model, "_insert_told", fails):
             wizard.action_import()

@@ -250,7 +250,7 @@ class TestInvoiceDocument(BillPayCommon):
         self.assertEqual(wizard.alerts["billpay_refused"]["level"], "warning")
 
 
-@tagged("post_install", "-at_install")
+@tagged("post_install", "-at_install", "slow")
 class TestInvoicePdf(BillPayHttpCommon):
     def test_pdf_has_one_page_and_its_digits_are_found(self):
         self.env.ref("billpay_odoo.channel_mpesa").sudo().company_number = "554433"

@@ -2,7 +2,9 @@
 """Payments that a person types, and the same ones when ClickPesa tells of them."""
 
 import json
+import runpy
 from datetime import timedelta
+from pathlib import Path
 
 from odoo import Command, fields
 from odoo.exceptions import AccessError, UserError
@@ -167,6 +169,80 @@ class TestManualPayment(ManualCommon):
         self.assertFalse(row.provisional)
         self.assertFalse(row.confirmed_by_id)
         self.assertEqual(row.entered_by_id, self.clerk)
+
+    def test_however_a_receipt_is_typed_it_is_the_one_that_clickpesa_tells(self):
+        def divided(receipt):
+            return "-".join(receipt[i : i + 3] for i in range(0, len(receipt), 3))
+
+        for typed in (
+            lambda receipt: receipt + ".",
+            lambda receipt: "No. " + receipt,
+            lambda receipt: "Receipt no: " + receipt.lower(),
+            lambda receipt: "RISITI " + receipt,
+            divided,
+        ):
+            self.sandbox.reset()
+            move = self._registered_invoice(150000)
+            payment = self._pay(move.billpay_number_id.name, 150000)
+            known_receipt = payment["paymentReference"]
+            with self.subTest(receipt=typed(known_receipt)):
+                before = self._rows()
+                entry = self._entry(
+                    number=move.billpay_number, receipt=typed(known_receipt)
+                )
+                entry.action_enter()
+                self._process()
+                row = self._rows() - before
+                self.assertBooked(row, 150000)
+                self.assertEqual(row.receipt_key, known_receipt.upper())
+                self._poll()
+                self._process()
+                self.assertEqual(self._ledger(payment), row)
+                self.assertEqual(self._rows() - before, row)
+                self.assertEqual(len(move.billpay_payment_ids), 1)
+                self.assertEqual(move.amount_residual, 0)
+
+    def test_receipts_that_differ_by_a_letter_o_stay_two(self):
+        moves = self._registered_invoice(150000), self._registered_invoice(150000)
+        for move, receipt in zip(moves, ("QW012345", "QWO12345"), strict=True):
+            row = self._type(move.billpay_number, receipt=receipt)
+            self.assertBooked(row, 150000)
+            self.assertEqual(move.amount_residual, 0)
+
+    def test_keys_of_before_are_computed_anew_by_the_upgrade(self):
+        """Until 19.0.1.3.0 dashes, dots and labels counted."""
+        known = {
+            receipt: self._type(
+                self._registered_invoice(150000).billpay_number, receipt=receipt
+            )
+            for receipt in ("AB12-CD34", "EF56.GH78", "JK90LM12")
+        }
+        nothing = self._type(
+            self._registered_invoice(150000).billpay_number, receipt="NP34QR56"
+        )
+        self.env.flush_all()
+        self.env.cr.execute(
+            "UPDATE billpay_payment SET receipt_key = upper(receipt) WHERE id IN %s",
+            (tuple(row.id for row in known.values()),),
+        )
+        self.env.cr.execute(
+            "UPDATE billpay_payment SET receipt = 'N/A', receipt_key = 'N/A'"
+            " WHERE id = %s",
+            (nothing.id,),
+        )
+        path = Path(__file__).parents[1] / "migrations/19.0.1.4.0/post-receipt_keys.py"
+        script = runpy.run_path(str(path))
+        self.assertEqual(script["recompute_receipt_keys"](self.env.cr, batch=2), 3)
+        self.assertEqual(script["recompute_receipt_keys"](self.env.cr), 0)
+        self.env.invalidate_all()
+        self.assertEqual(
+            [row.receipt_key for row in known.values()],
+            ["AB12CD34", "EF56GH78", "JK90LM12"],
+        )
+        self.assertFalse(nothing.receipt_key)
+        entry = self._entry(receipt="ab12cd34")
+        self.assertEqual(entry.payment_id, known["AB12-CD34"])
+        script["migrate"](self.env.cr, "19.0.1.3.0")
 
     def test_receipt_typed_twice_is_one_payment(self):
         move = self._registered_invoice(150000)
@@ -383,7 +459,9 @@ class TestManualPayment(ManualCommon):
         with self.assertRaises(AccessError):
             row.with_user(self.auditor).action_confirm_by_hand()
         with self.assertRaises(AccessError):
-            self.env["billpay.receipt"]._enter(self.provider, [], source="typed")
+            self.env["billpay.receipt"].with_user(self.auditor)._enter(
+                self.provider, [], source="typed"
+            )
 
     def test_application_of_another_company_is_refused(self):
         foreign = self._make_application(

@@ -653,6 +653,116 @@ class TestOtherScreens(MoneyCommon):
                 )
                 self.assertEqual(tx._billpay_asked(), 250000)
 
+    def _checkout(self, amount, reference):
+        """A checkout in dollars on the day of 2,500, and its number."""
+        self.provider.clickpesa_convert = True
+        self._at(INVOICED)
+        tx = self.env["payment.transaction"].create(
+            {
+                "provider_id": self.provider.id,
+                "payment_method_id": self.env.ref(
+                    "billpay_odoo.payment_method_billpay"
+                ).id,
+                "amount": amount,
+                "currency_id": self.usd.id,
+                "partner_id": self.partner.id,
+                "reference": reference,
+                "operation": "online_redirect",
+            }
+        )
+        number = tx._billpay_reserve().sudo()
+        tx._set_pending()
+        self._at(TODAY)
+        return tx, number
+
+    def test_invoice_after_its_checkout(self):
+        """What the checkout asked closes the invoice that is made later."""
+        self._rates(self.usd, invoiced=2500, paid=2600, today=2400)
+        self.provider.clickpesa_checkout_mode = "flexible"
+        halves = self._halves().id
+        for amount, parts, term in (
+            (100, (250000,), False),
+            (100, (100000, 150000), False),
+            (33.33, (83325,), halves),
+            (10.01, (20000, 5025), halves),
+        ):
+            with self.subTest(amount=amount, parts=parts):
+                tx, number = self._checkout(amount, "TX %s %s" % (amount, len(parts)))
+                self.assertEqual(number.amount, sum(parts))
+                rows = self.env["billpay.payment"]
+                for part in parts:
+                    rows |= self._post(
+                        self._confirmed(tx.sudo().billpay_number_ids[0], part)
+                    )
+                    tx.invalidate_recordset()
+                self.assertEqual(tx.state, "done")
+                move = self._invoice(
+                    amount,
+                    post=False,
+                    currency_id=self.usd.id,
+                    invoice_date=TODAY,
+                    invoice_payment_term_id=term,
+                )
+                move.transaction_ids = tx
+                move.action_post()
+                self.env.invalidate_all()
+                self.assertEqual(move.amount_residual, 0)
+                self.assertEqual(
+                    set(self._receivable(move).mapped("amount_residual")), {0}
+                )
+                self.assertEqual(rows.mapped("credit_open"), [0] * len(parts))
+
+    def test_credit_added_on_the_invoice(self):
+        """The button of Odoo's own list of credit pays what the number asks."""
+        self._rates(self.usd, invoiced=2500, paid=2600)
+        for amount, asked in ((100, 250000), (33.33, 83325), (0.07, 175)):
+            with self.subTest(amount=amount):
+                row = self._stranger(asked)
+                self.env["billpay.decision"]._match_by_hand(
+                    row.with_user(self.clerk), [], self.partner
+                )
+                move = self._invoice(amount, currency_id=self.usd.id)
+                self.assertEqual(move.billpay_number_id.sudo().amount, asked)
+                credit = self._receivable(self._entry(row))
+                move.with_user(self.clerk).js_assign_outstanding_line(credit.id)
+                self.assertClosed(move, row)
+
+    def test_one_batch_of_two_rates(self):
+        """Each payment pays at the rate at which its own number asked."""
+        self.company.billpay_rate_date = "issue"
+        for first, second in ((100000, 156000), (100001, 156000), (33333, 225342)):
+            with self.subTest(first=first):
+                self._rates(self.usd, invoiced=2500, paid=2600)
+                self._at(INVOICED)
+                move = self._invoice(100, currency_id=self.usd.id)
+                old = move.billpay_number_id.sudo()
+                self.assertEqual(old.amount, 250000)
+                old._close()
+                self._at(PAID)
+                new = self._number(
+                    move_id=move.id,
+                    partner_id=move.partner_id.id,
+                    amount=260000,
+                    bill_amount=100,
+                    bill_currency_id=self.usd.id,
+                    bill_rate=2600,
+                )
+                rows = self._confirmed(old, first) | self._confirmed(new, second)
+                self._post(rows)
+                self.assertEqual(rows.mapped("state"), ["posted"] * 2)
+                self.assertClosed(move, rows[1])
+                self.assertEqual(rows[0].asked_amount, 250000)
+                self.assertEqual(
+                    rows[1].asked_amount,
+                    self._asks(round(100 - first / 2500, 2), 2600),
+                )
+
+    def test_checkout_without_a_rate(self):
+        """Odoo would count one for one: no number, and the payer is told."""
+        self.provider.clickpesa_convert = True
+        with self.assertRaisesRegex(UserError, "exchange rate"):
+            self._checkout(100, "TX none")
+
     def test_dollar_books(self):
         """Books in dollars, bills in dollars and euros, money in shillings."""
         data = self.setup_other_company(name="Dollar Books")

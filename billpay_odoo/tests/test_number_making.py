@@ -172,8 +172,10 @@ class TestOfflineCompany(BillPayCommon):
         self.assertIn("Enter Payment", str(caught.exception))
         checks = self.env["billpay.connection.test"]._connection_checks(self.provider)
         self.assertEqual([passed for passed, _sentence in checks][:2], [None, True])
-        check = self.env["billpay.health"]._check_last_poll(self.provider)
-        self.assertEqual(check.colour, "green")
+        reports = self.env["billpay.health"]._health_checks(self.provider)
+        checks = {check.name: check for check in reports[self.provider.id]}
+        self.assertEqual(checks["last_poll"].colour, "green")
+        self.assertIn("there is no poll", checks["last_poll"].sentence)
         self.assertEqual(self.sandbox.calls(), [])
 
     def test_invoice_prints_its_number(self):

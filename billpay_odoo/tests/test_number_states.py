@@ -178,8 +178,8 @@ class TestNumberStates(NumberLifeCommon):
         number = move.billpay_number_id
         taken = number.name
         client = self.provider._billpay_client()
-        client.create_order_number(
-            NumberRequest(reference=taken, amount=77, description="Somebody else's")
+        client.create_order_numbers(
+            [NumberRequest(reference=taken, amount=77, description="Somebody else's")]
         )
         self._again()
         self.assertNotEqual(number.name, taken)
@@ -366,7 +366,7 @@ class NumberLife(RuleBasedStateMachine):
                 assert asking, "nobody can pay it"
 
 
-@tagged("post_install", "-at_install")
+@tagged("post_install", "-at_install", "slow")
 class TestNumberLife(NumberLifeCommon):
     @mute_logger("odoo.addons.billpay_odoo")
     def test_random_lives_end_as_wanted(self):

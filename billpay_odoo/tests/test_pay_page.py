@@ -10,7 +10,7 @@ from odoo.tests import tagged
 from odoo.tools.translate import code_translations
 
 from .. import page_texts
-from .common import BillPayCommon, BillPayHttpCommon
+from .common import BillPayCommon, BillPayHttpCommon, slow
 
 
 @tagged("post_install", "-at_install")
@@ -480,6 +480,7 @@ class TestPayPage(BillPayHttpCommon):
             login=None,
         )
 
+    @slow
     def test_copy_gives_the_digits_without_spaces(self):
         number = self._number()
         self._browse(
@@ -502,6 +503,7 @@ class TestPayPage(BillPayHttpCommon):
             % number.name,
         )
 
+    @slow
     def test_copy_works_where_the_browser_has_no_clipboard(self):
         number = self._number()
         self._browse(
@@ -527,6 +529,7 @@ class TestPayPage(BillPayHttpCommon):
             % number.name,
         )
 
+    @slow
     def test_tabs_show_their_steps_by_click_and_by_key(self):
         self._browse(
             self._number(),
@@ -548,6 +551,7 @@ class TestPayPage(BillPayHttpCommon):
             """,
         )
 
+    @slow
     def test_an_open_page_stays_while_nothing_is_paid(self):
         """The server's answers are the real ones: two of them bring nothing new."""
         number = self._number()
@@ -569,6 +573,7 @@ class TestPayPage(BillPayHttpCommon):
             )
         self.assertGreaterEqual(len(asked), 2)
 
+    @slow
     def test_page_turns_green_by_itself(self):
         number = self._number()
         paid = {

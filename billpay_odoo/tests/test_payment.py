@@ -329,10 +329,10 @@ class TestPayment(BillPayCommon):
         ledger_class = type(self.env["billpay.ledger"])
         insert = ledger_class._insert_told
 
-        def broken(ledger, provider, told, *args):
-            if told.id == payments[0]["id"]:
+        def broken(ledger, vals_list):
+            if payments[0]["id"] in [vals["reference"] for vals in vals_list]:
                 raise ZeroDivisionError
-            return insert(ledger, provider, told, *args)
+            return insert(ledger, vals_list)
 
         with (
             patch.object(ledger_class, "_insert_told", broken),

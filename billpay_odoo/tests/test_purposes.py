@@ -28,9 +28,9 @@ class PurposeCommon(LedgerCommon):
         )
 
     @classmethod
-    def _pupil(cls, name):
+    def _pupil(cls, name, **values):
         return cls.env["res.partner"].create(
-            {"name": name, "parent_id": cls.parent.id, "type": "other"}
+            {"name": name, "parent_id": cls.parent.id, "type": "other", **values}
         )
 
     def _keeps(self, partner, purpose):
@@ -250,7 +250,7 @@ class TestPurposeNumbers(PurposeCommon):
         )._billpay_contact_problems()
         self.assertEqual(problems[self.asha], "")
         self.assertEqual(problems[self.partner], "", "has an e-mail")
-        self.assertIn("12 is no Tanzanian phone", problems[pupil])
+        self.assertIn("12 is no Tanzanian mobile", problems[pupil])
         self.assertIn("Neither", problems[nothing])
         self.assertIn("Tanzanian", problems[abroad])
 

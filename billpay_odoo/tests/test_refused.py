@@ -173,8 +173,8 @@ class TestRefused(BillPayCommon):
     def test_taken_digits_are_replaced_within_one_click(self):
         number = self._invoice().billpay_number_id
         taken = number.name
-        self.provider._billpay_client().create_order_number(
-            NumberRequest(reference=taken, amount=999, description="Foreign")
+        self.provider._billpay_client().create_order_numbers(
+            [NumberRequest(reference=taken, amount=999, description="Foreign")]
         )
         with self._workers():
             [outcome] = self.env["billpay.sync"]._sync_now(number).values()

@@ -261,6 +261,7 @@ class TestRuns(RunCommon):
 
     def test_list_for_sms_and_list_of_lines(self):
         run = self._ready_run()
+        run.name = "Fees, Form 1/2: [all] \x07"
         run.action_sms_list()
         rows = self._download_rows(run)
         texts = {row[0]: row[1] for row in rows[1:]}
@@ -439,7 +440,7 @@ class TestRunSheets(RunCommon):
                 "",
                 "stands in row 2",
                 "no name",
-                "no Tanzanian phone",
+                "no Tanzanian mobile",
                 "needs a phone",
                 "not an amount",
                 "formula",
@@ -484,6 +485,88 @@ class TestRunSheets(RunCommon):
             ("Name", "Phone"), ("Zuhura", "0712000001"), create_contacts=False
         )
         self.assertIn("new ones are not", run.line_ids.reason)
+
+    def test_contacts_are_known_however_they_are_written(self):
+        """Case, blanks, apostrophes, dropped zeros: nobody is made twice."""
+        ngombe = self._pupil("Ng'ombe Ally")
+        seven = self._pupil("Amina Said", ref="007")
+        run = self._sheet(
+            ("Name", "Reference", "Parent", "Phone"),
+            ("ASHA  MUSHI", "-", "NEEMA MUSHI", "N/A"),
+            ("ng’ombe ally", "HANA", "Neema  Mushi", "-"),
+            ("Amina S.", 7, "", ""),
+        )
+        self.assertEqual(
+            run.line_ids.sorted("row").mapped("partner_id.id"),
+            [self.asha.id, ngombe.id, seven.id],
+            run.line_ids.mapped("reason"),
+        )
+
+    def test_a_namesake_with_another_phone_is_asked_for(self):
+        self.asha.phone = "0712 345 678"
+        header = ("Name", "Reference", "Phone")
+        for phone in ("0755000111", "+255 (0) 755 000 111", 755000111):
+            run = self._sheet(header, ("Asha Mushi", "", phone))
+            self.assertFalse(run.line_ids.partner_id)
+            self.assertIn("has another phone here, 0712 345 678", run.line_ids.reason)
+        run = self._sheet(header, ("Asha Mushi", "", "712345678.0"))
+        self.assertEqual(run.line_ids.partner_id, self.asha)
+        self.asha.ref = "S-1"
+        run = self._sheet(header, ("Asha Mushi", "S-1", "0755000111"))
+        self.assertEqual(run.line_ids.partner_id, self.asha)
+
+    def test_of_two_references_the_one_as_it_is_written(self):
+        seven = self._pupil("Amina Said", ref="7")
+        agent = self._pupil("Bakari Said", ref="007")
+        run = self._sheet(("Name", "Reference"), ("Bakari", "007"), ("Amina", "7x"))
+        self.assertEqual(run.line_ids.sorted("row")[0].partner_id, agent)
+        run = self._sheet(("Name", "Reference"), ("Amina", "7"))
+        self.assertEqual(run.line_ids.partner_id, seven)
+        run = self._sheet(("Name", "Reference"), ("Amina", "0007"))
+        self.assertIn("2 contacts fit", run.line_ids.reason)
+
+    def test_siblings_with_arabic_or_chinese_names_are_different_pupils(self):
+        """Letters of other scripts were none: all of these had one empty key."""
+        run = self._sheet(
+            ("Name", "Phone"),
+            ("محمد علي", "0712000001"),
+            ("فاطمة علي", "0712000001"),
+            ("王小明", "0712000001"),
+            ("王小红", "0712000001"),
+            ("مُحَمَّد علي", "+255 (0) 712 000 001"),
+        )
+        lines = run.line_ids.sorted("row")
+        self.assertEqual(lines.mapped("state"), ["waiting"] * 4 + ["problem"])
+        self.assertIn("stands in row 2", lines[4].reason)
+        run.action_start()
+        self._work()
+        self.assertEqual(len(run.line_ids.partner_id), 4)
+
+    def test_purposes_with_arabic_names_are_not_mixed_up(self):
+        fees, books = (
+            self.tuition.copy({"name": name}) for name in ("رسوم الدراسة", "كتب")
+        )
+        run = self._sheet(
+            ("Name", "Phone", "Purpose"),
+            ("Zuhura", "0712000001", "رسوم الدراسة"),
+            ("Zuhura", "0712000001", "كتب"),
+            ("Zuhura", "0712000001", "طعام"),
+        )
+        lines = run.line_ids.sorted("row")
+        self.assertEqual(lines.mapped("purpose_id"), fees | books)
+        self.assertEqual(lines.mapped("state"), ["waiting", "waiting", "problem"])
+
+    def test_two_phones_in_a_cell_and_landlines(self):
+        run = self._sheet(
+            ("Name", "Phone"),
+            ("Zuhura", "022 211 1234 / 0712 000 001"),
+            ("Amani", "022 211 1234"),
+            ("Baraka", "712000002.0"),
+        )
+        lines = run.line_ids.sorted("row")
+        self.assertEqual(lines[0].new_phone, "+255712000001")
+        self.assertIn("no Tanzanian mobile", lines[1].reason)
+        self.assertEqual(lines[2].new_phone, "+255712000002")
 
     def test_namesakes_are_told_apart_or_asked_for(self):
         twin = self._pupil("Asha Mushi")

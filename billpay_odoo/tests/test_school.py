@@ -13,7 +13,7 @@ SEED = 20261125
 PUPILS, PAYMENTS = 300, 450
 
 
-@tagged("post_install", "-at_install")
+@tagged("post_install", "-at_install", "slow")
 class TestSchool(BillPayCommon):
     def test_every_balance_is_right(self):
         dice = random.Random(SEED)

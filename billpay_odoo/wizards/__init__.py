@@ -7,7 +7,6 @@ from . import billpay_number_change
 from . import billpay_number_import
 from . import billpay_number_import_match
 from . import billpay_partner_number
-from . import billpay_payment_assign
 from . import billpay_payment_entry
 from . import billpay_payment_import
 from . import billpay_payment_match

@@ -5,7 +5,8 @@ import re
 from odoo import api, fields, models
 
 from ..const import LIVING
-from ..spreadsheet import plain_word, read_code, read_money
+from ..identity import number_key, reference_key, word_key
+from ..spreadsheet import read_money, read_number
 from .billpay_import import BillpayImport, BillpayImportLine
 
 _NUMBER = re.compile(r"[A-Za-z0-9]{1,20}")
@@ -35,7 +36,7 @@ _CREATE_BATCH = 1000
 
 def _word(text, words):
     """Return the key whose words have this text; ``None`` for none."""
-    word = plain_word(text)
+    word = word_key(text)
     return next((key for key, texts in words.items() if word in texts), None)
 
 
@@ -140,7 +141,7 @@ class BillpayNumberImport(models.TransientModel):
         for number, cells in rows:
             values = self._read_row(number, cells)
             if not values["problem"]:
-                key = values["name"].upper()
+                key = number_key(values["name"])
                 first = first_rows.setdefault(key, number)
                 if first != number:
                     values["problem"] = self.env._(
@@ -151,7 +152,7 @@ class BillpayNumberImport(models.TransientModel):
         return vals_list
 
     def _read_row(self, number, cells):
-        name, problem = self._parsed(read_code, cells, "number")
+        name, problem = self._parsed(read_number, cells, "number")
         if not problem and _EMPTY.fullmatch(name):
             problem = self.env._("There is no control number in this row.")
         elif not problem and not _NUMBER.fullmatch(name):
@@ -173,7 +174,7 @@ class BillpayNumberImport(models.TransientModel):
                 "“%s” is no mode: write “exact” or “flexible”.", said_mode
             )
         if not kind:
-            kind = "order" if cells.get("invoice") else "customer"
+            kind = "order" if reference_key(cells.get("invoice")) else "customer"
         return {
             "wizard_id": self.id,
             "row": number,
@@ -309,7 +310,7 @@ class BillpayNumberImportLine(models.TransientModel):
 
     def _numbers_here(self, provider):
         """Return the names, in capitals, that the application has already."""
-        names = {line.name.upper() for line in self if line.name}
+        names = {number_key(line.name) for line in self if line.name}
         if not names:
             return set()
         return self.env["billpay.control.number"]._names_in_capitals(provider, names)
@@ -321,7 +322,7 @@ class BillpayNumberImportLine(models.TransientModel):
         """Return verdict and reason of one line."""
         if self.problem:
             return "skip", self.problem
-        if (self.name or "").upper() in taken:
+        if number_key(self.name) in taken:
             return "here", self.env._("This number is in Odoo already.")
         if self.kind == "order" and self.move_id:
             if trouble := self._why_not_this_invoice(provider):

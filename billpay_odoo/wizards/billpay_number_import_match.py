@@ -1,38 +1,22 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Find the invoices and customers that the rows of an import mean; never by guess."""
 
-import re
-
 from odoo import models
-from odoo.fields import Domain
 from odoo.tools import SQL, email_normalize
 
-# A Tanzanian number without its country code or leading zero.
-_PHONE_DIGITS = 9
+from ..identity import is_placeholder, name_key, phone_key, reference_key
 
 
-def phone_key(text):
-    """Return the digits by which phones are compared, or "" for too few."""
-    digits = re.sub(r"\D", "", text or "")
-    return digits[-_PHONE_DIGITS:] if len(digits) >= _PHONE_DIGITS else ""
+def _email_key(text):
+    return (email_normalize(text or "") or "").lower()
 
 
-def _lower(text):
-    return " ".join((text or "").split()).lower()
-
-
-# How each column is compared with res.partner: what makes both sides alike.
+# How each column is compared with which field of contacts.
 _KEYS = {
-    "customer_ref": (_lower, SQL("lower(trim(ref))")),
-    "email": (
-        lambda text: email_normalize(text or "") or "",
-        SQL("lower(email_normalized)"),
-    ),
-    "phone": (
-        phone_key,
-        SQL(r"right(regexp_replace(phone, '\D', '', 'g'), %s)", _PHONE_DIGITS),
-    ),
-    "customer": (_lower, SQL(r"lower(regexp_replace(trim(name), '\s+', ' ', 'g'))")),
+    "customer_ref": ("ref", reference_key),
+    "email": ("email_normalized", _email_key),
+    "phone": ("phone", phone_key),
+    "customer": ("name", name_key),
 }
 
 
@@ -51,7 +35,7 @@ class BillpayNumberImport(models.TransientModel):
 
     def _match_row(self, cells, invoices, partners):
         partner, trouble = self._match_partner(cells, partners)
-        said = _lower(cells.get("invoice"))
+        said = reference_key(cells.get("invoice"))
         if not said:
             return {"partner_id": partner.id, "match_problem": trouble}
         found = invoices.get(said, self.env["account.move"])
@@ -77,13 +61,17 @@ class BillpayNumberImport(models.TransientModel):
         :rtype: tuple
         """
         nobody = self.env["res.partner"]
-        hits, named = [], []
+        hits, named, evidence = [], [], set()
         for name, found in partners.items():
-            if not cells.get(name):
+            # "Hana" is a name too.
+            if not cells.get(name) or (
+                name != "customer" and is_placeholder(cells[name])
+            ):
                 continue
             named.append(cells[name])
-            if some := found.get(_KEYS[name][0](cells[name])):
+            if some := found.get(_KEYS[name][1](cells[name])):
                 hits.append(some)
+                evidence.add(name)
         if not named:
             return nobody, ""
         said = ", ".join(named)
@@ -110,24 +98,35 @@ class BillpayNumberImport(models.TransientModel):
                     said=said,
                 )
             fitting = company
+        if evidence == {"customer"}:
+            # A namesake: the name fits, the phone does not.
+            if other := fitting._billpay_other_phone(cells.get("phone")):
+                return nobody, self.env._(
+                    "%(customer)s has another phone here, %(phone)s. Choose one here.",
+                    customer=fitting.display_name,
+                    phone=other,
+                )
         return fitting, ""
 
     def _find_invoices(self, texts):
-        """Return ``{text in small letters: invoices}``, by name or reference."""
-        wanted = {_lower(text) for text in texts if text}
+        """Return ``{key: invoices}``, by name or reference."""
+        wanted = {reference_key(text) for text in texts} - {""}
         if not wanted:
             return {}
         company = self._provider().company_id
         self.env["account.move"].flush_model(["name", "payment_reference"])
+        # Somewhat more than the keys find; those are compared below.
         ids = self.env.execute_query(
             SQL(
-                """
-                SELECT id FROM account_move
+                r"""
+                SELECT id FROM account_move,
+                       LATERAL (VALUES (name), (payment_reference)) AS said (text)
                  WHERE move_type IN ('out_invoice', 'out_receipt')
-                   AND (lower(name) IN %(wanted)s
-                        OR lower(trim(payment_reference)) IN %(wanted)s)
+                   AND ltrim(upper(regexp_replace(
+                           translate(text, '‐‑‒–—―−', '-------'), '\s', '', 'g'
+                       )), '0') IN %s
                 """,
-                wanted=tuple(wanted),
+                tuple(key.lstrip("0") for key in wanted),
             )
         )
         moves = self.env["account.move"].search(
@@ -138,35 +137,14 @@ class BillpayNumberImport(models.TransientModel):
         )
         found = {}
         for move in moves:
-            for key in {_lower(move.name), _lower(move.payment_reference)} & wanted:
+            keys = {reference_key(move.name), reference_key(move.payment_reference)}
+            for key in keys & wanted:
                 found[key] = found.get(key, moves.browse()) | move
         return found
 
     def _find_partners(self, name, texts):
-        """Return ``{comparable text: customers}`` for one column."""
-        comparable, expression = _KEYS[name]
-        wanted = {comparable(text) for text in texts if text} - {""}
-        if not wanted:
-            return {}
-        company = self._provider().company_id
-        self.env["res.partner"].flush_model()
-        keys = dict(
-            self.env.execute_query(
-                SQL(
-                    "SELECT id, %(key)s FROM res_partner"
-                    " WHERE active AND %(key)s IN %(wanted)s",
-                    key=expression,
-                    wanted=tuple(wanted),
-                )
-            )
+        """Return ``{key: customers}`` for one column."""
+        field, key = _KEYS[name]
+        return self.env["res.partner"]._billpay_find_same(
+            field, key, texts, self._provider().company_id
         )
-        # Through the ORM, which knows whom this user may see.
-        partners = self.env["res.partner"].search(
-            Domain("id", "in", list(keys))
-            & Domain("company_id", "in", [False, *company.parent_ids.ids])
-        )
-        found = {}
-        for partner in partners:
-            key = keys[partner.id]
-            found[key] = found.get(key, partners.browse()) | partner
-        return found

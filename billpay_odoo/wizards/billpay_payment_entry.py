@@ -5,7 +5,8 @@ from decimal import Decimal
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from ..spreadsheet import SpreadsheetError, read_code
+from ..identity import without_blanks
+from ..spreadsheet import SpreadsheetError, read_number, read_receipt
 from .billpay_payment_import import told_payment, why_not_receipt
 
 
@@ -70,7 +71,7 @@ class BillpayPaymentEntry(models.TransientModel):
                 ._billpay_of_companies()
                 .filtered(lambda p, choice=entry.application: str(p.id) == choice)
             )
-            code = "".join((entry.number or "").split())
+            code = without_blanks(entry.number or "")
             number = self.env["billpay.matching"]._find_control_number(
                 payments_sudo.new({"number": code}), provider
             )
@@ -152,8 +153,9 @@ class BillpayPaymentEntry(models.TransientModel):
         """
         try:
             number, receipt = (
-                read_code(self.number or ""),
-                read_code(self.receipt or ""),
+                read_number(self.number or ""),
+                # What says nothing is quoted below.
+                read_receipt(self.receipt or "") or without_blanks(self.receipt or ""),
             )
         except SpreadsheetError:
             number = receipt = ""

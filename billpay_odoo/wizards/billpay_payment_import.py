@@ -7,8 +7,21 @@ from dataclasses import replace
 from odoo import api, fields, models
 
 from ..clickpesa import Payment
-from ..receipts import PROVISIONAL_PREFIX, receipt_key
-from ..spreadsheet import plain_word, read_code, read_moment, read_money
+from ..identity import (
+    PROVISIONAL_PREFIX,
+    number_spellings,
+    phone_key,
+    receipt_key,
+    without_blanks,
+    word_key,
+)
+from ..spreadsheet import (
+    read_moment,
+    read_money,
+    read_number,
+    read_receipt,
+    read_reference,
+)
 from .billpay_import import BillpayImport, BillpayImportLine
 
 _logger = logging.getLogger(__name__)
@@ -30,7 +43,7 @@ _PAID = (
 
 def why_not_receipt(env, receipt):
     """Return why a receipt cannot stand for a payment, or ""."""
-    if _RECEIPT.fullmatch(receipt):
+    if _RECEIPT.fullmatch(receipt) and len(receipt_key(receipt)) >= 4:
         return ""
     return env._(
         "“%s” is no receipt. Copy it from the operator's message: it has four or more "
@@ -200,9 +213,10 @@ class BillpayPaymentImport(models.TransientModel):
             problems.append(problem)
             return value
 
-        reference = parsed(read_code, "id") or ""
-        sent = parsed(read_code, "number") or ""
-        receipt = parsed(read_code, "receipt") or ""
+        reference = parsed(read_reference, "id") or ""
+        sent = parsed(read_number, "number") or ""
+        receipt = parsed(read_receipt, "receipt") or ""
+        phone = cells.get("payer_phone", "")
         amount = parsed(read_money, "amount")
         paid_at = parsed(read_moment, "paid_at", zone)
         problems += self._why_not_row(cells, reference, receipt, amount, paid_at)
@@ -215,10 +229,10 @@ class BillpayPaymentImport(models.TransientModel):
             "amount": float(amount or 0),
             "channel": cells.get("channel", "")[:64],
             "payer_name": cells.get("payer_name", "")[:256],
-            "payer_phone": "".join(cells.get("payer_phone", "").split())[:32],
+            "payer_phone": phone_key(phone) or without_blanks(phone)[:32],
             "paid_at": paid_at,
             "status": "SETTLED"
-            if plain_word(cells.get("status", "")) == "settled"
+            if word_key(cells.get("status", "")) == "settled"
             else "SUCCESS",
             "problem": next(filter(None, problems), False),
         }
@@ -240,7 +254,7 @@ class BillpayPaymentImport(models.TransientModel):
             yield self.env._("Control numbers collect TZS, not %s.", currency)
         if amount is None or amount <= 0:
             yield self.env._("There is no amount above zero in this row.")
-        if status and plain_word(status) not in _PAID:
+        if status and word_key(status) not in _PAID:
             yield self.env._(
                 "Its status is “%s”: no money that is here and can be booked.", status
             )
@@ -358,7 +372,7 @@ class BillpayPaymentImportLine(models.TransientModel):
             return "here", self.env["billpay.receipt"]._where_it_stands(
                 payment, self.amount
             )
-        if (self.number or "").upper().partition("-")[0] not in numbers:
+        if numbers.isdisjoint(number_spellings(self.number)):
             return "ok", self.env._(
                 "No such control number here: it will wait under Unmatched."
             )

@@ -1,21 +1,25 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """A bulk run of the rows of a spreadsheet: whom each row means, and what is wrong."""
 
-from collections import defaultdict
-
 from odoo import models
 
-from ..likeness import tanzanian_phone
+from ..identity import (
+    is_placeholder,
+    mobile_phone,
+    name_key,
+    phone_key,
+    reference_key,
+    word_key,
+)
 from ..spreadsheet import (
     check_value,
-    plain_word,
-    read_code,
     read_money,
     read_phone,
+    read_reference,
 )
 
 _MODES = {
-    plain_word(word): mode
+    word_key(word): mode
     for mode, words in {
         "exact": ("exact", "full", "exact amount", "kamili"),
         "flexible": ("flexible", "any", "any amount", "partial", "chochote"),
@@ -88,7 +92,7 @@ class BillpayRunWizard(models.TransientModel):
             [("company_id", "=", self.company_id.id)]
         )
         return {
-            plain_word(purpose.with_context(lang=lang).name): purpose
+            word_key(purpose.with_context(lang=lang).name): purpose
             for purpose in purposes
             for lang, _name in self.env["res.lang"].get_installed()
         }
@@ -97,12 +101,12 @@ class BillpayRunWizard(models.TransientModel):
         """What makes two rows the same: the reference, else name, class and parent."""
         purposes = tuple(values["purposes"].ids)
         if values["new_ref"]:
-            return ("ref", values["new_ref"].casefold(), purposes)
+            return ("ref", reference_key(values["new_ref"]), purposes)
         return (
-            plain_word(values["new_name"]),
-            plain_word(values["new_tag"]),
-            plain_word(values["new_parent"]),
-            values["new_phone"],
+            name_key(values["new_name"]),
+            word_key(values["new_tag"]),
+            name_key(values["new_parent"]),
+            phone_key(values["new_phone"]),
             purposes,
         )
 
@@ -123,13 +127,15 @@ class BillpayRunWizard(models.TransientModel):
         if not name and not problems:
             problems.append(self.env._("The row has no name."))
         phone = parsed(read_phone, "phone") or ""
-        if phone and not tanzanian_phone(phone):
+        if phone and not mobile_phone(phone):
             problems.append(
                 self.env._(
-                    "“%s” is no Tanzanian phone number. Write it as 0712345678.", phone
+                    "“%s” is no Tanzanian mobile number. Write it as 0712345678.", phone
                 )
             )
         email = parsed(lambda value: text(check_value(value)), "email") or ""
+        if is_placeholder(email):
+            email = ""
         if email and "@" not in email:
             problems.append(self.env._("“%s” is no e-mail address.", email))
         amount = parsed(read_money, "amount")
@@ -137,7 +143,7 @@ class BillpayRunWizard(models.TransientModel):
             problems.append(self.env._("A number asks for whole shillings."))
         purposes = self.purpose_ids
         if word := cells.get("purpose"):
-            purposes = known.get(plain_word(word), purposes.browse())
+            purposes = known.get(word_key(word), purposes.browse())
             if not purposes:
                 problems.append(
                     self.env._(
@@ -153,15 +159,15 @@ class BillpayRunWizard(models.TransientModel):
             problems.append(self.env._("The row says no purpose, and none is chosen."))
         mode = self.mode
         if word := cells.get("mode"):
-            mode = _MODES.get(plain_word(word))
+            mode = _MODES.get(word_key(word))
             if not mode:
                 problems.append(self.env._("“%s” is neither “any” nor “exact”.", word))
         values = {
             "new_name": name,
-            "new_ref": parsed(read_code, "ref") or "",
+            "new_ref": parsed(read_reference, "ref") or "",
             "new_tag": text(cells.get("tag", "")),
             "new_parent": text(cells.get("parent", "")),
-            "new_phone": tanzanian_phone(phone) and "+%s" % tanzanian_phone(phone),
+            "new_phone": mobile_phone(phone) and "+%s" % mobile_phone(phone),
             "new_email": email,
             "amount": float(amount) if amount is not None else self.amount,
             "mode": mode,
@@ -174,20 +180,22 @@ class BillpayRunWizard(models.TransientModel):
     def _match_contacts(self, read):
         """Find the contacts that rows mean: by reference, else by name and parent."""
         partners = self.env["res.partner"]
-        here = [("company_id", "in", (False, self.company_id.id))]
-        refs = {v["new_ref"] for v in read if v["new_ref"]}
-        by_ref = partners.search([*here, ("ref", "in", list(refs))]).grouped("ref")
-        by_name = defaultdict(partners.browse)
-        names = {v["new_name"] for v in read if v["new_name"] and not v["new_ref"]}
-        for partner in partners.search([*here, ("name", "in", list(names))]):
-            by_name[partner.name] |= partner
+        by_ref = partners._billpay_find_same(
+            "ref", reference_key, [v["new_ref"] for v in read], self.company_id
+        )
+        names = [v["new_name"] for v in read if not v["new_ref"]]
+        by_name = partners._billpay_find_same("name", name_key, names, self.company_id)
         for values in read:
             if values.get("error"):
                 continue
             if values["new_ref"]:
-                found = by_ref.get(values["new_ref"], partners)
+                ref = values["new_ref"]
+                found = by_ref.get(reference_key(ref), partners)
+                # Of 7 and 007 the one as it is written.
+                found = found.filtered(lambda p, ref=ref: p.ref == ref) or found
             else:
-                found = self._narrowed(by_name[values["new_name"]], values)
+                found = by_name.get(name_key(values["new_name"]), partners)
+                found = self._narrowed(found, values)
             if len(found) > 1:
                 values.update(
                     self._problem(
@@ -195,6 +203,22 @@ class BillpayRunWizard(models.TransientModel):
                             "%(count)s contacts fit this row. Give it the reference "
                             "of the right one.",
                             count=len(found),
+                        )
+                    )
+                )
+            elif (
+                found
+                and not values["new_ref"]
+                and (other := found._billpay_other_phone(values["new_phone"]))
+            ):
+                values.update(
+                    self._problem(
+                        self.env._(
+                            "%(contact)s has another phone here, %(phone)s. Give the "
+                            "row the reference of the right contact, or the phone that "
+                            "is known here.",
+                            contact=found.display_name,
+                            phone=other,
                         )
                     )
                 )
@@ -222,12 +246,10 @@ class BillpayRunWizard(models.TransientModel):
     def _narrowed(self, found, values):
         """Tell namesakes apart by parent, phone or class."""
         if values["new_parent"]:
-            parent = plain_word(values["new_parent"])
-            found = found.filtered(
-                lambda p: plain_word(p.parent_id.name or "") == parent
-            )
+            parent = name_key(values["new_parent"])
+            found = found.filtered(lambda p: name_key(p.parent_id.name) == parent)
         if len(found) > 1 and values["new_phone"]:
-            phone = tanzanian_phone(values["new_phone"])
+            phone = phone_key(values["new_phone"])
             found = (
                 found.filtered(lambda p: p._billpay_contact_values()["phone"] == phone)
                 or found
@@ -235,7 +257,10 @@ class BillpayRunWizard(models.TransientModel):
         if len(found) > 1 and values["new_tag"]:
             found = (
                 found.filtered(
-                    lambda p: values["new_tag"] in p.category_id.mapped("name")
+                    lambda p: (
+                        word_key(values["new_tag"])
+                        in map(word_key, p.category_id.mapped("name"))
+                    )
                 )
                 or found
             )

@@ -1,4 +1,5 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
 from odoo import models
 
 
@@ -17,6 +18,8 @@ class BillpayBooking(models.AbstractModel):
             and not number.move_id
             and not payment._is_persons_choice()
         ):
-            items = number._till_order()._billpay_open_items()
-            return [(line, payment.amount) for line in items]
+            order = number._till_order()
+            if move := order.account_move:
+                return [(self._open_lines(payment, move), payment.amount)]
+            return [(line, payment.amount) for line in order._billpay_open_items()]
         return super()._wanted_allocation(payment, waiting, still_open)

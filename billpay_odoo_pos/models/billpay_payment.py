@@ -19,7 +19,7 @@ class BillpayPayment(models.Model):
     def _flag_till(self, reason):
         """Keep it in sight on the desk, and say it on the order."""
         self.ensure_one()
-        self.write({"reason": reason, "attention": True})
+        self._flag(reason)
         order = self.control_number_id.sudo()._till_order()
         if order:
             order._message_log(body=reason)

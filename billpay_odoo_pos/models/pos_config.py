@@ -15,6 +15,7 @@ from odoo.tools import file_open
 from odoo.addons.billpay_odoo import page_texts
 from odoo.addons.billpay_odoo.const import CURRENCY, LIVING, MONEY
 from odoo.addons.billpay_odoo.crowd import turn
+from odoo.addons.billpay_odoo.identity import phone_key, receipt_key, word_key
 from odoo.addons.billpay_odoo.money import whole_shillings
 from odoo.addons.billpay_odoo.transactions import own_transaction
 
@@ -504,24 +505,25 @@ class PosConfig(models.Model):
             a sentence
         """
         config = self._billpay_till()
+        text = str(text or "")
         # Letters and digits alone: "%" would find everything.
-        digits = "".join(c for c in str(text or "") if c.isascii() and c.isalnum())
+        digits = "".join(sign for sign in word_key(text) if sign.isascii())
         if len(digits) < SHORTEST_SEARCH or len(digits) > 64:
             return []
         tz = config.company_id._billpay_tz()
         today = tz.localize(
             datetime.combine(config.company_id._billpay_today(), time())
         )
-        # A phone is typed 0712…, and known as 255712….
-        local = digits[1:] if digits.startswith("0") else digits
+        # A phone is typed 0712…, and known as 255712…; or in part.
+        phone = phone_key(text) or digits.removeprefix("0")
         domain = [
             ("provider_id", "=", config._billpay_provider().id),
             ("paid_at", ">=", today.astimezone(pytz.utc).replace(tzinfo=None)),
             "|",
             "|",
-            ("number", "like", digits),
-            ("receipt", "=ilike", digits),
-            ("payer_phone", "like", local),
+            ("number", "ilike", digits),
+            ("receipt_key", "=", receipt_key(text) or digits),
+            ("payer_phone", "like", phone),
         ]
         if digits.isdecimal():
             domain.insert(2, "|")

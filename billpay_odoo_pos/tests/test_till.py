@@ -233,6 +233,14 @@ class TestTill(TillSteps, BillPayCommon):
         self.assertEqual(found("45,000"), row.ids)
         self.assertIn(row.id, found(row.payer_phone[-6:]))
         self.assertEqual(found(row.receipt.lower()), row.ids)
+        for text in ("No. %s", "receipt: %s.", "Risiti %s"):
+            self.assertEqual(found(text % row.receipt), row.ids, text)
+        local = row.payer_phone.removeprefix("255")
+        for text in ("0%s", "+255 (0) %s", "+255 %s", "%s"):
+            self.assertIn(row.id, found(text % local), text)
+        self.assertIn(row.id, found("-".join(stand["number"])))
+        for nothing in ("none", "N/A", "hana", "---"):
+            self.assertEqual(found(nothing), [])
         self.assertEqual(found("12"), [])
         self.assertEqual(found(""), [])
         self.assertEqual(found(None), [])

@@ -14,7 +14,7 @@ from odoo.addons.point_of_sale.tests.common import archive_products
 from .common import TillSteps
 
 
-@tagged("post_install", "-at_install")
+@tagged("post_install", "-at_install", "slow")
 class TestTillTours(TillSteps, BillPayHttpCommon):
     @classmethod
     def setUpClass(cls):

@@ -139,7 +139,7 @@ class TestSaleOrder(OrderSteps, BillPayCommon):
         self.assertEqual(tx.state, "pending")
 
 
-@tagged("post_install", "-at_install")
+@tagged("post_install", "-at_install", "slow")
 class TestQuotationTour(OrderSteps, BillPayHttpCommon):
     def test_a_quotation_is_paid_in_the_portal(self):
         self.provider.write({"state": "enabled", "is_published": True})

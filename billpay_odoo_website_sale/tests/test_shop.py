@@ -8,7 +8,7 @@ from odoo.addons.billpay_odoo.tests.common import BillPayHttpCommon
 from odoo.addons.billpay_odoo_sale.tests.test_sale_order import OrderSteps
 
 
-@tagged("post_install", "-at_install")
+@tagged("post_install", "-at_install", "slow")
 class TestShop(OrderSteps, BillPayHttpCommon):
     @classmethod
     def setUpClass(cls):

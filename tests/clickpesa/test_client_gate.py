@@ -5,7 +5,7 @@ import pytest
 from clickpesa import BudgetSpent, NumberRequest, Unavailable
 from fake_gateway import answer
 
-MADE = answer(200, {"billPayNumber": "A1"})
+MADE = answer(200, {"billPayNumber": "A1", "billPayNumbers": ["A1"]})
 NO_TOKEN = answer(401, {"message": "Unauthorized"})
 
 
@@ -24,7 +24,7 @@ class Gate:
 def test_no_slot_means_no_token_and_no_call(gateway, connect):
     client = connect().gated(Gate(0))
     with pytest.raises(Unavailable) as caught:
-        client.create_order_number(NumberRequest("A1", 500))
+        client.create_order_numbers([NumberRequest("A1", 500)])
     assert caught.value.retry_after == 30
     assert gateway.requests == []
 
@@ -33,7 +33,7 @@ def test_token_call_and_call_take_one_slot_each(gateway, connect):
     gate = Gate(3)
     client = connect().gated(gate)
     gateway.replies = [MADE]
-    client.create_order_number(NumberRequest("A1", 500))
+    client.create_order_numbers([NumberRequest("A1", 500)])
     assert gate.asked == len(gateway.requests) == 2
     client.get_number("A1")
     assert gate.asked == len(gateway.requests) == 3
@@ -46,7 +46,7 @@ def test_the_repeat_after_a_401_asks_again(gateway, connect):
     gate = Gate(10)
     client = connect().gated(gate)
     gateway.replies = [NO_TOKEN, MADE]
-    client.create_order_number(NumberRequest("A1", 500))
+    client.create_order_numbers([NumberRequest("A1", 500)])
     assert gate.asked == len(gateway.requests) == 4  # token, 401, token, call
 
 

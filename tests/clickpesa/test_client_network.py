@@ -29,7 +29,7 @@ from clickpesa import (
 from fake_gateway import answer, drip, drop, half, reset, stall
 
 REQUEST = NumberRequest("A1", 500)
-MADE = answer(200, {"billPayNumber": "A1"})
+MADE = answer(200, {"billPayNumber": "A1", "billPayNumbers": ["A1"]})
 NO_TOKEN = answer(401, {"message": "Unauthorized"})
 
 
@@ -49,7 +49,7 @@ def test_a_broken_exchange(gateway, connect, trouble):
         client.get_number("A1")
     started = time.monotonic()
     with pytest.raises(OutcomeUnknown) as caught:
-        client.create_order_number(REQUEST)
+        client.create_order_numbers([REQUEST])
     assert "may have been carried out" in caught.value.message
     with pytest.raises(OutcomeUnknown):
         client.update_number("A1", active=False)
@@ -62,7 +62,7 @@ def test_nobody_listening_means_nothing_happened(gateway, connect, closed_port):
     client.token()
     client._transport.base_url = f"http://127.0.0.1:{closed_port}/third-parties"
     with pytest.raises(Unavailable) as caught:
-        client.create_order_number(REQUEST)
+        client.create_order_numbers([REQUEST])
     assert "no connection" in caught.value.message
 
 
@@ -88,7 +88,7 @@ def test_an_answer_that_never_ends(gateway, connect, monkeypatch):
     with pytest.raises(Unavailable):
         client.payments("A1")
     with pytest.raises(OutcomeUnknown):
-        client.create_order_number(REQUEST)
+        client.create_order_numbers([REQUEST])
 
 
 def test_reads_are_retried(gateway, connect):
@@ -133,7 +133,7 @@ def test_patience(gateway, connect, patience):
     gateway.replies = [answer(503)]
     client = connect(clock=lambda: now[0], sleep=sleep)
     with pytest.raises(Unavailable):
-        client.payments("A1", patience=patience)
+        client.gated(None, patience=patience).payments("A1")
     assert naps == ([] if patience == 0 else [1])
     assert sum(naps) <= patience
 
@@ -209,8 +209,10 @@ def test_the_token_is_renewed_shortly_before_it_expires(gateway, connect):
 def test_a_401_renews_the_token_once(gateway, connect, write):
     gateway.replies = [NO_TOKEN, MADE]
     client = connect()
-    reply = client.create_order_number(REQUEST) if write else client.get_number("A1")
-    assert reply.number == "A1"
+    if write:
+        assert client.create_order_numbers([REQUEST]).created == ("A1",)
+    else:
+        assert client.get_number("A1").number == "A1"
     first, second = gateway.calls()
     assert first.headers["authorization"] == "Bearer token-number-1"
     assert second.headers["authorization"] == "Bearer token-number-2"
@@ -221,18 +223,18 @@ def test_a_second_401_is_final(gateway, connect):
     gateway.replies = [NO_TOKEN]
     client = connect()
     with pytest.raises(AuthenticationRefused) as caught:
-        client.create_order_number(REQUEST)
+        client.create_order_numbers([REQUEST])
     assert caught.value.status == 401
     assert len(gateway.calls()) == 2 and len(gateway.token_calls()) == 2
     gateway.replies = [MADE]
-    client.create_order_number(REQUEST)  # starts over with a fresh token
+    client.create_order_numbers([REQUEST])  # starts over with a fresh token
     assert len(gateway.token_calls()) == 3
 
 
 def test_after_a_401_a_write_that_breaks_is_not_repeated(gateway, connect):
     gateway.replies = [NO_TOKEN, drop, MADE]
     with pytest.raises(OutcomeUnknown):
-        connect().create_order_number(REQUEST)
+        connect().create_order_numbers([REQUEST])
     assert len(gateway.calls()) == 2
 
 
@@ -248,7 +250,7 @@ def test_refused_credentials(gateway, connect, status, message):
     gateway.tokens = [answer(status, {"message": message})]
     client = connect()
     with pytest.raises(AuthenticationRefused) as caught:
-        client.create_order_number(REQUEST)
+        client.create_order_numbers([REQUEST])
     assert caught.value.message == message and caught.value.status == status
     assert not gateway.calls() and client.naps == []
 
@@ -264,15 +266,15 @@ def test_a_token_that_cannot_be_fetched_is_unavailable_also_for_a_write(
 ):
     gateway.tokens = [drop]
     with pytest.raises(Unavailable):
-        connect(patience=0).create_order_number(REQUEST)
+        connect(patience=0).create_order_numbers([REQUEST])
 
 
 def test_a_checksum_refusal_asks_for_a_fresh_token_next_time(gateway, connect):
     gateway.replies = [answer(400, {"message": ["Invalid checksum"]}), MADE]
     client = connect("some-checksum-key")
     with pytest.raises(clickpesa.ChecksumRefused):
-        client.create_order_number(REQUEST)
-    client.create_order_number(REQUEST)
+        client.create_order_numbers([REQUEST])
+    client.create_order_numbers([REQUEST])
     assert len(gateway.token_calls()) == 2
 
 
@@ -370,7 +372,7 @@ def test_no_secret_in_logs_texts_or_tracebacks(gateway, connect, caplog, reply):
     gateway.replies = [reply]
     client = connect("CHKchecksum-secret", patience=0)
     with pytest.raises(ClickPesaError) as caught:
-        client.create_order_number(NumberRequest("A1", description=PRIVATE))
+        client.create_order_numbers([NumberRequest("A1", description=PRIVATE)])
     seen = "".join(traceback.format_exception(caught.value)) + repr(caught.value)
     seen += caplog.text + repr(client) + repr(pickle.dumps(caught.value))
     error = caught.value
@@ -431,9 +433,9 @@ def test_shared_clients_are_bounded_and_the_used_one_stays(no_clients):
     for number in range(40):
         get_client(ADDRESS, "ID", f"OTHER{number}")
         assert get_client(ADDRESS, "ID", "KEY1") is client
-    from clickpesa import shared
+    from clickpesa import client as module
 
-    assert len(shared._clients) == shared.LARGEST_CACHE
+    assert len(module._clients) == module.LARGEST_CACHE
 
 
 def test_a_forked_process_gets_its_own_client(no_clients, monkeypatch):

@@ -34,7 +34,7 @@ def raw(payload):
 
 def test_current_form():
     note = parse_notification(raw({"event": "PAYMENT RECEIVED", "data": DATA}))
-    assert note.event == clickpesa.PAYMENT_RECEIVED
+    assert note.event == "PAYMENT RECEIVED"
     assert note.payment.id == "ORD123456LCP7890"
     assert note.payment.amount == 10000
     assert note.payload["data"] == DATA

@@ -1,7 +1,6 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The client against the simulator, over real HTTP."""
 
-import dataclasses
 import datetime
 import sys
 import threading
@@ -12,12 +11,10 @@ from clickpesa import (
     AuthenticationRefused,
     ChecksumRefused,
     ClickPesaClient,
-    Conflict,
     NotFound,
     NumberRequest,
     OutcomeUnknown,
     RateLimited,
-    Refused,
     Unavailable,
     parse_notification,
     verify,
@@ -58,14 +55,11 @@ def client(server):
 
 def test_the_life_of_an_order_number(sandbox, client):
     request = NumberRequest("112200017", 150000.0, "exact", "Ankara – Zaïna / 17")
-    made = client.create_order_number(request)
-    assert (made.number, made.amount, made.mode) == ("112200017", 150000, "exact")
+    assert client.create_order_numbers([request]).created == ("112200017",)
     there = client.get_number("112200017")
-    assert there.description == "Ankara - Zaina / 17"
+    assert (there.number, there.amount, there.mode) == ("112200017", 150000, "exact")
     # What a retry reads back is recognised although the text was transliterated.
-    assert there.fits(request)
-    for other in ({"amount": 1}, {"description": "B"}, {"reference": "112200018"}):
-        assert not there.fits(dataclasses.replace(request, **other))
+    assert there.description == "Ankara - Zaina / 17"
     assert client.payments("112200017") == []
     changed = client.update_number("112200017", amount=90000.5, mode="flexible")
     assert float(changed.amount) == 90000.5 and changed.mode == "flexible"
@@ -86,15 +80,15 @@ def test_customer_numbers(sandbox, client):
         customer_name="Zaïna Mwanjelwa",
         customer_phone="+255 712 345 678",
     )
-    assert client.create_customer_number(request).customer_name == "Zaina Mwanjelwa"
+    assert client.create_customer_numbers([request]).created == ("112290001",)
+    assert client.get_number("112290001").customer_name == "Zaina Mwanjelwa"
     assert sandbox.number("112290001")["customer_phone"] == "255712345678"
-    with pytest.raises(Refused) as caught:
-        client.create_customer_number(NumberRequest("112290002"))
-    assert "customerName" in caught.value.message and "; " in caught.value.message
+    refused = client.create_customer_numbers([NumberRequest("112290002")]).errors
+    assert "customerName" in refused[0] and "; " in refused[0]
 
 
 def test_bulk_with_one_bad_item(sandbox, client):
-    client.create_order_number(NumberRequest("1122003"))
+    client.create_order_numbers([NumberRequest("1122003")])
     items = [NumberRequest(f"112200{i}", 1000 + i) for i in range(50)]
     reply = client.create_order_numbers(items)
     assert len(reply.created) == 49 and list(reply.errors) == [3]
@@ -108,9 +102,9 @@ def test_bulk_with_one_bad_item(sandbox, client):
 
 
 def test_refusals(client):
-    client.create_order_number(NumberRequest("112210"))
-    with pytest.raises(Conflict):
-        client.create_order_number(NumberRequest("112210"))
+    client.create_order_numbers([NumberRequest("112210")])
+    refused = client.create_order_numbers([NumberRequest("112210")]).errors
+    assert "already used" in refused[0]
     with pytest.raises(NotFound):
         client.get_number("999999")
     with pytest.raises(NotFound):
@@ -123,12 +117,12 @@ def test_wrong_credentials_and_checksum_keys(server):
     for key in ("", "wrong-checksum-key"):
         client = ClickPesaClient(server, "IDsandbox", "SKsandbox", key)
         with pytest.raises(ChecksumRefused):
-            client.create_order_number(NumberRequest("112211"))
+            client.create_order_numbers([NumberRequest("112211")])
 
 
 def test_pages_of_payments(sandbox, client):
     for number in range(7):
-        client.create_order_number(NumberRequest(f"11225{number}"))
+        client.create_order_numbers([NumberRequest(f"11225{number}")])
         sandbox.pay(f"11225{number}", 1000 + number)
     seen, skip = [], 0
     today = datetime.datetime.now(datetime.timezone.utc).date()
@@ -143,13 +137,10 @@ def test_pages_of_payments(sandbox, client):
             break
     assert page.total == 7 and len({payment.id for payment in seen}) == 7
     assert [p.reference for p in seen][0] == "112256"
-    page = client.payments_page(reference="112253", order_by="ASC")
-    assert [payment.amount for payment in page.payments] == [1003]
-    assert client.payments_page(reference="nothing").payments == ()
 
 
 def test_balance(sandbox, client):
-    client.create_order_number(NumberRequest("112260"))
+    client.create_order_numbers([NumberRequest("112260")])
     sandbox.pay("112260", 5000)
     sandbox.settle()
     assert [row for row in client.balance() if row["currency"] == "TZS"]
@@ -160,7 +151,7 @@ def test_a_write_that_happened_unseen_can_be_read_back(sandbox, client, fault):
     client.token()
     sandbox.faults.add(fault, match="POST /")
     with pytest.raises(OutcomeUnknown):
-        client.create_order_number(NumberRequest("112270", 700))
+        client.create_order_numbers([NumberRequest("112270", 700)])
     assert client.get_number("112270").amount == 700
 
 
@@ -171,12 +162,12 @@ def test_a_write_that_timed_out(sandbox, server):
     client.token()
     sandbox.faults.add("timeout_after", match="POST /", seconds=1)
     with pytest.raises(OutcomeUnknown):
-        client.create_order_number(NumberRequest("112271", 700))
+        client.create_order_numbers([NumberRequest("112271", 700)])
     assert client.get_number("112271").number == "112271"
 
 
 def test_reads_survive_faults(sandbox, client):
-    client.create_order_number(NumberRequest("112272"))
+    client.create_order_numbers([NumberRequest("112272")])
     for fault in ("error", "drop_before", "malformed_json"):
         sandbox.faults.add(fault, match="GET /")
     assert client.get_number("112272").number == "112272"
@@ -189,14 +180,14 @@ def test_rate_limit(sandbox, client):
     client.token()
     sandbox.faults.add("rate_limit", retry_after=9)
     with pytest.raises(RateLimited) as caught:
-        client.create_order_number(NumberRequest("112273"))
+        client.create_order_numbers([NumberRequest("112273")])
     assert caught.value.retry_after == 9
 
 
 def test_an_expired_token_is_renewed_unnoticed(sandbox, client):
     client.token()
     sandbox.faults.add("expired_token", match="POST /")
-    assert client.create_order_number(NumberRequest("112274")).number == "112274"
+    assert client.create_order_numbers([NumberRequest("112274")]).created
     sandbox.clock.advance(3601)
     assert client.get_number("112274").number == "112274"
 
@@ -205,7 +196,7 @@ def test_an_expired_token_is_renewed_unnoticed(sandbox, client):
 @pytest.mark.parametrize("amounts", ["string", "number", "decimal"])
 @pytest.mark.parametrize("place", ["body", "header"])
 def test_deliveries_of_every_form(sandbox, client, form, amounts, place):
-    client.create_order_number(NumberRequest("112280"))
+    client.create_order_numbers([NumberRequest("112280")])
     sandbox.settings.update(
         {
             "webhook_form": form,

@@ -7,7 +7,7 @@ from decimal import Decimal
 import pytest
 from clickpesa import NumberReply, NumberRequest, Payment, to_ascii
 from clickpesa.bodies import bulk_reply, create_body, update_body, wire_phone
-from clickpesa.text import clean_identity, clean_text
+from clickpesa.parsing import clean_identity, clean_text
 
 UTC = datetime.timezone.utc
 

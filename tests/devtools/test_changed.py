@@ -47,22 +47,22 @@ def root(tmp_path):
     return tmp_path
 
 
-def tests_of(root, *names, lines=None, **options):
+def found_for(root, *names, lines=None, **options):
     changes = dict.fromkeys(names, lines)
     options.setdefault("seconds", lambda name: 1)
     return changed.tests(changes, root=root, **options)
 
 
 def test_test_of_the_same_name_comes_first(root):
-    found = tests_of(root, "shop/models/payment/shop_booking.py")
+    found = found_for(root, "shop/models/payment/shop_booking.py")
     assert found[0] == "shop/tests/test_shop_booking.py"
     assert set(found[1:]) == {"shop/tests/test_desk.py", "shop/tests/test_crash.py"}
 
 
 def test_views_belong_to_their_model(root):
-    found = tests_of(root, "shop/views/shop_booking_views.xml")
+    found = found_for(root, "shop/views/shop_booking_views.xml")
     assert found[0] == "shop/tests/test_shop_booking.py"
-    assert tests_of(root, "shop/views/desk_templates.xml") == [
+    assert found_for(root, "shop/views/desk_templates.xml") == [
         "shop/tests/test_desk.py",
         "shop/tests/test_crash.py",
     ]
@@ -70,13 +70,13 @@ def test_views_belong_to_their_model(root):
 
 def test_prefix_of_the_addon_is_left_out_of_names(root):
     (root / "shop/models/billpay_number.py").touch()
-    found = tests_of(root, "shop/models/billpay_number.py")
+    found = found_for(root, "shop/models/billpay_number.py")
     assert found == ["shop/tests/test_number.py"]
 
 
 def test_what_few_mention_counts_more(root):
     (root / "shop/tests/test_crash.py").rename(root / "shop/tests/test_a.py")
-    found = tests_of(root, "shop/models/payment/shop_booking.py")
+    found = found_for(root, "shop/models/payment/shop_booking.py")
     assert found[1:] == ["shop/tests/test_desk.py", "shop/tests/test_a.py"]
 
 
@@ -84,50 +84,91 @@ def test_changed_function_counts_most(root):
     (root / "shop/tests/test_crash.py").write_text("_book _book")
     (root / "shop/tests/test_desk.py").write_text("_settle")
     service = "shop/models/payment/shop_booking.py"
-    assert tests_of(root, service, lines={5})[1] == "shop/tests/test_crash.py"
-    assert tests_of(root, service, lines={8})[1] == "shop/tests/test_desk.py"
+    assert found_for(root, service, lines={5})[1] == "shop/tests/test_crash.py"
+    assert found_for(root, service, lines={8})[1] == "shop/tests/test_desk.py"
 
 
-def test_budget_ends_the_list_but_not_the_name(root):
+def test_budget_ends_the_list(root):
     service = "shop/models/payment/shop_booking.py"
-    long = {"shop/tests/test_shop_booking.py": 500}
-    found = tests_of(root, service, seconds=lambda name: long.get(name, 1))
-    assert found == ["shop/tests/test_shop_booking.py"]
-    found = tests_of(root, service, seconds=lambda name: 10, budget=20)
+    found = found_for(root, service, seconds=lambda name: 10, budget=20)
     assert len(found) == 2
 
 
+TESTS = """\
+class TestBooking(ShopCommon):
+    def test_draft(self):
+        x._check()
+
+    def test_books(self):
+        x._book()
+
+    def test_settles(self):
+        x._settle()
+"""
+
+
+def test_of_a_long_file_those_about_the_change_are_run(root):
+    name = "shop/tests/test_shop_booking.py"
+    (root / name).write_text(TESTS)
+
+    def seconds(target):
+        return 10 if target.count("::") else 30
+
+    service = "shop/models/payment/shop_booking.py"
+    found = found_for(root, service, lines={5}, seconds=seconds, budget=20)
+    assert found == [
+        f"{name}::TestBooking::test_books",
+        f"{name}::TestBooking::test_settles",
+    ]
+    found = found_for(root, service, lines={8}, seconds=seconds, budget=10)
+    assert found == [f"{name}::TestBooking::test_settles"]
+
+
+def test_what_has_slow_tests_only_is_left_out(root):
+    service = "shop/models/payment/shop_booking.py"
+    assert found_for(root, service, seconds=lambda name: 0) == []
+
+
 def test_changed_test_is_itself(root):
-    assert tests_of(root, "shop/tests/test_number.py") == ["shop/tests/test_number.py"]
+    assert found_for(root, "shop/tests/test_number.py") == ["shop/tests/test_number.py"]
 
 
 def test_helper_of_tests_has_those_that_use_it(root):
-    found = tests_of(root, "shop/tests/common.py")
+    found = found_for(root, "shop/tests/common.py")
     assert found == ["shop/tests/test_shop_booking.py"]
 
 
 def test_plain_parts_have_plain_tests(root):
-    found = tests_of(root, "shop/clickpesa/client.py")
+    found = found_for(root, "shop/clickpesa/client.py")
     assert found == ["tests/clickpesa/test_client_values.py"]
 
 
+def test_structure_is_checked_with_every_change_of_an_addon(root):
+    (root / "tests/structure").mkdir()
+    (root / "tests/structure/test_structure.py").touch()
+    structure = "tests/structure/test_structure.py"
+    assert structure in found_for(root, "shop/clickpesa/client.py")
+    assert structure not in found_for(root, "shop/views/desk_templates.xml")
+    assert structure not in found_for(root, "devtools/serve.py")
+
+
 def test_tools_have_their_own(root):
-    assert tests_of(root, "devtools/serve.py") == ["tests/devtools/test_serve.py"]
-    assert tests_of(root, "devtools/rpc.py") == ["tests/devtools/test_till.py"]
+    assert found_for(root, "devtools/serve.py") == ["tests/devtools/test_serve.py"]
+    assert found_for(root, "devtools/rpc.py") == ["tests/devtools/test_till.py"]
 
 
 def test_documents_have_none(root):
-    assert tests_of(root, "docs/index.rst", "README.rst") == []
+    assert found_for(root, "docs/index.rst", "README.rst") == []
 
 
 def test_removed_file_still_has_its_test(root):
     (root / "shop/models/payment/shop_booking.py").unlink()
-    found = tests_of(root, "shop/models/payment/shop_booking.py", lines=set())
+    found = found_for(root, "shop/models/payment/shop_booking.py", lines=set())
     assert found == ["shop/tests/test_shop_booking.py"]
 
 
 def test_removed_test_is_not_run(root):
-    assert tests_of(root, "shop/tests/test_gone.py", lines=set()) == []
+    assert found_for(root, "shop/tests/test_gone.py", lines=set()) == []
 
 
 @pytest.fixture

@@ -41,11 +41,18 @@ def test_reports_are_kept_and_added_to(root):
     name = "shop.tests.test_one"
     first = report(root, (f"{name}.TestOne", "test_drop", 2), (name, "test_sleep", 1))
     durations.keep(durations.of_report(first, root))
-    later = report(root, (f"{name}.TestOne", "test_drop", 3))
+    later = report(root, (f"{name}.TestOne", "test_drop", 1.5))
     durations.keep(durations.of_report(later, root))
     assert durations.load() == {
-        "shop/tests/test_one.py": {"TestOne::test_drop": 3, "test_sleep": 1}
+        "shop/tests/test_one.py": {"TestOne::test_drop": 1.5, "test_sleep": 1}
     }
+
+
+def test_busy_machine_hardly_changes_what_is_known(root):
+    for seconds in (2, 200):
+        path = report(root, ("shop.tests.test_one", "test_sleep", seconds))
+        durations.keep(durations.of_report(path, root))
+    assert durations.load() == {"shop/tests/test_one.py": {"test_sleep": 2.4}}
 
 
 def test_tests_of_others_are_not_kept(root):
@@ -76,8 +83,20 @@ def test_guess_is_what_was_measured_without_the_slow(root):
     assert durations.Guess(root, known, fast=True)(name) == 2
 
 
+def test_tag_is_inherited(root):
+    (root / "shop" / "tests" / "test_two.py").write_text(
+        "class Between(TestCrash): ...\nclass TestTwo(Mixin, Between): ..."
+    )
+    known = {"shop/tests/test_two.py": {"TestTwo::test_kill": 5, "TestThree::x": 1}}
+    assert durations.Guess(root, known, fast=True)("shop/tests/test_two.py") == 1
+
+
 def test_guess_of_the_unknown_follows_its_length(root):
     known = {"shop/tests/test_one.py": {"test_sleep": len(TEST)}}
     (root / "other.py").write_text("#" * 30)
     assert durations.Guess(root, known)("other.py") == 30
     assert durations.Guess(root, {})("other.py") == 30
+    name = "shop/tests/test_one.py"
+    some = durations.Guess(root, {})(f"{name}::TestOne")
+    assert some == durations.Guess(root, {})(name) / 2
+    assert durations.Guess(root, {}, fast=True)(name) == some / 2

@@ -11,7 +11,7 @@ from ...actions import window
 from ...allocation import CREDIT
 from ...clickpesa import ClickPesaError
 from ...const import INVOICES
-from ...identity import without_blanks
+from ...identity import number_as_stored
 from ...transactions import own_transaction
 from .billpay_bill import BillpayBill
 
@@ -168,7 +168,7 @@ class AccountMove(models.Model):
             )
             given = [text for text in value if text]
             return none | Domain("billpay_number", "in", given) if given else none
-        named = Domain("name", operator, without_blanks(value))
+        named = Domain("name", operator, number_as_stored(value))
         found = numbers_sudo._search(named & Domain("move_id", "!=", False))
         carried = numbers_sudo._search(named & Domain("kind", "=", "customer"))
         return Domain("id", "in", found.subselect("move_id")) | Domain(
@@ -417,6 +417,22 @@ class AccountMove(models.Model):
         return posted
 
     # === BUSINESS METHODS === #
+
+    def js_assign_outstanding_line(self, line_id):
+        """Override of `account`: shillings pay what the bill asks for them."""
+        credit = self.env["account.move.line"].browse(line_id)
+        payment = credit.move_id.origin_payment_id.sudo().billpay_payment_id
+        due = self.line_ids.filtered(
+            lambda line: (
+                line.account_id == credit.account_id
+                and not line.reconciled
+                and line.currency_id != credit.currency_id
+            )
+        )
+        if payment and due and self.is_sale_document():
+            rated = payment._at_asked_rate(due, credit)
+            self = self.with_context(**rated.env.context)
+        return super().js_assign_outstanding_line(line_id)
 
     @api.depends("move_type", "payment_state", "reversed_entry_id")
     def _compute_billpay_refund_by_hand(self):

@@ -8,7 +8,7 @@ from odoo.exceptions import AccessError, UserError
 from ...clickpesa.values import FAILED, REVERSED
 
 # Set by the payments worker alone.
-_LINK_FIELDS = ("billpay_payment_id", "billpay_part")
+_LINK_FIELDS = ("billpay_payment_id", "billpay_part", "billpay_undone_id")
 # States of a payment that is in the books.
 _BOOKED = ("in_process", "paid")
 
@@ -139,27 +139,20 @@ class AccountPayment(models.Model):
             if row_sudo.state != "posted":
                 continue
             if row_sudo.status in REVERSED | FAILED:
-                row_sudo.write(
-                    {
-                        "state": "reversed",
-                        "attention": False,
-                        "next_try_at": False,
-                        "reason": self.env._(
-                            "ClickPesa took this money back, and its entry was reset "
-                            "or cancelled: nothing is left to do."
-                        ),
-                    }
+                row_sudo._move_to(
+                    "reversed",
+                    self.env._(
+                        "ClickPesa took this money back, and its entry was reset "
+                        "or cancelled: nothing is left to do."
+                    ),
                 )
                 continue
-            row_sudo.write(
-                {
-                    "attention": True,
-                    "reason": self.env._(
-                        "Its entry was reset or cancelled: this money is not in the "
-                        "books. Open it with the button Payment, set it to draft if "
-                        "it is cancelled, and confirm it."
-                    ),
-                }
+            row_sudo._flag(
+                self.env._(
+                    "Its entry was reset or cancelled: this money is not in the "
+                    "books. Open it with the button Payment, set it to draft if "
+                    "it is cancelled, and confirm it."
+                )
             )
 
     def _billpay_reversed(self):
@@ -169,36 +162,31 @@ class AccountPayment(models.Model):
         """
         for row_sudo in self.sudo().billpay_payment_id:
             if row_sudo.state == "posted" and row_sudo.status not in REVERSED | FAILED:
-                row_sudo.write(
-                    {
-                        "attention": True,
-                        "reason": self.env._(
-                            "Its entry was reversed by hand: this money is not in the "
-                            "books. Press Undo Match, then choose what it pays."
-                        ),
-                    }
+                row_sudo._flag(
+                    self.env._(
+                        "Its entry was reversed by hand: this money is not in the "
+                        "books. Press Undo Match, then choose what it pays."
+                    )
                 )
 
     def _billpay_back_in_books(self):
         """Their entries are posted again: nothing to look at any more."""
         for row_sudo in self.sudo().billpay_payment_id:
-            # While it is booked for the first time the worker writes the verdict.
+            # While it is booked for the first time the worker writes the outcome.
             if row_sudo.state not in ("posted", "reversed"):
                 continue
             if row_sudo.status in REVERSED | FAILED:
-                row_sudo.write(
-                    {
-                        "state": "posted",
-                        "attention": True,
-                        "reason": self.env._(
-                            "ClickPesa took this money back, but its entry is posted "
-                            "again. Cancel it: the button Payment opens it."
-                        ),
-                    }
+                row_sudo._move_to(
+                    "posted",
+                    self.env._(
+                        "ClickPesa took this money back, but its entry is posted "
+                        "again. Cancel it: the button Payment opens it."
+                    ),
+                    flagged=True,
                 )
                 continue
             if row_sudo.state == "posted":
-                row_sudo.write({"attention": False, "reason": False})
+                row_sudo._settle()
 
     @api.ondelete(at_uninstall=False)
     def _unlink_never_undone(self):

@@ -23,7 +23,7 @@ class BillpayReservation(models.AbstractModel):
         Odoo itself takes one payment of a transaction; a control number may have been
         paid in several.
         """
-        plan = []
+        plan, others = [], []
         for move in moves.filtered(
             lambda m: m.state == "posted" and m.is_sale_document()
         ):
@@ -49,8 +49,28 @@ class BillpayReservation(models.AbstractModel):
                 )
                 if own:
                     plan.append(line + own)
+            others.append((due, entries.move_id.line_ids))
         if plan:
             moves.env["account.move.line"]._reconcile_plan(plan)
+        for due, credits in others:
+            self._apply_shillings(moves, due, credits)
+
+    def _apply_shillings(self, moves, due, credits):
+        """Pay an invoice in another currency with shillings, as its checkout asked."""
+        for credit in credits:
+            payment = credit.move_id.origin_payment_id.sudo().billpay_payment_id
+            owner = self._owner(moves, credit)[:3]
+            own = due.filtered(
+                lambda line, credit=credit, owner=owner: (
+                    not line.reconciled
+                    and line.amount_residual_currency > 0
+                    and line.currency_id != credit.currency_id
+                    and self._owner(moves, line)[:3] == owner
+                )
+            )
+            open_credit = credit.parent_state == "posted" and not credit.reconciled
+            if payment and own and open_credit:
+                payment._at_asked_rate(own, credit).reconcile()
 
     def _apply_credit(self, moves):
         """Reconcile open credit of these customers, the oldest first.

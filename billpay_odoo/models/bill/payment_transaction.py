@@ -158,22 +158,15 @@ class PaymentTransaction(models.Model):
 
     def _billpay_values(self):
         asked, left = self._billpay_asked(), self._billpay_left()
-        values = {
+        return {
             "kind": "order",
             "transaction_id": self.id,
             "partner_id": self.partner_id.id,
             "amount": left,
             "mode": self.provider_id.sudo().clickpesa_checkout_mode,
             "description": self.reference,
+            **money.checkout_values(self.amount, self.currency_id, asked, left),
         }
-        if self.currency_id.name != const.CURRENCY and self.amount:
-            rate = asked / self.amount
-            values.update(
-                bill_amount=left / rate if rate else 0,
-                bill_currency_id=self.currency_id.id,
-                bill_rate=rate,
-            )
-        return values
 
     # === WHAT BECOMES OF IT === #
 

@@ -3,33 +3,12 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
-from odoo.tools import email_normalize
-
-from odoo.addons.phone_validation.tools import phone_validation
+from odoo.tools import SQL, email_normalize
 
 from ... import const
 from ...actions import window
 from ...const import LIVING
-from ...identity import without_blanks
-from ...likeness import tanzanian_phone
-
-COUNTRY, PREFIX = "TZ", 255
-
-
-def clickpesa_phone(text):
-    """Return a phone number as ClickPesa wants it, ``255…``; "" if it is none.
-
-    Odoo's own phone tools do more where their library is installed.
-
-    :param str text: as people write it, such as ``0712 345 678``
-    """
-    if not text:
-        return ""
-    return tanzanian_phone(
-        phone_validation.phone_format(
-            text, COUNTRY, PREFIX, force_format="E164", raise_exception=False
-        )
-    )
+from ...identity import mobile_phone, number_as_stored, phone_key
 
 
 class ResPartner(models.Model):
@@ -120,7 +99,7 @@ class ResPartner(models.Model):
             none = Domain("id", "not in", living.subselect("partner_id"))
             given = [text for text in value if text]
             return none | Domain("billpay_number", "in", given) if given else none
-        found = numbers._search([*domain, ("name", operator, without_blanks(value))])
+        found = numbers._search([*domain, ("name", operator, number_as_stored(value))])
         return Domain("id", "in", found.subselect("partner_id"))
 
     def _compute_billpay_counts(self):
@@ -209,6 +188,59 @@ class ResPartner(models.Model):
         )
         self.env["billpay.reservation"]._follow(numbers_sudo.move_id)
 
+    @api.model
+    def _billpay_find_same(self, field, key, texts, company):
+        """Find the contacts that texts mean by one field, such as their name.
+
+        :param str field: a stored text field
+        :param key: the function of ``identity`` that makes both sides alike
+        :param texts: as somebody wrote them; what has no key finds nobody
+        :param company: `res.company` that may use the contacts
+        :return: ``{key: contacts}``, archived ones and those of others left out
+        :rtype: dict
+        """
+        wanted = {key(text) for text in texts} - {""}
+        if not wanted:
+            return {}
+        self.flush_model([field, "active"])
+        rows = self.env.execute_query(
+            SQL(
+                "SELECT id, %(field)s FROM res_partner"
+                " WHERE active AND %(field)s IS NOT NULL",
+                field=SQL.identifier(field),
+            )
+        )
+        keys = {
+            partner_id: same
+            for partner_id, text in rows
+            if (same := key(text)) in wanted
+        }
+        # Through the ORM, which knows whom this user may see.
+        partners = self.search(
+            [
+                ("id", "in", list(keys)),
+                ("company_id", "in", [False, *company.parent_ids.ids]),
+            ]
+        )
+        return partners.grouped(lambda partner: keys[partner.id])
+
+    def _billpay_other_phone(self, text):
+        """Return the phone by which a contact is not the one that a text means, or "".
+
+        The parent's phone is a pupil's too. Where either side knows none, nothing
+        contradicts.
+        """
+        self.ensure_one()
+        phones = {
+            partner.phone: phone_key(partner.phone)
+            for partner in self | self.parent_id
+            if phone_key(partner.phone)
+        }
+        said = phone_key(text)
+        if not said or said in phones.values():
+            return ""
+        return next(iter(phones), "")
+
     def _billpay_contact_values(self):
         """Return what ClickPesa is told of a customer.
 
@@ -221,7 +253,7 @@ class ResPartner(models.Model):
         phone = email = ""
         partner = self
         while partner and not (phone or email):
-            phone = clickpesa_phone(partner.phone)
+            phone = mobile_phone(partner.phone)
             email = email_normalize(partner.email or "") or ""
             partner = partner.parent_id
         return {"name": (self.name or "").strip(), "phone": phone, "email": email}
@@ -241,7 +273,7 @@ class ResPartner(models.Model):
                 problems[partner] = ""
             elif partner.phone:
                 problems[partner] = self.env._(
-                    "%(phone)s is no Tanzanian phone number, and there is no e-mail "
+                    "%(phone)s is no Tanzanian mobile number, and there is no e-mail "
                     "address. Write it as 0712 345 678 or 255712345678.",
                     phone=partner.phone,
                 )

@@ -8,6 +8,8 @@ from markupsafe import Markup, escape
 from odoo import api, fields, models, tools
 from odoo.exceptions import ValidationError
 
+from ...identity import word_key
+
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}\Z")
 _PLACEHOLDER = re.compile(r"\{(number|company_number|amount|ussd)\}")
 _USSD = re.compile(r"[*#][0-9*#]{1,30}\Z")
@@ -202,13 +204,7 @@ class BillpayChannel(models.Model):
                 [("code", "=", self.code), ("company_id", "=", self.env.company.id)],
                 limit=1,
             ) or self.copy({"company_id": self.env.company.id})
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": self._name,
-            "res_id": own.id,
-            "view_mode": "form",
-            "views": [(False, "form")],
-        }
+        return own._get_records_action()
 
     # === BUSINESS METHODS === #
 
@@ -247,7 +243,7 @@ class BillpayChannel(models.Model):
         :return: one `billpay.channel`, archived ones included (old payments keep their
             channel), or an empty recordset for a word that no record lists
         """
-        word = self._normalise_code(code)
+        word = word_key(code)
         if not word:
             return self.browse()
         by_word = self._channel_ids_by_word()
@@ -270,17 +266,10 @@ class BillpayChannel(models.Model):
         # Active records first, so that an archived twin never wins.
         for channel in channels.sorted(lambda c: (not c.active, c.sequence, c.id)):
             for word in (channel.clickpesa_codes or "").split(","):
-                if word := self._normalise_code(word):
+                if word := word_key(word):
                     key = (word, channel.company_id.id)
                     ids_by_word.setdefault(key, channel.id)
         return ids_by_word
-
-    @api.model
-    def _normalise_code(self, code):
-        """Return a channel word without case, spaces and hyphens ("" if not a text)."""
-        if not isinstance(code, str):
-            return ""
-        return "".join(char for char in code.upper() if char.isalnum())
 
     def _get_steps(self, lang, *, number, amount, short=False):
         """Return the steps for one payer.

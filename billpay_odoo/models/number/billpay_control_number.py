@@ -13,7 +13,7 @@ from odoo.tools import SQL
 from ... import page_texts
 from ...allocation import EXACT_OLDEST
 from ...const import LIVING, MONEY, POLICIES
-from ...identity import without_blanks
+from ...identity import number_as_stored
 from ...transactions import taken
 
 # Of new digits ClickPesa cannot know anything.
@@ -284,9 +284,24 @@ class BillpayControlNumber(models.Model):
                 digits[i : i + 4] for i in range(0, len(digits), 4)
             )
 
+    @api.model
+    def _domain_of_keys(self, keys):
+        """Return the domain of the numbers with these keys, as the unique index has it.
+
+        :param keys: of ``identity.number_key``
+        """
+        if not keys:
+            return Domain.FALSE
+
+        def to_sql(model, alias, query):
+            name = model._field_to_sql(alias, "name", query)
+            return SQL("upper(%s) IN %s", name, tuple(keys))
+
+        return Domain.custom(to_sql=to_sql)
+
     def _search_number(self, operator, value):
         """Find a number typed with or without spaces."""
-        return [("name", operator, without_blanks(value))]
+        return [("name", operator, number_as_stored(value))]
 
     @api.depends("display_number")
     def _compute_display_name(self):

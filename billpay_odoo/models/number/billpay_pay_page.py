@@ -15,6 +15,7 @@ from odoo.tools.urls import urljoin
 
 from ... import money, page_texts
 from ...const import MONEY
+from ...identity import without_blanks
 from ...transactions import each
 
 _logger = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ class BillpayPayPage(models.AbstractModel):
         numbers = self.env["billpay.control.number"].sudo().browse()
         if not isinstance(number, str) or not isinstance(signature, str):
             return numbers
-        number = "".join(number.split())
+        number = without_blanks(number)
         # Also keeps null characters and lone surrogates away from the database, and
         # text that `consteq` cannot compare.
         if not _NUMBER.match(number) or not _SIGNATURE.match(signature):
@@ -239,7 +240,7 @@ class BillpayPayPage(models.AbstractModel):
         :return: None when the address is wrong; else a dict for `state`, see
             `_page_state_values`
         """
-        number = "".join(number.split())
+        number = without_blanks(number)
         if not _NUMBER.match(number) or not _SIGNATURE.match(signature):
             return None
         self.env["billpay.control.number"].flush_model(["name", "state", "move_id"])

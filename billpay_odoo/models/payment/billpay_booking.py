@@ -7,7 +7,7 @@ plan is a list of ``Part``, each of which becomes one ``account.payment``.
 
 import logging
 from dataclasses import dataclass, field
-from datetime import timedelta, timezone
+from datetime import timezone
 
 from markupsafe import Markup
 
@@ -16,7 +16,7 @@ from odoo.exceptions import UserError
 
 from ... import money
 from ...allocation import CREDIT, EXACT_OLDEST, exact_bills, oldest_first
-from ...transactions import CONFLICTS, pause_after
+from ...transactions import CONFLICTS
 
 _logger = logging.getLogger(__name__)
 
@@ -179,25 +179,20 @@ class BillpayBooking(models.AbstractModel):
         """Keep a payment that could not be booked in sight and try it again later."""
         payment.ensure_one()
         _logger.warning("Payment %s was not booked.", payment.reference, exc_info=error)
-        attempts = payment.attempts + 1
         reason = (
             str(error)
             if isinstance(error, UserError)
             else payment.env._("An unexpected error, written to the server's log.")
         )
-        payment.write(
-            {
-                "state": "failed",
-                "attempts": attempts,
-                "next_try_at": fields.Datetime.now()
-                + timedelta(seconds=pause_after(attempts)),
-                "reason": payment.env._(
-                    "The money is at ClickPesa but not in the books yet: %s It is "
-                    "tried again by itself; correct the cause, then press Process Now.",
-                    reason,
-                ),
-            }
+        payment._move_to(
+            "failed",
+            payment.env._(
+                "The money is at ClickPesa but not in the books yet: %s It is "
+                "tried again by itself; correct the cause, then press Process Now.",
+                reason,
+            ),
         )
+        payment._try_later()
 
     def _plan_parts(self, payments):
         """Divide the money of these payments, in their order.
@@ -454,40 +449,27 @@ class BillpayBooking(models.AbstractModel):
         for part in parts:
             lines = payments.env["billpay.entries"]._credit_lines(payments, part)
             credit[part.payment] -= sum(lines.mapped("amount_residual_currency"))
-        outcomes = {}
-        for payment in payments:
-            verdict = self._verdict(payment, credit[payment])
-            outcomes.setdefault(tuple(sorted(verdict.items())), []).append(payment.id)
+        outcomes = payments.grouped(lambda p: self._why_unusual(p, credit[p]))
         now = fields.Datetime.now()
-        for verdict, ids in outcomes.items():
-            payments.browse(ids).write(
-                {
-                    "state": "posted",
-                    "posted_at": now,
-                    "next_try_at": False,
-                    **dict(verdict),
-                }
-            )
+        for reason, group in outcomes.items():
+            group._move_to("posted", reason, flagged=bool(reason), posted_at=now)
 
-    def _verdict(self, payment, credit):
-        """Say in what way the booking is unusual, if it is.
+    def _why_unusual(self, payment, credit):
+        """Return in what way the booking is unusual, or ``False``.
 
         :param float credit: TZS that paid no invoice
         """
         payment.ensure_one()
         move = payment.move_id
-        usual = {"reason": False, "attention": False}
         # Numbers ask for whole shillings: less than one is rounding, not a surplus.
         if credit < 1 or not move or payment._is_persons_choice():
-            return usual
+            return False
         if move.state != "posted":
-            reason = payment.env._("The invoice is not open: kept as customer credit.")
-        else:
-            reason = payment.env._(
-                "More than was due: %(credit)s is kept as customer credit.",
-                credit=payment.currency_id.format(credit),
-            )
-        return {"reason": reason, "attention": True}
+            return payment.env._("The invoice is not open: kept as customer credit.")
+        return payment.env._(
+            "More than was due: %(credit)s is kept as customer credit.",
+            credit=payment.currency_id.format(credit),
+        )
 
     def _settle_numbers(self, payments, parts):
         """Close what was paid and, for a rest, reserve the number that asks for it."""

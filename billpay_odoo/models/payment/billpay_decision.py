@@ -42,29 +42,28 @@ class BillpayDecision(models.AbstractModel):
         partner = (partner or moves.partner_id[:1]).commercial_partner_id
         payment_sudo = payment.sudo()
         payment_sudo.allocation_ids.unlink()
-        payment_sudo.write(
-            {
-                "allocation_ids": [
-                    fields.Command.create(
-                        {"move_id": move.id, "amount": amount, "sequence": sequence}
-                    )
-                    for sequence, (move, amount) in enumerate(allocations, 1)
-                ],
-                "matched_partner_id": partner.id,
-                "matched_by_id": payment.env.uid,
-                "matched_at": fields.Datetime.now(),
-                "state": "confirmed",
-                "reason": False,
-                "attempts": 0,
-                "next_try_at": False,
-                **self._forget_undone(payment),
-            }
+        payment_sudo._move_to(
+            "confirmed",
+            False,
+            allocation_ids=[
+                fields.Command.create(
+                    {"move_id": move.id, "amount": amount, "sequence": sequence}
+                )
+                for sequence, (move, amount) in enumerate(allocations, 1)
+            ],
+            matched_partner_id=partner.id,
+            matched_by_id=payment.env.uid,
+            matched_at=fields.Datetime.now(),
+            # It is decided about once more.
+            undone_at=False,
+            undone_by_id=False,
+            undone_why=False,
         )
         payment_sudo._message_log(
             body=self._decision_text(payment, allocations, partner)
         )
         # No call to ClickPesa is made while booking, so it need not wait for a worker.
-        payment.env["billpay.worker"]._post_due(payment.ids)
+        payment_sudo.env["billpay.worker"]._post_due(payment.ids)
 
     def _check_decision(self, payments, allocations, partner):
         if payments.state not in MATCHABLE:
@@ -234,7 +233,7 @@ class BillpayDecision(models.AbstractModel):
             )
         )
         if payment.currency_id.compare_amounts(payment.credit_open, 1) < 0:
-            payment.sudo().write({"attention": False, "reason": False})
+            payment.sudo()._settle()
 
     # === PUT ASIDE === #
 
@@ -255,29 +254,21 @@ class BillpayDecision(models.AbstractModel):
                 )
             )
         for payment_sudo in payments.sudo():
-            payment_sudo.write(
-                {
-                    "state": "ignored",
-                    "attention": False,
-                    "next_try_at": False,
-                    "ignored_by_id": payments.env.uid,
-                    "ignored_at": fields.Datetime.now(),
-                    "ignored_why": why,
-                    "reason": payments.env._(
-                        "Put aside by %(user)s: %(why)s. The money is at ClickPesa and "
-                        "not in the books; Take Up Again brings it back.",
-                        user=payments.env.user.name,
-                        why=why.rstrip(" ."),
-                    ),
-                }
+            payment_sudo._move_to(
+                "ignored",
+                payments.env._(
+                    "Put aside by %(user)s: %(why)s. The money is at ClickPesa and "
+                    "not in the books; Take Up Again brings it back.",
+                    user=payments.env.user.name,
+                    why=why.rstrip(" ."),
+                ),
+                ignored_by_id=payments.env.uid,
+                ignored_at=fields.Datetime.now(),
+                ignored_why=why,
             )
             payment_sudo._message_log(body=payment_sudo.reason)
 
     # === BUSINESS METHODS === #
-
-    def _forget_undone(self, payments):
-        """Return the values with which a payment is decided about once more."""
-        return {"undone_at": False, "undone_by_id": False, "undone_why": False}
 
     def _undo_match(self, payments, why):
         """Take booked payments out of the books; they are unmatched again.
@@ -322,29 +313,21 @@ class BillpayDecision(models.AbstractModel):
         )
         invoices = receivable.matched_debit_ids.debit_move_id.move_id - entries
         bookings.write({"billpay_payment_id": False, "billpay_undone_id": payment.id})
-        payment.write(
-            {
-                "state": "unmatched",
-                "attention": False,
-                "posted_at": False,
-                "next_try_at": False,
-                "matched_partner_id": False,
-                "matched_by_id": False,
-                "matched_at": False,
-                "undone_at": fields.Datetime.now(),
-                "undone_by_id": payment.env.uid,
-                "undone_why": why,
-                "asked_amount": 0,
-                "is_over": False,
-                "is_under": False,
-                "is_late": False,
-                "reason": payment.env._(
-                    "Match undone by %(user)s: %(why)s. The money is at ClickPesa and "
-                    "not in the books: press Match and choose what it pays.",
-                    user=payment.env.user.name,
-                    why=why.rstrip(" ."),
-                ),
-            }
+        payment._move_to(
+            "unmatched",
+            payment.env._(
+                "Match undone by %(user)s: %(why)s. The money is at ClickPesa and "
+                "not in the books: press Match and choose what it pays.",
+                user=payment.env.user.name,
+                why=why.rstrip(" ."),
+            ),
+            **dict.fromkeys(
+                ("matched_partner_id", "matched_by_id", "matched_at"), False
+            ),
+            undone_at=fields.Datetime.now(),
+            undone_by_id=payment.env.uid,
+            undone_why=why,
+            **dict.fromkeys(("asked_amount", "is_over", "is_under", "is_late"), False),
         )
         payment.allocation_ids.unlink()
         receivable.remove_move_reconcile()
@@ -388,19 +371,15 @@ class BillpayDecision(models.AbstractModel):
                 and payment_sudo.amount > 0
             )
             state = "confirmed" if bookable else "received"
-            payment_sudo.write(
-                {
-                    # A match that was undone is for a person to decide, ever after.
-                    "state": "unmatched" if payment_sudo.undone_at else state,
-                    "reason": payments.env._(
-                        "Taken up again by %s.", payments.env.user.name
-                    ),
-                    "ignored_by_id": False,
-                    "ignored_at": False,
-                    "ignored_why": False,
-                    "attempts": 0,
-                    "next_try_at": False,
-                }
+            payment_sudo._move_to(
+                # A match that was undone is for a person to decide, ever after.
+                "unmatched" if payment_sudo.undone_at else state,
+                payments.env._("Taken up again by %s.", payments.env.user.name),
+                due=False,
+                attempts=0,
+                ignored_by_id=False,
+                ignored_at=False,
+                ignored_why=False,
             )
             payment_sudo._message_log(body=payment_sudo.reason)
         payments.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")

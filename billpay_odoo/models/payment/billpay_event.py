@@ -3,8 +3,9 @@
 import hashlib
 import logging
 import re
+import time
 from dataclasses import dataclass, field
-from datetime import datetime, time, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 
 from odoo import api, fields, models, tools
@@ -369,7 +370,7 @@ class BillpayEvent(models.Model):
 
         :param int count: deliveries to account for, this one included
         """
-        today = datetime.combine(fields.Datetime.now(), time.min)
+        today = fields.Datetime.today()
         digest = hashlib.sha256(b"quarantine\n" + raw).hexdigest()
         [(room,)] = self.env.execute_query(
             SQL(

@@ -10,15 +10,14 @@ money twice.
 import logging
 from datetime import timezone
 
-import psycopg2.errors
-
 from odoo import fields, models
-from odoo.exceptions import ConcurrencyError
-from odoo.tools import SQL, mute_logger
+from odoo.fields import Domain
+from odoo.tools import SQL
 
 from ... import const
-from ...receipts import ENTERED, without_our_names
-from ...transactions import CONFLICTS
+from ...const import ENTERED
+from ...identity import number_key, number_spellings, receipt_key, without_our_names
+from ...transactions import CONFLICTS, taken
 
 _logger = logging.getLogger(__name__)
 
@@ -51,120 +50,162 @@ class BillpayLedger(models.AbstractModel):
             to be run again on a fresh snapshot
         """
         self = self.sudo()
-        entered = source in ENTERED
-        if not entered:
+        if source not in ENTERED:
             told_list = [without_our_names(told) for told in told_list]
-        # A signature says nothing about what other applications hold.
-        asked = trusted and source != "webhook"
-        owners = {
-            told: provider if entered else self._owner(provider, told, asked)
-            for told in told_list
-        }
+        found = {}
+        for round_ in self._rounds(told_list):
+            found.update(self._upsert_round(provider, round_, source, trusted))
+        ids = dict.fromkeys(found[told].id for told in told_list)
+        return self.env["billpay.payment"].browse(ids)
+
+    def _upsert_each(self, provider, told_list, *, source, trusted):
+        """Write all at once; if that fails, each half for itself, down to the cause.
+
+        :return: the rows, and the ids of payments that could not be stored
+        :rtype: tuple
+        """
+        if not told_list:
+            return self.env["billpay.payment"], []
+        try:
+            with self.env.cr.savepoint():
+                rows = self._upsert(provider, told_list, source=source, trusted=trusted)
+            return rows, []
+        except CONFLICTS:
+            raise
+        except Exception:
+            if len(told_list) == 1:
+                _logger.exception("Payment %s could not be stored.", told_list[0].id)
+                return self.env["billpay.payment"], [told_list[0].id]
+        middle = len(told_list) // 2
+        halves = [
+            self._upsert_each(provider, half, source=source, trusted=trusted)
+            for half in (told_list[:middle], told_list[middle:])
+        ]
+        return halves[0][0] | halves[1][0], halves[0][1] + halves[1][1]
+
+    def _rounds(self, told_list):
+        """Divide payments so that no round tells twice of an id or of a receipt."""
+        rounds, last = [], {}
+        for told in told_list:
+            keys = {("id", told.id), ("receipt", receipt_key(told.receipt) or told.id)}
+            turn = 1 + max(last.get(key, -1) for key in keys)
+            last.update(dict.fromkeys(keys, turn))
+            rounds[turn:] = rounds[turn:] or [[]]
+            rounds[turn].append(told)
+        return rounds
+
+    def _upsert_round(self, provider, told_list, source, trusted):
+        """Write payments that are all different.
+
+        :return: ``{told: row}``
+        :rtype: dict
+        """
+        receipts = self.env["billpay.receipt"]
+        entered = source in ENTERED
+        if entered:
+            owners = dict.fromkeys(told_list, provider)
+        else:
+            # A signature says nothing about what other applications hold.
+            asked = trusted and source != "webhook"
+            owners = self._owners(provider, told_list, asked)
         # One application's key says nothing about the money of another.
         believed = {
             told
             for told, owner in owners.items()
             if trusted and (source != "webhook" or owner == provider)
         }
-        known = self.env["billpay.receipt"]._find_told(owners, believed, entered)
+        found = receipts._find_told(owners, believed, entered)
+        numbers = self._numbers_of_unmatched(found)
         now = fields.Datetime.now()
         seen = {"webhook_at" if source == "webhook" else "poll_at": now}
         if entered:
             user = self.env.uid
             seen = {"entered_at": now, "entered_by_id": user, "entered_how": source}
-        rows, stored = [], {}
+        new = {}
         for told, owner in owners.items():
-            payment = stored.get((owner, told.id)) or known.get(told)
-            if not payment:
-                extra = (
-                    self.env["billpay.receipt"]._entered_values(told) if entered else {}
-                )
-                payment = self._insert_told(
+            if not (payment := found.get(told)):
+                extra = receipts._entered_values(told) if entered else {}
+                values = self._new_values(
                     owner, told, told in believed, {**seen, **extra}
                 )
+                new[told] = values
             elif entered:
-                self.env["billpay.receipt"]._update_entered(payment, told, seen)
+                receipts._update_entered(payment, told, seen)
             else:
                 if told in believed:
-                    self.env["billpay.receipt"]._adopt(payment, told)
-                self._update_told(payment, told, told in believed, seen)
-            stored[owner, told.id] = payment
-            rows.append(payment.id)
-        return self.env["billpay.payment"].browse(rows)
+                    receipts._adopt(payment, told)
+                self._update_told(payment, told, told in believed, seen, numbers)
+        # In the order in which they were paid, whoever tells: so two transactions
+        # that store the same payments do not wait for each other.
+        new = dict(sorted(new.items(), key=lambda n: (n[1]["paid_at"], n[0].id)))
+        if new:
+            found.update(zip(new, self._insert_told(list(new.values())), strict=True))
+        return found
 
-    def _upsert_each(self, provider, told_list, *, source, trusted):
-        """The same, but one payment that cannot be stored stops only itself.
+    def _numbers_of_unmatched(self, found):
+        """Return the control numbers that unmatched payments would find now."""
+        rows = self.env["billpay.payment"].union(*found.values())
+        rows = rows.filtered(lambda p: p.state == "unmatched" and not p.undone_at)
+        return self.env["billpay.matching"]._find_control_numbers(rows) if rows else {}
 
-        :return: the rows, and the ids of payments that could not be stored
-        :rtype: tuple
-        """
-        rows, failures = self.env["billpay.payment"].browse(), []
-        for told in told_list:
-            try:
-                with self.env.cr.savepoint():
-                    rows |= self._upsert(
-                        provider, [told], source=source, trusted=trusted
-                    )
-            except CONFLICTS:
-                raise
-            except Exception:
-                _logger.exception("Payment %s could not be stored.", told.id)
-                failures.append(told.id)
-        return rows, failures
-
-    def _insert_told(self, provider, told, trusted, seen):
-        values = {
-            "provider_id": provider.id,
-            "reference": told.id,
-            **self._facts(self.env["billpay.payment"], told, provider),
-            # Only ClickPesa's own word has a date that counts: a forged one far in the
-            # future would make every true answer look like old news.
-            **({} if trusted else {"told_at": False}),
+    def _new_values(self, provider, told, trusted, seen):
+        """Return the values of a payment that is not here yet."""
+        facts = self._facts(self.env["billpay.payment"], told, provider)
+        if not trusted:
+            # Only ClickPesa's own word has a date that counts: a forged one far in
+            # the future would make every true answer look like old news.
+            facts["told_at"] = False
+        state, reason, how = self._turn_told(told, trusted)
+        return self.env["billpay.payment"]._values_of_new(
+            state,
+            reason,
+            provider_id=provider.id,
+            reference=told.id,
+            **facts,
             **seen,
-            **self._state_told(told, trusted),
-        }
-        try:
-            with self.env.cr.savepoint(), mute_logger("odoo.sql_db"):
-                return (
-                    self.env["billpay.payment"]
-                    .with_context(tracking_disable=True, mail_create_nolog=True)
-                    .create(values)
-                )
-        except psycopg2.errors.UniqueViolation:
-            # Stored a moment ago; our snapshot will never show it.
-            raise ConcurrencyError(
-                "payment %s was stored by another transaction" % told.id
-            ) from None
+            **how,
+        )
 
-    def _update_told(self, payment, told, trusted, seen):
+    def _insert_told(self, vals_list):
+        """Create payments.
+
+        :raise ConcurrencyError: another transaction has just stored one of them
+        """
+        with taken("payments"):
+            return (
+                self.env["billpay.payment"]
+                .with_context(tracking_disable=True, mail_create_nolog=True)
+                .create(vals_list)
+            )
+
+    def _update_told(self, payment, told, trusted, seen, numbers):
         """Learn more of a payment that is already here; never book it again."""
         payment.ensure_one()
-        values = {name: moment for name, moment in seen.items() if not payment[name]}
-        if trusted and not self._is_old_news(payment, told):
-            values.update(self._learn(payment, told))
+        seen = {name: moment for name, moment in seen.items() if not payment[name]}
+        old = self._is_old_news(payment, told)
+        if trusted and not old:
+            if payment.state in ("posted", "reversed") or payment.account_payment_ids:
+                self._learn_booked(payment, told, seen)
+            else:
+                self._learn(payment, told, seen, numbers)
         elif (
             payment.state == "ignored"
             and not told.is_failed
             and not payment.ignored_by_id
         ):
             # It had failed; somebody says that it came through after all: ask.
-            values.update(self._state_told(told, trusted=False))
+            state, reason, how = self._turn_told(told, trusted=False)
+            payment._move_to(state, reason, **how, **seen)
         elif (
             payment.state == "received"
             and told.is_paid
             and told.status != payment.status
-            and not self._is_old_news(payment, told)
+            and not old
         ):
             # It had not come yet; somebody says that now it has: ask at once.
-            values["next_try_at"] = fields.Datetime.now()
-        changed = {
-            name: value
-            for name, value in values.items()
-            if (payment._fields[name].convert_to_write(payment[name], payment) or False)
-            != (value or False)
-        }
-        if changed:
-            payment.write(changed)
+            payment._wait_until(fields.Datetime.now(), **seen)
+        else:
+            payment._write_changed(seen)
 
     def _is_old_news(self, payments, told):
         """Deliveries may come out of order: a later word of ClickPesa stands."""
@@ -174,73 +215,85 @@ class BillpayLedger(models.AbstractModel):
             and _naive(told.updated_at) < payments.told_at
         )
 
-    def _learn(self, payments, told):
-        """Return what a trusted word changes about this payment."""
-        if payments.state in ("posted", "reversed") or payments.account_payment_ids:
-            return self._learn_booked(payments, told)
-        facts = self._facts(payments, told, payments.provider_id)
-        same_money = (
-            facts["amount"] == payments.amount
-            and facts["currency_id"] == payments.currency_id.id
-            and facts["number"] == (payments.number or "")
-        )
-        if payments.ignored_by_id:
-            return facts
-        if payments.undone_at and told.is_paid:
-            # A person took its match apart: only a person matches it again.
-            return facts
-        if told.is_paid and same_money:
-            if payments.state in ("confirmed", "failed"):
-                return facts
-            if payments.state == "unmatched" and not payments.env[
-                "billpay.matching"
-            ]._find_control_number(payments):
-                return facts
-        state = self._state_told(told, trusted=True)
-        if payments.state == state["state"] == "received":
+    def _learn(self, payment, told, seen, numbers):
+        """Write what a trusted word changes about a payment that is not booked."""
+        facts = self._facts(payment, told, payment.provider_id)
+        if self._is_settled(payment, told, facts, numbers):
+            payment._write_changed({**seen, **facts})
+            return
+        state, reason, how = self._turn_told(told, trusted=True)
+        if payment.state == state == "received":
             # It keeps the turn that it was given, else it would be asked without end.
-            state.pop("next_try_at")
-        return {**facts, **state}
+            how = {}
+        payment._move_to(state, reason, **how, **seen, **facts)
 
-    def _learn_booked(self, payments, told):
-        """The books stand; the worker takes out of them what went back afterwards."""
-        values = {"status": told.status, "message": told.message}
-        if told.updated_at:
-            values["told_at"] = _naive(told.updated_at)
-        if (
-            told.is_paid
-            and payments.state == "posted"
-            and self._is_other_amount(payments, told)
-        ):
-            values["attention"] = True
-            values["reason"] = payments.env._(
-                "ClickPesa now tells of %(told)s, but %(booked)s is booked. The books "
-                "were not changed: compare with the ClickPesa dashboard, and correct "
-                "the entry with the button Payment.",
-                told=payments.currency_id.format(float(told.amount)),
-                booked=payments.currency_id.format(payments.amount),
+    def _is_settled(self, payment, told, facts, numbers):
+        """Tell whether a payment stays where it is, whatever is told."""
+        if payment.ignored_by_id:
+            return True
+        if not told.is_paid:
+            return False
+        if payment.undone_at:
+            # A person took its match apart: only a person matches it again.
+            return True
+        return (
+            facts["amount"] == payment.amount
+            and facts["currency_id"] == payment.currency_id.id
+            and facts["number"] == (payment.number or "")
+            and (
+                payment.state in ("confirmed", "failed")
+                or (payment.state == "unmatched" and not numbers.get(payment))
             )
-        if payments.status == told.status:
-            return values
-        if payments.state == "reversed":
-            if told.is_paid:
-                values["attention"] = True
-                values["reason"] = payments.env._(
+        )
+
+    def _learn_booked(self, payment, told, seen):
+        """The books stand; the worker takes out of them what went back afterwards."""
+        facts = {**seen, "status": told.status, "message": told.message}
+        if told.updated_at:
+            facts["told_at"] = _naive(told.updated_at)
+        news = told.status != payment.status
+        if (
+            payment.state != "reversed"
+            and news
+            and (told.is_reversed or told.is_failed)
+        ):
+            payment._flag(
+                payment.env._(
+                    "ClickPesa took this money back (%s). The entry still stands: "
+                    "reverse the payment, then the invoice is open again.",
+                    told.status,
+                ),
+                due=fields.Datetime.now(),
+                attempts=0,
+                **facts,
+            )
+        elif payment.state == "reversed" and news and told.is_paid:
+            payment._flag(
+                payment.env._(
                     "ClickPesa says that this money came after all (%s), but its entry "
                     "is reversed. Compare with the ClickPesa dashboard and book it by "
                     "hand.",
                     told.status,
-                )
-        elif told.is_reversed or told.is_failed:
-            values["attention"] = True
-            values["next_try_at"] = fields.Datetime.now()
-            values["attempts"] = 0
-            values["reason"] = payments.env._(
-                "ClickPesa took this money back (%s). The entry still stands: reverse "
-                "the payment, then the invoice is open again.",
-                told.status,
+                ),
+                **facts,
             )
-        return values
+        elif (
+            told.is_paid
+            and payment.state == "posted"
+            and self._is_other_amount(payment, told)
+        ):
+            payment._flag(
+                payment.env._(
+                    "ClickPesa now tells of %(told)s, but %(booked)s is booked. The "
+                    "books were not changed: compare with the ClickPesa dashboard, and "
+                    "correct the entry with the button Payment.",
+                    told=payment.currency_id.format(float(told.amount)),
+                    booked=payment.currency_id.format(payment.amount),
+                ),
+                **facts,
+            )
+        else:
+            payment._write_changed(facts)
 
     def _is_other_amount(self, payments, told):
         """Tell whether another amount than the booked one is told, as news.
@@ -260,9 +313,11 @@ class BillpayLedger(models.AbstractModel):
 
     def _facts(self, payments, told, provider):
         """Return what was told, as field values."""
-        currency = payments.env["res.currency"]
+        currency_id = False
         if told.currency in ("", const.CURRENCY):
-            currency = payments.env.ref("base.TZS")
+            # Cached, while ``env.ref`` looks each time whether it is there.
+            data = payments.env["ir.model.data"]
+            currency_id = data._xmlid_to_res_id("base.TZS", raise_if_not_found=True)
         channel = payments.env["billpay.channel"]._find_by_code(
             told.channel, provider.company_id
         )
@@ -273,7 +328,7 @@ class BillpayLedger(models.AbstractModel):
             "number": told.reference,
             "amount": float(told.amount or 0),
             "currency_code": told.currency,
-            "currency_id": currency.id,
+            "currency_id": currency_id,
             "channel_code": told.channel,
             "channel_id": channel.id,
             "payer_name": told.payer_name,
@@ -284,47 +339,26 @@ class BillpayLedger(models.AbstractModel):
             "told_at": _naive(told.updated_at) or payments.told_at,
         }
 
-    def _state_told(self, told, trusted):
-        """Return the state in which a payment told like this enters the ledger."""
+    def _turn_told(self, told, trusted):
+        """Return where a payment told like this belongs: state, reason, more values."""
         now = fields.Datetime.now()
         if not trusted and not told.is_failed:
-            return {
-                "state": "received",
-                "reason": self.env._("Waiting for ClickPesa to confirm it."),
-                "next_try_at": now,
-            }
+            reason = self.env._("Waiting for ClickPesa to confirm it.")
+            return "received", reason, {"due": now}
         if told.is_failed:
-            return {
-                "state": "ignored",
-                "attention": False,
-                "reason": self.env._("The payment failed at ClickPesa: no money came."),
-                "next_try_at": False,
-            }
+            reason = self.env._("The payment failed at ClickPesa: no money came.")
+            return "ignored", reason, {}
         if told.is_reversed:
-            return {
-                "state": "ignored",
-                "attention": False,
-                "reason": self.env._("ClickPesa gave the money back to the payer."),
-                "next_try_at": False,
-            }
+            reason = self.env._("ClickPesa gave the money back to the payer.")
+            return "ignored", reason, {}
         if not told.is_paid:
-            return {
-                "state": "received",
-                "reason": self.env._(
-                    "ClickPesa has not finished this payment yet (%s).", told.status
-                ),
-                "next_try_at": now,
-            }
-        confirmed = {
-            "confirmed_at": now,
-            "attempts": 0,
-            "next_try_at": False,
-            "attention": False,
-        }
-        trouble = self._why_not_bookable(told)
-        if trouble:
-            return {**confirmed, "state": "unmatched", "reason": trouble}
-        return {**confirmed, "state": "confirmed", "reason": False}
+            reason = self.env._(
+                "ClickPesa has not finished this payment yet (%s).", told.status
+            )
+            return "received", reason, {"due": now}
+        if trouble := self._why_not_bookable(told):
+            return "unmatched", trouble, {"confirmed_at": now}
+        return "confirmed", False, {"confirmed_at": now}
 
     def _why_not_bookable(self, told):
         """Return why a paid payment cannot be booked as it was told, or ""."""
@@ -357,23 +391,24 @@ class BillpayLedger(models.AbstractModel):
         """
         self.env["billpay.control.number"].flush_model()
         self.env["billpay.payment"].flush_model()
-        rows = self.env.execute_query(
+        sent = self.env.execute_query(
             SQL(
                 """
-                    SELECT DISTINCT number.id
-                      FROM billpay_payment AS payment
-                      JOIN billpay_control_number AS number
-                        ON number.provider_id = payment.provider_id
-                       AND upper(number.name) IN (
-                               upper(payment.number),
-                               split_part(upper(payment.number), '-', 1))
-                     WHERE payment.state = 'unmatched' AND payment.number IS NOT NULL
-                       AND number.confirmed_at IS NOT NULL
-                       AND (number.move_id IS NOT NULL OR number.partner_id IS NOT NULL)
+                    SELECT provider_id, array_agg(DISTINCT number) FROM billpay_payment
+                     WHERE state = 'unmatched' AND number IS NOT NULL
+                     GROUP BY provider_id
                     """
             )
         )
-        numbers = self.env["billpay.control.number"].sudo().browse(r[0] for r in rows)
+        numbers = self.env["billpay.control.number"].sudo()
+        for provider_id, texts in sent:
+            names = {name for text in texts for name in number_spellings(text)}
+            numbers |= numbers.search(
+                numbers._domain_of_keys(names)
+                & Domain("provider_id", "=", provider_id)
+                & Domain("confirmed_at", "!=", False)
+                & (Domain("move_id", "!=", False) | Domain("partner_id", "!=", False))
+            )
         found = self.env["billpay.payment"].browse()
         for group in numbers.grouped("provider_id").values():
             found |= self._bind_waiting(group)
@@ -382,25 +417,36 @@ class BillpayLedger(models.AbstractModel):
     def _bind_waiting(self, numbers):
         """Let payments be booked that waited for these numbers to exist.
 
-        Called when numbers have become payable. One indexed query for all of them.
+        Called when numbers have become payable. One indexed query for all of them, and
+        one more when payments waited.
 
         :param numbers: control numbers
         :return: the payments that the worker is woken for
         """
-        names = {number.name.upper() for number in numbers if number.confirmed_at}
+        names = {number_key(number.name) for number in numbers if number.confirmed_at}
         if not names:
             return self.env["billpay.payment"].browse()
         self.env["billpay.payment"].flush_model()
+        sent = self.env.execute_query(
+            SQL(
+                """
+                    SELECT id, number FROM billpay_payment
+                     WHERE state = 'unmatched' AND number IS NOT NULL
+                       AND provider_id IN %s
+                    """,
+                tuple(numbers.provider_id.ids),
+            )
+        )
+        ids = [i for i, text in sent if not names.isdisjoint(number_spellings(text))]
+        if not ids:
+            return self.env["billpay.payment"].browse()
         rows = self.env.execute_query(
             SQL(
                 """
                     SELECT id FROM billpay_payment
-                     WHERE state = 'unmatched' AND number IS NOT NULL
-                       AND undone_at IS NULL
+                     WHERE id IN %s AND undone_at IS NULL
                        AND confirmed_at IS NOT NULL AND amount > 0
-                       AND currency_id IS NOT NULL AND provider_id IN %s
-                       AND (upper(number) IN %s
-                            OR split_part(upper(number), '-', 1) IN %s)
+                       AND currency_id IS NOT NULL
                        -- A receipt that is booked and reported twice is for a person.
                        AND NOT EXISTS (
                            SELECT FROM billpay_payment AS other
@@ -412,87 +458,90 @@ class BillpayLedger(models.AbstractModel):
                                    OR billpay_payment.confirmed_by_id IS NOT NULL)
                        )
                     """,
-                tuple(numbers.provider_id.ids),
-                tuple(names),
-                tuple(names),
+                tuple(ids),
             )
         )
         waiting = self.env["billpay.payment"].sudo().browse(row[0] for row in rows)
         if waiting:
-            waiting.with_context(tracking_disable=True).write(
-                {"state": "confirmed", "reason": False, "next_try_at": False}
-            )
+            waiting.with_context(tracking_disable=True)._move_to("confirmed", False)
             self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
         return waiting
 
     # === BUSINESS METHODS === #
 
-    def _owner(self, provider, told, trusted):
-        """Return the application a payment belongs to.
+    def _owners(self, provider, told_list, asked):
+        """Return the application that each payment belongs to.
 
         One merchant may have several applications, and the query API may tell one of
         the payments of the other.
 
         :param payment.provider provider: the application that is told
-        :param bool trusted: ClickPesa itself tells, so what was filed elsewhere moves
+        :param bool asked: ClickPesa itself tells, so what was filed elsewhere moves
+        :rtype: dict
         """
         # What names no application is of one that has the client ID of the teller.
-        client_id = told.client_id or provider.sudo().clickpesa_client_id
-        if not client_id:
-            return provider
-        sharing = (
-            self.env["payment.provider"]
-            .sudo()
-            .search(
-                [
-                    ("code", "=", "clickpesa"),
-                    ("clickpesa_client_id", "=", client_id),
-                    ("clickpesa_base_url", "=", provider.clickpesa_base_url),
-                ],
-                order="id",
-            )
-        )
-        owner = sharing[:1] or provider
-        if not told.client_id and provider in sharing:
-            owner = provider
-        if len(sharing) > 1:
-            # Companies that share one application: the number tells whose money it is.
-            number = self.env["billpay.matching"]._find_control_number(
-                self.env["billpay.payment"].new({"number": told.reference}), sharing
-            )
-            owner = number.provider_id or self._filed_with(told, sharing) or owner
-        if trusted and (provider | sharing) - owner:
-            return self._bring_home(told, provider | sharing, owner)
-        return owner
+        own = provider.sudo().clickpesa_client_id
+        clients = {told: told.client_id or own for told in told_list}
+        applications = self.env["payment.provider"]
+        by_client = applications.search(
+            [
+                ("code", "=", "clickpesa"),
+                ("clickpesa_client_id", "in", list(filter(None, clients.values()))),
+                ("clickpesa_base_url", "=", provider.clickpesa_base_url),
+            ],
+            order="id",
+        ).grouped("clickpesa_client_id")
+        owners, sharing = {}, {}
+        for told, client in clients.items():
+            among = by_client.get(client, applications)
+            owners[told] = among[:1] or provider
+            if not told.client_id and provider in among:
+                owners[told] = provider
+            if len(among) > 1 or owners[told] != provider:
+                sharing[told] = among
+        return {**owners, **self._owners_of_shared(provider, sharing, owners, asked)}
 
-    def _filed_with(self, told, providers):
-        """Return the application among these that has the payment already."""
-        return (
-            self.env["billpay.payment"]
-            .search(
-                [
-                    ("provider_id", "in", providers.ids),
-                    ("reference", "=", told.id),
-                    ("merged_into_id", "=", False),
-                ],
-                order="id",
-                limit=1,
-            )
-            .provider_id
-        )
+    def _owners_of_shared(self, provider, sharing, owners, asked):
+        """Return whose the payments are that more than one application may know.
 
-    def _bring_home(self, told, providers, owner):
-        """Move what these applications hold of a payment to its owner.
+        :param dict sharing: applications with the client ID, by payment
+        """
+        if not sharing:
+            return {}
+        payments = self.env["billpay.payment"]
+        # The number tells whose money it is.
+        asking = {told: payments.new({"number": told.reference}) for told in sharing}
+        numbers = self.env["billpay.matching"]._find_control_numbers(
+            payments.union(*asking.values()),
+            {asking[told]: among for told, among in sharing.items()},
+        )
+        filed = payments.search(
+            [
+                ("provider_id", "in", provider.union(*sharing.values()).ids),
+                ("reference", "in", [told.id for told in sharing]),
+                ("merged_into_id", "=", False),
+            ],
+            order="id",
+        ).grouped("reference")
+        result = {}
+        for told, among in sharing.items():
+            may_have = among | provider
+            rows = filed.get(told.id, payments).filtered(
+                lambda row, may_have=may_have: row.provider_id in may_have
+            )
+            owner = owners[told]
+            if len(among) > 1:
+                known = rows.filtered(lambda row, among=among: row.provider_id in among)
+                number = numbers[asking[told]]
+                owner = number.provider_id or known[:1].provider_id or owner
+            result[told] = self._bring_home(rows, owner) if asked else owner
+        return result
+
+    def _bring_home(self, rows, owner):
+        """Move what was filed of one payment to its owner.
 
         :return: the owner; or another one, where the payment is decided about
         """
-        rows = self.env["billpay.payment"].search(
-            [
-                ("provider_id", "in", providers.ids),
-                ("reference", "=", told.id),
-                ("merged_into_id", "=", False),
-            ]
-        )
         home = rows.filtered(lambda row: row.provider_id == owner)
         for stray in rows - home:
             if self._is_decided(stray):
@@ -529,17 +578,13 @@ class BillpayLedger(models.AbstractModel):
 
     def _merge_into_home(self, payment, home):
         payment.ensure_one()
-        payment.write(
-            {
-                "state": "ignored",
-                "attention": False,
-                "merged_into_id": home.id,
-                "next_try_at": False,
-                "reason": payment.env._(
-                    "It was announced here and belongs to the application %s, where it "
-                    "is: one payment, told twice.",
-                    home.provider_id.name,
-                ),
-            }
+        payment._move_to(
+            "ignored",
+            payment.env._(
+                "It was announced here and belongs to the application %s, where it "
+                "is: one payment, told twice.",
+                home.provider_id.name,
+            ),
+            merged_into_id=home.id,
         )
         payment.event_ids.write({"payment_id": home.id})

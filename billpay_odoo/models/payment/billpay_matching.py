@@ -2,6 +2,9 @@
 """Match payments with control numbers: by the digits, never by guess."""
 
 from odoo import models
+from odoo.fields import Domain
+
+from ...identity import number_key
 
 
 class BillpayMatching(models.AbstractModel):
@@ -29,15 +32,13 @@ class BillpayMatching(models.AbstractModel):
                 matched |= payment
                 continue
             if not number:
-                payment.write(
-                    {
-                        "state": "unmatched",
-                        "reason": payments.env._(
-                            "No control number %s was made here. The money is at "
-                            "ClickPesa and not booked.",
-                            payment.number or "?",
-                        ),
-                    }
+                payment._move_to(
+                    "unmatched",
+                    payments.env._(
+                        "No control number %s was made here. The money is at "
+                        "ClickPesa and not booked.",
+                        payment.number or "?",
+                    ),
                 )
                 continue
             if payment.control_number_id != number:
@@ -45,24 +46,18 @@ class BillpayMatching(models.AbstractModel):
             if number.move_id or number.partner_id:
                 matched |= payment
                 continue
-            payment.write(
-                {
-                    "state": "unmatched",
-                    "reason": payments.env._(
-                        "The control number belongs to no invoice and no customer."
-                    ),
-                }
+            payment._move_to(
+                "unmatched",
+                payments.env._(
+                    "The control number belongs to no invoice and no customer."
+                ),
             )
         return matched
 
     def _find_control_number(self, payment, providers=None):
         payment.ensure_one()
-        providers = providers or payment.provider_id
-        numbers = self._search_control_numbers(payment, providers)
-        for name in payment._spellings():
-            if found := numbers.filtered(lambda n, name=name: n.name.upper() == name):
-                return found[0]
-        return numbers.browse()
+        among = {payment: providers or payment.provider_id}
+        return self._find_control_numbers(payment, among)[payment]
 
     def _search_control_numbers(self, payments, providers):
         """Numbers that any of these payments may mean; letter case does not count.
@@ -71,28 +66,32 @@ class BillpayMatching(models.AbstractModel):
         be somebody else's there, as after a restored backup.
         """
         names = {name for payment in payments for name in payment._spellings()}
-        sent = {payment.number for payment in payments if payment.number}
-        return payments.env["billpay.control.number"].search(
-            [
-                ("provider_id", "in", providers.ids),
-                ("name", "in", list(names | sent)),
-                ("confirmed_at", "!=", False),
-            ]
+        numbers = payments.env["billpay.control.number"]
+        return numbers.search(
+            numbers._domain_of_keys(names)
+            & Domain("provider_id", "in", providers.ids)
+            & Domain("confirmed_at", "!=", False)
         )
 
-    def _find_control_numbers(self, payments):
-        """Return ``{payment: number}`` with one search."""
-        known = {
-            (number.provider_id, number.name.upper()): number
-            for number in self._search_control_numbers(payments, payments.provider_id)
-        }
+    def _find_control_numbers(self, payments, among=None):
+        """Return ``{payment: number}`` with one search.
+
+        :param dict among: the applications to look in, by payment; else its own
+        """
         nothing = payments.env["billpay.control.number"]
+        among = among or {payment: payment.provider_id for payment in payments}
+        providers = payments.provider_id.union(*among.values())
+        known = {
+            (number.provider_id, number_key(number.name)): number
+            for number in self._search_control_numbers(payments, providers)
+        }
         return {
             payment: next(
                 (
-                    known[payment.provider_id, name]
+                    known[provider, name]
                     for name in payment._spellings()
-                    if (payment.provider_id, name) in known
+                    for provider in among[payment]
+                    if (provider, name) in known
                 ),
                 nothing,
             )

@@ -1,5 +1,8 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+from datetime import timedelta
+from typing import NamedTuple
+
 from markupsafe import Markup
 
 from odoo import api, fields, models
@@ -8,8 +11,38 @@ from odoo.fields import Domain
 from odoo.tools import format_datetime
 
 from ... import money
-from ...receipts import receipt_key
+from ...exceptions import ForbiddenMove
+from ...identity import number_spellings, receipt_key
+from ...transactions import pause_after
 
+
+class State(NamedTuple):
+    """How a payment enters a state.
+
+    ``origins``: the states it may come from, ``NEW`` for a new row. ``resets``: the
+    values with which it starts there.
+    """
+
+    origins: tuple
+    resets: dict
+
+
+NEW = None
+# Money that is not in the books, or not any more.
+UNBOOKED = ("received", "confirmed", "unmatched", "failed", "ignored")
+QUIET = {"attention": False, "next_try_at": False}
+# The only moves there are; docs/architecture.rst says what each state means.
+STATES = {
+    "received": State((NEW, *UNBOOKED), {}),
+    "confirmed": State((NEW, *UNBOOKED), {**QUIET, "attempts": 0}),
+    "posted": State(("confirmed", "failed", "posted", "reversed"), QUIET),
+    "unmatched": State(
+        (NEW, *UNBOOKED, "posted"), {**QUIET, "attempts": 0, "posted_at": False}
+    ),
+    "failed": State(("confirmed", "failed"), {}),
+    "ignored": State((NEW, *UNBOOKED), QUIET),
+    "reversed": State(("posted",), {**QUIET, "attempts": 0}),
+}
 # The columns of the desk, from the left.
 DESK_ORDER = (
     "unmatched",
@@ -329,7 +362,107 @@ class BillpayPayment(models.Model):
             )
         )
 
-    # === THE ONE UPSERT === #
+    # === STATE === #
+
+    @api.model
+    def _values_of_new(self, state, reason, **how):
+        """Return the values with which a row is created.
+
+        :param how: as for ``_entering``
+        :raise ForbiddenMove: no payment begins like this
+        """
+        if NEW not in STATES[state].origins:
+            raise ForbiddenMove("No payment is %s when it is new." % state)
+        return self._entering(state, reason, **how)
+
+    @api.model
+    def _entering(self, state, reason=None, *, due=None, flagged=False, **extra):
+        """Return the values with which a payment enters a state.
+
+        :param reason: ``None`` leaves it as it is
+        :param due: the moment (UTC) of its next turn; ``False``: at once
+        :param bool flagged: a person is to look at it
+        :param extra: more values, written in the same statement
+        """
+        values = {"state": state, **STATES[state].resets, **extra}
+        if reason is not None:
+            values["reason"] = reason
+        if due is not None:
+            values["next_try_at"] = due
+        if flagged:
+            values["attention"] = True
+        return values
+
+    def _move_to(self, state, reason=None, **how):
+        """Move these payments to a state. Nothing else writes states.
+
+        :param how: as for ``_entering``
+        :raise ForbiddenMove: one of them may not come from where it is
+        """
+        origins = STATES[state].origins
+        for payment in self:
+            if payment.state not in origins:
+                raise ForbiddenMove(
+                    "Payment %s cannot move from %s to %s."
+                    % (payment.reference, payment.state, state)
+                )
+        self._write_changed(self._entering(state, reason, **how))
+
+    def _flag(self, reason, *, due=None, **extra):
+        """Call a person: these payments need a look, for this reason."""
+        values = {**extra, "attention": True, "reason": reason}
+        if due is not None:
+            values["next_try_at"] = due
+        self._write_changed(values)
+
+    def _settle(self):
+        """Nothing is left to look at, and there is no reason to tell."""
+        self._write_changed({"attention": False, "reason": False})
+
+    def _seen(self):
+        """A person has looked at these; the reason stays."""
+        self._write_changed({"attention": False})
+
+    def _wait_until(self, moment, **extra):
+        """Give these payments their next turn at this moment (UTC)."""
+        self._write_changed({**extra, "next_try_at": moment})
+
+    def _due_now(self):
+        """Give these payments their turn at once."""
+        self._wait_until(fields.Datetime.now())
+
+    def _leave_turn(self):
+        """Nothing is to be done about these booked payments by the worker."""
+        self._wait_until(False)
+
+    def _try_later(self):
+        """Count a try of these payments; the next one is after a growing pause."""
+        now = fields.Datetime.now()
+        for attempts, group in self.grouped("attempts").items():
+            attempts = max(attempts, 0) + 1
+            pause = timedelta(seconds=pause_after(attempts))
+            group._wait_until(now + pause, attempts=attempts)
+
+    def _give_back_try(self, due):
+        """What was counted as a try was none; their turn comes at this moment."""
+        for attempts, group in self.grouped("attempts").items():
+            group._wait_until(due, attempts=attempts - 1)
+
+    def _write_changed(self, values):
+        """Write what differs, with one write for all that differ in the same."""
+        alike = {}
+        for payment in self:
+            names = tuple(name for name in values if payment._differs(name, values))
+            alike.setdefault(names, []).append(payment.id)
+        for names, ids in alike.items():
+            if names:
+                self.browse(ids).write({name: values[name] for name in names})
+
+    def _differs(self, name, values):
+        was = self._fields[name].convert_to_write(self[name], self)
+        return (was or False) != (values[name] or False)
+
+    # === BUTTONS === #
 
     def action_process_now(self):
         """Ask again and try again, without waiting for the next turn.
@@ -353,19 +486,14 @@ class BillpayPayment(models.Model):
             bookable = (
                 payment.confirmed_at and payment.currency_id and payment.amount > 0
             )
-            payment.write(
-                {
-                    "state": "confirmed" if bookable else "received",
-                    "next_try_at": False,
-                }
-            )
+            payment._move_to("confirmed" if bookable else "received", due=False)
         self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
 
     def action_mark_seen(self):
         """A person has looked at what was unusual."""
         self._check_accountant()
         seen = self.filtered("attention").sudo()
-        seen.attention = False
+        seen._seen()
         for payment in seen:
             payment._message_log(
                 body=self.env._(
@@ -389,7 +517,7 @@ class BillpayPayment(models.Model):
     def _flag_checkout(self, reason):
         """Tell the shop: on the payment, on its order, and as something to do."""
         self.ensure_one()
-        self.write({"reason": reason, "attention": True})
+        self._flag(reason)
         self.transaction_id._log_message_on_linked_documents(reason)
         self.activity_schedule(
             "mail.mail_activity_data_todo",
@@ -430,7 +558,7 @@ class BillpayPayment(models.Model):
         rate = self._rate_of(move)
         asked = money.at_rate(residual, move.currency_id, rate)
         paid = -sum(credit.mapped("amount_residual_currency"))
-        if self.currency_id.compare_amounts(paid, asked) >= 0:
+        if residual > 0 and self.currency_id.compare_amounts(paid, asked) >= 0:
             rate = asked / residual
         lines = due + credit
         if rate := money.books_rate(move, rate):
@@ -675,17 +803,6 @@ class BillpayPayment(models.Model):
     def action_open_undo(self):
         return self._action_reason("undo")
 
-    def action_open_assign(self):
-        self.check_access("read")
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": "billpay.payment.assign",
-            "name": self.env._("Assign"),
-            "view_mode": "form",
-            "target": "new",
-            "context": {"default_payment_ids": self.ids},
-        }
-
     def action_view_quarantine(self):
         """Open deliveries that were not believed."""
         action = self.env["ir.actions.act_window"]._for_xml_id(
@@ -743,8 +860,7 @@ class BillpayPayment(models.Model):
     def _spellings(self):
         """Ways in which our number may stand in what was sent, the likeliest first."""
         self.ensure_one()
-        sent = (self.number or "").upper()
-        return [name for name in dict.fromkeys((sent, sent.partition("-")[0])) if name]
+        return number_spellings(self.number)
 
     # === CRON === #
 

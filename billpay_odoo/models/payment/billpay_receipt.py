@@ -20,20 +20,19 @@ lock on ``B``:
 
 from datetime import timedelta
 
-import psycopg2.errors
-
 from odoo import fields, models
-from odoo.exceptions import ConcurrencyError
-from odoo.tools import float_compare, mute_logger
 
-from ...receipts import MERGED_PREFIX, PROVISIONAL_PREFIX, receipt_key
+from ...identity import (
+    MERGED_PREFIX,
+    PROVISIONAL_PREFIX,
+    number_spellings,
+    receipt_key,
+    same_amount,
+)
+from ...transactions import taken
 
 # How long a payment waits for a worker that has its twin in hand.
 TWIN_PAUSE = timedelta(seconds=5)
-
-
-def _same_amount(one, other):
-    return float_compare(float(one or 0), float(other or 0), precision_digits=2) == 0
 
 
 class BillpayReceipt(models.AbstractModel):
@@ -101,7 +100,7 @@ class BillpayReceipt(models.AbstractModel):
         """
         payment.ensure_one()
         self._adopt(payment, told)
-        payment.write(
+        payment._write_changed(
             {name: value for name, value in seen.items() if not payment[name]}
         )
         if (
@@ -133,8 +132,7 @@ class BillpayReceipt(models.AbstractModel):
 
         :rtype: set
         """
-        names = {(name or "").upper() for name in names} - {""}
-        names |= {name.partition("-")[0] for name in names}
+        names = {name for sent in names for name in number_spellings(sent)}
         return (
             self.env["billpay.control.number"]
             .sudo()
@@ -169,17 +167,13 @@ class BillpayReceipt(models.AbstractModel):
         """Take the user's word for announced payments."""
         now = fields.Datetime.now()
         for payment in payments:
-            payment.write(
-                {
-                    "state": "confirmed",
-                    "confirmed_at": now,
-                    "confirmed_by_id": payments.env.uid,
-                    # Its id came from an announcement that nobody has verified.
-                    "provisional": True,
-                    "reason": False,
-                    "attempts": 0,
-                    "next_try_at": False,
-                }
+            payment._move_to(
+                "confirmed",
+                False,
+                confirmed_at=now,
+                confirmed_by_id=payments.env.uid,
+                # Its id came from an announcement that nobody has verified.
+                provisional=True,
             )
             payment._message_log(
                 body=payments.env._(
@@ -234,7 +228,7 @@ class BillpayReceipt(models.AbstractModel):
         living = rows.filtered(lambda row: row.state != "ignored")
         same = living.filtered(
             lambda row: (
-                _same_amount(row.amount, told.amount)
+                same_amount(row.amount, told.amount)
                 and told.currency in ("", row.currency_id.name)
             )
         )
@@ -267,14 +261,9 @@ class BillpayReceipt(models.AbstractModel):
         if other_number and not payment.account_payment_ids:
             values["control_number_id"] = False
         entered = payment.number
-        try:
-            with payment.env.cr.savepoint(), mute_logger("odoo.sql_db"):
-                payment.write(values)
-                payment.flush_recordset()
-        except psycopg2.errors.UniqueViolation:
-            raise ConcurrencyError(
-                "payment %s was stored by another transaction" % told.id
-            ) from None
+        with taken("payment %s" % told.id):
+            payment.write(values)
+            payment.flush_recordset()
         payment._message_log(
             body=payment.env._(
                 "ClickPesa's ID is %(id)s. Until now it was known as %(name)s.",
@@ -286,10 +275,8 @@ class BillpayReceipt(models.AbstractModel):
             self._note_other_number(payment, entered, told.reference)
 
     def _is_other_number(self, payments, told):
-        sent = (told or "").upper()
-        return bool(sent) and not (
-            {sent, sent.partition("-")[0]} & set(payments._spellings())
-        )
+        sent = set(number_spellings(told))
+        return bool(sent) and sent.isdisjoint(payments._spellings())
 
     def _note_other_number(self, payments, entered, told):
         """The money was paid to another number than a person had entered."""
@@ -304,7 +291,7 @@ class BillpayReceipt(models.AbstractModel):
                 "%s It stays booked as entered: check that the right bill was paid.",
                 text,
             )
-            payments.write({"attention": True, "reason": reason})
+            payments._flag(reason)
         payments._message_log(body=text)
 
     # === BOOKING === #
@@ -367,7 +354,7 @@ class BillpayReceipt(models.AbstractModel):
                 row.state != "ignored"
                 and not row.provisional
                 and (row | payment) & waiting
-                and _same_amount(row.amount, payment.amount)
+                and same_amount(row.amount, payment.amount)
                 and row.currency_id == payment.currency_id
             )
         )[:1]
@@ -376,18 +363,15 @@ class BillpayReceipt(models.AbstractModel):
         row, other = (told, payment) if payment.account_payment_ids else (payment, told)
         if row.state not in ("confirmed", "failed") or row._is_persons_choice():
             return
-        row.write(
-            {
-                "state": "unmatched",
-                "next_try_at": False,
-                "reason": payment.env._(
-                    "Receipt %(receipt)s over the same amount stands here as %(other)s "
-                    "already, so this one is not booked. If it is the same money, put "
-                    "it aside; if it is another payment, press Match.",
-                    receipt=row.receipt,
-                    other=other.reference,
-                ),
-            }
+        row._move_to(
+            "unmatched",
+            payment.env._(
+                "Receipt %(receipt)s over the same amount stands here as %(other)s "
+                "already, so this one is not booked. If it is the same money, put "
+                "it aside; if it is another payment, press Match.",
+                receipt=row.receipt,
+                other=other.reference,
+            ),
         )
 
     def _settle_twin(self, payment, others, waiting):
@@ -407,7 +391,7 @@ class BillpayReceipt(models.AbstractModel):
         ).sorted(lambda row: (row.provisional, row.id))
         same = others.filtered(
             lambda row: (
-                _same_amount(row.amount, payment.amount)
+                same_amount(row.amount, payment.amount)
                 and row.currency_id == payment.currency_id
             )
         )
@@ -419,7 +403,7 @@ class BillpayReceipt(models.AbstractModel):
     def _wait_for_twin(self, payments):
         """Another worker has the other row in hand: see what becomes of it first."""
         later = fields.Datetime.now() + TWIN_PAUSE
-        payments.write({"next_try_at": later})
+        payments._wait_until(later)
         payments.env["payment.provider"]._billpay_trigger(
             "ir_cron_process_payments", at=later
         )
@@ -442,20 +426,15 @@ class BillpayReceipt(models.AbstractModel):
             keep = payment if payment in waiting else told
         gone = told if keep == payment else payment
         reference, number = told.reference, told.number
-        gone_values = {
-            "state": "ignored",
-            "merged_into_id": keep.id,
-            "next_try_at": False,
-            "reason": payment.env._(
-                "The same money as %s, which stands in the books: one payment, told "
-                "twice.",
-                reference,
-            ),
-        }
+        extra = {"merged_into_id": keep.id}
         if gone == told:
             # The id is unique, so it is let go here before it is taken there.
-            gone_values["reference"] = "%s%s" % (MERGED_PREFIX, told.id)
-        gone.write(gone_values)
+            extra["reference"] = "%s%s" % (MERGED_PREFIX, told.id)
+        reason = payment.env._(
+            "The same money as %s, which stands in the books: one payment, told twice.",
+            reference,
+        )
+        gone._move_to("ignored", reason, **extra)
         gone.flush_recordset()
         if gone == told:
             self._take_over(keep, told, reference)
@@ -497,13 +476,11 @@ class BillpayReceipt(models.AbstractModel):
                 "Payment, if the amount was mistyped.",
                 reason,
             )
-            payment.write({"attention": True, "reason": reason})
+            payment._flag(reason)
         else:
             reason = payment.env._(
                 "%s This one is not booked, ClickPesa's is: nothing is left to do if "
                 "the amount was mistyped.",
                 reason,
             )
-            payment.write(
-                {"state": "unmatched", "reason": reason, "next_try_at": False}
-            )
+            payment._move_to("unmatched", reason)

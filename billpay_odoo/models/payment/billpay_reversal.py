@@ -6,13 +6,13 @@ that the invoice asks for the money again, or only calls a person, as the applic
 says. A row whose money is back is ``reversed``: nothing is mirrored twice."""
 
 import logging
-from datetime import timedelta, timezone
+from datetime import timezone
 
 from odoo import fields, models
 from odoo.exceptions import UserError
 
 from ...clickpesa.values import REVERSED
-from ...transactions import CONFLICTS, pause_after
+from ...transactions import CONFLICTS
 
 _logger = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class BillpayReversal(models.AbstractModel):
         automatic = payment.provider_id.clickpesa_reversal == "auto"
         if payment.status not in REVERSED or not automatic:
             # FAILED after SUCCESS is no word on money that went back: a person looks.
-            payment.next_try_at = False
+            payment._leave_turn()
             if payment.attention:
                 self._call_a_person(payment, payment.reason)
             return
@@ -63,15 +63,7 @@ class BillpayReversal(models.AbstractModel):
             status=payment.status,
             amount=payment.currency_id.format(payment.amount),
         )
-        payment.write(
-            {
-                "state": "reversed",
-                "next_try_at": False,
-                "attempts": 0,
-                "attention": True,
-                "reason": reason,
-            }
-        )
+        payment._move_to("reversed", reason, flagged=True)
         # The state of the row is written before: it says that this was no accident.
         self._booked_account_payments(payment).action_reject()
         invoices._billpay_after_payment()
@@ -152,21 +144,15 @@ class BillpayReversal(models.AbstractModel):
         _logger.warning(
             "Payment %s was not reversed.", payment.reference, exc_info=error
         )
-        attempts = payment.attempts + 1
-        payment.write(
-            {
-                "attempts": attempts,
-                "next_try_at": fields.Datetime.now()
-                + timedelta(seconds=pause_after(attempts)),
-                "attention": True,
-                "reason": payment.env._(
-                    "ClickPesa took this money back (%(status)s), but its entry could "
-                    "not be reversed: %(error)s It is tried again by itself; correct "
-                    "the cause, or reverse the entry by hand with the button Payment.",
-                    status=payment.status,
-                    error=str(error)
-                    if isinstance(error, UserError)
-                    else payment.env._("an unexpected error, written to the log."),
-                ),
-            }
+        payment._flag(
+            payment.env._(
+                "ClickPesa took this money back (%(status)s), but its entry could "
+                "not be reversed: %(error)s It is tried again by itself; correct "
+                "the cause, or reverse the entry by hand with the button Payment.",
+                status=payment.status,
+                error=str(error)
+                if isinstance(error, UserError)
+                else payment.env._("an unexpected error, written to the log."),
+            )
         )
+        payment._try_later()

@@ -29,19 +29,19 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ... import money
+from ...identity import name_parts, phone_spellings
 from ...likeness import (
     EXTRA,
     MISSING,
     REPLACED,
     SWAPPED,
+    ZEROS,
     name_likeness,
-    name_words,
     neighbours,
-    phone_spellings,
     slip,
 )
 
-SLIP_POINTS = {SWAPPED: 60, REPLACED: 55, MISSING: 50, EXTRA: 50}
+SLIP_POINTS = {ZEROS: 60, SWAPPED: 60, REPLACED: 55, MISSING: 50, EXTRA: 50}
 SETTLED_LESS = 20
 OWN_NUMBER_POINTS = 40
 PHONE_POINTS = 35
@@ -180,25 +180,16 @@ class BillpaySuggestion(models.AbstractModel):
 
     def _signs_of_slips(self, payments):
         """Numbers that differ from what was typed by one slip."""
-        typed = payments._spellings()[-1:]
-        wanted = neighbours(typed[0]) if typed else set()
-        if not wanted:
-            return
-        rows = payments.env.execute_query(
-            SQL(
-                """
-                    SELECT id FROM billpay_control_number
-                     WHERE provider_id = %s AND upper(name) IN %s
-                     LIMIT %s
-                    """,
-                payments.provider_id.id,
-                tuple(wanted),
-                CANDIDATES,
-            )
-        )
+        # ClickPesa's suffix is no part of a number.
+        typed = [name for name in payments._spellings() if "-" not in name]
         model = payments.env["billpay.control.number"]
-        for number in model.search([("id", "in", [row[0] for row in rows])]):
-            kind = slip(typed[0], number.name)
+        numbers = model.search(
+            model._domain_of_keys({near for name in typed for near in neighbours(name)})
+            & Domain("provider_id", "=", payments.provider_id.id),
+            limit=CANDIDATES,
+        )
+        for number in numbers:
+            kind = next(filter(None, (slip(name, number.name) for name in typed)), None)
             if kind is None:
                 continue
             points = SLIP_POINTS[kind]
@@ -217,12 +208,15 @@ class BillpaySuggestion(models.AbstractModel):
             return payments.env._("One digit differs: %s", shown)
         if kind == MISSING:
             return payments.env._("One digit left out: %s", shown)
+        if kind == ZEROS:
+            return payments.env._("Leading zeros differ: %s", shown)
         return payments.env._("One digit too many: %s", shown)
 
     def _signs_of_phone(self, payments):
         """Contacts with the payer's phone, and customers it paid for before."""
         partners = payments.env["res.partner"]
-        for spelling in phone_spellings(payments.payer_phone):
+        spellings = phone_spellings(payments.payer_phone)
+        for spelling in spellings:
             partners |= partners.search(
                 [("phone_mobile_search", "=", spelling)], limit=CANDIDATES
             )
@@ -233,7 +227,7 @@ class BillpaySuggestion(models.AbstractModel):
             return
         earlier = payments.search(
             [
-                ("payer_phone", "=", payments.payer_phone),
+                ("payer_phone", "in", [payments.payer_phone, *spellings]),
                 ("state", "=", "posted"),
                 ("company_id", "=", payments.company_id.id),
                 ("id", "!=", payments.id),
@@ -249,7 +243,9 @@ class BillpaySuggestion(models.AbstractModel):
         """Open bills that ask for exactly this amount."""
         if not payments.currency_id or payments.amount <= 0:
             return
-        same = payments._other_currency_bills() | payments.env["account.move"].search(
+        same = self._other_currency_bills(payments) | payments.env[
+            "account.move"
+        ].search(
             self._open_bill_domain(payments)
             & Domain(
                 [
@@ -277,7 +273,7 @@ class BillpaySuggestion(models.AbstractModel):
             rate = money.day_rate(currency, payment.company_id, day)
             if not rate:
                 continue
-            about = payment.amount / rate
+            about = money.of_bill(payment.amount, currency, rate)
             moves |= moves.search(
                 self._open_bill_domain(payment)
                 & Domain(
@@ -299,7 +295,7 @@ class BillpaySuggestion(models.AbstractModel):
         Operators cut names and spell them in their own way, so the beginnings of the
         words do. The likeness itself is weighed later, for everybody who was found.
         """
-        words = sorted(name_words(payments.payer_name), key=len, reverse=True)[:2]
+        words = sorted(name_parts(payments.payer_name), key=len, reverse=True)[:2]
         stems = [word[:STEM] for word in words if len(word) >= 3]
         if not stems:
             return

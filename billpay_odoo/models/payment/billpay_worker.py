@@ -20,7 +20,7 @@ from odoo.tools import SQL
 
 from ... import const
 from ...clickpesa import BudgetSpent, ClickPesaError
-from ...transactions import CLICK_PATIENCE, committed, end_transaction, pause_after
+from ...transactions import CLICK_PATIENCE, committed, end_transaction
 
 _logger = logging.getLogger(__name__)
 
@@ -84,34 +84,23 @@ class BillpayWorker(models.AbstractModel):
             CONFIRM_BATCH,
         )
         payments = payments.filtered(lambda p: p.provider_id._billpay_is_live())
-        now = fields.Datetime.now()
         asked = payments.filtered(lambda p: p.provider_id._billpay_can_ask())
-        for attempts, group in asked.grouped("attempts").items():
-            attempts = max(attempts, 0) + 1
-            group.write(
-                {
-                    "attempts": attempts,
-                    "next_try_at": now + timedelta(seconds=pause_after(attempts)),
-                }
-            )
-        self._wait_for_a_person((payments - asked), now)
+        asked._try_later()
+        self._wait_for_a_person(payments - asked)
         return asked
 
-    def _wait_for_a_person(self, payments, now):
+    def _wait_for_a_person(self, payments):
         """Nobody can be asked about these announcements: they prove nothing."""
         for provider, group in payments.grouped("provider_id").items():
-            group.write(
-                {
-                    "next_try_at": now + timedelta(days=1),
-                    "attention": True,
-                    "reason": payments.env._(
-                        "The application %s has no Client ID and API key, so ClickPesa "
-                        "cannot be asked, and nothing is booked. Compare with the "
-                        "ClickPesa dashboard. Enter both on the application, then "
-                        "press Process Now.",
-                        provider.name,
-                    ),
-                }
+            group._flag(
+                payments.env._(
+                    "The application %s has no Client ID and API key, so ClickPesa "
+                    "cannot be asked, and nothing is booked. Compare with the "
+                    "ClickPesa dashboard. Enter both on the application, then "
+                    "press Process Now.",
+                    provider.name,
+                ),
+                due=fields.Datetime.now() + timedelta(days=1),
             )
 
     def _has_work(self):
@@ -233,7 +222,7 @@ class BillpayWorker(models.AbstractModel):
         end = (max(moments) + timedelta(days=1)).date()
         skip = 0
         try:
-            client = provider._billpay_client()
+            client = provider._billpay_client(patience=0)
             for _page in range(WINDOW_PAGES):
                 end_transaction(self.env)
                 page = client.payments_page(
@@ -241,7 +230,6 @@ class BillpayWorker(models.AbstractModel):
                     end=end,
                     skip=skip,
                     limit=const.POLL_PAGE,
-                    patience=0,
                 )
                 skip += page.rows
                 told_list = [told for told in page.payments if told.id in missing]
@@ -271,9 +259,9 @@ class BillpayWorker(models.AbstractModel):
             committed(self.env, payment.write, {"reason": reason})
             return None
         try:
-            client = provider._billpay_client()
+            client = provider._billpay_client(patience=0)
             end_transaction(self.env)
-            told_list = [told for told in client.payments(number, patience=0)]
+            told_list = client.payments(number)
         except (ClickPesaError, UserError) as error:
             _logger.info("Payment %s could not be confirmed: %s", reference, error)
             committed(self.env, self._note_trouble, payment, error)
@@ -293,9 +281,7 @@ class BillpayWorker(models.AbstractModel):
 
     def _give_back(self, payments, due):
         """Their turn comes again: what was taken was not asked for."""
-        waiting = payments.filtered(lambda payment: payment.state == "received")
-        for attempts, group in waiting.grouped("attempts").items():
-            group.write({"next_try_at": due, "attempts": attempts - 1})
+        payments.filtered(lambda p: p.state == "received")._give_back_try(due)
 
     def _note_trouble(self, payment, error):
         """ClickPesa did not answer: say so, unless somebody else has learned more."""
@@ -318,18 +304,15 @@ class BillpayWorker(models.AbstractModel):
                 "asked again; if it stays unknown, the announcement was false."
             )
             return
-        payment.write(
-            {
-                "attention": True,
-                "next_try_at": now + timedelta(days=1),
-                "reason": payment.env._(
-                    "ClickPesa does not know this payment since %s: the announcement "
-                    "seems to be false, and nothing is booked. It is asked once a day. "
-                    "Compare with the ClickPesa dashboard; if the money is there, "
-                    "press Process Now.",
-                    fields.Date.to_string(payment.create_date),
-                ),
-            }
+        payment._flag(
+            payment.env._(
+                "ClickPesa does not know this payment since %s: the announcement "
+                "seems to be false, and nothing is booked. It is asked once a day. "
+                "Compare with the ClickPesa dashboard; if the money is there, "
+                "press Process Now.",
+                fields.Date.to_string(payment.create_date),
+            ),
+            due=now + timedelta(days=1),
         )
 
     def _store_answer(self, provider, told_list):

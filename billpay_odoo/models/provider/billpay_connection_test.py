@@ -25,138 +25,111 @@ class BillpayConnectionTest(models.AbstractModel):
     _name = "billpay.connection.test"
     _description = "BillPay Connection Test"
 
-    def _connection_checks(self, providers):
+    def _connection_checks(self, provider):
         """Return ``(passed, sentence)`` for each step; the later need the earlier.
 
         ``passed`` is ``None`` for what could not be tried.
         """
-        if not providers._billpay_has_credentials():
+        provider.ensure_one()
+        env = provider.env
+        if not provider._billpay_has_credentials():
+            unasked = env._(
+                "Without client ID and API key Odoo does not call ClickPesa: control "
+                "numbers are made offline, and payments arrive by signed webhook or "
+                "are entered from their receipts."
+            )
             return [
-                (
-                    None,
-                    providers.env._(
-                        "There is no client ID and API key, so ClickPesa is not asked: "
-                        "control numbers are made offline, and payments come by signed "
-                        "webhook or are entered from their receipts."
-                    ),
-                ),
-                self._check_books(providers),
-                self._check_webhook(providers),
+                (None, unasked),
+                self._check_books(provider),
+                self._check_webhook(provider),
             ]
         try:
-            client = providers._billpay_client()
+            client = provider._billpay_client()
         except (UserError, ClickPesaError) as error:
             return [(False, str(error))]
-        try:
-            client.token(force=True)
-        except ClickPesaError as error:
-            return [
-                (
-                    False,
-                    providers.env._(
-                        "ClickPesa gave no token: %s Compare API address, client ID "
-                        "and API key with its dashboard: Settings, Developers.",
-                        error.message,
-                    ),
-                )
-            ]
-        return [
-            (True, providers.env._("ClickPesa accepts client ID and API key.")),
-            self._check_clock(providers, client),
-            self._check_billpay(providers, client),
-            self._check_payments(providers, client),
-            self._check_books(providers),
-            self._check_webhook(providers),
-        ]
-
-    def _check_clock(self, providers, client):
-        skew = client.clock_skew
-        if skew is not None and abs(skew) > MAX_SKEW:
-            return (
-                False,
-                providers.env._(
-                    "The clocks of this server and ClickPesa differ by %s seconds. "
-                    "Payments would get a wrong time: switch on time synchronisation "
-                    "(NTP) on the server.",
-                    round(abs(skew)),
-                ),
-            )
-        return True, providers.env._("The clocks agree.")
-
-    def _check_billpay(self, providers, client):
-        good = True, providers.env._("The BillPay feature is switched on.")
-        try:
-            client.get_number(PROBE_NUMBER)
-        except NotFound:
-            return good  # the right answer for a number that does not exist
-        except ClickPesaError as error:
-            return (
-                False,
-                providers.env._(
-                    "Control numbers cannot be reached: %s Switch on the BillPay "
-                    "feature of the application at ClickPesa.",
-                    error.message,
-                ),
-            )
-        return good
-
-    def _check_payments(self, providers, client):
-        try:
-            client.payments_page(limit=1)
-        except ClickPesaError as error:
-            return (
-                False,
-                providers.env._(
-                    "Payments cannot be read: %s Switch on the collection feature of "
-                    "the application at ClickPesa.",
-                    error.message,
-                ),
-            )
-        return True, providers.env._(
-            "Payments can be read, so lost webhooks are found."
-        )
-
-    def _check_books(self, providers):
-        if not providers.journal_id:
-            return (
-                False,
-                providers.env._(
-                    "No payment journal is set, so payments cannot be booked. Choose "
-                    "one on this page, under Configuration."
-                ),
-            )
-        return (
-            True,
-            providers.env._(
-                "Payments are booked in the journal %s.", providers.journal_id.name
+        token = self._try(
+            lambda: client.token(force=True),
+            env._("ClickPesa accepts client ID and API key."),
+            env._(
+                "ClickPesa gave no token: %s Compare API address, client ID and API "
+                "key with its dashboard: Settings, Developers."
             ),
         )
+        if not token[0]:
+            return [token]
+        return [
+            token,
+            self._check_clock(provider, client),
+            self._try(
+                lambda: client.get_number(PROBE_NUMBER),
+                env._("The BillPay feature is switched on."),
+                env._(
+                    "Control numbers cannot be reached: %s Switch on the BillPay "
+                    "feature of the application at ClickPesa."
+                ),
+            ),
+            self._try(
+                lambda: client.payments_page(limit=1),
+                env._("Payments can be read, so lost webhooks are found."),
+                env._(
+                    "Payments cannot be read: %s Switch on the collection feature of "
+                    "the application at ClickPesa."
+                ),
+            ),
+            self._check_books(provider),
+            self._check_webhook(provider),
+        ]
 
-    def _check_webhook(self, providers):
+    def _try(self, call, good, bad):
+        """Make a call; ``bad`` has a place for what ClickPesa says."""
+        try:
+            call()
+        except NotFound:
+            pass  # the right answer for a number that does not exist
+        except ClickPesaError as error:
+            return False, bad % error.message
+        return True, good
+
+    def _check_clock(self, provider, client):
+        skew = client.clock_skew
+        if skew is None or abs(skew) <= MAX_SKEW:
+            return True, provider.env._("The clocks agree.")
+        return False, provider.env._(
+            "The clocks of this server and ClickPesa differ by %s seconds, so payments "
+            "get a wrong time. Switch on time synchronisation (NTP) on the server.",
+            round(abs(skew)),
+        )
+
+    def _check_books(self, provider):
+        if provider.journal_id:
+            return True, provider.env._(
+                "Payments are posted in the journal %s.", provider.journal_id.name
+            )
+        return False, provider.env._(
+            "No payment journal is set, so payments cannot be posted. Choose one on "
+            "this page, under Configuration."
+        )
+
+    def _check_webhook(self, provider):
         """Say whether deliveries can come: whether one came, else by trying."""
-        url = providers.sudo().clickpesa_webhook_url or ""
-        last = providers.env["billpay.event"].search(
-            [("provider_id", "=", providers.id), ("state", "!=", "quarantine")], limit=1
+        env = provider.env
+        last = env["billpay.event"].search(
+            [("provider_id", "=", provider.id), ("state", "!=", "quarantine")], limit=1
         )
         if last and last.last_received_at > fields.Datetime.now() - timedelta(days=7):
-            return (
-                True,
-                providers.env._(
-                    "Webhooks arrive, the last one on %s.",
-                    format_datetime(providers.env, last.last_received_at),
-                ),
+            return True, env._(
+                "Webhooks arrive, the last one on %s.",
+                format_datetime(env, last.last_received_at),
             )
         if config["workers"] == 1:
             # The only HTTP worker is busy with this very click.
-            return (
-                None,
-                providers.env._(
-                    "Whether the webhook URL answers could not be tried: Odoo runs "
-                    "with one worker, which cannot ask itself. Payments are found "
-                    "anyway, by asking every few minutes. Open the URL in a browser: "
-                    "Method Not Allowed is the right answer."
-                ),
+            return None, env._(
+                "Whether the webhook URL answers could not be tried: Odoo runs with "
+                "one worker, which cannot call itself. The poll finds payments all the "
+                "same. Open the URL in a browser: Method Not Allowed is the right "
+                "answer."
             )
+        url = provider.sudo().clickpesa_webhook_url or ""
         try:
             answer = requests.get(
                 url, timeout=PROBE_TIMEOUT, allow_redirects=False, stream=True
@@ -167,19 +140,13 @@ class BillpayConnectionTest(models.AbstractModel):
         except requests.RequestException:
             found = False
         if not found:
-            return (
-                False,
-                providers.env._(
-                    "The webhook URL does not answer at %s. Payments are still found, "
-                    "by asking every few minutes. Correct the system parameter "
-                    "web.base.url, or the proxy in front of Odoo.",
-                    urlsplit(url).netloc,
-                ),
+            return False, env._(
+                "The webhook URL does not answer at %s. The poll finds payments all "
+                "the same. Correct the system parameter web.base.url, or the proxy in "
+                "front of Odoo.",
+                urlsplit(url).netloc,
             )
-        return (
-            True,
-            providers.env._(
-                "The webhook URL answers, seen from this server; no webhook has come "
-                "lately. Enter it at ClickPesa on this application."
-            ),
+        return True, env._(
+            "The webhook URL answers, seen from this server; no webhook has arrived "
+            "lately. Enter it at ClickPesa on this application."
         )

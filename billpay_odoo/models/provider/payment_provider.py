@@ -294,12 +294,13 @@ class PaymentProvider(models.Model):
 
     def _compute_billpay_health(self):
         reports = self.env["billpay.health"]._health_checks(self)
+        words = dict(self._fields["billpay_health"]._description_selection(self.env))
         for provider in self:
             checks = reports.get(provider.id)
             provider.billpay_health = checks and worst(c.colour for c in checks)
-            provider.billpay_health_report = checks and self.env[
-                "billpay.health"
-            ]._report(checks)
+            provider.billpay_health_report = checks and self.env["ir.qweb"]._render(
+                "billpay_odoo.health_report", {"checks": checks, "words": words}
+            )
 
     @api.depends(
         "code",
@@ -647,7 +648,7 @@ class PaymentProvider(models.Model):
             .search([("state", "=", "received"), ("provider_id", "in", self.ids)])
         )
         if waiting:
-            waiting.next_try_at = False
+            waiting._due_now()
             self._billpay_trigger("ir_cron_process_payments")
 
     @api.depends("code", "company_id")

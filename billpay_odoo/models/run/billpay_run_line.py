@@ -5,9 +5,11 @@ import logging
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
+from odoo.tools.sql import escape_psql
 
 from ... import money, page_texts
 from ...const import LIVING
+from ...identity import name_key, phone_key, phone_spellings, reference_key, word_key
 from ...transactions import CONFLICTS
 
 _logger = logging.getLogger(__name__)
@@ -322,16 +324,19 @@ class BillpayRunLine(models.Model):
         company = self.run_id.company_id
         parents = {}
         for line in rows.filtered("new_parent"):
-            key = line.new_parent.casefold(), line.new_phone or ""
+            key = name_key(line.new_parent), line.new_phone or ""
             if key not in parents:
                 domain = [
-                    ("name", "=ilike", line.new_parent),
                     ("parent_id", "=", False),
                     ("company_id", "in", (False, company.id)),
+                    ("phone_mobile_search", "in", phone_spellings(line.new_phone))
+                    if line.new_phone
+                    else ("name", "=ilike", escape_psql(line.new_parent)),
                 ]
-                if line.new_phone:
-                    domain.append(("phone", "=", line.new_phone))
-                parents[key] = partners.search(domain, limit=1) or partners.create(
+                found = partners.search(domain).filtered(
+                    lambda p, name=key[0]: name_key(p.name) == name
+                )
+                parents[key] = found[:1] or partners.create(
                     {
                         "name": line.new_parent,
                         "phone": line.new_phone,
@@ -354,10 +359,12 @@ class BillpayRunLine(models.Model):
     def _identity(self):
         """What makes two rows of a file mean the same contact."""
         if self.new_ref:
-            return self.new_ref.casefold()
-        return tuple(
-            (value or "").casefold()
-            for value in (self.new_name, self.new_parent, self.new_phone, self.new_tag)
+            return reference_key(self.new_ref)
+        return (
+            name_key(self.new_name),
+            name_key(self.new_parent),
+            phone_key(self.new_phone),
+            word_key(self.new_tag),
         )
 
     def _known_contacts(self):
@@ -366,7 +373,9 @@ class BillpayRunLine(models.Model):
             [
                 ("run_id", "in", self.run_id.ids),
                 ("partner_id", "!=", False),
+                "|",
                 ("new_name", "in", list(set(self.mapped("new_name")))),
+                ("new_ref", "in", list(set(self.mapped("new_ref")) - {False})),
             ]
         )
         return {line._identity(): line.partner_id for line in earlier}
@@ -374,7 +383,7 @@ class BillpayRunLine(models.Model):
     def _contact_values(self, parents, tags):
         self.ensure_one()
         parent = parents.get(
-            ((self.new_parent or "").casefold(), self.new_phone or ""),
+            (name_key(self.new_parent), self.new_phone or ""),
             self.env["res.partner"],
         )
         return {
