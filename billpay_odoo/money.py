@@ -258,12 +258,14 @@ def due(move):
         lambda payment: (
             payment.payment_type == "inbound"
             and not payment.move_id
-            and payment.state in ("in_process", "paid")
+            and payment.state in const.ENTRY_POSTED
         )
     )
     if coming and move.line_ids.matched_credit_ids:
         # What the statement showed is paid and reconciled: not due any more.
-        coming = coming.filtered(lambda payment: payment.state == "in_process")
+        coming = coming.filtered(
+            lambda payment: payment.state == const.ENTRY_NOT_AT_BANK
+        )
     currency, company = move.currency_id, move.company_id
     on_its_way = sum(
         convert(payment.amount, payment.currency_id, currency, company, payment.date)

@@ -5,7 +5,6 @@ Everything comes out as text, as a person sees it in the sheet: an import decide
 itself what a text means, and can quote it in its reasons.
 """
 
-import base64
 import csv
 import io
 import logging
@@ -18,6 +17,7 @@ from decimal import Decimal
 import openpyxl
 import xlsxwriter
 
+from . import binaries
 from .identity import (
     is_placeholder,
     number_as_stored,
@@ -208,13 +208,13 @@ def xlsx_text(value):
 def find_columns(header, columns):
     """Find columns by their headings, in any order.
 
-    :param dict columns: ``{field: headings that mean it}``
+    :param dict columns: ``{field: "headings, that, mean it"}``
     :return: ``{field: index}``; of two columns with one meaning the first counts
     """
     meanings = {
         word_key(heading): field
         for field, headings in columns.items()
-        for heading in (field, *headings)
+        for heading in (field, *headings.split(", "))
     }
     found = {}
     for index, heading in enumerate(header):
@@ -357,7 +357,8 @@ def write_xlsx(title, header, rows):
     """
     buffer = io.BytesIO()
     with xlsxwriter.Workbook(buffer, {"in_memory": True}) as book:
-        sheet = book.add_worksheet(title)
+        # Odoo cuts the title and takes out what no tab may hold, but for these.
+        sheet = book.add_worksheet(re.sub("[\x00-\x1f]", " ", title))
         bold = book.add_format({"num_format": "@", "bold": True})
         wrap = book.add_format({"num_format": "@", "text_wrap": True, "valign": "top"})
         sheet.freeze_panes(1, 0)
@@ -379,7 +380,7 @@ def download_xlsx(record, name, header, rows):
     record.ensure_one()
     record.sudo().write(
         {
-            "download": base64.b64encode(write_xlsx(name, header, rows)),
+            "download": binaries.to_field(write_xlsx(name, header, rows)),
             "download_name": "%s.xlsx" % name,
         }
     )

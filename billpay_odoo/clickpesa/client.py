@@ -1,5 +1,5 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The ClickPesa client: tokens, control numbers, payments, balance.
+"""The ClickPesa client: tokens, control numbers, payments.
 
 Thread-safe. See :mod:`.transport` for why one session serves all threads and
 :mod:`.tokens` for why the token stays in the memory of the process.
@@ -253,21 +253,6 @@ class ClickPesaClient:
         if isinstance(total, bool) or not isinstance(total, int) or total < 0:
             total = None
         return PaymentPage(tuple(payments), total, len(rows))
-
-    def balance(self):
-        """Return the account's balances, ``[{"currency": …, "balance": …}, …]``.
-
-        ``[]`` for a new merchant, who has no balance account yet.
-        """
-        try:
-            data = self._call("GET", "/account/balance")
-        except errors.NotFound:
-            return []
-        if isinstance(data, dict):
-            data = data.get("balances", [data] if "balance" in data else None)
-        if not isinstance(data, list):
-            raise unreadable(write=False)
-        return [row for row in data if isinstance(row, dict)]
 
     # === CALLS === #
 

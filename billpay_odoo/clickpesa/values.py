@@ -6,10 +6,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from .parsing import (
-    LARGEST_AMOUNT,
     plain_decimal,
     read_amount,
     read_identity,
@@ -35,18 +34,11 @@ def wire_amount(value):
 
     :raises ValueError: not a number, not above zero, or finer than 2 decimals
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
-        raise ValueError("An amount is a number.")
-    try:
-        amount = Decimal(repr(value) if isinstance(value, float) else value)
-    except InvalidOperation:
-        raise ValueError("An amount is a number.") from None
-    if not amount.is_finite() or not 0 < amount <= LARGEST_AMOUNT:
-        raise ValueError("An amount is above zero and not absurdly large.")
-    rounded = amount.quantize(Decimal("0.01"))
+    amount = None if isinstance(value, str) else read_amount(value)
+    rounded = amount and amount.quantize(Decimal("0.01"))
     # Floats carry dust far below a cent; a real third decimal is a mistake.
-    if abs(rounded - amount) > Decimal("0.000001") or not rounded:
-        raise ValueError("An amount has at most two decimals.")
+    if not rounded or abs(rounded - amount) > Decimal("0.000001"):
+        raise ValueError("An amount is above zero and has at most two decimals.")
     rounded = plain_decimal(rounded)
     return int(rounded) if rounded == rounded.to_integral_value() else rounded
 

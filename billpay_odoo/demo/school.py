@@ -9,42 +9,14 @@ import random
 from odoo import Command
 
 FAMILIES = (
-    "Mushi",
-    "Massawe",
-    "Kimaro",
-    "Lyimo",
-    "Mwakyusa",
-    "Ngowi",
-    "Shirima",
-    "Mollel",
-    "Nyerere",
-    "Komba",
-    "Haule",
-    "Mbwana",
-    "Juma",
-    "Hamisi",
-    "Salum",
-    "Makame",
-)
-PARENTS = ("Neema", "Zuhura", "Rehema", "Joseph", "Ally", "Grace", "Hassan", "Upendo")
+    "Mushi Massawe Kimaro Lyimo Mwakyusa Ngowi Shirima Mollel Nyerere Komba Haule "
+    "Mbwana Juma Hamisi Salum Makame"
+).split()
+PARENTS = "Neema Zuhura Rehema Joseph Ally Grace Hassan Upendo".split()
 PUPILS = (
-    "Asha",
-    "Amani",
-    "Baraka",
-    "Daudi",
-    "Esther",
-    "Fatuma",
-    "Furaha",
-    "Imani",
-    "Juma",
-    "Khadija",
-    "Lulu",
-    "Musa",
-    "Neema",
-    "Pendo",
-    "Rashid",
-    "Tumaini",
-)
+    "Asha Amani Baraka Daudi Esther Fatuma Furaha Imani Juma Khadija Lulu Musa Neema "
+    "Pendo Rashid Tumaini"
+).split()
 CLASSES = ("Form 1", "Form 2", "Form 3", "Form 4")
 TUITION, HOSTEL = 450_000, 280_000
 

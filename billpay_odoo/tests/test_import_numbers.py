@@ -32,6 +32,11 @@ def csv_file(*rows, delimiter=","):
 class ImportCommon(ManualCommon):
     wizard_model = None
 
+    def _workbook(self, wizard, action):
+        self.assertIn("/download?download=true", action["url"])
+        book = openpyxl.load_workbook(io.BytesIO(base64.b64decode(wizard.download)))
+        return [list(row) for row in book.active.iter_rows(values_only=True)]
+
     def _wizard(self, data=None, user=None, **values):
         return (
             self.env[self.wizard_model]
@@ -407,11 +412,6 @@ class TestImportNumbers(ImportCommon):
         self.assertEqual(report[3][1], "Skipped")
         self.assertIn("row 3", report[3][2])
         self.assertEqual(report[2][1], "Imported")
-
-    def _workbook(self, wizard, action):
-        self.assertIn("/download?download=true", action["url"])
-        book = openpyxl.load_workbook(io.BytesIO(base64.b64decode(wizard.download)))
-        return [list(row) for row in book.active.iter_rows(values_only=True)]
 
     def test_template_is_understood_and_runs_nothing(self):
         wizard = self._wizard()

@@ -233,8 +233,7 @@ class TestImportPayments(ImportCommon):
 
     def test_template_is_understood(self):
         wizard = self._wizard()
-        wizard.action_template()
-        header, _examples = wizard._template()
+        header = self._workbook(wizard, wizard.action_template())[0]
         filled = self._preview(
             xlsx(header, ["", "1122", 5, "", "R0001", "", "", "", "2026-03-02"])
         )

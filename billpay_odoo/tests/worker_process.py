@@ -247,7 +247,6 @@ def deliver(env, provider, body):
             env["payment.provider"].browse(provider),
             body.encode(),
             parse_notification(body.encode()),
-            state="new",
             signed=True,
         ),
     )
@@ -265,7 +264,6 @@ def receive(env, token, body):
         address,
         body.encode(),
         parse_notification(body.encode()),
-        state="new",
         signed=True,
         version=address.version,
     )

@@ -5,13 +5,10 @@ from . import billpay_card_print
 from . import billpay_import
 from . import billpay_number_change
 from . import billpay_number_import
-from . import billpay_number_import_match
 from . import billpay_partner_number
 from . import billpay_payment_entry
 from . import billpay_payment_import
 from . import billpay_payment_match
-from . import billpay_payment_match_line
 from . import billpay_payment_reason
 from . import billpay_run_send
 from . import billpay_run_wizard
-from . import billpay_run_sheet  # after what it extends

@@ -1,12 +1,27 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
-import base64
 import binascii
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from .. import binaries
+from ..actions import dialog
+from ..identity import word_key
 from ..spreadsheet import SpreadsheetError, download_xlsx, find_columns, read
+
+# The words of files for a mode, those of ClickPesa's dashboard among them.
+MODES = {
+    "exact": "exact exactamount fixed full kamili kiasikamili".split(),
+    "flexible": "flexible anyamount any partial over allowpartialandoverpayment"
+    " chochote kiasichochote sehemu".split(),
+}
+
+
+def find_word(text, words):
+    """Return the key whose words have this text; ``None`` for none."""
+    word = word_key(text)
+    return next((key for key, texts in words.items() if word in texts), None)
 
 
 class BillpayImport(models.AbstractModel):
@@ -18,8 +33,9 @@ class BillpayImport(models.AbstractModel):
     _name = "billpay.import"
     _description = "BillPay Import"
 
-    # Set by each import: its headings with what else they may be called, the ones
-    # without which the file is the wrong one, and how many rows one go may have.
+    # Set by each import: the headings of each field, of which the template shows the
+    # first, the fields without which the file is the wrong one, and how many rows one
+    # go may have.
     _headings = {}
     _needed = ()
     _max_rows = 0
@@ -55,27 +71,16 @@ class BillpayImport(models.AbstractModel):
     def _compute_counts(self):
         for wizard in self:
             verdicts = wizard.line_ids.mapped("verdict")
-            wizard.ok_count = verdicts.count("ok")
-            wizard.here_count = verdicts.count("here")
-            wizard.skip_count = verdicts.count("skip")
+            for verdict in ("ok", "here", "skip"):
+                wizard["%s_count" % verdict] = verdicts.count(verdict)
 
     # === ACTION METHODS === #
 
     def action_preview(self):
         """Read the file and show what would become of each row."""
         self._check_clerk()
-        sheet, columns = self._read_sheet()
+        rows = self._read_rows()
         self._provider()
-        known = set(columns.values())
-        self.ignored_columns = ", ".join(
-            heading
-            for index, heading in enumerate(sheet.header)
-            if heading and index not in known
-        )[:500]
-        rows = [
-            (number, {field: cells[index] for field, index in columns.items()})
-            for number, cells in sheet.rows
-        ]
         self.line_ids.unlink()
         self.env[self._line_model].create(self._prepare_lines(rows))
         self.state = "preview"
@@ -108,8 +113,8 @@ class BillpayImport(models.AbstractModel):
     def action_template(self):
         """Download an empty sheet with the right headings."""
         self._check_clerk()
-        header, examples = self._template()
-        return download_xlsx(self, self._template_name(), header, examples)
+        header = [headings.split(", ")[0] for headings in self._headings.values()]
+        return download_xlsx(self, self._title(), header, [])
 
     def action_report(self):
         """Download what becomes, or became, of each row."""
@@ -117,17 +122,19 @@ class BillpayImport(models.AbstractModel):
         verdicts = dict(
             self.line_ids._fields["verdict"]._description_selection(self.env)
         )
-        header = [
-            self.env._("Row"),
-            self.env._("Verdict"),
-            self.env._("Reason"),
-            *self._report_header(),
-        ]
         rows = [
-            [line.row, verdicts[line.verdict], line.reason, *line._report_values()]
+            {
+                self.env._("Row"): line.row,
+                self.env._("Verdict"): verdicts[line.verdict],
+                self.env._("Reason"): line.reason,
+                **line._report_values(),
+            }
             for line in self.line_ids.sorted("row")
         ]
-        return download_xlsx(self, self.env._("Import report"), header, rows)
+        header = list(next(iter(rows), ()))
+        return download_xlsx(
+            self, self.env._("Import report"), header, map(dict.values, rows)
+        )
 
     # === HELPERS === #
 
@@ -141,42 +148,37 @@ class BillpayImport(models.AbstractModel):
         """
         return self.env["payment.provider"]._billpay_chosen(self.application)
 
+    def _title(self):
+        return self.env["ir.model"]._get(self._name).name
+
     def _reopen(self):
         self.ensure_one()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self._description_of_action(),
-            "res_model": self._name,
-            "res_id": self.id,
-            "view_mode": "form",
-            "views": [(False, "form")],
-            "target": "new",
-            "context": {**self.env.context, "dialog_size": "extra-large"},
-        }
+        context = {**self.env.context, "dialog_size": "extra-large"}
+        return dialog(self, self._title(), context=context)
 
-    def _read_sheet(self):
-        """Return the sheet and ``{field: column}``.
+    def _read_rows(self):
+        """Read the file; note the columns that mean nothing here.
 
+        :return: ``(row in the file, {field: text})`` of each row
         :raise UserError: it cannot be read, or is not the right one
         """
         if not self.file:
             raise UserError(
                 self.env._("Choose an XLSX or CSV file first. Nothing was changed.")
             )
-        needed = self._needed
 
         def is_header(cells):
-            return set(needed) <= find_columns(cells, self._headings).keys()
+            return set(self._needed) <= find_columns(cells, self._headings).keys()
 
         try:
-            data = base64.b64decode(self.file, validate=True)
+            data = binaries.from_field(self.file)
             sheet = read(data, self._max_rows, is_header)
         except binascii.Error:
             raise UserError(self._why_unreadable("broken")) from None
         except SpreadsheetError as error:
             raise UserError(self._why_unreadable(error.code)) from None
         columns = find_columns(sheet.header, self._headings)
-        missing = [name for name in needed if name not in columns]
+        missing = [name for name in self._needed if name not in columns]
         if missing:
             raise UserError(
                 self.env._(
@@ -189,7 +191,16 @@ class BillpayImport(models.AbstractModel):
             )
         if not sheet.rows:
             raise UserError(self._why_unreadable("empty"))
-        return sheet, columns
+        known = set(columns.values())
+        self.ignored_columns = ", ".join(
+            heading
+            for index, heading in enumerate(sheet.header)
+            if heading and index not in known
+        )[:500]
+        return [
+            (number, {field: cells[index] for field, index in columns.items()})
+            for number, cells in sheet.rows
+        ]
 
     def _why_unreadable(self, code):
         reasons = {
@@ -244,13 +255,13 @@ class BillpayImport(models.AbstractModel):
         }
         return reasons[code]
 
-    def _parsed(self, reader, cells, name, *args):
-        """Return ``(value, "")`` or ``(None, reason)`` for one cell."""
+    def _parsed(self, problems, reader, cells, name, *args):
+        """Return the value of one cell, or ``None`` and a problem more."""
         text = cells.get(name, "")
         try:
-            return reader(text, *args), ""
+            return reader(text, *args)
         except SpreadsheetError as error:
-            return None, self._why_bad_value(error.code, text)
+            problems.append(self._why_bad_value(error.code, text))
 
 
 class BillpayImportLine(models.AbstractModel):
@@ -279,5 +290,5 @@ class BillpayImportLine(models.AbstractModel):
         raise NotImplementedError
 
     def _report_values(self):
-        """Return the row as it was read, for the report."""
+        """Return the row as it was read, by the headings of the report."""
         raise NotImplementedError

@@ -3,6 +3,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..actions import CLOSE
+
 
 class BillpayNumberChange(models.TransientModel):
     """Changes what customer numbers ask for; ClickPesa is told by itself."""
@@ -69,4 +71,4 @@ class BillpayNumberChange(models.TransientModel):
             )
         for number in numbers.sudo():
             number._want({"amount": self.amount, "mode": self.mode})
-        return {"type": "ir.actions.act_window_close"}
+        return CLOSE

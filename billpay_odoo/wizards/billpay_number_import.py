@@ -3,41 +3,38 @@
 import re
 
 from odoo import api, fields, models
+from odoo.tools import SQL, email_normalize
 
+from ..actions import window
 from ..const import LIVING
-from ..identity import number_key, reference_key, word_key
+from ..identity import (
+    is_placeholder,
+    name_key,
+    number_key,
+    phone_key,
+    reference_key,
+)
 from ..spreadsheet import read_money, read_number
-from .billpay_import import BillpayImport, BillpayImportLine
+from .billpay_import import MODES, BillpayImport, BillpayImportLine, find_word
 
 _NUMBER = re.compile(r"[A-Za-z0-9]{1,20}")
 _EMPTY = re.compile(r"[-–—.]*")
 
 _KINDS = {
-    "order": ("order", "invoice", "bill", "onetime", "single", "agizo", "ankara"),
-    "customer": ("customer", "client", "reusable", "recurring", "mteja"),
+    "order": "order invoice bill onetime single agizo ankara".split(),
+    "customer": "customer client reusable recurring mteja".split(),
 }
-# ClickPesa's own words too, as its dashboard writes them.
-_MODES = {
-    "exact": ("exact", "exactamount", "fixed", "full", "kamili", "kiasikamili"),
-    "flexible": (
-        "flexible",
-        "anyamount",
-        "any",
-        "partial",
-        "over",
-        "allowpartialandoverpayment",
-        "chochote",
-        "kiasichochote",
-        "sehemu",
+# How each column is compared with which field of contacts.
+_KEYS = {
+    "customer_ref": ("ref", reference_key),
+    "email": (
+        "email_normalized",
+        lambda text: (email_normalize(text or "") or "").lower(),
     ),
+    "phone": ("phone", phone_key),
+    "customer": ("name", name_key),
 }
 _CREATE_BATCH = 1000
-
-
-def _word(text, words):
-    """Return the key whose words have this text; ``None`` for none."""
-    word = word_key(text)
-    return next((key for key, texts in words.items() if word in texts), None)
 
 
 class BillpayNumberImport(models.TransientModel):
@@ -48,87 +45,27 @@ class BillpayNumberImport(models.TransientModel):
     _description = "Import Control Numbers"
 
     _headings = {
-        "number": (
-            "control number",
-            "control no",
-            "controlnumber",
-            "billpay number",
-            "billpay namba",
-            "billpaynumber",
-            "bill reference",
-            "namba",
-            "namba ya malipo",
-            "kumbukumbu namba",
-            "control namba",
-        ),
-        "kind": ("type", "aina", "number type"),
-        "amount": ("bill amount", "amount asked", "kiasi", "jumla"),
-        "mode": ("payment mode", "bill payment mode", "njia", "hali ya malipo"),
-        "description": ("bill description", "details", "maelezo", "purpose", "memo"),
-        "invoice": (
-            "invoice number",
-            "invoice no",
-            "invoice reference",
-            "payment reference",
-            "ankara",
-            "namba ya ankara",
-        ),
-        "customer": (
-            "customer name",
-            "bill customer name",
-            "name",
-            "client",
-            "partner",
-            "mteja",
-            "jina",
-            "jina la mteja",
-        ),
-        "customer_ref": (
-            "customer reference",
-            "customer code",
-            "customer id",
-            "account",
-            "reference",
-            "ref",
-            "namba ya mteja",
-            "student number",
-        ),
-        "phone": ("customer phone", "mobile", "telephone", "simu", "namba ya simu"),
-        "email": ("customer email", "e-mail", "barua pepe", "mail"),
+        "number": "Control number, control no, controlnumber, billpay number, "
+        "billpay namba, billpaynumber, bill reference, namba, namba ya malipo, "
+        "kumbukumbu namba, control namba",
+        "kind": "Kind, type, aina, number type",
+        "amount": "Amount, bill amount, amount asked, kiasi, jumla",
+        "mode": "Mode, payment mode, bill payment mode, njia, hali ya malipo",
+        "description": "Description, bill description, details, maelezo, purpose, memo",
+        "invoice": "Invoice, invoice number, invoice no, invoice reference, "
+        "payment reference, ankara, namba ya ankara",
+        "customer": "Customer, customer name, bill customer name, name, client, "
+        "partner, mteja, jina, jina la mteja",
+        "customer_ref": "Customer reference, customer code, customer id, account, "
+        "reference, ref, namba ya mteja, student number",
+        "phone": "Phone, customer phone, mobile, telephone, simu, namba ya simu",
+        "email": "Email, customer email, e-mail, barua pepe, mail",
     }
     _needed = ("number",)
     _max_rows = 10000
     _line_model = "billpay.number.import.line"
 
     line_ids = fields.One2many("billpay.number.import.line", "wizard_id")
-
-    def _description_of_action(self):
-        return self.env._("Import Control Numbers")
-
-    def _template_name(self):
-        return self.env._("Control numbers")
-
-    def _template(self):
-        header = [
-            "Control number",
-            "Kind",
-            "Amount",
-            "Mode",
-            "Description",
-            "Invoice",
-            "Customer",
-            "Customer reference",
-            "Phone",
-            "Email",
-        ]
-        return header, []
-
-    def _report_header(self):
-        return [
-            self.env._("Control Number"),
-            self.env._("Invoice"),
-            self.env._("Customer"),
-        ]
 
     # === READING === #
 
@@ -152,29 +89,32 @@ class BillpayNumberImport(models.TransientModel):
         return vals_list
 
     def _read_row(self, number, cells):
-        name, problem = self._parsed(read_number, cells, "number")
-        if not problem and _EMPTY.fullmatch(name):
-            problem = self.env._("There is no control number in this row.")
-        elif not problem and not _NUMBER.fullmatch(name):
-            problem = self.env._(
-                "“%s” is no control number: those have 1 to 20 letters and digits.",
-                name,
+        problems = []
+        name = self._parsed(problems, read_number, cells, "number")
+        if name is not None and _EMPTY.fullmatch(name):
+            problems.append(self.env._("There is no control number in this row."))
+        elif name is not None and not _NUMBER.fullmatch(name):
+            problems.append(
+                self.env._(
+                    "“%s” is no control number: those have 1 to 20 letters and digits.",
+                    name,
+                )
             )
-        amount, trouble = self._parsed(read_money, cells, "amount")
-        problem = problem or trouble
+        amount = self._parsed(problems, read_money, cells, "amount")
         said_kind, said_mode = cells.get("kind", ""), cells.get("mode", "")
-        kind = _word(said_kind, _KINDS)
+        kind, mode = find_word(said_kind, _KINDS), find_word(said_mode, MODES)
         if said_kind and not kind:
-            problem = problem or self.env._(
-                "“%s” is no kind of number: write “order” or “customer”.", said_kind
+            problems.append(
+                self.env._(
+                    "“%s” is no kind of number: write “order” or “customer”.", said_kind
+                )
             )
-        mode = _word(said_mode, _MODES)
         if said_mode and not mode:
-            problem = problem or self.env._(
-                "“%s” is no mode: write “exact” or “flexible”.", said_mode
+            problems.append(
+                self.env._("“%s” is no mode: write “exact” or “flexible”.", said_mode)
             )
         if not kind:
-            kind = "order" if reference_key(cells.get("invoice")) else "customer"
+            kind = "order" if cells.get("invoice") else "customer"
         return {
             "wizard_id": self.id,
             "row": number,
@@ -190,8 +130,134 @@ class BillpayNumberImport(models.TransientModel):
                 for field in ("customer_ref", "customer", "phone", "email")
                 if cells.get(field)
             ),
-            "problem": problem,
+            "problem": problems[0] if problems else False,
         }
+
+    # === MATCHING === #
+
+    def _match(self, rows, vals_list):
+        """Set invoice, customer and why there is none on the values of the lines."""
+        invoices = self._find_invoices(cells.get("invoice") for _row, cells in rows)
+        partners = {
+            name: self.env["res.partner"]._billpay_find_same(
+                field,
+                key,
+                [cells.get(name) for _row, cells in rows],
+                self._provider().company_id,
+            )
+            for name, (field, key) in _KEYS.items()
+        }
+        for (_row, cells), values in zip(rows, vals_list, strict=True):
+            values.update(self._match_row(cells, invoices, partners))
+
+    def _match_row(self, cells, invoices, partners):
+        partner, trouble = self._match_partner(cells, partners)
+        said = reference_key(cells.get("invoice"))
+        if not said:
+            return {"partner_id": partner.id, "match_problem": trouble}
+        found = invoices.get(said, self.env["account.move"])
+        if len(found) == 1:
+            # A customer that is named too is held against the invoice's.
+            return {"move_id": found.id, "partner_id": partner.id}
+        if found:
+            problem = self.env._(
+                "%(count)s invoices are called %(name)s. Choose one here.",
+                count=len(found),
+                name=cells["invoice"],
+            )
+        else:
+            problem = self.env._(
+                "No invoice is called %s. Choose one here.", cells["invoice"]
+            )
+        # A named invoice is what the number is for: the customer alone is not enough.
+        return {"match_problem": problem}
+
+    def _match_partner(self, cells, partners):
+        """Return the one customer that all columns allow, or the reason.
+
+        :rtype: tuple
+        """
+        nobody = self.env["res.partner"]
+        hits, named, evidence = [], [], set()
+        for name, found in partners.items():
+            # "Hana" is a name too.
+            if not cells.get(name) or (
+                name != "customer" and is_placeholder(cells[name])
+            ):
+                continue
+            named.append(cells[name])
+            if some := found.get(_KEYS[name][1](cells[name])):
+                hits.append(some)
+                evidence.add(name)
+        if not named:
+            return nobody, ""
+        said = ", ".join(named)
+        if not hits:
+            return nobody, self.env._(
+                "No customer is called %s. Choose one here, or make the customer "
+                "first.",
+                said,
+            )
+        fitting = hits[0]
+        for some in hits[1:]:
+            fitting &= some
+        if not fitting:
+            return nobody, self.env._(
+                "The columns mean different customers (%s). Choose one here.", said
+            )
+        if len(fitting) > 1:
+            # Of a company and its contacts, the company is meant.
+            company = fitting.commercial_partner_id
+            if len(company) != 1 or company not in fitting:
+                return nobody, self.env._(
+                    "%(count)s customers fit %(said)s. Choose one here.",
+                    count=len(fitting),
+                    said=said,
+                )
+            fitting = company
+        if evidence == {"customer"}:
+            # A namesake: the name fits, the phone does not.
+            if other := fitting._billpay_other_phone(cells.get("phone")):
+                return nobody, self.env._(
+                    "%(customer)s has another phone here, %(phone)s. Choose one here.",
+                    customer=fitting.display_name,
+                    phone=other,
+                )
+        return fitting, ""
+
+    def _find_invoices(self, texts):
+        """Return ``{key: invoices}``, by name or reference."""
+        wanted = {reference_key(text) for text in texts} - {""}
+        if not wanted:
+            return {}
+        company = self._provider().company_id
+        self.env["account.move"].flush_model(["name", "payment_reference"])
+        # Somewhat more than the keys find; those are compared below.
+        ids = self.env.execute_query(
+            SQL(
+                r"""
+                SELECT id FROM account_move,
+                       LATERAL (VALUES (name), (payment_reference)) AS said (text)
+                 WHERE move_type IN ('out_invoice', 'out_receipt')
+                   AND ltrim(upper(regexp_replace(
+                           translate(text, '‐‑‒–—―−', '-------'), '\s', '', 'g'
+                       )), '0') IN %s
+                """,
+                tuple(key.lstrip("0") for key in wanted),
+            )
+        )
+        moves = self.env["account.move"].search(
+            [
+                ("id", "in", [row[0] for row in ids]),
+                ("company_id", "child_of", company.id),
+            ]
+        )
+        found = {}
+        for move in moves:
+            keys = {reference_key(move.name), reference_key(move.payment_reference)}
+            for key in keys & wanted:
+                found[key] = found.get(key, moves.browse()) | move
+        return found
 
     # === CREATING === #
 
@@ -254,14 +320,10 @@ class BillpayNumberImport(models.TransientModel):
     def action_view_numbers(self):
         """Open what was created."""
         self.ensure_one()
-        return {
-            **self.env["ir.actions.act_window"]._for_xml_id(
-                "billpay_odoo.action_billpay_control_number"
-            ),
-            "domain": [("id", "in", self.line_ids.number_id.ids)],
-            "context": {},
-            "target": "main",
-        }
+        domain = [("id", "in", self.line_ids.number_id.ids)]
+        return window(
+            self.env, "action_billpay_control_number", domain=domain, target="main"
+        )
 
 
 class BillpayNumberImportLine(models.TransientModel):
@@ -386,8 +448,8 @@ class BillpayNumberImportLine(models.TransientModel):
         return ""
 
     def _report_values(self):
-        return [
-            self.name,
-            self.move_id.name or self.said_invoice,
-            self._partner().display_name or self.said_customer,
-        ]
+        return {
+            self.env._("Control Number"): self.name,
+            self.env._("Invoice"): self.move_id.name or self.said_invoice,
+            self.env._("Customer"): self._partner().display_name or self.said_customer,
+        }

@@ -3,7 +3,7 @@
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
 
-from ..const import LIVING
+from ..actions import window
 
 
 class BillpayPartnerNumber(models.TransientModel):
@@ -43,29 +43,18 @@ class BillpayPartnerNumber(models.TransientModel):
 
     @api.depends("partner_ids", "purpose_ids")
     def _compute_line_ids(self):
+        numbers = self.env["billpay.control.number"]
         for wizard in self:
             partners = wizard.partner_ids._origin
             problems = partners._billpay_contact_problems()
-            living = {
-                (number.partner_id, number.purpose_id): number
-                for number in self.env["billpay.control.number"]
-                .sudo()
-                .search(
-                    [
-                        ("partner_id", "in", partners.ids),
-                        ("purpose_id", "in", wizard.purpose_ids._origin.ids),
-                        ("kind", "=", "customer"),
-                        ("state", "in", LIVING),
-                    ]
-                )
-            }
+            living = numbers._living_of(partners)
             wizard.line_ids = [Command.clear()] + [
                 Command.create(
                     {
                         "partner_id": partner.id,
                         "purpose_id": purpose.id,
                         "number": living.get(
-                            (partner, purpose), self.env["billpay.control.number"]
+                            (partner, purpose), numbers
                         ).display_number,
                         "problem": False
                         if (partner, purpose) in living
@@ -100,10 +89,8 @@ class BillpayPartnerNumber(models.TransientModel):
         numbers = self.env["billpay.control.number"]
         for purpose, lines in fresh.grouped("purpose_id").items():
             numbers |= purpose._reserve(lines.partner_id)
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "billpay_odoo.action_billpay_control_number"
-        )
-        return {**action, "domain": [("id", "in", numbers.ids)], "context": {}}
+        domain = [("id", "in", numbers.ids)]
+        return window(self.env, "action_billpay_control_number", domain=domain)
 
 
 class BillpayPartnerNumberLine(models.TransientModel):

@@ -5,6 +5,7 @@ from decimal import Decimal
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..actions import notify
 from ..identity import without_blanks
 from ..spreadsheet import SpreadsheetError, read_number, read_receipt
 from .billpay_payment_import import told_payment, why_not_receipt
@@ -72,7 +73,7 @@ class BillpayPaymentEntry(models.TransientModel):
                 .filtered(lambda p, choice=entry.application: str(p.id) == choice)
             )
             code = without_blanks(entry.number or "")
-            number = self.env["billpay.matching"]._find_control_number(
+            number = self.env["billpay.ledger"]._find_control_number(
                 payments_sudo.new({"number": code}), provider
             )
             known = payments_sudo.env["billpay.receipt"]._with_receipt(
@@ -132,15 +133,8 @@ class BillpayPaymentEntry(models.TransientModel):
             message = self.env._("Entered. It is booked in a moment.")
         else:
             message = self.env["billpay.receipt"]._where_it_stands(row, self.amount)
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "type": "success" if new else "warning",
-                "message": message,
-                "next": row.with_env(self.env)._get_records_action(),
-            },
-        }
+        then = row.with_env(self.env)._get_records_action()
+        return notify("success" if new else "warning", message, then)
 
     def _channel_word(self):
         words = (self.channel_id.clickpesa_codes or "").split(",")

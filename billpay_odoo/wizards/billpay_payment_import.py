@@ -1,11 +1,11 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
-import logging
 import re
 from dataclasses import replace
 
 from odoo import api, fields, models
 
+from ..actions import window
 from ..clickpesa import Payment
 from ..identity import (
     PROVISIONAL_PREFIX,
@@ -24,21 +24,11 @@ from ..spreadsheet import (
 )
 from .billpay_import import BillpayImport, BillpayImportLine
 
-_logger = logging.getLogger(__name__)
-
 # A receipt that stands for a payment by itself: not "-", "n/a" or "cash".
 _RECEIPT = re.compile(r"(?=.*[0-9])[A-Za-z0-9./_-]{4,64}|[A-Za-z]{8,64}")
 _ID = re.compile(r"[A-Za-z0-9._-]{4,128}")
 # What other programs write where ClickPesa says SUCCESS.
-_PAID = (
-    "success",
-    "settled",
-    "successful",
-    "succeeded",
-    "paid",
-    "completed",
-    "imelipwa",
-)
+_PAID = "success settled successful succeeded paid completed imelipwa".split()
 
 
 def why_not_receipt(env, receipt):
@@ -87,100 +77,26 @@ class BillpayPaymentImport(models.TransientModel):
     _description = "Import BillPay Payments"
 
     _headings = {
-        "id": ("clickpesa id", "payment id", "transaction id", "paymentid"),
-        "number": (
-            "control number",
-            "order reference",
-            "orderreference",
-            "billpay number",
-            "billpay namba",
-            "reference",
-            "namba",
-            "kumbukumbu namba",
-        ),
-        "amount": (
-            "collected amount",
-            "collectedamount",
-            "amount paid",
-            "kiasi",
-            "paid",
-        ),
-        "currency": ("collected currency", "collectedcurrency", "sarafu"),
-        "receipt": (
-            "payment reference",
-            "paymentreference",
-            "receipt number",
-            "receipt no",
-            "operator receipt",
-            "risiti",
-            "namba ya risiti",
-        ),
-        "channel": ("payment method", "operator", "mtandao", "njia"),
-        "payer_name": (
-            "payer",
-            "name",
-            "customer",
-            "customer name",
-            "payer name",
-            "jina",
-            "mlipaji",
-        ),
-        "payer_phone": (
-            "phone",
-            "payer phone",
-            "payment phone number",
-            "customer phone",
-            "phone number",
-            "simu",
-            "namba ya simu",
-        ),
-        "paid_at": (
-            "date",
-            "paid at",
-            "paid on",
-            "created at",
-            "createdat",
-            "payment date",
-            "time",
-            "tarehe",
-        ),
-        "status": ("payment status", "hali"),
+        "id": "ClickPesa ID, payment id, transaction id, paymentid",
+        "number": "Control number, order reference, orderreference, billpay number, "
+        "billpay namba, reference, namba, kumbukumbu namba",
+        "amount": "Amount, collected amount, collectedamount, amount paid, kiasi, paid",
+        "currency": "Currency, collected currency, collectedcurrency, sarafu",
+        "receipt": "Receipt, payment reference, paymentreference, receipt number, "
+        "receipt no, operator receipt, risiti, namba ya risiti",
+        "channel": "Channel, payment method, operator, mtandao, njia",
+        "payer_name": "Payer name, payer, name, customer, customer name, jina, mlipaji",
+        "payer_phone": "Phone, payer phone, payment phone number, customer phone, "
+        "phone number, simu, namba ya simu",
+        "paid_at": "Date, paid at, paid on, created at, createdat, payment date, time, "
+        "tarehe",
+        "status": "Status, payment status, hali",
     }
     _needed = ("amount", "paid_at")
     _max_rows = 5000
     _line_model = "billpay.payment.import.line"
 
     line_ids = fields.One2many("billpay.payment.import.line", "wizard_id")
-
-    def _description_of_action(self):
-        return self.env._("Import BillPay Payments")
-
-    def _template_name(self):
-        return self.env._("BillPay payments")
-
-    def _template(self):
-        header = [
-            "ClickPesa ID",
-            "Control number",
-            "Amount",
-            "Currency",
-            "Receipt",
-            "Channel",
-            "Payer name",
-            "Phone",
-            "Date",
-            "Status",
-        ]
-        return header, []
-
-    def _report_header(self):
-        return [
-            self.env._("ClickPesa ID"),
-            self.env._("Receipt"),
-            self.env._("Control Number"),
-            self.env._("Amount"),
-            self.env._("Paid At (UTC)"),
-        ]
 
     # === READING === #
 
@@ -209,9 +125,7 @@ class BillpayPaymentImport(models.TransientModel):
         problems = []
 
         def parsed(reader, name, *args):
-            value, problem = self._parsed(reader, cells, name, *args)
-            problems.append(problem)
-            return value
+            return self._parsed(problems, reader, cells, name, *args)
 
         reference = parsed(read_reference, "id") or ""
         sent = parsed(read_number, "number") or ""
@@ -291,14 +205,8 @@ class BillpayPaymentImport(models.TransientModel):
     def action_view_payments(self):
         """Open what was imported."""
         self.ensure_one()
-        return {
-            **self.env["ir.actions.act_window"]._for_xml_id(
-                "billpay_odoo.action_billpay_payment"
-            ),
-            "domain": [("id", "in", self.line_ids.payment_id.ids)],
-            "context": {},
-            "target": "main",
-        }
+        domain = [("id", "in", self.line_ids.payment_id.ids)]
+        return window(self.env, "action_billpay_payment", domain=domain, target="main")
 
 
 class BillpayPaymentImportLine(models.TransientModel):
@@ -323,19 +231,9 @@ class BillpayPaymentImportLine(models.TransientModel):
     def _told(self):
         """Return this row as the ledger takes it."""
         self.ensure_one()
-        return told_payment(
-            {
-                "id": self.reference,
-                "number": self.number,
-                "receipt": self.receipt,
-                "amount": self.amount,
-                "channel": self.channel,
-                "payer_name": self.payer_name,
-                "payer_phone": self.payer_phone,
-                "paid_at": self.paid_at,
-                "status": self.status,
-            }
-        )
+        names = ("number", "receipt", "amount", "channel", "payer_name", "payer_phone")
+        values = {name: self[name] for name in (*names, "paid_at", "status")}
+        return told_payment({"id": self.reference, **values})
 
     @api.depends("problem", "reference", "receipt", "amount", "number")
     def _compute_verdict(self):
@@ -379,10 +277,11 @@ class BillpayPaymentImportLine(models.TransientModel):
         return "ok", False
 
     def _report_values(self):
-        return [
-            self.reference,
-            self.receipt,
-            self.number,
-            "%.2f" % self.amount,
-            self.paid_at and fields.Datetime.to_string(self.paid_at),
-        ]
+        paid_at = self.paid_at and fields.Datetime.to_string(self.paid_at)
+        return {
+            self.env._("ClickPesa ID"): self.reference,
+            self.env._("Receipt"): self.receipt,
+            self.env._("Control Number"): self.number,
+            self.env._("Amount"): "%.2f" % self.amount,
+            self.env._("Paid At (UTC)"): paid_at,
+        }

@@ -3,6 +3,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from ..actions import CLOSE, dialog, notify
+
 
 class BillpayPaymentMatch(models.TransientModel):
     """Says what one payment pays: ranked suggestions, any other invoice, or credit.
@@ -108,20 +110,8 @@ class BillpayPaymentMatch(models.TransientModel):
                 ],
             }
         )
-        return match._show()
-
-    def _show(self):
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Use Credit")
-            if self.uses_credit
-            else self.env._("Match"),
-            "res_model": self._name,
-            "res_id": self.id,
-            "view_mode": "form",
-            "target": "new",
-            "context": {"dialog_size": "extra-large"},
-        }
+        title = self.env._("Use Credit") if uses_credit else self.env._("Match")
+        return dialog(match, title, context={"dialog_size": "extra-large"})
 
     # === ACTION METHODS === #
 
@@ -140,40 +130,88 @@ class BillpayPaymentMatch(models.TransientModel):
                     )
                 )
             self.env["billpay.decision"]._use_credit(payment, bills.move_id)
-            return self._done(
-                "success", self.env._("The credit was used: see the invoices.")
-            )
+            message = self.env._("The credit was used: see the invoices.")
+            return notify("success", message, CLOSE)
         self.env["billpay.decision"]._match_by_hand(
             payment, [(line.move_id, line.amount) for line in bills], self.partner_id
         )
         payment.invalidate_recordset()
         if payment.state == "posted":
-            return self._done(
-                "success",
-                self.env._(
-                    "%(amount)s of %(payer)s booked.",
-                    amount=payment.currency_id.format(payment.amount),
-                    payer=payment.payer_name or payment.partner_id.display_name,
-                ),
+            message = self.env._(
+                "%(amount)s of %(payer)s booked.",
+                amount=payment.currency_id.format(payment.amount),
+                payer=payment.payer_name or payment.partner_id.display_name,
             )
-        return self._done(
-            "warning",
-            payment.reason
-            or self.env._("Matched. It is booked by the next run, within a minute."),
+            return notify("success", message, CLOSE)
+        message = payment.reason or self.env._(
+            "Matched. It is booked by the next run, within a minute."
         )
-
-    def _done(self, kind, message):
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "type": kind,
-                "message": message,
-                "next": {"type": "ir.actions.act_window_close"},
-            },
-        }
+        return notify("warning", message, CLOSE)
 
     def action_not_ours(self):
         """The money is for somebody else, or not to be booked here."""
         self.ensure_one()
         return self.payment_id.action_open_put_aside()
+
+
+class BillpayPaymentMatchLine(models.TransientModel):
+    """A bill that the payment may pay, or a customer whose credit it may be."""
+
+    _name = "billpay.payment.match.line"
+    _description = "Match a BillPay Payment: Line"
+    _order = "sequence, id"
+
+    match_id = fields.Many2one(
+        "billpay.payment.match", required=True, ondelete="cascade"
+    )
+    company_id = fields.Many2one(related="match_id.company_id")
+    currency_id = fields.Many2one(related="match_id.currency_id")
+    sequence = fields.Integer(default=100)
+    use = fields.Boolean(string="Pay")
+    move_id = fields.Many2one(
+        "account.move",
+        string="Invoice",
+        domain="[('move_type', 'in', ('out_invoice', 'out_receipt')),"
+        " ('state', '=', 'posted'), ('payment_state', 'in', ('not_paid', 'partial')),"
+        " ('company_id', 'child_of', company_id)]",
+    )
+    partner_id = fields.Many2one(
+        "res.partner",
+        string="Customer",
+        compute="_compute_partner_id",
+        store=True,
+        readonly=False,
+    )
+    date_due = fields.Date(related="move_id.invoice_date_due", string="Due")
+    due = fields.Monetary(string="Open", compute="_compute_due", help="In TZS.")
+    amount = fields.Monetary(string="Pays", help="In TZS.")
+    reasons = fields.Text(readonly=True, default=lambda self: self.env._("Your choice"))
+    score = fields.Integer(readonly=True)
+
+    @api.depends("move_id")
+    def _compute_partner_id(self):
+        for line in self:
+            line.partner_id = line.move_id.partner_id or line.partner_id
+
+    @api.depends("move_id", "currency_id", "match_id.payment_id")
+    def _compute_due(self):
+        for line in self:
+            line.due = line.move_id and line.move_id._billpay_left(
+                line.match_id.payment_id
+            )
+
+    @api.onchange("move_id")
+    def _onchange_move_id(self):
+        """An invoice that somebody looked up is meant to be paid."""
+        if self.move_id and not self.score:
+            self.use = True
+
+    @api.onchange("use")
+    def _onchange_use(self):
+        if not self.use:
+            self.amount = 0
+
+    @api.onchange("amount")
+    def _onchange_amount(self):
+        if self.move_id:
+            self.use = bool(self.amount) or self.use

@@ -2,6 +2,8 @@
 
 from odoo import api, fields, models
 
+from ..actions import CLOSE
+
 
 class BillpayPaymentReason(models.TransientModel):
     """Asks why, before payments are put aside or a match is undone."""
@@ -27,4 +29,4 @@ class BillpayPaymentReason(models.TransientModel):
             self.env["billpay.decision"]._undo_match(self.payment_ids, self.why)
         else:
             self.env["billpay.decision"]._put_aside(self.payment_ids, self.why)
-        return {"type": "ir.actions.act_window_close"}
+        return CLOSE

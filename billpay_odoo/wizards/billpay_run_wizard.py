@@ -4,8 +4,21 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
-from ..const import LIVING
-from .billpay_import import BillpayImport
+from ..identity import (
+    is_placeholder,
+    mobile_phone,
+    name_key,
+    phone_key,
+    reference_key,
+    word_key,
+)
+from ..spreadsheet import (
+    check_value,
+    read_money,
+    read_phone,
+    read_reference,
+)
+from .billpay_import import MODES, BillpayImport, find_word
 
 _CREATE_BATCH = 1000
 # More than this is better split: a person has to look through it.
@@ -18,43 +31,18 @@ class BillpayRunWizard(models.TransientModel):
     _description = "Prepare a Bulk Run"
 
     _headings = {
-        "name": (
-            "customer",
-            "customer name",
-            "pupil",
-            "student",
-            "member",
-            "contact",
-            "jina",
-            "jina la mwanafunzi",
-            "mwanafunzi",
-            "mteja",
-        ),
-        "ref": (
-            "reference",
-            "customer reference",
-            "customer id",
-            "admission number",
-            "admission no",
-            "student number",
-            "member number",
-            "code",
-            "namba ya mwanafunzi",
-        ),
-        "phone": (
-            "phone number",
-            "mobile",
-            "customer phone",
-            "parent phone",
-            "simu",
-            "namba ya simu",
-        ),
-        "email": ("e-mail", "mail", "customer email", "barua pepe"),
-        "parent": ("parent name", "guardian", "mother", "father", "mzazi", "mlezi"),
-        "tag": ("class", "group", "category", "stream", "darasa", "kikundi"),
-        "purpose": ("bill", "fee", "kusudi", "ada"),
-        "amount": ("bill amount", "amount asked", "kiasi"),
-        "mode": ("payment mode", "njia"),
+        "name": "Name, customer, customer name, pupil, student, member, contact, jina, "
+        "jina la mwanafunzi, mwanafunzi, mteja",
+        "ref": "Reference, customer reference, customer id, admission number, "
+        "admission no, student number, member number, code, namba ya mwanafunzi",
+        "tag": "Class, group, category, stream, darasa, kikundi",
+        "parent": "Parent, parent name, guardian, mother, father, mzazi, mlezi",
+        "phone": "Phone, phone number, mobile, customer phone, parent phone, simu, "
+        "namba ya simu",
+        "email": "Email, e-mail, mail, customer email, barua pepe",
+        "purpose": "Purpose, bill, fee, kusudi, ada",
+        "amount": "Amount, bill amount, amount asked, kiasi",
+        "mode": "Mode, payment mode, njia",
     }
     _needed = ("name",)
     _max_rows = MAX_LINES
@@ -69,17 +57,25 @@ class BillpayRunWizard(models.TransientModel):
             ("tags", "Contacts with a tag"),
             ("sheet", "A spreadsheet"),
         ],
-        default=lambda self: self._default_source(),
+        default=lambda self: "contacts" if self._chosen("res.partner") else "invoices",
         required=True,
     )
-    move_ids = fields.Many2many("account.move", string="Invoices")
+    move_ids = fields.Many2many(
+        "account.move",
+        string="Invoices",
+        default=lambda self: self._chosen("account.move"),
+    )
     move_count = fields.Integer(compute="_compute_move_count")
     date_from = fields.Date(string="Invoiced From")
     date_to = fields.Date(string="Until")
     journal_ids = fields.Many2many(
         "account.journal", domain="[('type', '=', 'sale')]", string="Journals"
     )
-    partner_ids = fields.Many2many("res.partner", string="Contacts")
+    partner_ids = fields.Many2many(
+        "res.partner",
+        string="Contacts",
+        default=lambda self: self._chosen("res.partner"),
+    )
     tag_ids = fields.Many2many("res.partner.category", string="Tags")
     purpose_ids = fields.Many2many(
         "billpay.purpose",
@@ -108,47 +104,16 @@ class BillpayRunWizard(models.TransientModel):
         help="Empty: what each invoice or purpose says.",
     )
 
-    @api.model
-    def _default_source(self):
-        model = self.env.context.get("active_model")
-        return {"account.move": "invoices", "res.partner": "contacts"}.get(
-            model, "invoices"
-        )
-
-    @api.model
-    def default_get(self, fields_list):
-        values = super().default_get(fields_list)
-        ids = self.env.context.get("active_ids") or []
-        model = self.env.context.get("active_model")
-        if model == "account.move":
-            values["move_ids"] = [(6, 0, ids)]
-        elif model == "res.partner":
-            values["partner_ids"] = [(6, 0, ids)]
-        return values
+    def _chosen(self, model):
+        """Return the records of a model from whose list the wizard was opened."""
+        context = self.env.context
+        is_here = context.get("active_model") == model
+        return self.env[model].browse(context.get("active_ids") if is_here else ())
 
     @api.depends("move_ids")
     def _compute_move_count(self):
         for wizard in self:
             wizard.move_count = len(wizard.move_ids)
-
-    # === TEMPLATE === #
-
-    def _template_name(self):
-        return self.env._("Bulk run")
-
-    def _template(self):
-        header = [
-            "Name",
-            "Reference",
-            "Class",
-            "Parent",
-            "Phone",
-            "Email",
-            "Purpose",
-            "Amount",
-            "Mode",
-        ]
-        return header, []
 
     # === PREPARE === #
 
@@ -263,16 +228,7 @@ class BillpayRunWizard(models.TransientModel):
             return self.env._("It belongs to another company: switch to that one.")
         if move.move_type not in ("out_invoice", "out_receipt"):
             return self.env._("It is no customer invoice.")
-        if move.state != "posted":
-            return self.env._("It is not confirmed.")
-        if not move.amount_residual:
-            return self.env._("Nothing is due on it.")
-        number = move.sudo().billpay_number_id
-        if number.state in LIVING:
-            return self.env._("It has the number %s.", number.display_number)
-        if not self.env["billpay.reservation"]._rate(move):
-            return move._billpay_rate_missing_text()
-        return self.env._("Its company has no active ClickPesa application.")
+        return self.env["billpay.run.line"]._why_no_number(move)
 
     # === CONTACTS === #
 
@@ -313,7 +269,7 @@ class BillpayRunWizard(models.TransientModel):
         asked = self._asked()
         partners = self.env["res.partner"].union(*(pair[0] for pair in pairs))
         problems = partners._billpay_contact_problems()
-        living = self._living(partners)
+        living = self.env["billpay.control.number"]._living_of(partners)
         return [
             {
                 "partner_id": partner.id,
@@ -324,21 +280,6 @@ class BillpayRunWizard(models.TransientModel):
             for partner, purpose in pairs
         ]
 
-    def _living(self, partners):
-        numbers = (
-            self.env["billpay.control.number"]
-            .sudo()
-            .search(
-                [
-                    ("partner_id", "in", partners.ids),
-                    ("purpose_id", "!=", False),
-                    ("kind", "=", "customer"),
-                    ("state", "in", LIVING),
-                ]
-            )
-        )
-        return {(n.partner_id, n.purpose_id): n for n in numbers}
-
     def _why_not_customer(self, partner, purpose, problems, living):
         number = living.get((partner, purpose))
         if number:
@@ -346,3 +287,213 @@ class BillpayRunWizard(models.TransientModel):
                 self.env._("Has the number %s already.", number.display_number)
             )
         return self._problem(problems[partner]) if problems[partner] else {}
+
+    # === SPREADSHEET === #
+
+    def _lines_of_sheet(self):
+        rows = self._read_rows()
+        known = self._known_purposes()
+        if "purpose" not in rows[0][1]:
+            self._needed_purposes()
+        first_rows, read = {}, []
+        for number, cells in rows:
+            values = self._read_row(cells, known)
+            values["row"] = number
+            key = self._row_key(values)
+            first = first_rows.setdefault(key, number)
+            if first != number and not values.get("error"):
+                text = self.env._("The same stands in row %s already.", first)
+                values.update(self._problem(text))
+            read.append(values)
+        self._match_contacts(read)
+        problems = (
+            self.env["res.partner"]
+            .browse({v["partner_id"] for v in read if v.get("partner_id")})
+            ._billpay_contact_problems()
+        )
+        partners = self.env["res.partner"].union(*problems)
+        living = self.env["billpay.control.number"]._living_of(partners)
+        lines, taken = [], {}
+        for values in read:
+            purposes = values.pop("purposes")
+            for purpose in purposes or self.env["billpay.purpose"].browse([False]):
+                line = {**values, "purpose_id": purpose.id}
+                partner = self.env["res.partner"].browse(values.get("partner_id"))
+                if partner and not line.get("error"):
+                    line.update(
+                        self._why_not_customer(partner, purpose, problems, living)
+                    )
+                if partner and not line.get("error"):
+                    row = taken.setdefault((partner, purpose), line["row"])
+                    if row != line["row"]:
+                        text = self.env._(
+                            "%(contact)s is in row %(row)s already.",
+                            contact=partner.display_name,
+                            row=row,
+                        )
+                        line.update(self._problem(text))
+                lines.append(line)
+        return self.filename or self.env._("Spreadsheet"), lines
+
+    def _known_purposes(self):
+        purposes = self.env["billpay.purpose"].search(
+            [("company_id", "=", self.company_id.id)]
+        )
+        return {
+            word_key(purpose.with_context(lang=lang).name): purpose
+            for purpose in purposes
+            for lang, _name in self.env["res.lang"].get_installed()
+        }
+
+    def _row_key(self, values):
+        """What makes two rows the same: the reference, else name, class and parent."""
+        purposes = tuple(values["purposes"].ids)
+        if values["new_ref"]:
+            return ("ref", reference_key(values["new_ref"]), purposes)
+        return (
+            name_key(values["new_name"]),
+            word_key(values["new_tag"]),
+            name_key(values["new_parent"]),
+            phone_key(values["new_phone"]),
+            purposes,
+        )
+
+    def _read_row(self, cells, known):
+        """Return the values of a line, with the first problem of the row."""
+        problems = []
+
+        def parsed(reader, name):
+            return self._parsed(problems, reader, cells, name)
+
+        def text(value):
+            return " ".join(value.split())
+
+        name = parsed(lambda value: text(check_value(value)), "name") or ""
+        if not name and not problems:
+            problems.append(self.env._("The row has no name."))
+        phone = parsed(read_phone, "phone") or ""
+        if phone and not mobile_phone(phone):
+            problems.append(
+                self.env._(
+                    "“%s” is no Tanzanian mobile number. Write it as 0712345678.", phone
+                )
+            )
+        email = parsed(lambda value: text(check_value(value)), "email") or ""
+        if is_placeholder(email):
+            email = ""
+        if email and "@" not in email:
+            problems.append(self.env._("“%s” is no e-mail address.", email))
+        amount = parsed(read_money, "amount")
+        if amount is not None and amount != int(amount):
+            problems.append(self.env._("A number asks for whole shillings."))
+        purposes = self.purpose_ids
+        if word := cells.get("purpose"):
+            purposes = known.get(word_key(word), purposes.browse())
+            if not purposes:
+                problems.append(
+                    self.env._(
+                        "There is no purpose “%(word)s”. There are: %(known)s.",
+                        word=word,
+                        known=", ".join(
+                            sorted({purpose.name for purpose in known.values()})
+                        )
+                        or "–",
+                    )
+                )
+        elif not purposes:
+            problems.append(self.env._("The row says no purpose, and none is chosen."))
+        mode = self.mode
+        if word := cells.get("mode"):
+            mode = find_word(word, MODES)
+            if not mode:
+                problems.append(self.env._("“%s” is neither “any” nor “exact”.", word))
+        values = {
+            "new_name": name,
+            "new_ref": parsed(read_reference, "ref") or "",
+            "new_tag": text(cells.get("tag", "")),
+            "new_parent": text(cells.get("parent", "")),
+            "new_phone": mobile_phone(phone) and "+%s" % mobile_phone(phone),
+            "new_email": email,
+            "amount": float(amount) if amount is not None else self.amount,
+            "mode": mode,
+            "purposes": purposes,
+        }
+        if problems:
+            values.update(self._problem(problems[0]))
+        return values
+
+    def _match_contacts(self, read):
+        """Find the contacts that rows mean: by reference, else by name and parent."""
+        partners = self.env["res.partner"]
+        by_ref = partners._billpay_find_same(
+            "ref", reference_key, [v["new_ref"] for v in read], self.company_id
+        )
+        names = [v["new_name"] for v in read if not v["new_ref"]]
+        by_name = partners._billpay_find_same("name", name_key, names, self.company_id)
+        for values in read:
+            if values.get("error"):
+                continue
+            if values["new_ref"]:
+                ref = values["new_ref"]
+                found = by_ref.get(reference_key(ref), partners)
+                # Of 7 and 007 the one as it is written.
+                found = found.filtered(lambda p, ref=ref: p.ref == ref) or found
+            else:
+                found = by_name.get(name_key(values["new_name"]), partners)
+                found = self._narrowed(found, values)
+            if problem := self._why_no_contact(found, values):
+                values.update(self._problem(problem))
+            else:
+                values["partner_id"] = found.id
+
+    def _why_no_contact(self, found, values):
+        """Return why a row means no contact, known or to be made; "" if it does."""
+        if len(found) > 1:
+            return self.env._(
+                "%(count)s contacts fit this row. Give it the reference of the right "
+                "one.",
+                count=len(found),
+            )
+        if found:
+            other = found._billpay_other_phone(values["new_phone"])
+            if not other or values["new_ref"]:
+                return ""
+            return self.env._(
+                "%(contact)s has another phone here, %(phone)s. Give the row the "
+                "reference of the right contact, or the phone that is known here.",
+                contact=found.display_name,
+                phone=other,
+            )
+        if not self.create_contacts:
+            return self.env._(
+                "No contact of this name is known, and new ones are not to be made."
+            )
+        if not values["new_phone"] and not values["new_email"]:
+            return self.env._(
+                "A new contact needs a phone number or an e-mail address: ClickPesa "
+                "asks for one of them."
+            )
+        return ""
+
+    def _narrowed(self, found, values):
+        """Tell namesakes apart by parent, phone or class."""
+        if values["new_parent"]:
+            parent = name_key(values["new_parent"])
+            found = found.filtered(lambda p: name_key(p.parent_id.name) == parent)
+        if len(found) > 1 and values["new_phone"]:
+            phone = phone_key(values["new_phone"])
+            found = (
+                found.filtered(lambda p: p._billpay_contact_values()["phone"] == phone)
+                or found
+            )
+        if len(found) > 1 and values["new_tag"]:
+            found = (
+                found.filtered(
+                    lambda p: (
+                        word_key(values["new_tag"])
+                        in map(word_key, p.category_id.mapped("name"))
+                    )
+                )
+                or found
+            )
+        return found

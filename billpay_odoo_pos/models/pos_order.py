@@ -381,6 +381,6 @@ class PosOrder(models.Model):
         self.ensure_one()
         return window(
             self.env,
-            "billpay_odoo.action_billpay_payment",
-            [("control_number_id", "in", self._billpay_numbers().ids)],
+            "action_billpay_payment",
+            domain=[("control_number_id", "in", self._billpay_numbers().ids)],
         )

@@ -71,8 +71,8 @@ class SaleOrder(models.Model):
         self.ensure_one()
         return window(
             self.env,
-            "billpay_odoo.action_billpay_payment",
-            [("id", "in", self.billpay_payment_ids.ids)],
+            "action_billpay_payment",
+            domain=[("id", "in", self.billpay_payment_ids.ids)],
         )
 
     # === E-MAIL === #

@@ -228,18 +228,6 @@ def test_odd_numbers_in_an_answer_do_not_spoil_the_rest(gateway, connect):
     assert payments[0].raw == {"id": "P1", "collectedAmount": None}
 
 
-def test_balance(gateway, connect):
-    row = {"currency": "TZS", "balance": 12345}
-    gateway.replies = [
-        answer(200, [row]),
-        answer(200, {"balances": [row]}),
-        answer(404, {"message": "No balance account is linked to this merchant yet."}),
-    ]
-    client = connect()
-    assert client.balance() == [row] and client.balance() == [row]
-    assert client.balance() == []
-
-
 @pytest.mark.parametrize(
     ("status", "body", "error", "message"),
     [

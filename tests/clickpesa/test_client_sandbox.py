@@ -139,13 +139,6 @@ def test_pages_of_payments(sandbox, client):
     assert [p.reference for p in seen][0] == "112256"
 
 
-def test_balance(sandbox, client):
-    client.create_order_numbers([NumberRequest("112260")])
-    sandbox.pay("112260", 5000)
-    sandbox.settle()
-    assert [row for row in client.balance() if row["currency"] == "TZS"]
-
-
 @pytest.mark.parametrize("fault", ["drop_after", "malformed_json", "error_after"])
 def test_a_write_that_happened_unseen_can_be_read_back(sandbox, client, fault):
     client.token()

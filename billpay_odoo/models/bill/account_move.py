@@ -7,7 +7,7 @@ from odoo.tools import SQL
 from odoo.tools.sql import column_exists
 
 from ... import const, money
-from ...actions import window
+from ...actions import notify, window
 from ...allocation import CREDIT
 from ...clickpesa import ClickPesaError
 from ...const import INVOICES
@@ -219,6 +219,8 @@ class AccountMove(models.Model):
     def _compute_billpay_purpose_id(self):
         sales = self.filtered(lambda m: m.is_sale_document(include_receipts=True))
         (self - sales).billpay_purpose_id = False
+        if not sales:
+            return
         found = self.env["billpay.purpose"]._of_invoices(sales)
         for move in sales:
             # What a person chose stays where the lines tell nothing.
@@ -261,7 +263,8 @@ class AccountMove(models.Model):
             moves = self.filtered(lambda move: move.state != vals["state"])
             sources = moves.origin_payment_id
             sources |= moves.reversed_entry_id.origin_payment_id
-            sources.filtered("billpay_undone_id")._billpay_refuse_undone()
+            if undone := sources.filtered("billpay_undone_id"):
+                undone._billpay_refuse_undone()
         result = super().write(vals)
         if not _FOLLOWED.isdisjoint(vals):
             self.env["billpay.reservation"]._follow(self._billpay_posted())
@@ -344,15 +347,8 @@ class AccountMove(models.Model):
                 "says why, and what comes next.",
                 waiting,
             )
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "type": kind,
-                "message": message,
-                "next": {"type": "ir.actions.client", "tag": "soft_reload"},
-            },
-        }
+        reload = {"type": "ir.actions.client", "tag": "soft_reload"}
+        return notify(kind, message, reload)
 
     def action_billpay_pay_page(self):
         self.ensure_one()
@@ -364,8 +360,8 @@ class AccountMove(models.Model):
         self.ensure_one()
         return window(
             self.env,
-            "billpay_odoo.action_billpay_control_number",
-            [
+            "action_billpay_control_number",
+            domain=[
                 "|",
                 ("move_id", "=", self.id),
                 ("id", "=", self.billpay_carried_number_id.id),
@@ -375,7 +371,7 @@ class AccountMove(models.Model):
     def action_view_billpay_payments(self):
         self.ensure_one()
         return window(
-            self.env, "billpay_odoo.action_billpay_payment", [("move_id", "=", self.id)]
+            self.env, "action_billpay_payment", domain=[("move_id", "=", self.id)]
         )
 
     def action_billpay_retry_number(self):
@@ -399,21 +395,21 @@ class AccountMove(models.Model):
     def _post(self, soft=True):
         """Override of `account`: use credit, then reserve numbers for the rest."""
         posted = super()._post(soft=soft)
-        reservation = self.env["billpay.reservation"]
-        reservation._apply_checkout(posted)
-        reservation._apply_credit(posted)
-        issuing = posted.filtered(
-            lambda move: (
-                move.is_sale_document(include_receipts=True)
-                and reservation._asks_again(move)
-            )
-        )
-        reservation._reserve_or_say(issuing)
-        reservation._say_rate_missing(issuing)
-        posted._billpay_booked_payments()._billpay_back_in_books()
-        posted.reversed_entry_id._billpay_booked_payments()._billpay_reversed()
-        # An invoice that was changed since may carry another number.
-        reservation._recarry(posted)
+        if sales := posted.filtered(
+            lambda move: move.is_sale_document(include_receipts=True)
+        ):
+            reservation = self.env["billpay.reservation"]
+            reservation._apply_checkout(sales)
+            reservation._apply_credit(sales)
+            issuing = sales.filtered(reservation._asks_again)
+            reservation._reserve_or_say(issuing)
+            reservation._say_rate_missing(issuing)
+            # An invoice that was changed since may carry another number.
+            reservation._recarry(sales)
+        if booked := posted._billpay_booked_payments():
+            booked._billpay_back_in_books()
+        if booked := posted.reversed_entry_id._billpay_booked_payments():
+            booked._billpay_reversed()
         return posted
 
     # === BUSINESS METHODS === #
@@ -499,7 +495,7 @@ class AccountMove(models.Model):
         """Return the payments that these entries book, as far as ClickPesa's."""
         return self.origin_payment_id.filtered(
             lambda payment: (
-                payment.billpay_payment_id and payment.state in ("in_process", "paid")
+                payment.billpay_payment_id and payment.state in const.ENTRY_POSTED
             )
         )
 

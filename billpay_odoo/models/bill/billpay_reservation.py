@@ -172,8 +172,7 @@ class BillpayReservation(models.AbstractModel):
                 and move.state == "posted"
                 and not self._carries(move)
                 and money.is_due(move)
-                and providers[move.company_id].code == "clickpesa"
-                and providers[move.company_id].state != "disabled"
+                and providers[move.company_id]._billpay_is_on()
                 and not move._billpay_living()
                 and self._rate(move) > 0
             )

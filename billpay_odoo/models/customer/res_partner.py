@@ -6,7 +6,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL, email_normalize
 
 from ... import const
-from ...actions import window
+from ...actions import dialog, window
 from ...const import LIVING
 from ...identity import mobile_phone, number_as_stored, phone_key
 
@@ -288,21 +288,18 @@ class ResPartner(models.Model):
 
     def action_billpay_customer_numbers(self):
         """Open the dialog that makes numbers for these contacts."""
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Get Control Numbers"),
-            "res_model": "billpay.partner.number",
-            "view_mode": "form",
-            "target": "new",
-            "context": {"default_partner_ids": self.ids},
-        }
+        return dialog(
+            self.env["billpay.partner.number"],
+            self.env._("Get Control Numbers"),
+            context={"default_partner_ids": self.ids},
+        )
 
     def action_view_billpay_numbers(self):
         self.ensure_one()
         return window(
             self.env,
-            "billpay_odoo.action_billpay_control_number",
-            [
+            "action_billpay_control_number",
+            domain=[
                 ("partner_id", "child_of", self.id),
                 ("kind", "=", "customer"),
             ],
@@ -312,6 +309,6 @@ class ResPartner(models.Model):
         self.ensure_one()
         return window(
             self.env,
-            "billpay_odoo.action_billpay_payment",
-            [("partner_id", "child_of", self.id)],
+            "action_billpay_payment",
+            domain=[("partner_id", "child_of", self.id)],
         )

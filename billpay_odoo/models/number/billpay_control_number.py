@@ -11,6 +11,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ... import page_texts
+from ...actions import dialog
 from ...allocation import EXACT_OLDEST
 from ...const import LIVING, MONEY, POLICIES
 from ...identity import number_as_stored
@@ -720,16 +721,32 @@ class BillpayControlNumber(models.Model):
 
     @api.model
     def _cards_action(self, numbers, without):
-        return (
-            self.env["billpay.card.print"]
-            .create(
-                {
-                    "number_ids": [Command.set(numbers.ids)],
-                    "without_ids": [Command.set(without.ids)],
-                }
-            )
-            ._get_records_action(name=self.env._("Print Cards"), target="new")
+        wizard = self.env["billpay.card.print"].create(
+            {
+                "number_ids": [Command.set(numbers.ids)],
+                "without_ids": [Command.set(without.ids)],
+            }
         )
+        return dialog(wizard, self.env._("Print Cards"))
+
+    @api.model
+    def _living_of(self, partners):
+        """Return the numbers on which customers may pay for a purpose.
+
+        :return: ``{(partner, purpose): number}``
+        :rtype: dict
+        """
+        numbers_sudo = self.sudo().search(
+            [
+                ("kind", "=", "customer"),
+                ("partner_id", "in", partners.ids),
+                ("purpose_id", "!=", False),
+                ("state", "in", LIVING),
+            ]
+        )
+        # Of several the one that is given out.
+        numbers_sudo = numbers_sudo.sorted(lambda n: (bool(n.bill_key), n.id))
+        return {(n.partner_id, n.purpose_id): n for n in numbers_sudo}
 
     def _check_customer_clerk(self):
         self.check_access("read")
@@ -866,9 +883,9 @@ class BillpayControlNumber(models.Model):
     def action_change(self):
         """Open the dialog that changes what these numbers ask for."""
         self._check_customer_clerk()
-        return self.env["billpay.number.change"]._get_records_action(
-            name=self.env._("Change What Is Asked For"),
-            target="new",
+        return dialog(
+            self.env["billpay.number.change"],
+            self.env._("Change What Is Asked For"),
             context={"default_number_ids": self.ids},
         )
 

@@ -2,17 +2,18 @@
 
 import logging
 import math
+from collections import Counter, defaultdict
 from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
-from odoo.tools import SQL, format_duration
+from odoo.tools import format_duration
 from odoo.tools.pdf import merge_pdf
 
-from ...actions import window
+from ...actions import CLOSE, dialog, notify, window
 from ...const import LIVING, MONEY
 from ...spreadsheet import download_xlsx
-from ...transactions import CONFLICTS, committed
+from ...transactions import CONFLICTS, committed, each
 
 _logger = logging.getLogger(__name__)
 
@@ -98,15 +99,12 @@ class BillpayRun(models.Model):
         counts = self._count_lines()
         now = fields.Datetime.now()
         for run in self:
-            count = counts.get(run.id, {})
-            run.problem_count = count.get("problem", 0)
-            run.waiting_count = count.get("waiting", 0)
-            run.coming_count = count.get("coming", 0)
-            run.done_count = count.get("done", 0)
-            run.failed_count = count.get("failed", 0)
-            run.line_count = sum(count.values())
+            count = counts[run._origin.id]
+            for outcome in ("problem", "waiting", "coming", "done", "failed"):
+                run["%s_count" % outcome] = count[outcome]
+            run.line_count = count.total()
             run.remaining_count = run.waiting_count + run.coming_count
-            counted = run.line_count - run.problem_count - count.get("cancelled", 0)
+            counted = run.line_count - run.problem_count - count["cancelled"]
             settled = run.done_count + run.failed_count
             run.progress = 100.0 * settled / counted if counted else 0.0
             since = ((run.finished_at or now) - run.started_at) if run.started_at else 0
@@ -126,30 +124,15 @@ class BillpayRun(models.Model):
         :return: ``{run id: {outcome: count}}``
         :rtype: dict
         """
-        if not self.ids:
-            return {}
-        self.env["billpay.run.line"].flush_model(["run_id", "state", "number_id"])
-        self.env["billpay.control.number"].flush_model(["state"])
-        counts = {}
-        for run_id, outcome, count in self.env.execute_query(
-            SQL(
-                """
-                    SELECT line.run_id,
-                           CASE WHEN line.state <> 'reserved' THEN line.state
-                                WHEN number.state = 'pending' THEN 'coming'
-                                WHEN number.state = 'failed' THEN 'failed'
-                                ELSE 'done' END AS outcome,
-                           count(*)
-                      FROM billpay_run_line AS line
-                 LEFT JOIN billpay_control_number AS number
-                        ON number.id = line.number_id
-                     WHERE line.run_id IN %s
-                  GROUP BY 1, 2
-                    """,
-                tuple(self.ids),
-            )
+        counts = defaultdict(Counter)
+        # As the system: a number may be hidden from whoever may see the run.
+        lines_sudo = self.env["billpay.run.line"].sudo()
+        for run, state, number_state, count in lines_sudo._read_group(
+            [("run_id", "in", self.ids)],
+            ["run_id", "state", "number_id.state"],
+            ["__count"],
         ):
-            counts.setdefault(run_id, {})[outcome] = count
+            counts[run.id][lines_sudo._outcome(state, number_state)] += count
         return counts
 
     @api.depends("line_ids.state")
@@ -251,8 +234,8 @@ class BillpayRun(models.Model):
             # One of them cannot be made: each for itself, so that it fails alone.
             _logger.info("A chunk of %s is taken line by line", self, exc_info=True)
             lines.invalidate_recordset()
-            for line in lines:
-                line._reserve_alone()
+            lines_type = type(lines)
+            each(lines, lines_type._reserve_numbers, lines_type._note_failure)
         return len(lines)
 
     def _finish(self):
@@ -308,7 +291,7 @@ class BillpayRun(models.Model):
                     )
                 )
             provider_sudo = run.company_id.sudo().billpay_provider_id
-            if provider_sudo.code != "clickpesa" or provider_sudo.state == "disabled":
+            if not provider_sudo._billpay_is_on():
                 raise UserError(
                     self.env._(
                         "%s has no active ClickPesa application, so no number can be "
@@ -361,38 +344,27 @@ class BillpayRun(models.Model):
         self.env["payment.provider"]._billpay_trigger("ir_cron_bulk_runs")
 
     def action_view_lines(self):
-        return self._lines_action([])
+        return self._view("run_line", [("run_id", "=", self.id)])
 
     def action_view_problems(self):
-        return self._lines_action([("outcome", "in", ("problem", "failed"))])
+        outcomes = ("problem", "failed")
+        domain = [("run_id", "=", self.id), ("outcome", "in", outcomes)]
+        return self._view("run_line", domain)
 
     def action_view_unreachable(self):
-        return self._lines_action([("unreachable", "=", True)])
-
-    def _lines_action(self, domain):
-        self.ensure_one()
-        return {
-            **self.env["ir.actions.act_window"]._for_xml_id(
-                "billpay_odoo.action_billpay_run_line"
-            ),
-            "domain": [("run_id", "=", self.id), *domain],
-        }
+        domain = [("run_id", "=", self.id), ("unreachable", "=", True)]
+        return self._view("run_line", domain)
 
     def action_view_numbers(self):
-        self.ensure_one()
-        return window(
-            self.env,
-            "billpay_odoo.action_billpay_control_number",
-            [("run_line_ids.run_id", "=", self.id)],
-        )
+        return self._view("control_number", [("run_line_ids.run_id", "=", self.id)])
 
     def action_view_payments(self):
+        domain = [("control_number_id.run_line_ids.run_id", "=", self.id)]
+        return self._view("payment", domain)
+
+    def _view(self, name, domain):
         self.ensure_one()
-        return window(
-            self.env,
-            "billpay_odoo.action_billpay_payment",
-            [("control_number_id.run_line_ids.run_id", "=", self.id)],
-        )
+        return window(self.env, "action_billpay_%s" % name, domain=domain)
 
     def action_download(self):
         """Download all lines as a spreadsheet."""
@@ -402,34 +374,23 @@ class BillpayRun(models.Model):
             ._fields["outcome"]
             ._description_selection(self.env)
         )
-        header = [
-            self.env._("Row"),
-            self.env._("Contact"),
-            self.env._("Reference"),
-            self.env._("Phone"),
-            self.env._("Invoice"),
-            self.env._("Purpose"),
-            self.env._("Control Number"),
-            self.env._("Amount"),
-            self.env._("State"),
-            self.env._("Reason"),
-        ]
-        rows = (
-            [
-                line.row,
-                line.partner_id.display_name or line.new_name,
-                line.partner_id.ref or line.new_ref,
-                line.partner_id.phone or line.new_phone,
-                line.move_id.name,
-                line.purpose_id.name,
-                line.number,
-                "%d" % line.shown_amount if line.shown_amount else "",
-                outcomes[line.outcome],
-                line.reason,
-            ]
+        rows = [
+            {
+                self.env._("Row"): line.row,
+                self.env._("Contact"): line.partner_id.display_name or line.new_name,
+                self.env._("Reference"): line.partner_id.ref or line.new_ref,
+                self.env._("Phone"): line.partner_id.phone or line.new_phone,
+                self.env._("Invoice"): line.move_id.name,
+                self.env._("Purpose"): line.purpose_id.name,
+                self.env._("Control Number"): line.number,
+                self.env._("Amount"): line.shown_amount and "%d" % line.shown_amount,
+                self.env._("State"): outcomes[line.outcome],
+                self.env._("Reason"): line.reason,
+            }
             for line in self.line_ids
-        )
-        return download_xlsx(self, self.name, header, rows)
+        ]
+        header = list(next(iter(rows), ()))
+        return download_xlsx(self, self.name, header, map(dict.values, rows))
 
     def _ready_lines(self):
         """Return the lines whose numbers a payer can use.
@@ -460,39 +421,25 @@ class BillpayRun(models.Model):
             lambda line: not line.partner_id._billpay_contact_values()["email"]
         )
         if without and not self.env.context.get("billpay_send_anyway"):
-            return {
-                "type": "ir.actions.act_window",
-                "name": self.env._("Who Gets No E-Mail"),
-                "res_model": "billpay.run.send",
-                "view_mode": "form",
-                "target": "new",
-                "context": {
+            return dialog(
+                self.env["billpay.run.send"],
+                self.env._("Who Gets No E-Mail"),
+                context={
                     "default_run_id": self.id,
                     "default_line_ids": without.ids,
                     "default_others_count": len(lines) - len(without),
                 },
-            }
+            )
         reachable = lines - without
         moves = reachable.move_id
         numbers = reachable.filtered(lambda line: not line.move_id).number_id
         if numbers:
-            self._send_numbers(numbers)
+            template_sudo = self.env.ref("billpay_odoo.mail_template_number").sudo()
+            template_sudo.send_mail_batch(numbers.ids, force_send=False)
         if moves:
             return moves.action_send_and_print()
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "type": "success",
-                "message": self.env._("%s e-mail(s) are on their way.", len(numbers)),
-                "next": {"type": "ir.actions.act_window_close"},
-            },
-        }
-
-    def _send_numbers(self, numbers):
-        """Put an e-mail per customer number into Odoo's queue."""
-        template_sudo = self.env.ref("billpay_odoo.mail_template_number").sudo()
-        template_sudo.send_mail_batch(numbers.ids, force_send=False)
+        message = self.env._("%s e-mail(s) are on their way.", len(numbers))
+        return notify("success", message, CLOSE)
 
     def action_print_all(self):
         """Print all invoices in the background; one PDF comes in the end."""
@@ -505,18 +452,12 @@ class BillpayRun(models.Model):
             self._printed_parts().unlink()
             self.write({"printing": True, "printed_line_id": False})
         self._wake()
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "type": "info",
-                "message": self.env._(
-                    "%s invoices are being printed. The PDF comes below this run when "
-                    "it is finished; you can leave this page.",
-                    len(lines.move_id),
-                ),
-            },
-        }
+        message = self.env._(
+            "%s invoices are being printed. The PDF comes below this run when it is "
+            "finished; you can leave this page.",
+            len(lines.move_id),
+        )
+        return notify("info", message)
 
     def action_cards(self):
         return self._ready_lines().number_id.action_billpay_cards()
@@ -576,18 +517,12 @@ class BillpayRun(models.Model):
 
     def _printed_parts(self):
         """Return what has been rendered of this run and is not joined yet."""
-        return (
-            self.env["ir.attachment"]
-            .sudo()
-            .search(
-                [
-                    ("res_model", "=", self._name),
-                    ("res_id", "=", self.id),
-                    ("description", "=", PART),
-                ],
-                order="id",
-            )
-        )
+        domain = [
+            ("res_model", "=", self._name),
+            ("res_id", "=", self.id),
+            ("description", "=", PART),
+        ]
+        return self.env["ir.attachment"].sudo().search(domain, order="id")
 
     def _join_parts(self, parts):
         content = merge_pdf([part.raw for part in parts])

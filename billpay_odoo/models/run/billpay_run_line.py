@@ -10,7 +10,6 @@ from odoo.tools.sql import escape_psql
 from ... import money, page_texts
 from ...const import LIVING
 from ...identity import name_key, phone_key, phone_spellings, reference_key, word_key
-from ...transactions import CONFLICTS
 
 _logger = logging.getLogger(__name__)
 
@@ -156,16 +155,17 @@ class BillpayRunLine(models.Model):
                 or line.purpose_id.default_amount
             )
 
+    @api.model
+    def _outcome(self, state, number_state):
+        """Return what became of a line: of a reserved one, its number's state."""
+        if state != "reserved":
+            return state
+        return {"pending": "coming", "failed": "failed"}.get(number_state, "done")
+
     @api.depends("state", "error", "number_id.state", "number_id.sync_error")
     def _compute_outcome(self):
         for line in self:
-            number_state = line.number_id.state
-            if line.state != "reserved":
-                line.outcome = line.state
-            elif number_state in ("pending", "failed"):
-                line.outcome = "coming" if number_state == "pending" else "failed"
-            else:
-                line.outcome = "done"
+            line.outcome = self._outcome(line.state, line.number_id.state)
             line.reason = line.error or line.number_id.sync_error
 
     def _search_outcome(self, operator, value):
@@ -187,16 +187,11 @@ class BillpayRunLine(models.Model):
     def _search_unreachable(self, operator, value):
         if operator != "in":
             return NotImplemented
-        reachable = Domain(False)
-        for path in ("partner_id", "partner_id.parent_id"):
-            for name in ("email", "phone"):
-                reachable |= Domain(f"{path}.{name}", "!=", False)
-        wanted = Domain(False)
-        if True in value:
-            wanted |= ~reachable
-        if False in value:
-            wanted |= reachable
-        return wanted
+        return ~Domain.OR(
+            Domain(f"{path}.{name}", "!=", False)
+            for path in ("partner_id", "partner_id.parent_id")
+            for name in ("email", "phone")
+        )
 
     # === BUSINESS METHODS === #
 
@@ -218,21 +213,13 @@ class BillpayRunLine(models.Model):
         )
         return t["sms_amount"] if amount else t["sms"]
 
-    def _reserve_alone(self):
-        self.ensure_one()
-        try:
-            with self.env.cr.savepoint():
-                self._reserve_numbers()
-        except CONFLICTS:
-            raise
-        except UserError as error:
-            self.invalidate_recordset()
-            self.write({"state": "failed", "error": str(error)[:500]})
-        except Exception:
-            _logger.exception("No number for %s", self)
-            self.invalidate_recordset()
+    def _note_failure(self, error):
+        """Say why this line has no number."""
+        text = str(error)
+        if not isinstance(error, UserError):
+            _logger.error("No number for %s", self, exc_info=error)
             text = self.env._("Unexpected error; see the server's log.")
-            self.write({"state": "failed", "error": text})
+        self.write({"state": "failed", "error": text[:500]})
 
     def _reserve_numbers(self):
         """Give these lines their numbers, those that exist already included.
@@ -252,30 +239,15 @@ class BillpayRunLine(models.Model):
         :param dict numbers: ``{line: number}``
         :param made: the numbers that did not exist before
         """
-        groups = {}
         for line, number in numbers.items():
-            is_made = number in made
-            groups.setdefault((number, is_made), []).append(line.id)
-        rows = [
-            (line_id, number.id, is_made)
-            for (number, is_made), ids in groups.items()
-            for line_id in ids
-        ]
-        if not rows:
-            return
-        self.env["billpay.run.line"].flush_model()
-        self.env.cr.execute_values(
-            """
-                UPDATE billpay_run_line AS line
-                   SET state = 'reserved', error = NULL, number_id = v.number_id,
-                       is_made = v.is_made
-                  FROM (VALUES %s) AS v (id, number_id, is_made)
-                 WHERE line.id = v.id
-                """,
-            rows,
-            page_size=len(rows),
-        )
-        self.invalidate_recordset(["state", "error", "number_id", "is_made"])
+            line.write(
+                {
+                    "state": "reserved",
+                    "error": False,
+                    "number_id": number.id,
+                    "is_made": number in made,
+                }
+            )
 
     def _reserve_for_invoices(self):
         if not self:
@@ -285,31 +257,35 @@ class BillpayRunLine(models.Model):
                 lambda move, mode=mode: move.billpay_mode != mode
             )
             changed.billpay_mode = mode
-        moves = self.move_id
-        before = {move: move.sudo().billpay_number_id for move in moves}
-        moves._billpay_reserve()
+        moves_sudo = self.move_id.sudo()
+        before = moves_sudo.billpay_number_id
+        self.move_id._billpay_reserve()
         numbers = {}
         for line in self:
             number = line.move_id.sudo().billpay_number_id
-            if number.state not in LIVING and number.state != "paid":
-                line.write({"state": "failed", "error": line._why_no_number()})
-                continue
-            numbers[line] = number
-        made = self.env["billpay.control.number"].browse()
-        for move in moves:
-            number = move.sudo().billpay_number_id
-            if number != before[move]:
-                made |= number
-        self._settle(numbers, made)
+            if number.state in LIVING or number.state == "paid":
+                numbers[line] = number
+            else:
+                line.write(
+                    {"state": "failed", "error": self._why_no_number(line.move_id)}
+                )
+        self._settle(numbers, moves_sudo.billpay_number_id - before)
 
-    def _why_no_number(self):
-        move = self.move_id
+    @api.model
+    def _why_no_number(self, move):
+        """Return why an invoice has no number to come."""
         if move.state != "posted":
-            return self.env._("The invoice is not confirmed.")
+            return self.env._("It is not confirmed.")
         if not move.amount_residual:
-            return self.env._("Nothing is due on the invoice.")
-        if not self.env["billpay.reservation"]._rate(move):
-            return move._billpay_rate_missing_text()
+            return self.env._("Nothing is due on it.")
+        number = move.sudo().billpay_number_id
+        if number.state in LIVING:
+            return self.env._("It has the number %s.", number.display_number)
+        reservation = self.env["billpay.reservation"]
+        if not reservation._rate(move):
+            return reservation._rate_missing_text(move)
+        if move.company_id.sudo().billpay_provider_id.state in (False, "disabled"):
+            return self.env._("Its company has no active ClickPesa application.")
         return self.env._("The invoice can have no number. Open it to see why.")
 
     def _make_contacts(self):
@@ -400,19 +376,12 @@ class BillpayRunLine(models.Model):
     def _reserve_for_customers(self, purpose):
         partners = self.partner_id
         problems = partners._billpay_contact_problems()
-        living = (
-            self.env["billpay.control.number"]
-            .sudo()
-            .search(
-                [
-                    ("partner_id", "in", partners.ids),
-                    ("purpose_id", "=", purpose.id),
-                    ("kind", "=", "customer"),
-                    ("state", "in", LIVING),
-                ]
-            )
-        )
-        has = living.partner_id
+        numbers_sudo = self.env["billpay.control.number"].sudo()
+        has = {
+            partner: number
+            for (partner, what), number in numbers_sudo._living_of(partners).items()
+            if what == purpose
+        }
         good = self.browse()
         for line in self:
             problem = problems[line.partner_id]
@@ -427,12 +396,9 @@ class BillpayRunLine(models.Model):
         by_partner = dict(zip(owners, reserved, strict=True))
         numbers = {line: by_partner[line.partner_id] for line in good}
         for line, number in numbers.items():
-            wanted = {}
-            if line.amount:
-                wanted["amount"] = line.amount
+            wanted = {"amount": line.amount} if line.amount else {}
             if line.mode:
-                wanted["mode"] = (
-                    line.mode if (line.amount or number.amount) else ("flexible")
-                )
+                asks = line.amount or number.amount
+                wanted["mode"] = line.mode if asks else "flexible"
             number._want(wanted)
-        self._settle(numbers, reserved - living)
+        self._settle(numbers, reserved - numbers_sudo.union(*has.values()))
