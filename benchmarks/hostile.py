@@ -87,10 +87,10 @@ def run(bed):
     }
     # Each good delivery is a row.
     growth["billpay_event"] = growth.get("billpay_event", 0) - good
-    return _result(found, growth, worker.do("kept_per_day"), good)
+    return _result(found, growth, good)
 
 
-def _result(found, growth, kept, good):
+def _result(found, growth, good):
     def figures(part, name):
         return tuple(each[part][name] for each in found)
 
@@ -111,8 +111,7 @@ def _result(found, growth, kept, good):
         taken.update(each["alone"]["statuses"])
         taken.update(each["beside"]["statuses"])
         answers.update(each["hostile"]["statuses"])
-    # Besides what is kept there is a row that counts the others, and each sender may
-    # find the last place free at the same moment.
+    # There is a row of the day, and a day may end meanwhile.
     return Result(
         NAME,
         "ms to the answer",
@@ -122,7 +121,7 @@ def _result(found, growth, kept, good):
             Bar("95th percentile beside / alone", slower("p95_ms"), SLOWER),
             Bar("good deliveries not taken", good - taken[200], 0),
             Bar("hostile deliveries taken", answers[200], 0),
-            Bar("rows left by the hostile", sum(growth.values()), kept + 1 + SENDERS),
+            Bar("rows left by the hostile", sum(growth.values()), 2),
         ),
         ratio=slower("p95_ms"),
         notes=(
@@ -300,11 +299,3 @@ def row_counts(env):
         env.cr.execute(f"SELECT count(*) FROM {name}")
         [(counts[name],)] = env.cr.fetchall()
     return counts
-
-
-@task
-def kept_per_day(env):
-    """How many refused deliveries an application keeps in a day."""
-    from odoo.addons.billpay_odoo.models.payment.billpay_event import KEPT_PER_DAY
-
-    return KEPT_PER_DAY

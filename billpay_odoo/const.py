@@ -40,6 +40,11 @@ SENSITIVE_KEYS = {
     "checksum",
 }
 
+# States of an ``account.payment`` in the books, and of these the one that no bank
+# statement has shown yet.
+ENTRY_NOT_AT_BANK = "in_process"
+ENTRY_POSTED = (ENTRY_NOT_AT_BANK, "paid")
+
 # Where a checkout's form leads.
 CHECKOUT_URL = "/payment/clickpesa/checkout"
 

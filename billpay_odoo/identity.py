@@ -117,6 +117,11 @@ def word_key(text):
     return "".join(name_words(text)).lower()
 
 
+def word_keys(texts):
+    """Return the keys of many words: ``{text: key}``."""
+    return {text: word_key(text) for text in texts}
+
+
 def reference_key(text):
     """Return the key of a customer's or an invoice's reference.
 

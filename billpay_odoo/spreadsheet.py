@@ -5,7 +5,6 @@ Everything comes out as text, as a person sees it in the sheet: an import decide
 itself what a text means, and can quote it in its reasons.
 """
 
-import base64
 import csv
 import io
 import logging
@@ -18,6 +17,7 @@ from decimal import Decimal
 import openpyxl
 import xlsxwriter
 
+from . import binaries
 from .identity import (
     is_placeholder,
     number_as_stored,
@@ -380,7 +380,7 @@ def download_xlsx(record, name, header, rows):
     record.ensure_one()
     record.sudo().write(
         {
-            "download": base64.b64encode(write_xlsx(name, header, rows)),
+            "download": binaries.to_field(write_xlsx(name, header, rows)),
             "download_name": "%s.xlsx" % name,
         }
     )

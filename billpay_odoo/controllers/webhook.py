@@ -65,7 +65,6 @@ class BillPayWebhook(http.Controller):
                 address,
                 raw,
                 notification,
-                state="new",
                 signed=signed,
                 version=address.version,
                 remote_addr=sender,

@@ -30,6 +30,7 @@ from . import test_money
 from . import test_number_asking
 from . import test_number_making
 from . import test_number_states
+from . import test_odoo20
 from . import test_pay_page
 from . import test_payment
 from . import test_payment_states
@@ -47,5 +48,6 @@ from . import test_send_cron
 from . import test_throttle
 from . import test_upgrade
 from . import test_upsert_batch
+from . import test_way_of_a_delivery
 from . import test_webhook
 from . import test_webhook_address

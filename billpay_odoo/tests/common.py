@@ -152,7 +152,6 @@ class BillPayCommon(CompanyCommon):
             (provider or self.provider).sudo(),
             raw,
             parse_notification(raw),
-            state="new",
             signed=signed,
         )
 

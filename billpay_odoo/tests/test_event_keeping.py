@@ -5,6 +5,8 @@ import json
 from datetime import timedelta
 from unittest.mock import patch
 
+from freezegun import freeze_time
+
 from odoo import fields
 from odoo.exceptions import UserError
 from odoo.tests import tagged
@@ -23,69 +25,77 @@ class TestQuarantine(BillPayHttpCommon):
     def setUp(self):
         super().setUp()
         self.now = 1000.0
-        self.allow(burst=1000)
         events = type(self.env["billpay.event"])
-        self.patch(events, "_kept_per_day", 3)
+        self.patch(events, "_write_allowance", Allowance(1, 1, clock=lambda: self.now))
         self.patch(
             events, "_log_allowance", Allowance(1, 1 / 60, clock=lambda: self.now)
         )
         self.provider.flush_recordset()
 
-    def allow(self, burst):
-        allowance = Allowance(burst, 1, clock=lambda: self.now)
-        self.patch(type(self.env["billpay.event"]), "_write_allowance", allowance)
-
-    def refuse(self, *names, key="another key"):
+    def refuse(self, *names, key="another key", pause=1):
+        """Deliver with a wrong signature, one every ``pause`` seconds."""
         for name in names:
             body = sign({"event": "PAYMENT RECEIVED", "data": {"id": name}}, key)
             self.assertEqual(self._deliver(body).status_code, 401)
+            self.now += pause
         self.env.invalidate_all()
 
     def kept(self):
-        """Return the refused deliveries, first one first: ``[(body?, times), …]``."""
-        rows = self.env["billpay.event"].search(
+        """Return the rows of refused deliveries, first one first."""
+        return self.env["billpay.event"].search(
             [("provider_id", "=", self.provider.id), ("state", "=", "quarantine")],
             order="id",
         )
-        return [(bool(row.body), row.times) for row in rows]
+
+    def names(self, event):
+        """Return which deliveries are on a row, as each line has one."""
+        return [
+            json.loads(line.partition(" ")[2])["data"]["id"]
+            for line in event.body.splitlines()
+        ]
 
     @mute_logger(LOG)
-    def test_beyond_the_room_of_a_day_they_are_counted_on_one_row(self):
-        self.refuse(*"abcdefgh")
-        self.assertEqual(self.kept(), [(True, 1)] * 3 + [(False, 5)])
+    def test_those_of_a_day_are_on_one_row_with_what_came(self):
+        self.refuse(*"abca")
+        [row] = self.kept()
+        self.assertEqual(row.times, 4)
+        self.assertEqual(self.names(row), ["a", "b", "c", "a"])
+        self.assertEqual(row.event, "PAYMENT RECEIVED")
+        self.assertTrue(row.body.startswith(row.remote_addr))
+        self.assertGreaterEqual(row.last_received_at, row.received_at)
+        self.assertIn("missing or wrong", row.reason)
 
     @mute_logger(LOG)
-    def test_what_was_kept_stays_and_its_repeats_are_counted_on_it(self):
-        self.refuse(*"abcdef")
-        self.refuse(*"aab")
-        self.assertEqual(self.kept(), [(True, 3), (True, 2), (True, 1), (False, 3)])
+    def test_beyond_the_room_of_a_day_they_are_counted(self):
+        self.refuse("a")
+        [row] = self.kept()
+        self.patch(type(row), "_kept_of_day", len(row.body) + 1)
+        self.refuse(*"bcdefgh")
+        self.assertEqual((self.kept().times, self.names(row)), (8, ["a", "b"]))
 
     @mute_logger(LOG)
-    def test_another_day_has_room_again(self):
-        self.refuse(*"abcd")
-        self.env["billpay.event"].sudo().search([("state", "=", "quarantine")]).write(
-            {"received_at": fields.Datetime.now() - timedelta(days=2)}
-        )
-        self.env.flush_all()
-        self.refuse("e")
-        self.assertEqual(self.kept()[-1], (True, 1))
+    def test_another_day_has_a_row_of_its_own(self):
+        self.refuse(*"ab")
+        with freeze_time(fields.Datetime.now() + timedelta(days=1)):
+            self.refuse("c")
+        self.assertEqual([row.times for row in self.kept()], [2, 1])
+        self.assertEqual([self.names(row) for row in self.kept()], [["a", "b"], ["c"]])
 
     @mute_logger(LOG)
     def test_in_a_rush_nothing_is_written_yet_everything_is_counted(self):
-        self.allow(burst=2)
         before = self.cr.sql_log_count
-        self.refuse(*"abcdefghij")
-        self.assertEqual(self.kept(), [(True, 1)] * 2)
+        self.refuse(*"abcdefghij", pause=0)
         written = self.cr.sql_log_count - before
+        self.assertEqual(self.kept().times, 1)
         self.now += 1
         self.refuse("k")
-        self.assertEqual(self.kept(), [(True, 1)] * 3 + [(False, 8)])
+        self.assertEqual(self.kept().times, 11)
+        self.assertEqual(self.names(self.kept()), ["a", "k"])
         self.assertLess(written, 10 * 10)
 
     @mute_logger(LOG)
     def test_count_survives_a_transaction_that_does_not(self):
-        self.allow(burst=1)
-        self.refuse(*"abc")
+        self.refuse(*"abc", pause=0)
         self.now += 1
         events = self.env["billpay.event"]
         with (
@@ -97,18 +107,18 @@ class TestQuarantine(BillPayHttpCommon):
         self.now += 1
         self.refuse("e")
         # b and c at least; the one that ended in an error has told its sender so.
-        self.assertEqual(sum(times for _body, times in self.kept()), 4)
+        self.assertEqual(self.kept().times, 4)
 
     @mute_logger(LOG)
     def test_body_is_kept_in_part(self):
         body = {"event": "X", "data": {"id": "a", "message": "x" * 50000}}
         self.assertEqual(self._deliver(sign(body, "other")).status_code, 401)
         event = self.env["billpay.event"].search([], limit=1)
-        self.assertEqual(len(event.body), KEPT_OF_BODY)
+        self.assertEqual(len(event.body.partition(" ")[2]), KEPT_OF_BODY)
 
     def test_log_has_one_line_for_many(self):
         with self.assertLogs(LOG, "WARNING") as logs:
-            self.refuse(*"abcdef")
+            self.refuse(*"abcdef", pause=0)
             self.now += 61
             self.refuse("g")
         self.assertEqual(len(logs.output), 2)
@@ -127,14 +137,15 @@ class TestQuarantine(BillPayHttpCommon):
 
     @mute_logger(LOG)
     def test_applications_have_room_of_their_own(self):
-        self.refuse(*"abcd")
+        self.refuse(*"abcd", pause=0)
         other = self._make_application(self.company)
         self.env.flush_all()
         token = other.sudo().clickpesa_webhook_token
         body = sign({"data": {"id": "a"}}, "another key")
         self.assertEqual(self._deliver(body, token=token).status_code, 401)
         event = self.env["billpay.event"].search([("provider_id", "=", other.id)])
-        self.assertTrue(event.body)
+        self.assertEqual((event.times, self.names(event)), (1, ["a"]))
+        self.assertEqual(self.kept().times, 1)
 
 
 @tagged("post_install", "-at_install")

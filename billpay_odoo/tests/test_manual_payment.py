@@ -293,7 +293,6 @@ class TestManualPayment(ManualCommon):
             self.provider.sudo(),
             raw,
             parse_notification(raw),
-            state="new",
             signed=False,
         )
 

@@ -232,7 +232,6 @@ class TestOfflineCompany(BillPayCommon):
             self.provider.sudo(),
             raw,
             parse_notification(raw),
-            state="new",
             signed=True,
         )
 

@@ -151,7 +151,6 @@ class TestPayment(BillPayCommon):
             self.provider.sudo(),
             raw,
             parse_notification(raw),
-            state="new",
             signed=signed,
         )
 

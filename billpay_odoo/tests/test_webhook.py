@@ -6,6 +6,7 @@ from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from ..clickpesa import sign
+from ..throttle import Allowance
 from .common import CHECKSUM_KEY, BillPayHttpCommon
 
 WEBHOOK = "odoo.addons.billpay_odoo.controllers.webhook"
@@ -58,9 +59,14 @@ class TestWebhook(BillPayHttpCommon):
         wrong = {**self.body, "checksum": "0" * 64}
         missing = {k: v for k, v in self.body.items() if k != "checksum"}
         forged = sign({k: v for k, v in missing.items()}, "another key")
+        events = type(self.env["billpay.event"])
+        self.patch(events, "_write_allowance", Allowance(burst=3, per_second=1))
         for body in (wrong, missing, forged):
             self.assertEqual(self._deliver(body).status_code, 401)
-        self.assertEqual(self._new_events().mapped("state"), ["quarantine"] * 3)
+        self.assertRecordValues(
+            self._new_events(), [{"state": "quarantine", "times": 3, "signed": False}]
+        )
+        self.assertEqual(self._new_events().body.count(self.paid["id"]), 3)
         self._process()
         self.assertFalse(self._ledger(self.paid))
         # The quarantined copies do not stand in the way of the true one.

@@ -246,7 +246,6 @@ def deliver(env, provider, body):
             env["payment.provider"].browse(provider),
             body.encode(),
             parse_notification(body.encode()),
-            state="new",
             signed=True,
         ),
     )
@@ -264,7 +263,6 @@ def receive(env, token, body):
         address,
         body.encode(),
         parse_notification(body.encode()),
-        state="new",
         signed=True,
         version=address.version,
     )

@@ -1,11 +1,11 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
-import base64
 import binascii
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 
+from .. import binaries
 from ..actions import dialog
 from ..identity import word_key
 from ..spreadsheet import SpreadsheetError, download_xlsx, find_columns, read
@@ -171,7 +171,7 @@ class BillpayImport(models.AbstractModel):
             return set(self._needed) <= find_columns(cells, self._headings).keys()
 
         try:
-            data = base64.b64decode(self.file, validate=True)
+            data = binaries.from_field(self.file)
             sheet = read(data, self._max_rows, is_header)
         except binascii.Error:
             raise UserError(self._why_unreadable("broken")) from None

@@ -73,7 +73,7 @@ class BillpayPaymentEntry(models.TransientModel):
                 .filtered(lambda p, choice=entry.application: str(p.id) == choice)
             )
             code = without_blanks(entry.number or "")
-            number = self.env["billpay.matching"]._find_control_number(
+            number = self.env["billpay.ledger"]._find_control_number(
                 payments_sudo.new({"number": code}), provider
             )
             known = payments_sudo.env["billpay.receipt"]._with_receipt(

@@ -1,7 +1,6 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """A till that takes BillPay: its rules."""
 
-import base64
 import math
 import re
 from datetime import datetime, time
@@ -12,7 +11,7 @@ from odoo import Command, api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import file_open
 
-from odoo.addons.billpay_odoo import page_texts
+from odoo.addons.billpay_odoo import binaries, page_texts
 from odoo.addons.billpay_odoo.const import CURRENCY, LIVING
 from odoo.addons.billpay_odoo.crowd import turn
 from odoo.addons.billpay_odoo.identity import phone_key, receipt_key, word_key
@@ -135,7 +134,7 @@ class PosConfig(models.Model):
     @api.model
     def _billpay_image(self):
         with file_open("billpay_odoo/static/img/billpay.png", "rb") as image:
-            return base64.b64encode(image.read())
+            return binaries.to_field(image.read())
 
     def _billpay_provider(self):
         """Return the application that makes this till's numbers, in sudo.
@@ -147,7 +146,7 @@ class PosConfig(models.Model):
             self.sudo()._billpay_method().billpay_provider_id
             or self.company_id.sudo().billpay_provider_id
         )
-        if not provider or provider.state == "disabled":
+        if not provider._billpay_is_on():
             raise UserError(
                 self.env._(
                     "The company %s has no ClickPesa application that works now, so "

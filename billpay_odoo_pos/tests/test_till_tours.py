@@ -41,7 +41,7 @@ class TestTillTours(TillSteps, BillPayHttpCommon):
             raw = json.dumps(test.sandbox.webhook_body(payment["id"])).encode()
             provider = till.sudo()._billpay_provider()
             till.env["billpay.event"]._store_delivery(
-                provider, raw, parse_notification(raw), state="new", signed=True
+                provider, raw, parse_notification(raw), signed=True
             )
             till.env.ref(
                 "billpay_odoo.ir_cron_process_payments"

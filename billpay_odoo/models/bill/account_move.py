@@ -223,6 +223,8 @@ class AccountMove(models.Model):
     def _compute_billpay_purpose_id(self):
         sales = self.filtered(lambda m: m.is_sale_document(include_receipts=True))
         (self - sales).billpay_purpose_id = False
+        if not sales:
+            return
         found = self.env["billpay.purpose"]._of_invoices(sales)
         for move in sales:
             # What a person chose stays where the lines tell nothing.
@@ -265,7 +267,8 @@ class AccountMove(models.Model):
             moves = self.filtered(lambda move: move.state != vals["state"])
             sources = moves.origin_payment_id
             sources |= moves.reversed_entry_id.origin_payment_id
-            sources.filtered("billpay_undone_id")._billpay_refuse_undone()
+            if undone := sources.filtered("billpay_undone_id"):
+                undone._billpay_refuse_undone()
         result = super().write(vals)
         if not _FOLLOWED.isdisjoint(vals):
             self.filtered(
@@ -427,12 +430,14 @@ class AccountMove(models.Model):
             lambda payment: (
                 payment.payment_type == "inbound"
                 and not payment.move_id
-                and payment.state in ("in_process", "paid")
+                and payment.state in const.ENTRY_POSTED
             )
         )
         if coming and self.line_ids.matched_credit_ids:
             # What the statement showed is paid and reconciled: not due any more.
-            coming = coming.filtered(lambda payment: payment.state == "in_process")
+            coming = coming.filtered(
+                lambda payment: payment.state == const.ENTRY_NOT_AT_BANK
+            )
         return max(
             self.amount_residual
             - sum(
@@ -567,20 +572,20 @@ class AccountMove(models.Model):
     def _post(self, soft=True):
         """Override of `account`: use credit, then reserve numbers for the rest."""
         posted = super()._post(soft=soft)
-        self.env["billpay.credit"]._apply_checkout(posted)
-        self.env["billpay.credit"]._apply_credit(posted)
-        issuing = posted.filtered(
-            lambda move: (
-                move.is_sale_document(include_receipts=True)
-                and move._billpay_asks_again()
-            )
-        )
-        issuing._billpay_reserve_or_say()
-        issuing._billpay_say_rate_missing()
-        posted._billpay_booked_payments()._billpay_back_in_books()
-        posted.reversed_entry_id._billpay_booked_payments()._billpay_reversed()
-        # An invoice that was changed since may carry another number.
-        posted._billpay_recarry()
+        if sales := posted.filtered(
+            lambda m: m.is_sale_document(include_receipts=True)
+        ):
+            self.env["billpay.credit"]._apply_checkout(sales)
+            self.env["billpay.credit"]._apply_credit(sales)
+            issuing = sales.filtered(lambda move: move._billpay_asks_again())
+            issuing._billpay_reserve_or_say()
+            issuing._billpay_say_rate_missing()
+            # An invoice that was changed since may carry another number.
+            sales._billpay_recarry()
+        if booked := posted._billpay_booked_payments():
+            booked._billpay_back_in_books()
+        if booked := posted.reversed_entry_id._billpay_booked_payments():
+            booked._billpay_reversed()
         return posted
 
     # === BUSINESS METHODS === #
@@ -666,8 +671,7 @@ class AccountMove(models.Model):
                 and move.state == "posted"
                 and not move._billpay_carries()
                 and move.currency_id.compare_amounts(move._billpay_residual(), 0) > 0
-                and provider_of[move.company_id].code == "clickpesa"
-                and provider_of[move.company_id].state != "disabled"
+                and provider_of[move.company_id]._billpay_is_on()
                 and not move.sudo().billpay_number_ids.filtered(
                     lambda number: number.state in LIVING
                 )
@@ -785,7 +789,7 @@ class AccountMove(models.Model):
         """Return the payments that these entries book, as far as ClickPesa's."""
         return self.origin_payment_id.filtered(
             lambda payment: (
-                payment.billpay_payment_id and payment.state in ("in_process", "paid")
+                payment.billpay_payment_id and payment.state in const.ENTRY_POSTED
             )
         )
 

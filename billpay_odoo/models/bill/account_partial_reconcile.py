@@ -13,13 +13,15 @@ class AccountPartialReconcile(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         partials = super().create(vals_list)
-        partials._billpay_moves()._billpay_follow_residual()
+        if moves := partials._billpay_moves():
+            moves._billpay_follow_residual()
         return partials
 
     def unlink(self):
         moves = self._billpay_moves()
         result = super().unlink()
-        moves.exists()._billpay_follow_residual()
+        if moves:
+            moves.exists()._billpay_follow_residual()
         return result
 
     def _billpay_moves(self):

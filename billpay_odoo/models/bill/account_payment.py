@@ -5,12 +5,11 @@ from datetime import timedelta
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
+from ... import const
 from ...clickpesa.values import FAILED, REVERSED
 
 # Set by the payments worker alone.
 _LINK_FIELDS = ("billpay_payment_id", "billpay_part", "billpay_undone_id")
-# States of a payment that is in the books.
-_BOOKED = ("in_process", "paid")
 
 
 class AccountPayment(models.Model):
@@ -77,9 +76,9 @@ class AccountPayment(models.Model):
             undone = self.filtered("billpay_undone_id")
             undone.filtered(lambda p: p.state != vals["state"])._billpay_refuse_undone()
         linked = self.filtered("billpay_payment_id")
-        before = linked.filtered(lambda payment: payment.state in _BOOKED)
+        before = linked.filtered(lambda payment: payment.state in const.ENTRY_POSTED)
         result = super().write(vals)
-        after = linked.filtered(lambda payment: payment.state in _BOOKED)
+        after = linked.filtered(lambda payment: payment.state in const.ENTRY_POSTED)
         (before - after)._billpay_out_of_books()
         (after - before)._billpay_back_in_books()
         if not self.env.context.get("billpay_posting"):
@@ -130,9 +129,11 @@ class AccountPayment(models.Model):
                 payment.billpay_payment_id and payment.move_id.state == "draft"
             )
         )
-        drafts.state = "canceled"
-        drafts.move_id.button_cancel()
-        return super(AccountPayment, self - drafts).action_cancel()
+        if drafts:
+            drafts.state = "canceled"
+            drafts.move_id.button_cancel()
+        others = self - drafts
+        return super(AccountPayment, others).action_cancel() if others else None
 
     def _billpay_out_of_books(self):
         """Their entries were reset or cancelled: say so in the money ledger."""

@@ -221,8 +221,7 @@ class BillpayPurpose(models.Model):
         """Return the application that makes numbers of this purpose, if it may."""
         self.ensure_one()
         provider_sudo = (self.provider_id or self.company_id.billpay_provider_id).sudo()
-        active = provider_sudo.code == "clickpesa" and provider_sudo.state != "disabled"
-        return provider_sudo if active else provider_sudo.browse()
+        return provider_sudo.filtered(lambda provider: provider._billpay_is_on())
 
     def _number_values(self, partner):
         """Return what a new number of this purpose asks this customer for."""

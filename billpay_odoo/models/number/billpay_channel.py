@@ -8,7 +8,7 @@ from markupsafe import Markup, escape
 from odoo import api, fields, models, tools
 from odoo.exceptions import ValidationError
 
-from ...identity import word_key
+from ...identity import word_key, word_keys
 
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}\Z")
 _PLACEHOLDER = re.compile(r"\{(number|company_number|amount|ussd)\}")
@@ -257,17 +257,19 @@ class BillpayChannel(models.Model):
 
         Cached: the payments worker asks for every payment, the records hardly change.
         """
-        ids_by_word = {}
         channels = (
             self.sudo()
             .with_context(active_test=False)
             .search([("clickpesa_codes", "!=", False)])
         )
+        words = {channel: channel.clickpesa_codes.split(",") for channel in channels}
+        keys = word_keys({word for group in words.values() for word in group})
+        ids_by_word = {}
         # Active records first, so that an archived twin never wins.
         for channel in channels.sorted(lambda c: (not c.active, c.sequence, c.id)):
-            for word in (channel.clickpesa_codes or "").split(","):
-                if word := word_key(word):
-                    key = (word, channel.company_id.id)
+            for word in words[channel]:
+                if keys[word]:
+                    key = (keys[word], channel.company_id.id)
                     ids_by_word.setdefault(key, channel.id)
         return ids_by_word
 

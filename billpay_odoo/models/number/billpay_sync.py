@@ -407,7 +407,7 @@ class BillpaySync(models.AbstractModel):
         return self.env["billpay.control.number"].search_count(
             [
                 ("sync_at", "<=", fields.Datetime.now()),
-                ("provider_id.state", "!=", "disabled"),
+                *self.env["payment.provider"]._billpay_on_domain("provider_id."),
                 "|",
                 ("provider_id.billpay_paused_until", "=", False),
                 ("provider_id.billpay_paused_until", "<=", fields.Datetime.now()),
@@ -455,13 +455,14 @@ class BillpaySync(models.AbstractModel):
                       FROM billpay_control_number n
                       JOIN payment_provider p ON p.id = n.provider_id
                      WHERE %s AND n.sync_at IS NOT NULL
-                       AND p.code = 'clickpesa' AND p.state != 'disabled'
+                       AND p.code = 'clickpesa' AND %s
                        AND %s AND %s
                   ORDER BY n.sync_at, n.id
                      LIMIT 1
                        FOR NO KEY UPDATE OF n SKIP LOCKED
                     """,
                 wanted,
+                numbers.env["payment.provider"]._billpay_on_sql("p"),
                 SQL("p.id NOT IN %s", down) if down else SQL("TRUE"),
                 SQL("TRUE")
                 if even_paused
@@ -475,7 +476,7 @@ class BillpaySync(models.AbstractModel):
             return numbers.browse()
         provider_id, kind, new, in_trouble = first[0]
         provider = numbers.env["payment.provider"].browse(provider_id)
-        if not provider._billpay_is_live():
+        if not provider._billpay_may_call():
             return numbers.browse()
         if in_trouble and not even_paused:
             numbers.env["billpay.gate"]._probe(provider, now + timedelta(seconds=LEASE))
@@ -589,13 +590,13 @@ class BillpaySync(models.AbstractModel):
                 and not n.sync_error
                 and n.sync_at
                 and n.sync_at > now
-                and n.provider_id._billpay_is_live()
+                and n.provider_id._billpay_may_call()
             )
         )
 
     def _why_not_called(self, number):
         number.ensure_one()
-        if number.state == "pending" and not number.provider_id._billpay_is_live():
+        if number.state == "pending" and not number.provider_id._billpay_may_call():
             return number.env._(
                 "The ClickPesa application %s is switched off.", number.provider_id.name
             )

@@ -5,7 +5,6 @@ from . import billpay_decision
 from . import billpay_entries
 from . import billpay_event
 from . import billpay_ledger
-from . import billpay_matching
 from . import billpay_payment
 from . import billpay_payment_allocation
 from . import billpay_poll

@@ -88,6 +88,47 @@ class BillpayBooking(models.AbstractModel):
     _name = "billpay.booking"
     _description = "BillPay Booking"
 
+    def _match(self, payments):
+        """Find the control numbers; never by guess.
+
+        The number as sent, then the part before the first "-": ClickPesa may add a
+        suffix to repeated payments on a customer number.
+
+        :return: the payments of which is known what they are for
+        """
+        payments = payments.env["billpay.receipt"]._without_twins(payments)
+        matched = payments.browse()
+        numbers = payments.env["billpay.ledger"]._find_control_numbers(payments)
+        for payment in payments:
+            number = payment.control_number_id or numbers[payment]
+            if payment._is_persons_choice():
+                if number and payment.control_number_id != number:
+                    payment.control_number_id = number
+                matched |= payment
+                continue
+            if not number:
+                payment._move_to(
+                    "unmatched",
+                    payments.env._(
+                        "No control number %s was made here. The money is at "
+                        "ClickPesa and not booked.",
+                        payment.number or "?",
+                    ),
+                )
+                continue
+            if payment.control_number_id != number:
+                payment.control_number_id = number
+            if number.move_id or number.partner_id:
+                matched |= payment
+                continue
+            payment._move_to(
+                "unmatched",
+                payments.env._(
+                    "The control number belongs to no invoice and no customer."
+                ),
+            )
+        return matched
+
     def _book(self, payments):
         """Create, post and reconcile; write the outcome on payments and numbers.
 
@@ -144,17 +185,18 @@ class BillpayBooking(models.AbstractModel):
         tiers = payments.control_number_id._tiers(lines) if lines else []
         return self._by_policy(payments, tiers, still_open)
 
-    def _post_batch(self, payments):
-        """Book these locked, confirmed payments; one that cannot be stops only itself.
+    def _post(self, payments):
+        """Book these locked payments; one that cannot be booked stops only itself.
 
         Runs in the caller's transaction: entry, reconciliation and state become
         visible together, or not at all.
         """
-        self._book_together(
-            payments.with_context(
-                billpay_posting=True, tracking_disable=True, mail_create_nolog=True
-            )
-        )
+        batches = payments.with_context(
+            billpay_posting=True, tracking_disable=True, mail_create_nolog=True
+        ).grouped("company_id")
+        for company, batch in batches.items():
+            self._book_together(batch.with_company(company))
+        self._toast_salespeople(payments)
 
     def _book_together(self, payments):
         """Book all at once; if that fails, each half for itself, down to the cause.
@@ -163,7 +205,7 @@ class BillpayBooking(models.AbstractModel):
         """
         try:
             with payments.env.cr.savepoint():
-                self._book(payments.env["billpay.matching"]._match(payments))
+                self._book(self._match(payments))
         except CONFLICTS:
             raise
         except Exception as error:  # noqa: BLE001 - any record may be the cause
@@ -308,7 +350,7 @@ class BillpayBooking(models.AbstractModel):
             self._value(payments, share, still_open)
         taken = sum(still_open[line] for line in lines)
         if not share.full:
-            rate = payments._rate_of(move)
+            rate = self._rate(payments, move)
             taken = min(money.of_bill(amount, move.currency_id, rate), taken)
         for line in lines:
             part = min(taken, still_open[line])
@@ -380,7 +422,14 @@ class BillpayBooking(models.AbstractModel):
             if line not in still_open:
                 still_open[line] = line.amount_residual_currency
         due = sum(still_open[line] for line in lines)
-        return money.at_rate(due, lines.currency_id, payments._rate_of(lines.move_id))
+        return money.at_rate(
+            due, lines.currency_id, self._rate(payments, lines.move_id)
+        )
+
+    def _rate(self, payment, move):
+        """Return the rate at which an invoice asks this payment for shillings."""
+        same = move.currency_id == payment.currency_id
+        return 1.0 if same else payment._rate_of(move)
 
     def _open_lines(self, payments, move):
         """Receivable lines of a posted invoice that still ask for money, oldest due
@@ -576,7 +625,7 @@ class BillpayBooking(models.AbstractModel):
                 if move not in left:
                     open_now = move.state == "posted"
                     left[move] = max(move.amount_residual, 0.0) if open_now else 0.0
-                rate = payment._rate_of(move)
+                rate = self._rate(payment, move)
                 wanted = money.at_rate(left[move], move.currency_id, rate)
                 due += wanted
                 used = min(rest, wanted)

@@ -19,6 +19,9 @@ from ..provider.payment_provider import ADDRESS_FIELDS
 
 _logger = logging.getLogger(__name__)
 
+# A delivery is about one kilobyte. Of refused ones so much is kept, and so much of all
+# of a day (characters).
+KEPT_OF_BODY, KEPT_OF_DAY = 8192, 65536
 _NUL = "\x00"
 # Another one after every change of the row, whoever made it, also by SQL. It stands
 # for the secrets, which are not written into statements (and so into logs).
@@ -38,7 +41,11 @@ INSERT = (
            AND (%%(version)s IS NULL OR %s = %%(version)s)
         ON CONFLICT (provider_id, digest) DO UPDATE
            SET times = billpay_event.times + EXCLUDED.times,
-               last_received_at = EXCLUDED.last_received_at
+               last_received_at = EXCLUDED.last_received_at,
+               body = CASE WHEN EXCLUDED.state = 'quarantine'
+                            AND length(billpay_event.body) < %%(room)s
+                           THEN billpay_event.body || E'\n' || EXCLUDED.body
+                           ELSE billpay_event.body END
         RETURNING id, times, state
     )
     SELECT id, times = %%(times)s, state = 'new',
@@ -69,10 +76,6 @@ class Stored(NamedTuple):
     alone: bool
 
 
-# Rows per application and day (UTC).
-KEPT_PER_DAY = 100
-# A delivery is about one kilobyte (characters).
-KEPT_OF_BODY = 8192
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,64}")
 
 
@@ -99,16 +102,17 @@ class BillpayEvent(models.Model):
     """One webhook delivery as it came, with its verdict. The audit log.
 
     The identity of a delivery is its body and its verdict: a repeat counts up on the
-    same row, and a quarantined copy can never stand in the way of the true one.
+    same row. Refused ones share a row per application and day, so that they can never
+    stand in the way of the true one.
     """
 
     _name = "billpay.event"
     _description = "BillPay Webhook Delivery"
     _order = "id desc"
     _rec_name = "event"
-    _kept_per_day = KEPT_PER_DAY
-    # Statements per application and process: enough for a merchant whose key is wrong.
-    _write_allowance = Allowance(burst=KEPT_PER_DAY, per_second=1)
+    _kept_of_day = KEPT_OF_DAY
+    # Statements for refused deliveries, per application and process.
+    _write_allowance = Allowance(burst=1, per_second=1)
     # Lines in the log: one per minute.
     _log_allowance = Allowance(burst=1, per_second=1 / 60)
     # Rows of one run of the vacuum.
@@ -135,8 +139,8 @@ class BillpayEvent(models.Model):
         ],
         required=True,
         readonly=True,
-        help="Noted: an event that moves no customer's money. Quarantine: the "
-        "signature is missing or wrong, so nothing was done with it.",
+        help="Noted: an event that moves no customer's money. Quarantine: deliveries "
+        "of a day whose signature is missing or wrong. Odoo ignores them.",
     )
     event = fields.Char(readonly=True)
     signed = fields.Boolean(string="Valid Signature", readonly=True)
@@ -177,9 +181,9 @@ class BillpayEvent(models.Model):
 
     @api.model
     def _store_delivery(
-        self, provider, raw, notification, *, state, signed, version=None, **extra
+        self, provider, raw, notification, *, signed, version=None, **extra
     ):
-        """Store a delivery, or count its repeat, in one statement.
+        """Store a delivery for the worker, or count its repeat, in one statement.
 
         Two equal deliveries at one moment conflict; Odoo then replays the later one,
         which counts up.
@@ -187,27 +191,28 @@ class BillpayEvent(models.Model):
         :param provider: the application, or the ``Address`` a delivery came to
         :param bytes raw: the body
         :param notification: what was parsed of it
-        :param str state: "new" or "quarantine"
         :param bool signed: whether a signature was verified
         :param str version: store it only while the application is in this state
         :return: ``None`` when the application has changed
         :rtype: Stored | None
         """
-        verdict = b"quarantine" if state == "quarantine" else b"accepted"
-        if signed:
-            verdict += b" signed"
+        verdict = b"accepted signed" if signed else b"accepted"
         return self._insert(
             {
                 **self._owner_values(provider),
-                "state": state,
+                "state": "new",
                 "event": notification.event or None,
                 "signed": signed,
-                "body": raw.decode("utf-8", "replace").replace(_NUL, ""),
+                "body": self._body_text(raw),
                 "digest": hashlib.sha256(verdict + b"\n" + raw).hexdigest(),
                 "version": version,
                 **extra,
             }
         )
+
+    @api.model
+    def _body_text(self, raw):
+        return raw.decode("utf-8", "replace").replace(_NUL, "")
 
     @api.model
     def _owner_values(self, provider):
@@ -226,7 +231,8 @@ class BillpayEvent(models.Model):
         :rtype: Stored | None
         """
         now = fields.Datetime.now()
-        self.env.cr.execute(INSERT, {**EMPTY, **values, "now": now})
+        room = {"room": self._kept_of_day, "now": now}
+        self.env.cr.execute(INSERT, {**EMPTY, **room, **values})
         row = self.env.cr.fetchone()
         self.invalidate_model()
         return Stored(*row) if row else None
@@ -366,66 +372,29 @@ class BillpayEvent(models.Model):
 
     @api.model
     def _keep_refused(self, address, raw, notification, count, remote_addr):
-        """Keep this delivery while there is room; count the others.
+        """Count refused deliveries on the row of the day (UTC), in one statement.
+
+        The first bodies of the day are kept on it, each after its sender's address.
 
         :param int count: deliveries to account for, this one included
         """
-        today = fields.Datetime.today()
-        digest = hashlib.sha256(b"quarantine\n" + raw).hexdigest()
-        [(room,)] = self.env.execute_query(
-            SQL(
-                """
-                    SELECT EXISTS (
-                               SELECT FROM billpay_event
-                                WHERE provider_id = %(provider)s AND digest = %(digest)s
-                           )
-                        OR %(limit)s > (
-                               SELECT count(*) FROM billpay_event
-                                WHERE provider_id = %(provider)s
-                                 AND state = 'quarantine'
-                                  AND received_at >= %(today)s
-                           )
-                    """,
-                provider=address.provider_id,
-                digest=digest,
-                limit=self._kept_per_day,
-                today=today,
-            )
-        )
-        texts = self._texts_for(address)
-        if room:
-            self._store_delivery(
-                address,
-                raw[:KEPT_OF_BODY],
-                notification,
-                state="quarantine",
-                signed=False,
-                digest=digest,
-                reason=texts._("The signature is missing or wrong."),
-                remote_addr=remote_addr,
-            )
-            count -= 1
-        if count:
-            self._insert(
-                {
-                    **self._owner_values(address),
-                    "state": "quarantine",
-                    "event": texts._("More of these"),
-                    "times": count,
-                    "digest": "more %s" % today.date(),
-                    "reason": texts._(
-                        "Signatures missing or wrong, so often that these deliveries "
-                        "are only counted. If ClickPesa sent them, the poll finds the "
-                        "payments."
-                    ),
-                }
-            )
-
-    @api.model
-    def _texts_for(self, address):
-        """Return an environment that speaks the language of the company."""
         company = self.env["res.company"].browse(address.company_id)
-        return self.with_context(lang=company.partner_id.lang).env
+        texts = self.with_context(lang=company.partner_id.lang).env
+        self._insert(
+            {
+                **self._owner_values(address),
+                "state": "quarantine",
+                "event": notification.event or None,
+                "body": f"{remote_addr} {self._body_text(raw[:KEPT_OF_BODY])}",
+                "times": count,
+                "digest": "quarantine %s" % fields.Date.today(),
+                "reason": texts._(
+                    "The signature is missing or wrong. If ClickPesa sent these "
+                    "deliveries, the poll finds the payments."
+                ),
+                "remote_addr": remote_addr,
+            }
+        )
 
     @api.autovacuum
     def _gc_old_deliveries(self):

@@ -15,6 +15,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ... import const
+from ...clickpesa.values import FAILED, PAID, REVERSED
 from ...const import ENTERED
 from ...identity import number_key, number_spellings, receipt_key, without_our_names
 from ...transactions import CONFLICTS, taken
@@ -85,6 +86,8 @@ class BillpayLedger(models.AbstractModel):
 
     def _rounds(self, told_list):
         """Divide payments so that no round tells twice of an id or of a receipt."""
+        if len(told_list) < 2:
+            return [told_list]
         rounds, last = [], {}
         for told in told_list:
             keys = {("id", told.id), ("receipt", receipt_key(told.receipt) or told.id)}
@@ -132,7 +135,7 @@ class BillpayLedger(models.AbstractModel):
             elif entered:
                 receipts._update_entered(payment, told, seen)
             else:
-                if told in believed:
+                if told in believed and payment.provisional:
                     receipts._adopt(payment, told)
                 self._update_told(payment, told, told in believed, seen, numbers)
         # In the order in which they were paid, whoever tells: so two transactions
@@ -146,7 +149,7 @@ class BillpayLedger(models.AbstractModel):
         """Return the control numbers that unmatched payments would find now."""
         rows = self.env["billpay.payment"].union(*found.values())
         rows = rows.filtered(lambda p: p.state == "unmatched" and not p.undone_at)
-        return self.env["billpay.matching"]._find_control_numbers(rows) if rows else {}
+        return self._find_control_numbers(rows) if rows else {}
 
     def _new_values(self, provider, told, trusted, seen):
         """Return the values of a payment that is not here yet."""
@@ -190,7 +193,7 @@ class BillpayLedger(models.AbstractModel):
                 self._learn(payment, told, seen, numbers)
         elif (
             payment.state == "ignored"
-            and not told.is_failed
+            and told.status not in FAILED
             and not payment.ignored_by_id
         ):
             # It had failed; somebody says that it came through after all: ask.
@@ -198,7 +201,7 @@ class BillpayLedger(models.AbstractModel):
             payment._move_to(state, reason, **how, **seen)
         elif (
             payment.state == "received"
-            and told.is_paid
+            and told.status in PAID
             and told.status != payment.status
             and not old
         ):
@@ -231,7 +234,7 @@ class BillpayLedger(models.AbstractModel):
         """Tell whether a payment stays where it is, whatever is told."""
         if payment.ignored_by_id:
             return True
-        if not told.is_paid:
+        if told.status not in PAID:
             return False
         if payment.undone_at:
             # A person took its match apart: only a person matches it again.
@@ -252,11 +255,7 @@ class BillpayLedger(models.AbstractModel):
         if told.updated_at:
             facts["told_at"] = _naive(told.updated_at)
         news = told.status != payment.status
-        if (
-            payment.state != "reversed"
-            and news
-            and (told.is_reversed or told.is_failed)
-        ):
+        if payment.state != "reversed" and news and (told.status in REVERSED | FAILED):
             payment._flag(
                 payment.env._(
                     "ClickPesa took this money back (%s). The entry still stands: "
@@ -267,7 +266,7 @@ class BillpayLedger(models.AbstractModel):
                 attempts=0,
                 **facts,
             )
-        elif payment.state == "reversed" and news and told.is_paid:
+        elif payment.state == "reversed" and news and told.status in PAID:
             payment._flag(
                 payment.env._(
                     "ClickPesa says that this money came after all (%s), but its entry "
@@ -278,7 +277,7 @@ class BillpayLedger(models.AbstractModel):
                 **facts,
             )
         elif (
-            told.is_paid
+            told.status in PAID
             and payment.state == "posted"
             and self._is_other_amount(payment, told)
         ):
@@ -318,9 +317,9 @@ class BillpayLedger(models.AbstractModel):
             # Cached, while ``env.ref`` looks each time whether it is there.
             data = payments.env["ir.model.data"]
             currency_id = data._xmlid_to_res_id("base.TZS", raise_if_not_found=True)
-        channel = payments.env["billpay.channel"]._find_by_code(
-            told.channel, provider.company_id
-        )
+        channel = payments.channel_id
+        if not channel or told.channel != payments.channel_code:
+            channel = channel._find_by_code(told.channel, provider.company_id)
         return {
             "status": told.status,
             "message": told.message,
@@ -342,16 +341,16 @@ class BillpayLedger(models.AbstractModel):
     def _turn_told(self, told, trusted):
         """Return where a payment told like this belongs: state, reason, more values."""
         now = fields.Datetime.now()
-        if not trusted and not told.is_failed:
+        if not trusted and told.status not in FAILED:
             reason = self.env._("Waiting for ClickPesa to confirm it.")
             return "received", reason, {"due": now}
-        if told.is_failed:
+        if told.status in FAILED:
             reason = self.env._("The payment failed at ClickPesa: no money came.")
             return "ignored", reason, {}
-        if told.is_reversed:
+        if told.status in REVERSED:
             reason = self.env._("ClickPesa gave the money back to the payer.")
             return "ignored", reason, {}
-        if not told.is_paid:
+        if told.status not in PAID:
             reason = self.env._(
                 "ClickPesa has not finished this payment yet (%s).", told.status
             )
@@ -374,6 +373,52 @@ class BillpayLedger(models.AbstractModel):
                 told.currency,
             )
         return ""
+
+    # === WHICH NUMBER === #
+
+    def _find_control_number(self, payment, providers=None):
+        payment.ensure_one()
+        among = {payment: providers or payment.provider_id}
+        return self._find_control_numbers(payment, among)[payment]
+
+    def _find_control_numbers(self, payments, among=None):
+        """Return ``{payment: number}`` with one search: by the digits, never by guess.
+
+        The number as sent, then the part before the first "-": ClickPesa may add a
+        suffix to repeated payments on a customer number. Letter case does not count.
+
+        Only numbers that a payer can have: digits that ClickPesa has not confirmed may
+        be somebody else's there, as after a restored backup.
+
+        :param dict among: the applications to look in, by payment; else its own
+        """
+        among = among or {payment: payment.provider_id for payment in payments}
+        spelled = {payment: number_spellings(payment.number) for payment in payments}
+        numbers = payments.env["billpay.control.number"]
+        found = numbers.search(
+            numbers._domain_of_keys(
+                {name for names in spelled.values() for name in names}
+            )
+            & Domain(
+                "provider_id", "in", payments.provider_id.union(*among.values()).ids
+            )
+            & Domain("confirmed_at", "!=", False)
+        )
+        known = {
+            (number.provider_id, number_key(number.name)): number for number in found
+        }
+        return {
+            payment: next(
+                (
+                    known[provider, name]
+                    for name in names
+                    for provider in among[payment]
+                    if (provider, name) in known
+                ),
+                numbers,
+            )
+            for payment, names in spelled.items()
+        }
 
     # === LATE BINDING === #
 
@@ -511,7 +556,7 @@ class BillpayLedger(models.AbstractModel):
         payments = self.env["billpay.payment"]
         # The number tells whose money it is.
         asking = {told: payments.new({"number": told.reference}) for told in sharing}
-        numbers = self.env["billpay.matching"]._find_control_numbers(
+        numbers = self._find_control_numbers(
             payments.union(*asking.values()),
             {asking[told]: among for told, among in sharing.items()},
         )

@@ -179,10 +179,9 @@ class BillpayPoll(models.AbstractModel):
         Then create and clear the activities of failing health checks.
         """
         cron = self.env["ir.cron"]
-        providers = (
-            self.env["payment.provider"]
-            .sudo()
-            .search([("code", "=", "clickpesa"), ("state", "!=", "disabled")])
+        providers = self.env["payment.provider"].sudo()
+        providers = providers.search(
+            [("code", "=", "clickpesa"), *providers._billpay_on_domain()]
         )
         providers = providers.filtered(lambda provider: provider._billpay_can_ask())
         cron._commit_progress(remaining=len(providers))

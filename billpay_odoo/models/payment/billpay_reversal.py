@@ -11,12 +11,11 @@ from datetime import timezone
 from odoo import fields, models
 from odoo.exceptions import UserError
 
+from ... import const
 from ...clickpesa.values import REVERSED
-from ...transactions import CONFLICTS
+from ...transactions import each
 
 _logger = logging.getLogger(__name__)
-
-REVERSE_BATCH = 20
 
 
 class BillpayReversal(models.AbstractModel):
@@ -25,28 +24,19 @@ class BillpayReversal(models.AbstractModel):
     _name = "billpay.reversal"
     _description = "BillPay Reversal"
 
-    def _taken_back_domain(self):
-        return [("state", "=", "posted"), ("next_try_at", "<=", fields.Datetime.now())]
-
-    def _reverse_due(self):
-        """Take booked money out of the books that went back; return how many."""
-        payments = self.env["billpay.worker"]._lock_some(
-            self.env["billpay.payment"], self._taken_back_domain(), REVERSE_BATCH
+    def _take_back(self, payments):
+        """Take these locked payments out of the books, each for itself."""
+        payments = payments.with_context(
+            tracking_disable=True, mail_activity_quick_update=True
         )
-        for payment in payments:
-            company_payment = payment.with_company(payment.company_id).with_context(
-                tracking_disable=True, mail_activity_quick_update=True
+        for company, group in payments.grouped("company_id").items():
+            each(
+                group.with_company(company),
+                self._take_one_back,
+                self._note_reversal_failure,
             )
-            try:
-                with self.env.cr.savepoint():
-                    self._take_back(company_payment)
-            except CONFLICTS:
-                raise
-            except Exception as error:  # noqa: BLE001 - noted on the record
-                self._note_reversal_failure(company_payment, error)
-        return len(payments)
 
-    def _take_back(self, payment):
+    def _take_one_back(self, payment):
         """Reverse what was booked, or tell a person to."""
         payment.ensure_one()
         automatic = payment.provider_id.clickpesa_reversal == "auto"
@@ -73,7 +63,7 @@ class BillpayReversal(models.AbstractModel):
 
     def _booked_account_payments(self, payments):
         return payments.account_payment_ids.filtered(
-            lambda payment: payment.state in ("in_process", "paid")
+            lambda payment: payment.state in const.ENTRY_POSTED
         )
 
     def _reverse_entries(self, payments):

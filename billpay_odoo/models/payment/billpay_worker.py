@@ -44,6 +44,7 @@ class BillpayWorker(models.AbstractModel):
     # Rows of one transaction.
     _event_batch = 100
     _post_batch = 200
+    _reverse_batch = 20
 
     # === BUSINESS METHODS === #
 
@@ -79,12 +80,14 @@ class BillpayWorker(models.AbstractModel):
             self.env["billpay.payment"],
             [
                 *self._due_domain("received"),
-                ("provider_id.state", "!=", "disabled"),
+                *self.env["payment.provider"]._billpay_on_domain("provider_id."),
             ],
             CONFIRM_BATCH,
         )
-        payments = payments.filtered(lambda p: p.provider_id._billpay_is_live())
-        asked = payments.filtered(lambda p: p.provider_id._billpay_can_ask())
+        live = payments.provider_id.filtered(lambda p: p._billpay_may_call())
+        payments = payments.filtered(lambda p: p.provider_id in live)
+        able = live.filtered(lambda p: p._billpay_can_ask())
+        asked = payments.filtered(lambda p: p.provider_id in able)
         asked._try_later()
         self._wait_for_a_person(payments - asked)
         return asked
@@ -92,6 +95,8 @@ class BillpayWorker(models.AbstractModel):
     def _wait_for_a_person(self, payments):
         """Nobody can be asked about these announcements: they prove nothing."""
         for provider, group in payments.grouped("provider_id").items():
+            if not provider._billpay_is_live():
+                continue
             group._flag(
                 payments.env._(
                     "The application %s has no Client ID and API key, so ClickPesa "
@@ -103,39 +108,43 @@ class BillpayWorker(models.AbstractModel):
                 due=fields.Datetime.now() + timedelta(days=1),
             )
 
-    def _has_work(self):
-        """Tell whether anything is due, for any of the steps."""
+    def _due(self):
+        """Return what is due: "deliveries", "booking", "reversal" or "asking"."""
         self.env["billpay.event"].flush_model(["state"])
         self.env["billpay.payment"].flush_model(["state", "next_try_at"])
         now = fields.Datetime.now()
-        [(due,)] = self.env.execute_query(
+        [row] = self.env.execute_query(
             SQL(
                 """
-                    SELECT EXISTS (SELECT FROM billpay_event WHERE state = 'new')
-                        OR EXISTS (
-                           SELECT FROM billpay_payment
-                            WHERE state IN ('received', 'confirmed', 'failed')
-                              AND (next_try_at IS NULL OR next_try_at <= %s))
-                        OR EXISTS (
-                           SELECT FROM billpay_payment
-                            WHERE state = 'posted' AND next_try_at <= %s)
+                    SELECT EXISTS (SELECT FROM billpay_event WHERE state = 'new'),
+                           EXISTS (
+                               SELECT FROM billpay_payment
+                                WHERE state IN ('confirmed', 'failed')
+                                  AND (next_try_at IS NULL OR next_try_at <= %(now)s)),
+                           EXISTS (
+                               SELECT FROM billpay_payment
+                                WHERE state = 'posted' AND next_try_at <= %(now)s),
+                           EXISTS (
+                               SELECT FROM billpay_payment
+                                WHERE state = 'received'
+                                  AND (next_try_at IS NULL OR next_try_at <= %(now)s))
                     """,
-                now,
-                now,
+                now=now,
             )
         )
-        return due
+        steps = ("deliveries", "booking", "reversal", "asking")
+        return {step for step, due in zip(steps, row, strict=True) if due}
 
     def _count_waiting(self):
+        payments = self.env["billpay.payment"]
         return (
             self.env["billpay.event"].search_count([("state", "=", "new")])
-            + self.env["billpay.payment"].search_count(
-                self._due_domain("received", "confirmed", "failed")
-            )
-            + self.env["billpay.payment"].search_count(
-                self.env["billpay.reversal"]._taken_back_domain()
-            )
+            + payments.search_count(self._due_domain("received", "confirmed", "failed"))
+            + payments.search_count(self._taken_back_domain())
         )
+
+    def _taken_back_domain(self):
+        return [("state", "=", "posted"), ("next_try_at", "<=", fields.Datetime.now())]
 
     def _due_domain(self, *states):
         return [
@@ -184,15 +193,19 @@ class BillpayWorker(models.AbstractModel):
 
     def _process_payments(self):
         """Work off all that is due. Idle, this is one indexed query."""
-        if not self._has_work():
-            return
         cron = self.env["ir.cron"]
-        while True:
-            done = committed(self.env, self._take_events)
-            done += committed(self.env, self._post_due)
-            done += committed(self.env, self.env["billpay.reversal"]._reverse_due)
+        while due := self._due():
+            done = 0
+            if "deliveries" in due:
+                done += committed(self.env, self._take_events)
+                due = self._due()
+            if "booking" in due:
+                done += committed(self.env, self._post_due)
+            if "reversal" in due:
+                done += committed(self.env, self._reverse_due)
             # Asking comes last: what is confirmed must not wait for an answer.
-            done += self._confirm_due()
+            if "asking" in due:
+                done += self._confirm_due()
             if not done:
                 break
             remaining = self._count_waiting()
@@ -345,7 +358,16 @@ class BillpayWorker(models.AbstractModel):
         payments = self._lock_some(
             self.env["billpay.payment"], domain, self._post_batch
         )
-        for company, batch in payments.grouped("company_id").items():
-            self.env["billpay.booking"]._post_batch(batch.with_company(company))
-        self.env["billpay.booking"]._toast_salespeople(payments)
+        if payments:
+            self.env["billpay.booking"]._post(payments)
+        return len(payments)
+
+    # === STEP 3: TAKE BACK === #
+
+    def _reverse_due(self):
+        """Take booked money out of the books that went back; return how many."""
+        payments = self._lock_some(
+            self.env["billpay.payment"], self._taken_back_domain(), self._reverse_batch
+        )
+        self.env["billpay.reversal"]._take_back(payments)
         return len(payments)

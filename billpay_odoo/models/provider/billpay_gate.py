@@ -35,7 +35,7 @@ class BillpayGate(models.AbstractModel):
             .search(
                 [
                     ("code", "=", "clickpesa"),
-                    ("state", "!=", "disabled"),
+                    *provider_sudo._billpay_on_domain(),
                     ("clickpesa_client_id", "=", client_id),
                     ("clickpesa_base_url", "in", (address, address + "/")),
                 ]

@@ -208,13 +208,7 @@ class BillpayHealth(models.AbstractModel):
 
         An application that is switched off has no health.
         """
-        ours = providers.sudo().filtered(
-            lambda provider: (
-                provider.code == "clickpesa"
-                and provider.state != "disabled"
-                and provider.id
-            )
-        )
+        ours = providers.sudo().filtered(lambda p: p.id and p._billpay_is_on())
         if not ours:
             return {}
         for model in ("billpay.event", "billpay.payment"):

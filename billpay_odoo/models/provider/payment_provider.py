@@ -7,7 +7,8 @@ from markupsafe import Markup
 
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tools import format_datetime
+from odoo.fields import Domain
+from odoo.tools import SQL, format_datetime
 from odoo.tools.urls import urljoin
 
 from odoo.addons.payment import utils as payment_utils
@@ -217,6 +218,7 @@ class PaymentProvider(models.Model):
         help="Amounts in other currencies are asked for in shillings, at the rate of "
         "the day.",
     )
+    billpay_is_on = fields.Boolean(compute="_compute_billpay_is_on")
     billpay_connection_report = fields.Html(
         string="Connection", readonly=True, copy=False, groups="base.group_system"
     )
@@ -362,8 +364,7 @@ class PaymentProvider(models.Model):
         """Numbers made offline need no call; registered ones do."""
         for provider in self.sudo():
             if (
-                provider.code == "clickpesa"
-                and provider.state != "disabled"
+                provider._billpay_is_on()
                 and provider.clickpesa_number_origin == "api"
                 and not (provider.clickpesa_client_id and provider.clickpesa_api_key)
             ):
@@ -446,7 +447,7 @@ class PaymentProvider(models.Model):
         """Let the first active application of a company issue its numbers."""
         for provider in self.filtered(lambda p: p.code == "clickpesa"):
             company_sudo = provider.sudo().company_id
-            if provider.state != "disabled" and not company_sudo.billpay_provider_id:
+            if provider._billpay_is_on() and not company_sudo.billpay_provider_id:
                 company_sudo.billpay_provider_id = provider
 
     @api.constrains("clickpesa_calls_per_minute")
@@ -569,7 +570,7 @@ class PaymentProvider(models.Model):
         if "state" in vals or "code" in vals:
             self._billpay_ensure_webhook_token()
             self._billpay_become_company_default()
-            if vals.get("state", "disabled") != "disabled":
+            if "state" in vals and any(p._billpay_is_on() for p in self):
                 # What waited while the application was off is due again.
                 self._billpay_trigger("ir_cron_sync_numbers")
                 self._billpay_trigger("ir_cron_process_payments")
@@ -583,16 +584,45 @@ class PaymentProvider(models.Model):
 
     # === BUSINESS METHODS === #
 
-    def _billpay_is_live(self):
+    def _billpay_is_on(self):
+        """Tell whether this is a ClickPesa application that is switched on.
+
+        This method, the domain, the SQL and the field ``billpay_is_on`` are all that
+        knows how a provider is switched on.
+        """
+        return self.code == "clickpesa" and self.state != "disabled"
+
+    @api.model
+    def _billpay_on_domain(self, path=""):
+        """Return the domain of applications that are switched on.
+
+        :param str path: to the application from what is searched, "provider_id."
+        """
+        return Domain(f"{path}state", "!=", "disabled")
+
+    @api.model
+    def _billpay_on_sql(self, alias):
+        """Return the same as a condition on a table of this name."""
+        return SQL("%s != 'disabled'", SQL.identifier(alias, "state"))
+
+    @api.depends("code", "state")
+    def _compute_billpay_is_on(self):
+        for provider in self:
+            provider.billpay_is_on = provider._billpay_is_on()
+
+    @api.model
+    def _billpay_is_neutralized(self):
+        """Tell whether this is a copy of a database that must not call anybody."""
+        parameters_sudo = self.env["ir.config_parameter"].sudo()
+        return bool(parameters_sudo.get_param("database.is_neutralized"))
+
+    def _billpay_may_call(self):
         """Tell whether this application may make HTTP calls.
 
         Never in a neutralised copy of a database, whatever its fields say.
         """
         self.ensure_one()
-        neutralized = (
-            self.env["ir.config_parameter"].sudo().get_param("database.is_neutralized")
-        )
-        return self.code == "clickpesa" and self.state != "disabled" and not neutralized
+        return self._billpay_is_on() and not self._billpay_is_neutralized()
 
     def _billpay_client(self, patience=None):
         """Return the gateway client, shared by this process.
@@ -605,7 +635,7 @@ class PaymentProvider(models.Model):
         :raise UserError: the application is disabled or the database neutralised
         """
         self.ensure_one()
-        if not self._billpay_is_live():
+        if not self._billpay_may_call():
             raise UserError(
                 self.env._(
                     "The ClickPesa application %(name)s is switched off, so ClickPesa "
@@ -730,16 +760,20 @@ class PaymentProvider(models.Model):
         A switched-off one counts: its payments may be typed by hand. One that nobody
         ever set up does not, unless there is no other.
         """
-        providers_sudo = self.sudo().search(
-            [
-                ("code", "=", "clickpesa"),
-                ("company_id", "in", self.env.companies.ids),
-            ],
-            order="state desc, sequence, id",
+        providers_sudo = (
+            self.sudo()
+            .search(
+                [
+                    ("code", "=", "clickpesa"),
+                    ("company_id", "in", self.env.companies.ids),
+                ],
+                order="sequence, id",
+            )
+            .sorted(lambda p: not p._billpay_is_on())
         )
         return (
             providers_sudo.filtered(
-                lambda p: p.state != "disabled" or p.clickpesa_billpay_namba
+                lambda p: p._billpay_is_on() or p.clickpesa_billpay_namba
             )
             or providers_sudo
         )
@@ -828,7 +862,7 @@ class PaymentProvider(models.Model):
         An application that only makes offline numbers may have none.
         """
         self.ensure_one()
-        return self._billpay_is_live() and self._billpay_has_credentials()
+        return self._billpay_may_call() and self._billpay_has_credentials()
 
     def _billpay_has_credentials(self):
         """Tell whether the application knows how to log in at ClickPesa."""

@@ -290,7 +290,7 @@ class BillpayRun(models.Model):
                     )
                 )
             provider_sudo = run.company_id.sudo().billpay_provider_id
-            if provider_sudo.code != "clickpesa" or provider_sudo.state == "disabled":
+            if not provider_sudo._billpay_is_on():
                 raise UserError(
                     self.env._(
                         "%s has no active ClickPesa application, so no number can be "
