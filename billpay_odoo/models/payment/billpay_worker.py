@@ -86,8 +86,6 @@ class BillpayWorker(models.AbstractModel):
     def _wait_for_a_person(self, payments):
         """Nobody can be asked about these announcements: they prove nothing."""
         for provider, group in payments.grouped("provider_id").items():
-            if not provider._billpay_is_live():
-                continue
             group._flag(
                 payments.env._(
                     "The application %s has no Client ID and API key, so ClickPesa "
