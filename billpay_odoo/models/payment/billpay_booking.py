@@ -270,10 +270,10 @@ class BillpayBooking(models.AbstractModel):
         """Whether the number leaves it to its policy what is paid."""
         number = payments.control_number_id
         return (
-            not payments._is_persons_choice()
-            and not payments.move_id
+            not payments.move_id
             and number.kind == "customer"
             and number.allocation_policy != CREDIT
+            and not payments._is_persons_choice()
         )
 
     def _by_policy(self, payments, tiers, still_open):
@@ -526,8 +526,8 @@ class BillpayBooking(models.AbstractModel):
         told = {}
         for payment in rows:
             # Money that came too late for its invoice is told there all the same.
-            if payment.move_id and not payment._is_persons_choice():
-                told.setdefault(payment.move_id.id, []).append(payment)
+            for move in self._bills_to_pay(payment):
+                told.setdefault(move.id, []).append(payment)
         for part in parts:
             for share in part.shares:
                 payments = told.setdefault(share.move.id, [])

@@ -75,9 +75,7 @@ class BillpayWorker(models.AbstractModel):
             ],
             CONFIRM_BATCH,
         )
-        live = payments.provider_id.filtered(lambda p: p._billpay_may_call())
-        payments = payments.filtered(lambda p: p.provider_id in live)
-        able = live.filtered(lambda p: p._billpay_can_ask())
+        able = payments.provider_id.filtered(lambda p: p._billpay_can_ask())
         asked = payments.filtered(lambda p: p.provider_id in able)
         asked._try_later()
         self._wait_for_a_person(payments - asked)
@@ -86,6 +84,8 @@ class BillpayWorker(models.AbstractModel):
     def _wait_for_a_person(self, payments):
         """Nobody can be asked about these announcements: they prove nothing."""
         for provider, group in payments.grouped("provider_id").items():
+            if not provider._billpay_may_call():
+                continue
             group._flag(
                 payments.env._(
                     "The application %s has no Client ID and API key, so ClickPesa "
