@@ -380,7 +380,7 @@ class TestCustomerNumber(MoneyCommon):
         self._rates(currency, invoiced=invoiced, paid=paid)
         partner = self._pupil("Pupil")
         number = self._keeps(partner, self.tuition)
-        move = self.env["billpay.booking"]._fee(
+        move = self._fee(
             self, partner, self.tuition, amount, currency_id=currency.id, **values
         )
         return number, move
@@ -430,7 +430,7 @@ class TestCustomerNumber(MoneyCommon):
         self._rates(self.usd, invoiced=2500, paid=2600)
         number = self._keeps(self.asha, self.tuition)
         for amount in (100, 50):
-            self.env["billpay.booking"]._fee(
+            self._fee(
                 self,
                 self.asha,
                 self.tuition,
@@ -475,7 +475,7 @@ class TestCustomerNumber(MoneyCommon):
             with self.subTest(part=part):
                 partner = self._pupil("Pupil")
                 number = self._keeps(partner, self.tuition)
-                move = self.env["billpay.booking"]._fee(
+                move = self._fee(
                     self,
                     partner,
                     self.tuition,
@@ -499,7 +499,7 @@ class TestCustomerNumber(MoneyCommon):
                 partner = self._pupil("Pupil")
                 number = self._keeps(partner, self.tuition)
                 move, plain = (
-                    self.env["billpay.booking"]._fee(
+                    self._fee(
                         self,
                         partner,
                         self.tuition,
@@ -523,7 +523,7 @@ class TestCustomerNumber(MoneyCommon):
                 self._rates(self.usd, invoiced=2500, paid=2600)
                 partner = self._pupil("Pupil")
                 keeps = self._keeps(partner, self.tuition)
-                move = self.env["billpay.booking"]._fee(
+                move = self._fee(
                     self, partner, self.tuition, 100, currency_id=self.usd.id
                 )
                 own = move.billpay_number_id.sudo()
@@ -537,7 +537,7 @@ class TestCustomerNumber(MoneyCommon):
     def test_paid_in_another_way_and_taken_back(self):
         self._rates(self.usd, invoiced=2500, paid=2600)
         number = self._keeps(self.asha, self.tuition)
-        move = self.env["billpay.booking"]._fee(
+        move = self._fee(
             self,
             self.asha,
             self.tuition,

@@ -88,7 +88,7 @@ class BillpayPartnerNumber(models.TransientModel):
             )
         numbers = self.env["billpay.control.number"]
         for purpose, lines in fresh.grouped("purpose_id").items():
-            numbers |= numbers._reserve_customer(lines.partner_id, purpose)
+            numbers |= purpose._reserve(lines.partner_id)
         domain = [("id", "in", numbers.ids)]
         return window(self.env, "action_billpay_control_number", domain=domain)
 

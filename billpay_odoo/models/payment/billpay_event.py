@@ -273,15 +273,11 @@ class BillpayEvent(models.Model):
             except Exception as error:
                 if not isinstance(error, ValueError):
                     _logger.exception("Delivery %s could not be processed.", event.id)
-                event.write(
-                    {
-                        "state": "failed",
-                        "reason": self.env._(
-                            "This delivery could not be understood. If money was "
-                            "meant, the poll finds it at ClickPesa."
-                        ),
-                    }
+                reason = self.env._(
+                    "This delivery could not be understood. If money was meant, the "
+                    "poll finds it at ClickPesa."
                 )
+                event.write({"state": "failed", "reason": reason})
         return payments
 
     def _process_notification(self, notification):
@@ -289,23 +285,15 @@ class BillpayEvent(models.Model):
         payments = self.env["billpay.payment"]
         told = notification.payment
         if notification.event.startswith(("PAYOUT", "DEPOSIT")):
-            self.write(
-                {
-                    "state": "logged",
-                    "reason": self.env._("Not a customer's payment: nothing to book."),
-                }
-            )
+            reason = self.env._("Not a customer's payment: nothing to book.")
+            self.write({"state": "logged", "reason": reason})
             return payments
         if not told.id:
-            self.write(
-                {
-                    "state": "failed",
-                    "reason": self.env._(
-                        "The delivery names no payment. If money was meant, the next "
-                        "poll finds it at ClickPesa."
-                    ),
-                }
+            reason = self.env._(
+                "The delivery names no payment. If money was meant, the next poll "
+                "finds it at ClickPesa."
             )
+            self.write({"state": "failed", "reason": reason})
             return payments
         trusted = (
             self.signed
