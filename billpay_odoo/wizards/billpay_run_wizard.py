@@ -269,7 +269,7 @@ class BillpayRunWizard(models.TransientModel):
         asked = self._asked()
         partners = self.env["res.partner"].union(*(pair[0] for pair in pairs))
         problems = partners._billpay_contact_problems()
-        living = self.env["billpay.control.number"]._living_of(partners)
+        living = self.env["billpay.purpose"]._living_of(partners)
         return [
             {
                 "partner_id": partner.id,
@@ -312,7 +312,7 @@ class BillpayRunWizard(models.TransientModel):
             ._billpay_contact_problems()
         )
         partners = self.env["res.partner"].union(*problems)
-        living = self.env["billpay.control.number"]._living_of(partners)
+        living = self.env["billpay.purpose"]._living_of(partners)
         lines, taken = [], {}
         for values in read:
             purposes = values.pop("purposes")
