@@ -381,7 +381,7 @@ class TestCustomerNumber(MoneyCommon):
         partner = self._pupil("Pupil")
         number = self._keeps(partner, self.tuition)
         move = self._fee(
-            self, partner, self.tuition, amount, currency_id=currency.id, **values
+            partner, self.tuition, amount, currency_id=currency.id, **values
         )
         return number, move
 
@@ -431,7 +431,6 @@ class TestCustomerNumber(MoneyCommon):
         number = self._keeps(self.asha, self.tuition)
         for amount in (100, 50):
             self._fee(
-                self,
                 self.asha,
                 self.tuition,
                 amount,
@@ -476,7 +475,6 @@ class TestCustomerNumber(MoneyCommon):
                 partner = self._pupil("Pupil")
                 number = self._keeps(partner, self.tuition)
                 move = self._fee(
-                    self,
                     partner,
                     self.tuition,
                     100,
@@ -500,7 +498,6 @@ class TestCustomerNumber(MoneyCommon):
                 number = self._keeps(partner, self.tuition)
                 move, plain = (
                     self._fee(
-                        self,
                         partner,
                         self.tuition,
                         total,
@@ -523,9 +520,7 @@ class TestCustomerNumber(MoneyCommon):
                 self._rates(self.usd, invoiced=2500, paid=2600)
                 partner = self._pupil("Pupil")
                 keeps = self._keeps(partner, self.tuition)
-                move = self._fee(
-                    self, partner, self.tuition, 100, currency_id=self.usd.id
-                )
+                move = self._fee(partner, self.tuition, 100, currency_id=self.usd.id)
                 own = move.billpay_number_id.sudo()
                 own.write({"amount": 100 * asked_rate, "bill_rate": asked_rate})
                 asked = 100 * asked_rate
@@ -538,7 +533,6 @@ class TestCustomerNumber(MoneyCommon):
         self._rates(self.usd, invoiced=2500, paid=2600)
         number = self._keeps(self.asha, self.tuition)
         move = self._fee(
-            self,
             self.asha,
             self.tuition,
             100,

@@ -47,7 +47,7 @@ class BillpayPartnerNumber(models.TransientModel):
         for wizard in self:
             partners = wizard.partner_ids._origin
             problems = partners._billpay_contact_problems()
-            living = numbers._living_of(partners)
+            living = self.env["billpay.purpose"]._living_of(partners)
             wizard.line_ids = [Command.clear()] + [
                 Command.create(
                     {

@@ -252,7 +252,7 @@ class BillpayRunWizard(models.TransientModel):
             )
         purposes = self._needed_purposes()
         problems = partners._billpay_contact_problems()
-        living = self.env["billpay.control.number"]._living_of(partners)
+        living = self.env["billpay.purpose"]._living_of(partners)
         asked = self._asked()
         return source, [
             {
@@ -308,7 +308,7 @@ class BillpayRunWizard(models.TransientModel):
             ._billpay_contact_problems()
         )
         partners = self.env["res.partner"].union(*problems)
-        living = self.env["billpay.control.number"]._living_of(partners)
+        living = self.env["billpay.purpose"]._living_of(partners)
         lines, taken = [], {}
         for values in read:
             purposes = values.pop("purposes")

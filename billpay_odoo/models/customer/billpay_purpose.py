@@ -237,6 +237,26 @@ class BillpayPurpose(models.Model):
             "description": self._number_text(partner),
         }
 
+    @api.model
+    def _living_of(self, partners):
+        """Return the numbers on which customers may pay for a purpose.
+
+        :return: ``{(partner, purpose): number}``
+        :rtype: dict
+        """
+        numbers_sudo = self.env["billpay.control.number"].sudo()
+        numbers_sudo = numbers_sudo.search(
+            [
+                ("kind", "=", "customer"),
+                ("partner_id", "in", partners.ids),
+                ("purpose_id", "!=", False),
+                ("state", "in", LIVING),
+            ]
+        )
+        # Of several the one that is given out.
+        numbers_sudo = numbers_sudo.sorted(lambda n: (bool(n.bill_key), n.id))
+        return {(n.partner_id, n.purpose_id): n for n in numbers_sudo}
+
     def _reserve(self, partners):
         """Return the numbers of these customers for this purpose, made where missing.
 

@@ -14,7 +14,7 @@ from ... import page_texts
 from ...actions import dialog
 from ...allocation import EXACT_OLDEST
 from ...const import LIVING, MONEY, POLICIES
-from ...identity import number_as_stored
+from ...identity import number_as_stored, number_key
 from ...transactions import taken
 
 # Of new digits ClickPesa cannot know anything.
@@ -729,25 +729,6 @@ class BillpayControlNumber(models.Model):
         )
         return dialog(wizard, self.env._("Print Cards"))
 
-    @api.model
-    def _living_of(self, partners):
-        """Return the numbers on which customers may pay for a purpose.
-
-        :return: ``{(partner, purpose): number}``
-        :rtype: dict
-        """
-        numbers_sudo = self.sudo().search(
-            [
-                ("kind", "=", "customer"),
-                ("partner_id", "in", partners.ids),
-                ("purpose_id", "!=", False),
-                ("state", "in", LIVING),
-            ]
-        )
-        # Of several the one that is given out.
-        numbers_sudo = numbers_sudo.sorted(lambda n: (bool(n.bill_key), n.id))
-        return {(n.partner_id, n.purpose_id): n for n in numbers_sudo}
-
     def _check_customer_clerk(self):
         self.check_access("read")
         self.env["account.move"]._billpay_check_clerk()
@@ -782,18 +763,8 @@ class BillpayControlNumber(models.Model):
 
         :rtype: set
         """
-        self.flush_model(["name", "provider_id"])
-        return {
-            name
-            for (name,) in self.env.execute_query(
-                SQL(
-                    "SELECT upper(name) FROM billpay_control_number"
-                    " WHERE provider_id = %s AND upper(name) IN %s",
-                    provider.id,
-                    tuple(names),
-                )
-            )
-        }
+        found = Domain("provider_id", "=", provider.id) & self._domain_of_keys(names)
+        return {number_key(name) for name in self.sudo().search(found).mapped("name")}
 
     def action_print_statement(self):
         self.ensure_one()

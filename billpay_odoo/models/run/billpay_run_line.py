@@ -383,10 +383,9 @@ class BillpayRunLine(models.Model):
     def _reserve_for_customers(self, purpose):
         partners = self.partner_id
         problems = partners._billpay_contact_problems()
-        numbers_sudo = self.env["billpay.control.number"].sudo()
         has = {
             partner: number
-            for (partner, what), number in numbers_sudo._living_of(partners).items()
+            for (partner, what), number in purpose._living_of(partners).items()
             if what == purpose
         }
         good = self.browse()
@@ -408,4 +407,4 @@ class BillpayRunLine(models.Model):
                 asks = line.amount or number.amount
                 wanted["mode"] = line.mode if asks else "flexible"
             number._want(wanted)
-        self._settle(numbers, reserved - numbers_sudo.union(*has.values()))
+        self._settle(numbers, reserved - reserved.browse().union(*has.values()))
