@@ -10,6 +10,12 @@ CURRENCY = "TZS"
 # States of a control number that asks for money, or is about to.
 LIVING = ("pending", "open", "failed")
 
+# What a control number may ask for.
+INVOICES = ("out_invoice", "out_receipt")
+
+# States of a payment whose money ClickPesa has.
+MONEY = ("confirmed", "posted", "failed")
+
 # ClickPesa API docs, "Bulk create": items per call.
 BULK_LIMIT = 50
 

@@ -232,6 +232,64 @@ def books_rate(move, rate):
     return 1 / rate if is_shillings(company_currency) else 0.0
 
 
+# === WHAT IS DUE === #
+
+
+def open_items(move):
+    """Return the open receivable items of an invoice, the oldest due first."""
+    return move.line_ids.filtered(
+        lambda line: (
+            line.account_id.account_type == "asset_receivable"
+            and not line.reconciled
+            and line.currency_id.compare_amounts(line.amount_residual_currency, 0) > 0
+        )
+    ).sorted(lambda line: (line.date_maturity or line.date, line.id))
+
+
+def due(move):
+    """Return what is due of an invoice and not on its way, in its currency.
+
+    Where accounting is installed, a payment may have no entry before the bank
+    statement shows it. The invoice is "In Payment" then, with all of it due.
+
+    :rtype: float
+    """
+    coming = move.sudo().matched_payment_ids.filtered(
+        lambda payment: (
+            payment.payment_type == "inbound"
+            and not payment.move_id
+            and payment.state in const.ENTRY_POSTED
+        )
+    )
+    if coming and move.line_ids.matched_credit_ids:
+        # What the statement showed is paid and reconciled: not due any more.
+        coming = coming.filtered(
+            lambda payment: payment.state == const.ENTRY_NOT_AT_BANK
+        )
+    currency, company = move.currency_id, move.company_id
+    on_its_way = sum(
+        convert(payment.amount, payment.currency_id, currency, company, payment.date)
+        for payment in coming
+    )
+    return max(move.amount_residual - on_its_way, 0.0)
+
+
+def is_due(move):
+    return move.currency_id.compare_amounts(due(move), 0) > 0
+
+
+def due_now(move):
+    """Return what a number is to ask for of an invoice, in its currency.
+
+    :return: the amount, and whether it covers several instalments
+    :rtype: tuple[float, bool]
+    """
+    items, left = open_items(move), due(move)
+    if len(items) > 1 and move.company_id.billpay_instalments == "next":
+        return min(items[0].amount_residual_currency, left), False
+    return move.currency_id.round(left), len(items) > 1
+
+
 # === JOURNAL ITEMS OF A CUSTOMER'S NUMBER === #
 
 

@@ -71,7 +71,7 @@ class TestBillKey(PurposeCommon):
         self.assertEqual(first.bill_key, f"invoice:{move.id}")
         first._close()
         self.provider.clickpesa_number_origin = "api"
-        second = move._billpay_reserve_numbers()
+        second = move._billpay_reserve()
         self.assertNotEqual(second, first)
         with (
             mute_logger("odoo.sql_db"),

@@ -494,7 +494,7 @@ class TestConcurrency(ConcurrencyCase):
         self.deliver(payment)
         for point in (
             "billpay.booking:_tell_bills:before",
-            "payment.transaction:_billpay_follow_money:after",
+            "payment.transaction:_billpay_on_money:after",
         ):
             worker = self.begin("process", point)
             worker.reach(point)

@@ -264,7 +264,7 @@ class TestControlNumber(BillPayCommon):
                 self.company.billpay_issue_on = moment
                 move = self._invoice()
                 self.assertFalse(move.billpay_number_ids)
-                move._billpay_reserve_numbers()
+                move._billpay_reserve()
                 self._sync()
                 number = move.billpay_number_id
                 move.button_draft()

@@ -296,3 +296,11 @@ class TestInvoice(BillPayCommon):
         )
         self.assertFalse(passed)
         self.assertNotIn("SKwrong", sentence)
+
+    def test_connection_test_names_an_address_where_nothing_is_found(self):
+        self.provider.clickpesa_base_url += "/elsewhere"
+        [(passed, sentence)] = self.env["billpay.connection.test"]._connection_checks(
+            self.provider
+        )
+        self.assertFalse(passed)
+        self.assertIn("API address", sentence)

@@ -380,8 +380,8 @@ class TestCustomerNumber(MoneyCommon):
         self._rates(currency, invoiced=invoiced, paid=paid)
         partner = self._pupil("Pupil")
         number = self._keeps(partner, self.tuition)
-        move = self.env["billpay.booking"]._fee(
-            self, partner, self.tuition, amount, currency_id=currency.id, **values
+        move = self._fee(
+            partner, self.tuition, amount, currency_id=currency.id, **values
         )
         return number, move
 
@@ -430,8 +430,7 @@ class TestCustomerNumber(MoneyCommon):
         self._rates(self.usd, invoiced=2500, paid=2600)
         number = self._keeps(self.asha, self.tuition)
         for amount in (100, 50):
-            self.env["billpay.booking"]._fee(
-                self,
+            self._fee(
                 self.asha,
                 self.tuition,
                 amount,
@@ -475,8 +474,7 @@ class TestCustomerNumber(MoneyCommon):
             with self.subTest(part=part):
                 partner = self._pupil("Pupil")
                 number = self._keeps(partner, self.tuition)
-                move = self.env["billpay.booking"]._fee(
-                    self,
+                move = self._fee(
                     partner,
                     self.tuition,
                     100,
@@ -499,8 +497,7 @@ class TestCustomerNumber(MoneyCommon):
                 partner = self._pupil("Pupil")
                 number = self._keeps(partner, self.tuition)
                 move, plain = (
-                    self.env["billpay.booking"]._fee(
-                        self,
+                    self._fee(
                         partner,
                         self.tuition,
                         total,
@@ -523,9 +520,7 @@ class TestCustomerNumber(MoneyCommon):
                 self._rates(self.usd, invoiced=2500, paid=2600)
                 partner = self._pupil("Pupil")
                 keeps = self._keeps(partner, self.tuition)
-                move = self.env["billpay.booking"]._fee(
-                    self, partner, self.tuition, 100, currency_id=self.usd.id
-                )
+                move = self._fee(partner, self.tuition, 100, currency_id=self.usd.id)
                 own = move.billpay_number_id.sudo()
                 own.write({"amount": 100 * asked_rate, "bill_rate": asked_rate})
                 asked = 100 * asked_rate
@@ -537,8 +532,7 @@ class TestCustomerNumber(MoneyCommon):
     def test_paid_in_another_way_and_taken_back(self):
         self._rates(self.usd, invoiced=2500, paid=2600)
         number = self._keeps(self.asha, self.tuition)
-        move = self.env["billpay.booking"]._fee(
-            self,
+        move = self._fee(
             self.asha,
             self.tuition,
             100,

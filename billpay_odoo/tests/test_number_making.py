@@ -270,7 +270,7 @@ class TestSuccessor(BillPayCommon):
         self.assertIn("100,000", mail.body_html)
         self.assertIn("View Invoice", mail.body_html)
         self.assertNotIn("Journal Entry", mail.body_html)
-        move._billpay_follow_residual()
+        self.env["billpay.reservation"]._follow(move)
         self._sync()
         again = self.env["mail.mail"].search_count(
             [("model", "=", "account.move"), ("res_id", "=", move.id)]

@@ -15,9 +15,9 @@ class TestStatement(PurposeCommon):
         statement = self.env["billpay.statement"]._statement(
             number, date_to=number.company_id._billpay_today()
         )
-        open_items = self.env["billpay.statement"]._bill_lines(number) | self.env[
-            "billpay.statement"
-        ]._payment_lines(number)
+        statements = self.env["billpay.statement"]
+        bills = statements._bill_lines(number)[number]
+        open_items = bills | statements._payment_lines(number)[number]
         left = sum(open_items.mapped("amount_residual"))
         self.assertEqual(statement["closing"], left)
         self.assertEqual(statement["closing"], number.balance)

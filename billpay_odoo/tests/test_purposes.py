@@ -35,8 +35,7 @@ class PurposeCommon(LedgerCommon):
 
     def _keeps(self, partner, purpose):
         """The number that a customer keeps."""
-        numbers = self.env["billpay.control.number"]
-        return numbers._reserve_customer(partner, purpose).sudo()
+        return purpose._reserve(partner).sudo()
 
     def _fee(self, partner, purpose, amount, day="2026-03-10", **values):
         return self._invoice(
@@ -516,10 +515,10 @@ class TestPurposeInvoices(PurposeCommon):
         self.tuition.invoice_number = "customer"
         move = self._fee(self.asha, self.tuition, 50000)
         self.assertEqual(move.billpay_number_id.state, "pending")
-        pending = move._billpay_pending_numbers()
+        pending = self.env["billpay.reservation"]._pending(move)
         self.assertEqual(pending, {move.sudo().billpay_number_id: move.sudo()})
         self._sync()
-        self.assertFalse(move._billpay_pending_numbers())
+        self.assertFalse(self.env["billpay.reservation"]._pending(move))
 
 
 @tagged("post_install", "-at_install")

@@ -133,7 +133,10 @@ class TestUpgrade(UpgradeCase):
         ):
             self.assertSecondRefused(key)
         # A posted invoice gets a number, and is paid by it.
-        [[move, number]] = self.invoices(150000)
+        [[move, number]] = self.run_worker(
+            "invoices", company=self.company, amounts=[150000]
+        )
+        self.run_worker("sync")
         self.assertEqual(
             self.db.value(
                 "SELECT bill_key FROM billpay_control_number WHERE name = %s", number

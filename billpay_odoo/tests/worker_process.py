@@ -177,9 +177,10 @@ def bulk_runs(env):
 def keep_number(env, purpose, partner):
     """Give a customer a number, as a click does."""
     number = retrying(
-        lambda: env["billpay.control.number"]._reserve_customer(
-            env["res.partner"].browse(partner),
-            env["billpay.purpose"].browse(purpose),
+        lambda: (
+            env["billpay.purpose"]
+            .browse(purpose)
+            ._reserve(env["res.partner"].browse(partner))
         ),
         env,
     )

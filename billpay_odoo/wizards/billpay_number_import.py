@@ -6,6 +6,7 @@ from odoo import api, fields, models
 from odoo.tools import SQL, email_normalize
 
 from ..actions import window
+from ..const import LIVING
 from ..identity import (
     is_placeholder,
     name_key,
@@ -273,7 +274,6 @@ class BillpayNumberImport(models.TransientModel):
             .sudo()
             .with_context(tracking_disable=True, mail_create_nolog=True)
         )
-        created = 0
         for start in range(0, len(lines), _CREATE_BATCH):
             batch = lines[start : start + _CREATE_BATCH]
             numbers = numbers_sudo.create(
@@ -311,10 +311,9 @@ class BillpayNumberImport(models.TransientModel):
             )
             for line, number in zip(batch, numbers, strict=True):
                 line.number_id = number
-            created += len(numbers)
         # Money that came before its number was known here finds it now.
         self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
-        return created
+        return len(lines)
 
     def action_view_numbers(self):
         """Open what was created."""
@@ -425,7 +424,7 @@ class BillpayNumberImportLine(models.TransientModel):
         if move.currency_id.compare_amounts(move.amount_residual, 0) <= 0:
             return self.env._("Invoice %s is paid already.", move.display_name)
         other = move.sudo().billpay_number_ids.filtered(
-            lambda number: number.state in ("pending", "open", "failed")
+            lambda number: number.state in LIVING
         )
         if other:
             return self.env._(

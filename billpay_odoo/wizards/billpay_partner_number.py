@@ -47,7 +47,7 @@ class BillpayPartnerNumber(models.TransientModel):
         for wizard in self:
             partners = wizard.partner_ids._origin
             problems = partners._billpay_contact_problems()
-            living = numbers._living_of(partners)
+            living = self.env["billpay.purpose"]._living_of(partners)
             wizard.line_ids = [Command.clear()] + [
                 Command.create(
                     {
@@ -88,7 +88,7 @@ class BillpayPartnerNumber(models.TransientModel):
             )
         numbers = self.env["billpay.control.number"]
         for purpose, lines in fresh.grouped("purpose_id").items():
-            numbers |= numbers._reserve_customer(lines.partner_id, purpose)
+            numbers |= purpose._reserve(lines.partner_id)
         domain = [("id", "in", numbers.ids)]
         return window(self.env, "action_billpay_control_number", domain=domain)
 

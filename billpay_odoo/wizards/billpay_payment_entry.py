@@ -57,7 +57,7 @@ class BillpayPaymentEntry(models.TransientModel):
         number = move.exists().billpay_number_id
         if number:
             values["number"] = number.display_number
-            values["amount"] = move._billpay_due_in(self.env.ref("base.TZS"))
+            values["amount"] = move._billpay_left()
             choice = str(number.sudo().provider_id.id)
             if choice in dict(self.env["payment.provider"]._billpay_choices()):
                 values["application"] = choice

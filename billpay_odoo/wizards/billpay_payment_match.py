@@ -196,8 +196,8 @@ class BillpayPaymentMatchLine(models.TransientModel):
     @api.depends("move_id", "currency_id", "match_id.payment_id")
     def _compute_due(self):
         for line in self:
-            line.due = line.move_id and line.move_id._billpay_due_in(
-                line.currency_id, line.match_id.payment_id
+            line.due = line.move_id and line.move_id._billpay_left(
+                line.match_id.payment_id
             )
 
     @api.onchange("move_id")

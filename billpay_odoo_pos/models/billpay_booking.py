@@ -1,5 +1,4 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Till orders are paid where they are in the books, and hear of their money."""
 
 from odoo import models
 
@@ -20,29 +19,7 @@ class BillpayBooking(models.AbstractModel):
             and not payment._is_persons_choice()
         ):
             order = number._till_order()
-            if order.account_move:
-                return [
-                    (
-                        self._open_lines(payment, order.account_move),
-                        payment.amount,
-                    )
-                ]
-            lines = order.payment_ids._billpay_lines().filtered(
-                lambda line: (
-                    line.parent_state == "posted"
-                    and not line.reconciled
-                    and line.amount_residual_currency > 0
-                )
-            )
-            return [(line, payment.amount) for line in lines.sorted("id")]
+            if move := order.account_move:
+                return [(self._open_lines(payment, move), payment.amount)]
+            return [(line, payment.amount) for line in order._billpay_open_items()]
         return super()._wanted_allocation(payment, waiting, still_open)
-
-    def _tell_bills(self, payments):
-        # EXTENDS billpay_odoo
-        result = super()._tell_bills(payments)
-        for payment in payments.filtered(
-            lambda p: p.state == "posted" and p.control_number_id.pos_config_id
-        ):
-            if not payment._is_persons_choice():
-                payment._tell_till()
-        return result

@@ -8,11 +8,6 @@ other whichever comes first.
 
 from odoo import api, fields, models
 
-from odoo.addons.billpay_odoo.const import LIVING
-
-# ClickPesa has the money: as the pay page counts it.
-MONEY = ("confirmed", "posted", "failed")
-
 
 class BillpayControlNumber(models.Model):
     _inherit = "billpay.control.number"
@@ -64,17 +59,13 @@ class BillpayControlNumber(models.Model):
         key, uuid = super()._bill_key(values), values.get("pos_order_uuid")
         return key or (f"till:{uuid}" if uuid else False)
 
-    def _get_page_bill(self):
+    def _bill(self):
         # EXTENDS billpay_odoo
-        bill = super()._get_page_bill()
-        if self.pos_order_uuid and not bill["name"]:
-            name = self.pos_order_id.pos_reference or self.description or ""
-            bill.update(name=name, label="order")
-        return bill
+        return self._till_order() if self.pos_config_id else super()._bill()
 
     def _give_up_at_till(self):
         """Take numbers back that nobody is to pay any more."""
-        living = self.filtered(lambda n: n.state in LIVING)
+        living = self._living()
         living.pos_given_up = True
         living._close()
         if living.filtered("sync_at"):
@@ -102,10 +93,3 @@ class BillpayControlNumber(models.Model):
             ],
             limit=1,
         )
-
-    def _till_received(self):
-        """Return the TZS that ClickPesa has received on these numbers."""
-        payments = self.payment_ids.filtered(
-            lambda p: p.state in MONEY and not p._is_persons_choice()
-        )
-        return sum(payments.mapped("amount"))

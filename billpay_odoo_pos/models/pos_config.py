@@ -12,13 +12,11 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tools import file_open
 
 from odoo.addons.billpay_odoo import binaries, page_texts
-from odoo.addons.billpay_odoo.const import CURRENCY, LIVING
+from odoo.addons.billpay_odoo.const import CURRENCY, LIVING, MONEY
 from odoo.addons.billpay_odoo.crowd import turn
 from odoo.addons.billpay_odoo.identity import phone_key, receipt_key, word_key
 from odoo.addons.billpay_odoo.money import whole_shillings
 from odoo.addons.billpay_odoo.transactions import own_transaction
-
-from .billpay_control_number import MONEY
 
 # How many numbers a device holds when it has just been refilled.
 RANGE = 60
@@ -354,7 +352,7 @@ class PosConfig(models.Model):
         if number and not number.pos_order_uuid:
             # The customer has this one: another one asks for nothing any more.
             own = numbers._till_numbers(self, wanted["uuid"])
-            own.filtered(lambda n: n.state in LIVING)._close()
+            own._living()._close()
             own.flush_recordset()
             number.write(
                 {
@@ -374,7 +372,7 @@ class PosConfig(models.Model):
         """
         numbers = self.env["billpay.control.number"].sudo()
         own = numbers._till_numbers(self, wanted["uuid"])
-        living = own.filtered(lambda n: n.state in LIVING)[-1:]
+        living = own._living()[-1:]
         asked = {
             "amount": wanted["amount"],
             "description": wanted["reference"],
@@ -434,12 +432,12 @@ class PosConfig(models.Model):
         numbers = self.env["billpay.control.number"]._till_numbers(self, uuid)
         if not numbers:
             return None
-        living = numbers.filtered(lambda n: n.state in LIVING)[-1:]
+        living = numbers._living()[-1:]
         number = living or numbers[-1]
-        received = numbers._till_received()
+        received = numbers._received()
         payments = numbers.payment_ids.filtered(lambda p: p.state in MONEY)
         # Each number asks for the rest that the ones before it left.
-        before = (numbers - number)._till_received()
+        before = (numbers - number)._received()
         asked = before + (number.amount or 0)
         compare = number.currency_id.compare_amounts
         if not received:

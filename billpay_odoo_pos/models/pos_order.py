@@ -1,10 +1,11 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Till orders: how they meet their numbers, and how their money stands."""
 
 from odoo import api, fields, models
 from odoo.fields import Domain
 
-from odoo.addons.billpay_odoo.const import LIVING
+from odoo.addons.billpay_odoo.actions import window
+from odoo.addons.billpay_odoo.const import MONEY
+from odoo.addons.billpay_odoo.models.bill.billpay_bill import BillpayBill
 
 STATES = [
     ("waiting", "Waiting for BillPay"),
@@ -15,7 +16,10 @@ STATES = [
 
 
 class PosOrder(models.Model):
-    _inherit = "pos.order"
+    """A till order: it and its numbers meet, and money for it is told to the till."""
+
+    _name = "pos.order"
+    _inherit = ["pos.order", BillpayBill._name]
 
     billpay_number = fields.Char(
         string="Control Number",
@@ -53,7 +57,7 @@ class PosOrder(models.Model):
             lines = order.payment_ids.filtered("is_billpay")
             wanted = sum(lines.mapped("amount"))
             numbers = order.billpay_number_ids | lines.billpay_number_id
-            received = numbers._till_received() if numbers else 0
+            received = numbers._received()
             compare = order.currency_id.compare_amounts
             order.billpay_due = max(wanted - received, 0)
             if not wanted and not received:
@@ -127,7 +131,7 @@ class PosOrder(models.Model):
                 )
                 continue
             # The receipt shows this one: another one asks for nothing any more.
-            own.filtered(lambda n: n.state in LIVING)._close()
+            own._living()._close()
             number.flush_recordset()
             number.write({"pos_order_uuid": self.uuid})
             own |= number
@@ -144,12 +148,11 @@ class PosOrder(models.Model):
                     **({} if number.payment_ids else {"partner_id": customer.id}),
                 }
             )
-        asking = own.filtered(lambda n: n.state in LIVING and not n.amount)
+        asking = own._living().filtered(lambda n: not n.amount)
         if asking:
             asking[-1:]._want({"amount": self._billpay_asks(lines)})
-        wanted = sum(lines.mapped("amount"))
         if self.state == "cancel" or (
-            self.state in ("paid", "done") and own._till_received() >= wanted
+            self.state in ("paid", "done") and own._received() >= self._billpay_asked()
         ):
             # Paid, in whatever way, or not at all: nothing is asked for any more.
             own._close()
@@ -160,26 +163,122 @@ class PosOrder(models.Model):
             return sum(lines.mapped("amount"))
         return max(self.amount_total - self.amount_paid, 0)
 
-    def _billpay_reserve_rest(self, number, left):
-        """Return the number that asks for what a payer left.
+    # === BILL === #
 
-        :param number: the one that was paid
-        :param float left: TZS
-        """
-        self.ensure_one()
-        config = self.config_id.sudo()
-        rest = config._billpay_reserve(
-            {
-                "uuid": number.pos_order_uuid,
-                "amount": left,
-                "reference": self.pos_reference,
-                "partner_id": number.partner_id.id,
-                "number": "",
-            },
-            wake=True,
+    def _billpay_numbers(self):
+        """Override: also those that do not know yet that the order has come."""
+        numbers = super()._billpay_numbers()
+        numbers |= self.payment_ids.sudo().billpay_number_id
+        numbers |= numbers.search(
+            [
+                (
+                    "pos_order_uuid",
+                    "in",
+                    [uuid for uuid in self.mapped("uuid") if uuid],
+                ),
+                ("pos_config_id", "in", self.config_id.ids),
+            ]
         )
-        rest.pos_order_id = self
-        return rest
+        return numbers.sorted("id")
+
+    def _billpay_asked(self):
+        # EXTENDS billpay_odoo
+        return sum(self.payment_ids.filtered("is_billpay").mapped("amount"))
+
+    def _billpay_received(self, states=MONEY):
+        """Override: what ClickPesa has counts at a till, booked or not."""
+        return super()._billpay_received(states)
+
+    def _billpay_open_items(self):
+        # EXTENDS billpay_odoo
+        # Before the session is closed there are none.
+        return self.account_move._billpay_open_items() or (
+            self.payment_ids._billpay_lines()
+            .filtered(
+                lambda line: (
+                    line.parent_state == "posted"
+                    and not line.reconciled
+                    and line.amount_residual_currency > 0
+                )
+            )
+            .sorted("id")
+        )
+
+    def _billpay_title(self):
+        # EXTENDS billpay_odoo
+        return self.pos_reference
+
+    def _billpay_page_bill(self, number):
+        """Override: the invoice comes first, and the till tells before the order."""
+        if number.move_id:
+            return number.move_id._billpay_page_bill(number)
+        bill = super()._billpay_page_bill(number)
+        return {**bill, "name": bill["name"] or number.description or ""}
+
+    def _billpay_reserve(self, wake=True):
+        # EXTENDS billpay_odoo
+        self.ensure_one()
+        number = self.config_id.sudo()._billpay_reserve(
+            {
+                "uuid": self.uuid,
+                "amount": self._billpay_left(),
+                "reference": self.pos_reference,
+                "partner_id": self._billpay_numbers()[-1:].partner_id.id,
+            },
+            wake=wake,
+        )
+        number.pos_order_id = self
+        return number
+
+    def _billpay_on_money(self, payment):
+        """Override: tell the till, and a person where order and money differ.
+
+        Called on no order while it is at the till alone.
+        """
+        number = payment.control_number_id.sudo()
+        if self.state in ("paid", "done"):
+            self._billpay_compare(payment)
+            if self.state == "paid":
+                # Its session may be closing at this moment, unseen from here.
+                self.env.ref("billpay_odoo_pos.ir_cron_meet").sudo()._trigger()
+        elif number.pos_given_up:
+            payment._flag_till(
+                self.env._(
+                    "The till gave this number up before the money came: it is kept "
+                    "as customer credit. Ask at the till whether the order was paid "
+                    "otherwise, then give the money back or use it."
+                )
+            )
+        # The channel is known to whoever has the till's page: it only says "look".
+        number.pos_config_id._notify(
+            "BILLPAY_PAYMENT", {"uuid": number.pos_order_uuid, "number": number.name}
+        )
+
+    def _billpay_compare(self, payment):
+        """Tell a person where this finished order is not paid exactly."""
+        lines = self.payment_ids.filtered("is_billpay")
+        over = self._billpay_received() - self._billpay_asked()
+        if not lines:
+            payment._flag_till(
+                self.env._(
+                    "The till order %s was paid in another way: this is kept as "
+                    "customer credit. Give it back, or use it.",
+                    self.pos_reference,
+                )
+            )
+        elif payment.currency_id.compare_amounts(over, 0) > 0:
+            payment._flag_till(
+                self.env._(
+                    "More than the till order %(order)s asked for: %(over)s is kept "
+                    "as customer credit. Give it back, or use it.",
+                    order=self.pos_reference,
+                    over=payment.currency_id.format(over),
+                )
+            )
+        if payment.currency_id.compare_amounts(over, 0) >= 0:
+            self._billpay_numbers()._close()
+        elif lines:
+            payment._flag_till(self._billpay_ask_for_rest(-over))
 
     def action_pos_order_cancel(self):
         # EXTENDS point_of_sale
@@ -195,10 +294,8 @@ class PosOrder(models.Model):
 
     def _billpay_bind_invoice(self, move):
         """The invoice of this order is paid with the number that the customer has."""
-        lines = self.payment_ids.filtered("is_billpay")
-        numbers = self.sudo().billpay_number_ids | lines.sudo().billpay_number_id
-        living = numbers.filtered(lambda n: n.state in LIVING and not n.move_id)
-        if lines and living:
+        living = self._billpay_living().filtered(lambda n: not n.move_id)
+        if living and self.payment_ids.filtered("is_billpay"):
             living[-1:].move_id = move
 
     def _prepare_aml_values_list_per_nature(self):
@@ -282,11 +379,8 @@ class PosOrder(models.Model):
 
     def action_view_billpay_payments(self):
         self.ensure_one()
-        numbers = self.billpay_number_ids | self.payment_ids.billpay_number_id
-        return {
-            **self.env["ir.actions.act_window"]._for_xml_id(
-                "billpay_odoo.action_billpay_payment"
-            ),
-            "domain": [("control_number_id", "in", numbers.ids)],
-            "context": {},
-        }
+        return window(
+            self.env,
+            "action_billpay_payment",
+            domain=[("control_number_id", "in", self._billpay_numbers().ids)],
+        )

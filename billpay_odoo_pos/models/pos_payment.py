@@ -48,21 +48,8 @@ class PosPayment(models.Model):
 
     def _billpay_entries(self):
         """Return the journal items of the money that came for these."""
-        numbers = self.sudo().billpay_number_id
-        orders = self.pos_order_id
-        numbers |= (
-            self.env["billpay.control.number"]
-            .sudo()
-            .search(
-                [
-                    ("pos_order_uuid", "in", [o.uuid for o in orders if o.uuid]),
-                    ("pos_config_id", "in", orders.config_id.ids),
-                ]
-            )
-        )
-        payments = numbers.payment_ids.filtered(
-            lambda p: p.state == "posted" and not p._is_persons_choice()
-        )
+        numbers = self.sudo().billpay_number_id | self.pos_order_id._billpay_numbers()
+        payments = numbers._money(("posted",))
         return payments.account_payment_ids.move_id.line_ids.filtered(
             lambda line: (
                 line.account_id.account_type == "asset_receivable"

@@ -49,8 +49,8 @@ class TestTillCrashes(ConcurrencyCase):
         payment = self.pay(stand["number"], 45000)
         self.deliver(payment)
         for point in (
-            "billpay.payment:_tell_till:before",
-            "billpay.payment:_tell_till:after",
+            "pos.order:_billpay_on_money:before",
+            "pos.order:_billpay_on_money:after",
         ):
             worker = self.begin("process", point)
             worker.reach(point)

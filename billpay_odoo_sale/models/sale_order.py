@@ -4,6 +4,8 @@ from markupsafe import Markup
 
 from odoo import api, fields, models
 
+from odoo.addons.billpay_odoo.actions import window
+
 
 class SaleOrder(models.Model):
     _inherit = "sale.order"
@@ -67,13 +69,11 @@ class SaleOrder(models.Model):
 
     def action_view_billpay_payments(self):
         self.ensure_one()
-        return {
-            **self.env["ir.actions.act_window"]._for_xml_id(
-                "billpay_odoo.action_billpay_payment"
-            ),
-            "domain": [("id", "in", self.billpay_payment_ids.ids)],
-            "context": {},
-        }
+        return window(
+            self.env,
+            "action_billpay_payment",
+            domain=[("id", "in", self.billpay_payment_ids.ids)],
+        )
 
     # === E-MAIL === #
 

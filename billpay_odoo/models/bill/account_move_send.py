@@ -7,6 +7,7 @@ from markupsafe import Markup
 from odoo import api, models
 from odoo.exceptions import UserError
 
+from ...const import LIVING
 from ...transactions import CONFLICTS, committed, own_transaction
 
 _logger = logging.getLogger(__name__)
@@ -35,7 +36,7 @@ class AccountMoveSend(models.AbstractModel):
                     (
                         "billpay_number_ids",
                         "not any",
-                        [("state", "in", ("pending", "open", "failed"))],
+                        [("state", "in", LIVING)],
                     ),
                 ],
                 order="date asc, invoice_date asc, sequence_number asc, id asc",
@@ -59,7 +60,7 @@ class AccountMoveSend(models.AbstractModel):
         free = moves.try_lock_for_update(allow_referencing=True)
         free.filtered(
             lambda move: move._billpay_issue_moment() == "send"
-        )._billpay_reserve_numbers()
+        )._billpay_reserve()
 
     def _billpay_note_waiting(self, move, text):
         """Say once in the chatter that a queued invoice waits for ClickPesa."""
@@ -89,14 +90,12 @@ class AccountMoveSend(models.AbstractModel):
                     lambda move: move._billpay_issue_moment() == "send"
                 )
                 if not queued:
-                    on_sending._billpay_reserve_numbers()
-                lacking = (
-                    on_sending._billpay_wanting_numbers()
-                    | on_sending._billpay_wanting_carried()
-                ).ids
+                    on_sending._billpay_reserve()
+                reservation = env["billpay.reservation"]
+                lacking = reservation._wanting(on_sending).ids
                 wanting = {
                     number.id: shown.ids
-                    for number, shown in moves._billpay_pending_numbers().items()
+                    for number, shown in reservation._pending(moves).items()
                 }
             outcome = (
                 self.env["billpay.sync"]._sync_now(

@@ -14,14 +14,14 @@ class AccountPartialReconcile(models.Model):
     def create(self, vals_list):
         partials = super().create(vals_list)
         if moves := partials._billpay_moves():
-            moves._billpay_follow_residual()
+            self.env["billpay.reservation"]._follow(moves)
         return partials
 
     def unlink(self):
         moves = self._billpay_moves()
         result = super().unlink()
         if moves:
-            moves.exists()._billpay_follow_residual()
+            self.env["billpay.reservation"]._follow(moves.exists())
         return result
 
     def _billpay_moves(self):

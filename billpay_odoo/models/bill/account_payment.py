@@ -83,9 +83,8 @@ class AccountPayment(models.Model):
         (after - before)._billpay_back_in_books()
         if not self.env.context.get("billpay_posting"):
             # With an entry, what is reconciled tells what is due.
-            self.filtered(
-                lambda payment: not payment.move_id
-            ).invoice_ids._billpay_follow_residual()
+            entryless = self.filtered(lambda payment: not payment.move_id)
+            self.env["billpay.reservation"]._follow(entryless.invoice_ids)
         return result
 
     # === BUSINESS METHODS === #

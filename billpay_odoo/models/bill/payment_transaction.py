@@ -1,11 +1,4 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Paying at a checkout: a transaction has a number, and is done when that is paid.
-
-The number is reserved and committed first, then registered with ClickPesa by a call of
-its own, and only then shown: the transaction is *pending* from there on. Money is
-booked by the payments worker, as all money is, and the transaction follows it in the
-same database transaction. What Odoo does afterwards (confirming the order, the invoice)
-is its own post-processing: by the customer's page, else by its scheduled action."""
 
 import logging
 from datetime import timedelta
@@ -19,12 +12,22 @@ from ...const import LIVING
 from ...crowd import turn
 from ...exceptions import NoDigits
 from ...transactions import CONFLICTS, own_transaction
+from .billpay_bill import BillpayBill
 
 _logger = logging.getLogger(__name__)
 
 
 class PaymentTransaction(models.Model):
-    _inherit = "payment.transaction"
+    """A checkout: it has a number, and is done when that is paid.
+
+    The number is reserved and committed, then registered by a call of its own, and only
+    then shown. The payments worker books the money, and the transaction follows in the
+    same database transaction; what comes after is Odoo's own post-processing.
+    """
+
+    _name = "payment.transaction"
+    _inherit = ["payment.transaction", BillpayBill._name]
+
     # How long a payer waits for ClickPesa before another way is offered (seconds).
     _billpay_patience = 12
 
@@ -102,21 +105,12 @@ class PaymentTransaction(models.Model):
         with own_transaction(self.env) as env:
             return self.with_env(env)._billpay_reserve_offline()
 
-    def _billpay_living(self):
-        return self.sudo().billpay_number_ids.filtered(lambda n: n.state in LIVING)
-
     def _billpay_reserve(self, wake=True):
-        """Return the number that asks for what is left of this transaction.
-
-        :param bool wake: whether the sync worker is to register it
-
-        :raise ConcurrencyError: another request made it meanwhile
-        """
+        # EXTENDS billpay.bill.mixin
         self.ensure_one()
-        living = self._billpay_living().sorted("id")[-1:]
-        if living:
+        if living := self._billpay_living()[-1:]:
             return living
-        last = self.sudo().billpay_number_ids.sorted("id")[-1:]
+        last = self._billpay_numbers()[-1:]
         values = {**self._billpay_values(), "predecessor_id": last.id}
         return last.browse()._reserve(self.provider_id.sudo(), [values], wake=wake)
 
@@ -131,14 +125,12 @@ class PaymentTransaction(models.Model):
         return bool(numbers._reserve(provider, [self._billpay_values()], offline=True))
 
     def _billpay_asked(self):
-        """Return what is to be paid in all, in TZS, whole shillings.
-
-        What the payer was told first stands, whatever the rates do afterwards.
-        """
+        # EXTENDS billpay.bill.mixin
+        # What the payer was told first stands, whatever the rates do afterwards.
         self.ensure_one()
         if money.is_shillings(self.currency_id):
             return money.whole_shillings(self.amount)
-        first = self.sudo().billpay_number_ids.sorted("id")[:1]
+        first = self._billpay_numbers()[:1]
         if first.bill_currency_id == self.currency_id:
             return first.amount
         # An invoice asks the same here as by its own number.
@@ -160,22 +152,12 @@ class PaymentTransaction(models.Model):
             )
         return money.at_rate(self.amount, self.currency_id, rate)
 
-    def _billpay_booked(self):
-        """Return the payments that were booked for this transaction.
-
-        What a person assigned to something else is not among them.
-        """
-        return self.sudo().billpay_number_ids.payment_ids.filtered(
-            lambda p: p.state == "posted" and not p._is_persons_choice()
-        )
-
-    def _billpay_received(self):
-        """Return the TZS that were paid and booked for this transaction."""
-        return sum(self._billpay_booked().mapped("amount"))
+    def _billpay_title(self):
+        # EXTENDS billpay.bill.mixin
+        return self.reference
 
     def _billpay_values(self):
-        asked = self._billpay_asked()
-        left = max(asked - self._billpay_received(), 0)
+        asked, left = self._billpay_asked(), self._billpay_left()
         return {
             "kind": "order",
             "transaction_id": self.id,
@@ -196,13 +178,8 @@ class PaymentTransaction(models.Model):
             ours._billpay_living()._close()
         return changed
 
-    def _billpay_follow_money(self, payment):
-        """Money was booked for this transaction: is it covered?
-
-        In the transaction that books, so that both are seen together.
-
-        :param billpay.payment payment: the one that was booked
-        """
+    def _billpay_on_money(self, payment):
+        # EXTENDS billpay.bill.mixin
         self.ensure_one()
         asked, received = self._billpay_asked(), self._billpay_received()
         if self.state == "done":
@@ -222,7 +199,7 @@ class PaymentTransaction(models.Model):
             )
         elif received < asked:
             payment.account_payment_ids.payment_transaction_id = self
-            payment._flag_checkout(self._billpay_tell_rest(asked - received))
+            payment._flag_checkout(self._billpay_ask_for_rest(asked - received))
         else:
             # Each part belongs to the transaction: an invoice that comes later is
             # paid by all of them.
@@ -242,31 +219,6 @@ class PaymentTransaction(models.Model):
                     )
                 )
             self._billpay_living()._close()
-
-    def _billpay_tell_rest(self, left):
-        """Ask for what is left, and return what the shop is told.
-
-        The money that came is booked whether or not there is a number for the rest.
-        """
-        money = self.env.ref("base.TZS").format(left)
-        try:
-            with self.env.cr.savepoint():
-                rest = self._billpay_reserve()
-        except NoDigits as error:
-            return self.env._(
-                "A part of %(reference)s: %(left)s is left to pay, but there is no "
-                "number for it: %(error)s Ask the customer for the rest another way.",
-                reference=self.reference,
-                left=money,
-                error=error,
-            )
-        return self.env._(
-            "A part of %(reference)s: %(left)s is left to pay, with the number "
-            "%(number)s. The order waits for it.",
-            reference=self.reference,
-            left=money,
-            number=rest.display_number,
-        )
 
     # === WHAT WAITED TOO LONG === #
 
@@ -354,7 +306,7 @@ class PaymentTransaction(models.Model):
         self.ensure_one()
         if self.provider_code != "clickpesa" or self.state not in ("pending", "done"):
             return None
-        numbers = self.sudo().billpay_number_ids.sorted("id")
+        numbers = self._billpay_numbers()
         number = numbers.filtered(lambda n: n.state == "open")[-1:] or numbers[-1:]
         if not number:
             return None

@@ -3,10 +3,11 @@
 import re
 
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 
+from ...actions import window
 from ...allocation import EXACT_OLDEST
-from ...const import POLICIES
+from ...const import LIVING, POLICIES
 
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 _KNOWN = {"purpose", "customer", "number", "reference"}
@@ -189,7 +190,7 @@ class BillpayPurpose(models.Model):
             .search(
                 [
                     ("purpose_id", "in", self.ids),
-                    ("state", "in", ("pending", "open", "failed")),
+                    ("state", "in", LIVING),
                 ]
             )
         )
@@ -235,6 +236,78 @@ class BillpayPurpose(models.Model):
             "allocation_policy": self.allocation_policy,
             "description": self._number_text(partner),
         }
+
+    @api.model
+    def _living_of(self, partners):
+        """Return the numbers on which customers may pay for a purpose.
+
+        :return: ``{(partner, purpose): number}``
+        :rtype: dict
+        """
+        numbers_sudo = self.env["billpay.control.number"].sudo()
+        numbers_sudo = numbers_sudo.search(
+            [
+                ("kind", "=", "customer"),
+                ("partner_id", "in", partners.ids),
+                ("purpose_id", "!=", False),
+                ("state", "in", LIVING),
+            ]
+        )
+        # Of several the one that is given out.
+        numbers_sudo = numbers_sudo.sorted(lambda n: (bool(n.bill_key), n.id))
+        return {(n.partner_id, n.purpose_id): n for n in numbers_sudo}
+
+    def _reserve(self, partners):
+        """Return the numbers of these customers for this purpose, made where missing.
+
+        Without any HTTP: the sync worker registers new ones. What lives already is
+        returned as it is; what was closed and is ours to hand out is opened again.
+
+        :return: one number per customer, in their order
+        :raise ConcurrencyError: another transaction made one of them meanwhile
+        :raise UserError: the company has no active application
+        """
+        self.ensure_one()
+        provider = self._provider()
+        numbers_sudo = self.env["billpay.control.number"].sudo()
+        found = {
+            number.partner_id: number
+            for number in numbers_sudo.search(
+                [
+                    ("kind", "=", "customer"),
+                    ("partner_id", "in", partners.ids),
+                    ("purpose_id", "=", self.id),
+                ]
+            )
+            # The living one that is given out, else the last.
+            .sorted(lambda n: (n.state in LIVING, bool(n.bill_key), n.id))
+        }
+        fresh = partners.browse()
+        for partner in partners:
+            number = found.get(partner, numbers_sudo)
+            if number.state in LIVING:
+                continue
+            if provider and number._can_return(provider):
+                number._want(self._number_values(partner))
+                number._reopen()
+                continue
+            fresh |= partner
+        if fresh and not provider:
+            raise UserError(
+                self.env._(
+                    "No control number was made: %s has no active ClickPesa "
+                    "application. Set one up under Invoicing, Configuration, BillPay, "
+                    "BillPay Applications.",
+                    self.company_id.name,
+                )
+            )
+        made = numbers_sudo._reserve(
+            provider, [self._number_values(partner) for partner in fresh]
+        )
+        found.update(zip(fresh, made, strict=True))
+        return numbers_sudo.union(*(found[partner] for partner in partners)).with_env(
+            self.env
+        )
 
     def _tier(self, move):
         """Tell when a payment for this purpose pays an invoice: early is low.
@@ -289,10 +362,8 @@ class BillpayPurpose(models.Model):
 
     def action_view_numbers(self):
         self.ensure_one()
-        return {
-            **self.env["ir.actions.act_window"]._for_xml_id(
-                "billpay_odoo.action_billpay_control_number"
-            ),
-            "domain": [("purpose_id", "=", self.id)],
-            "context": {},
-        }
+        return window(
+            self.env,
+            "action_billpay_control_number",
+            domain=[("purpose_id", "=", self.id)],
+        )

@@ -4,13 +4,14 @@
 It is made of journal items alone, so that it says what the books say. Its last balance
 is the number's balance."""
 
-from collections import defaultdict
 from datetime import date
 
 from odoo import models
+from odoo.fields import Domain
 
 from ... import money
 from ...clickpesa.values import FAILED, REVERSED
+from ...const import INVOICES
 
 
 class BillpayStatement(models.AbstractModel):
@@ -19,78 +20,87 @@ class BillpayStatement(models.AbstractModel):
     _name = "billpay.statement"
     _description = "BillPay Customer Statement"
 
-    def _in_shillings(self, numbers, line):
-        """Return what is open of a journal item, in TZS."""
-        return money.open_shillings(line, numbers)
+    def _balances(self, numbers):
+        """Return what is due on customers' numbers, and their credit, in TZS.
 
-    def _open_invoice_lines(self, numbers, types):
-        """Return the open receivable lines of invoices each number is for.
+        Only invoices of the number's own purpose count, whatever else its payments may
+        pay: what is due on one number is not due on another.
 
-        :param types: of ``account.move.move_type``
-
-        Only those of its own purpose, whatever else its payments may pay: what is due
-        on one number is not due on another.
-
-        :rtype: dict
+        :rtype: dict[record, tuple[float, float]]
         """
-        partners = numbers.partner_id.commercial_partner_id
-        if not partners:
-            return {}
-        lines = (
+        bills = self._bill_lines(numbers, [("reconciled", "=", False)])
+        credits = self._payment_lines(
+            numbers, [("reconciled", "=", False), ("amount_residual", "<", 0)]
+        )
+        balances = {}
+        for number in numbers:
+            due = credit = 0.0
+            for line in bills[number]:
+                if line.move_id.move_type == "out_refund":
+                    credit -= money.open_shillings(line, number)
+                else:
+                    due += money.open_shillings(line, number)
+            for line in credits[number]:
+                payment = line.move_id.origin_payment_id.billpay_payment_id
+                if payment.status not in REVERSED | FAILED:
+                    credit -= money.open_shillings(line, number)
+            balances[number] = due, credit
+        return balances
+
+    def _receivable(self, numbers, domain):
+        return (
             numbers.env["account.move.line"]
             .sudo()
             .search(
-                [
-                    ("company_id", "child_of", numbers.company_id.ids),
-                    ("partner_id", "in", partners.ids),
-                    ("account_id.account_type", "=", "asset_receivable"),
-                    ("parent_state", "=", "posted"),
-                    ("reconciled", "=", False),
-                    ("move_id.move_type", "in", types),
-                ],
+                Domain("account_id.account_type", "=", "asset_receivable")
+                & Domain("parent_state", "=", "posted")
+                & Domain(domain),
                 order="date_maturity, id",
             )
         )
+
+    def _bill_lines(self, numbers, domain=()):
+        """Return the receivable items of all invoices that each number is about.
+
+        :param domain: that they also fulfil
+        :rtype: dict
+        """
+        lines = self._receivable(
+            numbers,
+            [
+                ("company_id", "child_of", numbers.company_id.ids),
+                ("partner_id", "in", numbers.partner_id.commercial_partner_id.ids),
+                ("move_id.move_type", "in", (*INVOICES, "out_refund")),
+                *domain,
+            ],
+        )
         by_partner = lines.grouped("partner_id")
         return {
-            number: [
-                line
-                for line in by_partner.get(number.partner_id.commercial_partner_id, ())
-                if line.move_id.billpay_purpose_id == number.purpose_id
-                and number._is_for(line.move_id)
-            ]
+            number: by_partner.get(
+                number.partner_id.commercial_partner_id, lines.browse()
+            ).filtered(
+                lambda line, number=number: (
+                    line.move_id.billpay_purpose_id == number.purpose_id
+                    and number._is_for(line.move_id)
+                )
+            )
             for number in numbers
         }
 
-    def _open_credits(self, numbers):
-        """Return the open receivable lines of payments on each number.
+    def _payment_lines(self, numbers, domain=()):
+        """Return the receivable items of all payments on each number.
 
+        :param domain: that they also fulfil
         :rtype: dict
         """
-        lines = (
-            numbers.env["account.move.line"]
-            .sudo()
-            .search(
-                [
-                    (
-                        "move_id.origin_payment_id.billpay_payment_id"
-                        ".control_number_id",
-                        "in",
-                        numbers.ids,
-                    ),
-                    ("account_id.account_type", "=", "asset_receivable"),
-                    ("parent_state", "=", "posted"),
-                    ("reconciled", "=", False),
-                    ("amount_residual", "<", 0),
-                ]
+        path = "move_id.origin_payment_id.billpay_payment_id.control_number_id"
+        lines = self._receivable(numbers, [(path, "in", numbers.ids), *domain])
+        by_number = lines.grouped(
+            lambda line: (
+                line.move_id.origin_payment_id.billpay_payment_id.control_number_id
             )
         )
-        found = defaultdict(list)
-        for line in lines:
-            payment = line.move_id.origin_payment_id.billpay_payment_id
-            if payment.status not in REVERSED | FAILED:
-                found[payment.control_number_id].append(line)
-        return found
+        return {number: by_number.get(number, lines.browse()) for number in numbers}
 
     def _statement(self, number, date_from=None, date_to=None):
         """Return the statement of one number.
@@ -129,8 +139,8 @@ class BillpayStatement(models.AbstractModel):
 
         :rtype: list[dict]
         """
-        bills = self._bill_lines(numbers)
-        payments = self._payment_lines(numbers)
+        bills = self._bill_lines(numbers)[numbers]
+        payments = self._payment_lines(numbers)[numbers]
         entries = []
         for line in bills:
             refund = line.move_id.move_type == "out_refund"
@@ -214,47 +224,6 @@ class BillpayStatement(models.AbstractModel):
     def _statement_detail(self, numbers, move):
         first = move.invoice_line_ids.filtered(lambda line: line.name)[:1]
         return (first.name or "").split("\n")[0]
-
-    def _bill_lines(self, numbers):
-        """Return the receivable items of all invoices that this number is about."""
-        lines = (
-            numbers.env["account.move.line"]
-            .sudo()
-            .search(
-                [
-                    ("company_id", "child_of", numbers.company_id.ids),
-                    ("partner_id", "=", numbers.partner_id.commercial_partner_id.id),
-                    ("account_id.account_type", "=", "asset_receivable"),
-                    ("parent_state", "=", "posted"),
-                    (
-                        "move_id.move_type",
-                        "in",
-                        ("out_invoice", "out_receipt", "out_refund"),
-                    ),
-                    ("move_id.billpay_purpose_id", "=", numbers.purpose_id.id),
-                ]
-            )
-        )
-        return lines.filtered(lambda line: numbers._is_for(line.move_id))
-
-    def _payment_lines(self, numbers):
-        """Return the receivable items of all payments on this number."""
-        return (
-            numbers.env["account.move.line"]
-            .sudo()
-            .search(
-                [
-                    (
-                        "move_id.origin_payment_id.billpay_payment_id"
-                        ".control_number_id",
-                        "=",
-                        numbers.id,
-                    ),
-                    ("account_id.account_type", "=", "asset_receivable"),
-                    ("parent_state", "=", "posted"),
-                ]
-            )
-        )
 
     def _statement_text(self, amount):
         """Return an amount as it stands in a statement: whole shillings, grouped."""

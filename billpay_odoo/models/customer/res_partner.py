@@ -6,6 +6,8 @@ from odoo.fields import Domain
 from odoo.tools import SQL, email_normalize
 
 from ... import const
+from ...actions import dialog, window
+from ...const import LIVING
 from ...identity import mobile_phone, number_as_stored, phone_key
 
 
@@ -180,11 +182,11 @@ class ResPartner(models.Model):
                 [
                     ("partner_id", "child_of", self.ids),
                     ("move_id", "!=", False),
-                    ("state", "in", ("pending", "open", "failed")),
+                    ("state", "in", LIVING),
                 ]
             )
         )
-        numbers_sudo.move_id._billpay_follow_residual()
+        self.env["billpay.reservation"]._follow(numbers_sudo.move_id)
 
     @api.model
     def _billpay_find_same(self, field, key, texts, company):
@@ -286,34 +288,27 @@ class ResPartner(models.Model):
 
     def action_billpay_customer_numbers(self):
         """Open the dialog that makes numbers for these contacts."""
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Get Control Numbers"),
-            "res_model": "billpay.partner.number",
-            "view_mode": "form",
-            "target": "new",
-            "context": {"default_partner_ids": self.ids},
-        }
+        return dialog(
+            self.env["billpay.partner.number"],
+            self.env._("Get Control Numbers"),
+            context={"default_partner_ids": self.ids},
+        )
 
     def action_view_billpay_numbers(self):
         self.ensure_one()
-        return {
-            **self.env["ir.actions.act_window"]._for_xml_id(
-                "billpay_odoo.action_billpay_control_number"
-            ),
-            "domain": [
+        return window(
+            self.env,
+            "action_billpay_control_number",
+            domain=[
                 ("partner_id", "child_of", self.id),
                 ("kind", "=", "customer"),
             ],
-            "context": {},
-        }
+        )
 
     def action_view_billpay_payments(self):
         self.ensure_one()
-        return {
-            **self.env["ir.actions.act_window"]._for_xml_id(
-                "billpay_odoo.action_billpay_payment"
-            ),
-            "domain": [("partner_id", "child_of", self.id)],
-            "context": {},
-        }
+        return window(
+            self.env,
+            "action_billpay_payment",
+            domain=[("partner_id", "child_of", self.id)],
+        )

@@ -1,11 +1,9 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
-import logging
 from collections import defaultdict
-from datetime import datetime
+from datetime import datetime, time
 
 import pytz
-from markupsafe import Markup
 
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
@@ -13,12 +11,11 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ... import page_texts
+from ...actions import dialog
 from ...allocation import EXACT_OLDEST
-from ...const import LIVING, POLICIES
-from ...identity import number_as_stored
-from ...transactions import CONFLICTS, taken
-
-_logger = logging.getLogger(__name__)
+from ...const import LIVING, MONEY, POLICIES
+from ...identity import number_as_stored, number_key
+from ...transactions import taken
 
 # Of new digits ClickPesa cannot know anything.
 UNSENT = {"sync_attempts": 0, "sync_error": False, "sent": False}
@@ -321,63 +318,37 @@ class BillpayControlNumber(models.Model):
     def _compute_amount_paid(self):
         for number in self:
             number.amount_paid = sum(
-                number.payment_ids.filtered(
-                    lambda p: p.state in ("confirmed", "posted", "failed")
-                ).mapped("amount")
+                number.payment_ids.filtered(lambda p: p.state in MONEY).mapped("amount")
             )
 
     def _compute_balance(self):
         """A few searches for all numbers at once."""
-        customers = self.filtered(lambda number: number.kind == "customer")
-        open_lines = self.env["billpay.statement"]._open_invoice_lines(
-            customers, ("out_invoice", "out_receipt")
+        balances = self.env["billpay.statement"]._balances(
+            self.filtered(lambda number: number.kind == "customer")
         )
-        refunds = self.env["billpay.statement"]._open_invoice_lines(
-            customers, ("out_refund",)
-        )
-        credits = self.env["billpay.statement"]._open_credits(customers)
         for number in self:
-            due = sum(
-                self.env["billpay.statement"]._in_shillings(number, line)
-                for line in open_lines.get(number, ())
-            )
-            if number.kind == "order":
-                due = number.amount if number.state in ("pending", "open") else 0
-            credit = -sum(
-                self.env["billpay.statement"]._in_shillings(number, line)
-                for line in (*credits.get(number, ()), *refunds.get(number, ()))
-            )
+            asked = number.amount if number.state in ("pending", "open") else 0.0
+            due, credit = balances.get(number, (asked, 0.0))
             number.amount_due = due
             number.amount_credit = credit
             number.balance = due - credit
 
     def _compute_paid(self):
         payments = self.env["billpay.payment"].sudo()
-        domain = [
-            ("control_number_id", "in", self.ids),
-            ("state", "in", ("confirmed", "posted", "failed")),
-        ]
-        last = dict(
-            payments._read_group(domain, ["control_number_id"], ["paid_at:max"])
-        )
-        year = defaultdict(float)
-        for company, group in self.grouped("company_id").items():
-            zone = (company or self.env.company)._billpay_tz()
-            today = (company or self.env.company)._billpay_today()
-            begin = zone.localize(datetime(today.year, 1, 1)).astimezone(pytz.utc)
-            year.update(
-                payments._read_group(
-                    [
-                        *domain,
-                        ("control_number_id", "in", group.ids),
-                        ("paid_at", ">=", begin.replace(tzinfo=None)),
-                    ],
-                    ["control_number_id"],
-                    ["amount:sum"],
-                )
+        group, last, year = ["control_number_id"], {}, {}
+        for company, numbers in self.grouped("company_id").items():
+            company = company or self.env.company
+            begin = company._billpay_today().replace(month=1, day=1)
+            begin = company._billpay_tz().localize(datetime.combine(begin, time()))
+            money = Domain("control_number_id", "in", numbers.ids) & Domain(
+                "state", "in", MONEY
             )
+            since = begin.astimezone(pytz.utc).replace(tzinfo=None)
+            last.update(payments._read_group(money, group, ["paid_at:max"]))
+            money &= Domain("paid_at", ">=", since)
+            year.update(payments._read_group(money, group, ["amount:sum"]))
         for number in self:
-            number.paid_this_year = year[number]
+            number.paid_this_year = year.get(number, 0.0)
             number.last_payment_at = last.get(number, False)
 
     @api.depends("purpose_id.department_id", "move_id.billpay_purpose_id.department_id")
@@ -456,7 +427,24 @@ class BillpayControlNumber(models.Model):
                 numbers.env["billpay.ledger"]._bind_waiting(numbers)
 
         ids.update(self.ids)
-        self._tell_payers()
+        self.env["billpay.pay.page"]._tell_payers(self)
+
+    def _living(self):
+        """Return those that ask for money, or are about to."""
+        return self.filtered(lambda number: number.state in LIVING)
+
+    def _money(self, states=MONEY):
+        """Return the payments of these numbers' bills, as far as they have the money.
+
+        What a person matched to something else is not among them.
+        """
+        return self.payment_ids.filtered(
+            lambda payment: payment.state in states and not payment._is_persons_choice()
+        )
+
+    def _received(self, states=MONEY):
+        """Return the TZS that came on these numbers for their bills."""
+        return sum(self._money(states).mapped("amount"))
 
     def _was_paid(self):
         """Tell whether money came, or may yet turn out to have come."""
@@ -541,6 +529,13 @@ class BillpayControlNumber(models.Model):
             provider._billpay_trigger("ir_cron_sync_numbers")
         return numbers.with_env(self.env)
 
+    def _bill(self):
+        """Return the bill that this number asks for. Extended by glue.
+
+        :return: a record of ``billpay.bill.mixin``, empty where it is not known
+        """
+        return self.transaction_id or self.move_id
+
     @api.model
     def _bill_fields(self):
         """Return the fields that say which bill a number asks for. Extended by glue."""
@@ -562,15 +557,18 @@ class BillpayControlNumber(models.Model):
             return f"purpose:{partner_id}:{purpose_id}"
         return False
 
+    def _own_key(self):
+        """Return the key of the bill that this number asks for now."""
+        self.ensure_one()
+        return self._bill_key(self._read_format(self._bill_fields(), load=None)[0])
+
     def _take_place(self):
         """Give these numbers out for the bills that they ask for now.
 
         :raise ValidationError: later, by the database: a bill has a living one
         """
         for number in self:
-            values = number._read_format(sorted(self._bill_fields()), load=None)[0]
-            key = self._bill_key(values)
-            if (number.bill_key or False) != key:
+            if (number.bill_key or False) != (key := number._own_key()):
                 number.bill_key = key
 
     def _leave_place_to(self, number):
@@ -584,42 +582,9 @@ class BillpayControlNumber(models.Model):
         self.ensure_one()
         return bool(self.confirmed_at)
 
-    def _difference(self):
-        """Return the members in which ClickPesa lags behind, for one PATCH.
-
-        :return: keyword arguments of ``ClickPesaClient.update_number``; empty when
-            nothing differs
-        :rtype: dict
-        """
-        self.ensure_one()
-        difference = {}
-        if self.wanted_active != self.known_active:
-            difference["active"] = self.wanted_active
-        if not self.wanted_active:
-            # What a switched-off number asks for does not matter to anybody.
-            return difference
-        if self.currency_id.compare_amounts(self.amount, self.known_amount):
-            # An amount can be changed, not taken away (ClickPesa docs, "Update").
-            if self.amount:
-                difference["amount"] = self.amount
-        if self.amount or self.known_amount:
-            # The mode only counts together with an amount.
-            if self.mode != (self.known_mode or False):
-                difference["mode"] = self.mode
-        if (
-            self.mode == "flexible"
-            and self.max_amount
-            and self.currency_id.compare_amounts(self.max_amount, self.known_max_amount)
-        ):
-            difference["max_amount"] = self.max_amount
-        if (self.description or "") != (self.known_description or ""):
-            if self.description:
-                difference["description"] = self.description
-        return difference
-
     def _schedule_if_different(self):
         """Make rows due for sync whose wanted state ClickPesa does not have."""
-        now = fields.Datetime.now()
+        now, sync = fields.Datetime.now(), self.env["billpay.sync"]
         due = self.filtered(
             lambda number: (
                 number.origin == "api"
@@ -628,7 +593,7 @@ class BillpayControlNumber(models.Model):
                 # A leased row has no error. After a refusal, what is wanted now is not
                 # what was refused, and does not wait for its pause.
                 and (not number.sync_at or number.sync_error)
-                and number._difference()
+                and sync._difference(number)
             )
         )
         if due:
@@ -643,7 +608,7 @@ class BillpayControlNumber(models.Model):
         Imported numbers may belong to another application at ClickPesa, which is not
         notified of them.
         """
-        numbers = self.filtered(lambda n: n.state in LIVING)
+        numbers = self._living()
         imported = numbers.filtered(
             lambda n: n.origin == "imported" and n.state in ("pending", "open")
         )
@@ -762,88 +727,7 @@ class BillpayControlNumber(models.Model):
                 "without_ids": [Command.set(without.ids)],
             }
         )
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Print Cards"),
-            "res_model": "billpay.card.print",
-            "res_id": wizard.id,
-            "view_mode": "form",
-            "target": "new",
-        }
-
-    @api.model
-    def _living_of(self, partners):
-        """Return the numbers on which customers may pay for a purpose.
-
-        :return: ``{(partner, purpose): number}``
-        :rtype: dict
-        """
-        numbers_sudo = self.sudo().search(
-            [
-                ("kind", "=", "customer"),
-                ("partner_id", "in", partners.ids),
-                ("purpose_id", "!=", False),
-                ("state", "in", LIVING),
-            ]
-        )
-        # Of several the one that is given out.
-        numbers_sudo = numbers_sudo.sorted(lambda n: (bool(n.bill_key), n.id))
-        return {(n.partner_id, n.purpose_id): n for n in numbers_sudo}
-
-    @api.model
-    def _reserve_customer(self, partners, purpose):
-        """Return the numbers of these customers for a purpose, made where missing.
-
-        Without any HTTP: the sync worker registers new ones. What lives already is
-        returned as it is; what was closed and is ours to hand out is opened again.
-
-        :param billpay.purpose purpose: of one company
-        :return: one number per customer, in their order
-        :raise ConcurrencyError: another transaction made one of them meanwhile
-        :raise UserError: the company has no active application
-        """
-        purpose.ensure_one()
-        provider = purpose._provider()
-        numbers_sudo = self.sudo().browse()
-        found = {
-            number.partner_id: number
-            for number in numbers_sudo.search(
-                [
-                    ("kind", "=", "customer"),
-                    ("partner_id", "in", partners.ids),
-                    ("purpose_id", "=", purpose.id),
-                ],
-                order="id",
-            )
-            # The living one that is given out, else the last.
-            .sorted(lambda n: (n.state in LIVING, bool(n.bill_key), n.id))
-        }
-        fresh = partners.browse()
-        for partner in partners:
-            number = found.get(partner)
-            if number and number.state in LIVING:
-                continue
-            if number and provider and number._can_return(provider):
-                number._want(purpose._number_values(partner))
-                number._reopen()
-                continue
-            fresh |= partner
-        if fresh and not provider:
-            raise UserError(
-                self.env._(
-                    "No control number was made: %s has no active ClickPesa "
-                    "application. Set one up under Invoicing, Configuration, BillPay, "
-                    "BillPay Applications.",
-                    purpose.company_id.name,
-                )
-            )
-        made = numbers_sudo._reserve(
-            provider, [purpose._number_values(partner) for partner in fresh]
-        )
-        found.update(zip(fresh, made, strict=True))
-        return numbers_sudo.union(*(found[partner] for partner in partners)).with_env(
-            self.env
-        )
+        return dialog(wizard, self.env._("Print Cards"))
 
     def _check_customer_clerk(self):
         self.check_access("read")
@@ -862,7 +746,7 @@ class BillpayControlNumber(models.Model):
         ClickPesa is told nothing about imported ones: a phone takes the exact amount
         that it has there, and nothing else.
 
-        :param dict values: what the invoice wants, see ``_billpay_wanted_values``
+        :param dict values: what the invoice wants, see ``billpay.reservation``
         """
         self.ensure_one()
         return (
@@ -879,103 +763,20 @@ class BillpayControlNumber(models.Model):
 
         :rtype: set
         """
-        self.flush_model(["name", "provider_id"])
-        return {
-            name
-            for (name,) in self.env.execute_query(
-                SQL(
-                    "SELECT upper(name) FROM billpay_control_number"
-                    " WHERE provider_id = %s AND upper(name) IN %s",
-                    provider.id,
-                    tuple(names),
-                )
-            )
-        }
+        found = Domain("provider_id", "=", provider.id) & self._domain_of_keys(names)
+        return {number_key(name) for name in self.sudo().search(found).mapped("name")}
 
     def action_print_statement(self):
         self.ensure_one()
         return self.env.ref("billpay_odoo.action_report_statement").report_action(self)
-
-    def _tell_payers(self):
-        """Write to the payers of invoices of which a part was paid, once per number.
-
-        Only a number that ClickPesa knows is told. The e-mail goes through Odoo's
-        queue: nothing is sent in this transaction.
-        """
-        for number in self:
-            move = number.move_id
-            if (
-                number.told_at
-                or number.predecessor_id.state != "paid"
-                or move.state != "posted"
-                or not move.company_id.billpay_tell_successor
-                or not move.partner_id.email
-            ):
-                continue
-            try:
-                with self.env.cr.savepoint():
-                    number._tell_payer()
-            except CONFLICTS:
-                raise
-            except Exception:
-                # ClickPesa has the number: a template that somebody broke must not
-                # keep that, and what stands beside it, from being stored.
-                _logger.exception("The payer of number %s was not told.", number.id)
-                move._message_log(
-                    body=self.env._(
-                        "The e-mail with the control number %s for the rest could not "
-                        "be written; the server's log says why. The number can be "
-                        "paid: send the invoice to tell the payer.",
-                        number.display_number,
-                    )
-                )
-
-    def _tell_payer(self):
-        self.ensure_one()
-        move = self.move_id
-        lang = move.partner_id.lang
-        pay_block = self.env["billpay.pay.page"]._document_for(move, lang)
-        if not pay_block:
-            return
-        t = page_texts.texts(
-            pay_block["lang"],
-            payee=move.company_id.name,
-            bill=move.name,
-            amount=page_texts.amount_text(
-                self.amount or self.env["billpay.pay.page"]._get_amount_due(self),
-                self.currency_id,
-            ),
-            received=page_texts.amount_text(
-                self.predecessor_id.amount_paid, self.currency_id
-            ),
-        )
-        body = Markup("<p>%s</p>") % t["rest_body"] + self.env["ir.qweb"]._render(
-            "billpay_odoo.mail_pay_block", {"billpay": pay_block}
-        )
-        author = move.invoice_user_id.partner_id or move.company_id.partner_id
-        move.with_context(lang=lang).message_post(
-            body=body,
-            subject=t["rest_subject"],
-            partner_ids=move.partner_id.ids,
-            author_id=author.id,
-            email_layout_xmlid="mail.mail_notification_layout",
-            # Else the mail's button says "View Journal Entry".
-            model_description=move.with_context(lang=lang).type_name,
-            force_send=False,
-        )
-        self.told_at = fields.Datetime.now()
 
     def _billpay_mail_block(self):
         """Return the pay block of an e-mail about this number, as HTML."""
         self.ensure_one()
         partner = self.partner_id
         lang = partner.lang or partner.parent_id.lang or self.company_id.partner_id.lang
-        values = self.env["billpay.pay.page"]._block_values(
-            self.env["billpay.pay.page"]._billpay_printed(self), self.company_id, lang
-        )
-        return self.env["ir.qweb"]._render(
-            "billpay_odoo.mail_pay_block", {"billpay": values}
-        )
+        pages = self.env["billpay.pay.page"]
+        return pages._mail_block(pages._billpay_printed(self), self.company_id, lang)
 
     def _billpay_mail_to(self):
         self.ensure_one()
@@ -1035,37 +836,29 @@ class BillpayControlNumber(models.Model):
         :raise UserError: the customer has another one for the same purpose
         """
         self._check_customer_clerk()
-        for number in self.filtered(lambda n: n.state == "closed" and n.purpose_id):
-            other = self.sudo().search(
-                [
-                    ("partner_id", "=", number.partner_id.id),
-                    ("purpose_id", "=", number.purpose_id.id),
-                    ("state", "in", LIVING),
-                ],
-                limit=1,
-            )
-            if other:
-                raise UserError(
-                    self.env._(
-                        "%(customer)s has the number %(number)s for this purpose. "
-                        "Nothing was changed: close that one first.",
-                        customer=number.partner_id.display_name,
-                        number=other.display_number,
-                    )
+        closed_sudo = self.sudo().filtered(lambda number: number.state == "closed")
+        keys = {number._own_key() for number in closed_sudo} - {False}
+        if other := closed_sudo.search(
+            [("bill_key", "in", list(keys)), ("state", "in", LIVING)], limit=1
+        ):
+            raise UserError(
+                self.env._(
+                    "%(customer)s has the number %(number)s for this purpose. Nothing "
+                    "was changed: close that one first.",
+                    customer=other.partner_id.display_name,
+                    number=other.display_number,
                 )
-        self.sudo()._reopen()
+            )
+        closed_sudo._reopen()
 
     def action_change(self):
         """Open the dialog that changes what these numbers ask for."""
         self._check_customer_clerk()
-        return {
-            "type": "ir.actions.act_window",
-            "name": self.env._("Change What Is Asked For"),
-            "res_model": "billpay.number.change",
-            "view_mode": "form",
-            "target": "new",
-            "context": {"default_number_ids": self.ids},
-        }
+        return dialog(
+            self.env["billpay.number.change"],
+            self.env._("Change What Is Asked For"),
+            context={"default_number_ids": self.ids},
+        )
 
     def _check_may_retry(self):
         """Refused numbers are for those who make invoices.
@@ -1109,63 +902,6 @@ class BillpayControlNumber(models.Model):
                 name=reference,
                 old=old,
             )
-        )
-
-    # === STATE === #
-
-    def _get_page_bill(self):
-        """Return what the page tells about the bill. Extended by other kinds of bill.
-
-        Only what the payer needs to recognise the own bill: the page is open to whoever
-        holds the link, so no address, phone or other bill is ever part of it.
-
-        :return: dict with ``name``, ``due`` (date or False) and ``customer`` (str), all
-            possibly empty, and ``label`` where the bill is no invoice
-        """
-        self.ensure_one()
-        move = self.move_id
-        bill = {
-            "name": move.name or "",
-            "due": move.invoice_date_due,
-            "customer": move.commercial_partner_id.name or "",
-        }
-        if self.transaction_id and not bill["name"]:
-            bill.update(name=self.transaction_id.reference, label="order")
-        return bill
-
-    # === TELL === #
-
-    def _tell_refusal(self, reason):
-        """Note a refusal in the chatter and ask the responsible user to act.
-
-        :param str reason: ClickPesa's words
-        """
-        self.ensure_one()
-        bill = self.move_id or self
-        user = self.company_id._billpay_person_in_charge(
-            self.move_id.invoice_user_id, (self.move_id or self).create_uid
-        )
-        number = self.with_context(lang=user.lang or self.env.lang)
-        text = number.env._(
-            "ClickPesa refused the control number %(name)s: %(reason)s The bill is "
-            "valid, but cannot be paid by control number yet. Correct the cause and "
-            "press Retry, or press Take Another Number.",
-            name=self.name,
-            # ClickPesa's own words end without a full stop, ours have one.
-            reason=reason.rstrip(" .") + ".",
-        )
-        bill._message_log(body=text)
-        if self.refusal_activity_id.active:
-            self.refusal_activity_id.note = text
-            return
-        # Quietly: an application that is set up wrongly would send a mail per bill.
-        self.refusal_activity_id = bill.with_context(
-            mail_activity_quick_update=True
-        ).activity_schedule(
-            "mail.mail_activity_data_warning",
-            summary=number.env._("Control number %s was refused", self.name),
-            note=text,
-            user_id=user.id,
         )
 
     # === CRON === #

@@ -2,25 +2,29 @@
 
 import base64
 import io
+import logging
 import re
 
 import qrcode
+from markupsafe import Markup
 
-from odoo import models
+from odoo import fields, models
 from odoo.http import request
 from odoo.tools import SQL, consteq, hmac
 from odoo.tools.urls import urljoin
 
 from ... import money, page_texts
+from ...const import MONEY
 from ...identity import without_blanks
+from ...transactions import each
+
+_logger = logging.getLogger(__name__)
 
 _SIGNATURE = re.compile(r"[0-9a-f]{32}\Z")
 # ClickPesa documents no length; 64 is beyond any number we make or import.
 _NUMBER = re.compile(r"[0-9A-Za-z]{1,64}\Z")
 # On a screen nothing is smudged: any pattern is read, and a crowd waits for the page.
 SCREEN_MASK = 3
-# Of a payment whose money is in: same states as `amount_paid` counts.
-_MONEY_STATES = ("confirmed", "posted", "failed")
 
 
 class BillpayPayPage(models.AbstractModel):
@@ -250,7 +254,7 @@ class BillpayPayPage(models.AbstractModel):
                  LEFT JOIN account_move m ON m.id = n.move_id
                      WHERE n.name = %s
                     """,
-                _MONEY_STATES,
+                MONEY,
                 number,
             )
         )
@@ -307,7 +311,7 @@ class BillpayPayPage(models.AbstractModel):
         """
         number.ensure_one()
         payments = number.payment_ids.filtered(
-            lambda payment: payment.state in _MONEY_STATES and payment.receipt
+            lambda payment: payment.state in MONEY and payment.receipt
         ).sorted("id", reverse=True)
         if number.kind == "customer":
             payments = payments[:1]
@@ -361,7 +365,7 @@ class BillpayPayPage(models.AbstractModel):
                 number.amount_paid, number.currency_id
             ),
             "receipt": self._get_receipts(number),
-            "bill": number._get_page_bill(),
+            "bill": number._bill()._billpay_page_bill(number),
             "next_url": following and self._get_pay_url(following, lang=lang),
             "next_groups": following and following.display_number.split(),
             "watch_url": f"{self._get_pay_path(number)}/state",
@@ -468,3 +472,82 @@ class BillpayPayPage(models.AbstractModel):
             "lang": lang,
             "t": t,
         }
+
+    # === E-MAILS === #
+
+    def _mail_block(self, document, company, lang):
+        """Return the pay block of an e-mail, as HTML.
+
+        :param dict document: see ``_billpay_printed``
+        """
+        values = self._block_values(document, company, lang)
+        return self._render_mail_block(values)
+
+    def _render_mail_block(self, values):
+        return self.env["ir.qweb"]._render(
+            "billpay_odoo.mail_pay_block", {"billpay": values}
+        )
+
+    def _tell_payers(self, numbers):
+        """Write to the payers of invoices of which a part was paid, once per number.
+
+        Only a number that ClickPesa knows is told. The e-mail goes through Odoo's
+        queue: nothing is sent in this transaction.
+        """
+        each(
+            numbers.filtered(
+                lambda number: (
+                    not number.told_at
+                    and number.predecessor_id.state == "paid"
+                    and number.move_id.state == "posted"
+                    and number.move_id.company_id.billpay_tell_successor
+                    and number.move_id.partner_id.email
+                )
+            ),
+            self._tell_payer,
+            self._note_untold,
+        )
+
+    def _note_untold(self, number, error):
+        """ClickPesa has the number: a template that somebody broke must not keep
+        that, and what stands beside it, from being stored."""
+        _logger.error("The payer of number %s was not told.", number.id, exc_info=error)
+        number.move_id._message_log(
+            body=self.env._(
+                "The e-mail with the control number %s for the rest could not be "
+                "written; the server's log says why. The number can be paid: send the "
+                "invoice to tell the payer.",
+                number.display_number,
+            )
+        )
+
+    def _tell_payer(self, number):
+        move = number.move_id
+        lang = move.partner_id.lang
+        pay_block = self._document_for(move, lang)
+        if not pay_block:
+            return
+        t = page_texts.texts(
+            pay_block["lang"],
+            payee=move.company_id.name,
+            bill=move.name,
+            amount=page_texts.amount_text(
+                self._get_amount_asked(number), number.currency_id
+            ),
+            received=page_texts.amount_text(
+                number.predecessor_id.amount_paid, number.currency_id
+            ),
+        )
+        author = move.invoice_user_id.partner_id or move.company_id.partner_id
+        move.with_context(lang=lang).message_post(
+            body=Markup("<p>%s</p>") % t["rest_body"]
+            + self._render_mail_block(pay_block),
+            subject=t["rest_subject"],
+            partner_ids=move.partner_id.ids,
+            author_id=author.id,
+            email_layout_xmlid="mail.mail_notification_layout",
+            # Else the mail's button says "View Journal Entry".
+            model_description=move.with_context(lang=lang).type_name,
+            force_send=False,
+        )
+        number.told_at = fields.Datetime.now()

@@ -228,6 +228,33 @@ class BillpaySync(models.AbstractModel):
             return False
         return bool(text) or float(there.amount or 0) == item["amount"]
 
+    def _difference(self, number):
+        """Return the members in which ClickPesa lags behind, for one PATCH.
+
+        :return: keyword arguments of ``ClickPesaClient.update_number``; empty when
+            nothing differs
+        :rtype: dict
+        """
+        difference, compare = {}, number.currency_id.compare_amounts
+        if number.wanted_active != number.known_active:
+            difference["active"] = number.wanted_active
+        if not number.wanted_active:
+            # What a switched-off number asks for does not matter to anybody.
+            return difference
+        # An amount can be changed, not taken away (ClickPesa docs, "Update").
+        if number.amount and compare(number.amount, number.known_amount):
+            difference["amount"] = number.amount
+        # The mode only counts together with an amount.
+        if number.amount or number.known_amount:
+            if number.mode != (number.known_mode or False):
+                difference["mode"] = number.mode
+        if number.mode == "flexible" and number.max_amount:
+            if compare(number.max_amount, number.known_max_amount):
+                difference["max_amount"] = number.max_amount
+        if number.description and number.description != number.known_description:
+            difference["description"] = number.description
+        return difference
+
     def _send_change(self, number, client, tries):
         """Send one PATCH with exactly what differs.
 
@@ -235,7 +262,7 @@ class BillpaySync(models.AbstractModel):
         :raise ClickPesaError: trouble of the application, not of this number
         """
         number.ensure_one()
-        name, difference = number.name, number._difference()
+        name, difference = number.name, self._difference(number)
         end_transaction(number.env)
         refusal = None
         if difference:
@@ -398,9 +425,41 @@ class BillpaySync(models.AbstractModel):
                     values["state"] = "failed"
             number.write(values)
             if values.get("state") == "failed":
-                number._tell_refusal(error.message)
+                self._tell_refusal(number, error.message)
         _logger.info(
             "%s control number(s) not synchronised: %s", len(numbers), error.message
+        )
+
+    def _tell_refusal(self, number, reason):
+        """Note a refusal in the chatter and ask the responsible user to act.
+
+        :param str reason: ClickPesa's words
+        """
+        bill = number.move_id or number
+        user = number.company_id._billpay_person_in_charge(
+            number.move_id.invoice_user_id, bill.create_uid
+        )
+        env = number.with_context(lang=user.lang or number.env.lang).env
+        text = env._(
+            "ClickPesa refused the control number %(name)s: %(reason)s The bill is "
+            "valid, but cannot be paid by control number yet. Correct the cause and "
+            "press Retry, or press Take Another Number.",
+            name=number.name,
+            # ClickPesa's own words end without a full stop, ours have one.
+            reason=reason.rstrip(" .") + ".",
+        )
+        bill._message_log(body=text)
+        if number.refusal_activity_id.active:
+            number.refusal_activity_id.note = text
+            return
+        # Quietly: an application that is set up wrongly would send a mail per bill.
+        number.refusal_activity_id = bill.with_context(
+            mail_activity_quick_update=True
+        ).activity_schedule(
+            "mail.mail_activity_data_warning",
+            summary=env._("Control number %s was refused", number.name),
+            note=text,
+            user_id=user.id,
         )
 
     def _count_due(self):

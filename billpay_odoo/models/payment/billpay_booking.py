@@ -146,9 +146,9 @@ class BillpayBooking(models.AbstractModel):
     def _tell_bills(self, payments):
         """Tell bills other than invoices that these payments are booked."""
         for payment in payments.filtered(lambda p: p.state == "posted"):
-            tx = payment.transaction_id
-            if tx and not payment._is_persons_choice():
-                tx.with_company(tx.company_id)._billpay_follow_money(payment)
+            if payment.control_number_id and not payment._is_persons_choice():
+                bill = payment.control_number_id._bill()
+                bill.with_company(bill.company_id)._billpay_on_money(payment)
 
     def _wanted_allocation(self, payments, waiting, still_open):
         """Return journal items and the most that each group takes of this payment.

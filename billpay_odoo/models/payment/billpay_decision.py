@@ -123,7 +123,7 @@ class BillpayDecision(models.AbstractModel):
                     company=payment.company_id.display_name,
                 )
             )
-        due = move._billpay_due_in(payment.currency_id, payment)
+        due = move._billpay_left(payment)
         if not payment._rate_of(move):
             raise UserError(
                 payment.env._(
@@ -193,7 +193,7 @@ class BillpayDecision(models.AbstractModel):
                 )
             )
         for move in moves:
-            asked = move._billpay_due_in(payment.currency_id, payment)
+            asked = move._billpay_left(payment)
             self._check_allocation(payment, move, asked)
             if move.partner_id.commercial_partner_id != (
                 payment.partner_id.commercial_partner_id

@@ -339,7 +339,7 @@ class BillpayEvent(models.Model):
         key = self.env.cr.dbname, address.provider_id
         count = self._write_allowance.take(key)
         if count:
-            fresh = self.env["billpay.event"]._find_address(token, fresh=True)
+            fresh = self._find_address(token, fresh=True)
             if fresh and fresh.key != address.key:
                 self._write_allowance.give_back(key, count - 1)
                 return fresh
@@ -393,32 +393,28 @@ class BillpayEvent(models.Model):
         :return: how many were reduced, and whether more may wait
         :rtype: tuple[int, bool]
         """
-        done, room = 0, self._vacuum_batch
+        done, room, now = 0, self._vacuum_batch, fields.Datetime.now()
+        reduced = {"body": False, "remote_addr": False, "reduced_at": now}
         companies = self.env["res.company"].search([("billpay_event_days", ">", 0)])
         for company in companies:
-            old = [
-                ("company_id", "=", company.id),
-                (
-                    "last_received_at",
-                    "<",
-                    fields.Datetime.now() - timedelta(days=company.billpay_event_days),
-                ),
-            ]
+            before = now - timedelta(days=company.billpay_event_days)
             for states in (("done", "logged"), ("quarantine",)):
-                domain = [("state", "in", states), ("reduced_at", "=", False), *old]
+                events = self.search(
+                    [
+                        ("company_id", "=", company.id),
+                        ("last_received_at", "<", before),
+                        ("state", "in", states),
+                        ("reduced_at", "=", False),
+                    ],
+                    limit=room,
+                    order="id",
+                )
                 # A repeat that comes at this moment holds its row: that one is new.
-                events = self.search(domain, limit=room, order="id")
                 events = events.try_lock_for_update()
-                if states == ("quarantine",):
+                if "quarantine" in states:
                     events.unlink()
                 else:
-                    events.write(
-                        {
-                            "body": False,
-                            "remote_addr": False,
-                            "reduced_at": fields.Datetime.now(),
-                        }
-                    )
+                    events.write(reduced)
                 done += len(events)
                 room -= len(events)
                 if not room:

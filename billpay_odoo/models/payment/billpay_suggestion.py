@@ -283,11 +283,7 @@ class BillpaySuggestion(models.AbstractModel):
                 ),
                 order="invoice_date_due desc, id desc",
                 limit=10 * CANDIDATES,
-            ).filtered(
-                lambda move: (
-                    move._billpay_due_in(payment.currency_id, payment) == payment.amount
-                )
-            )
+            ).filtered(lambda move: move._billpay_left(payment) == payment.amount)
         return moves[:CANDIDATES]
 
     def _signs_of_name(self, payments):

@@ -11,6 +11,7 @@ from odoo.tools import format_duration
 from odoo.tools.pdf import merge_pdf
 
 from ...actions import CLOSE, dialog, notify, window
+from ...const import LIVING, MONEY
 from ...spreadsheet import download_xlsx
 from ...transactions import CONFLICTS, committed, each
 
@@ -167,7 +168,7 @@ class BillpayRun(models.Model):
             [(run.payment_total,)] = self.env["billpay.payment"]._read_group(
                 [
                     ("control_number_id", "in", numbers.ids),
-                    ("state", "in", ("confirmed", "posted", "failed")),
+                    ("state", "in", MONEY),
                 ],
                 aggregates=["amount:sum"],
             )
@@ -324,7 +325,7 @@ class BillpayRun(models.Model):
         self._check_clerk()
         numbers_sudo = self.line_ids.filtered("is_made").sudo().number_id
         numbers_sudo.filtered(
-            lambda n: n.state in ("pending", "open", "failed") and not n._was_paid()
+            lambda n: n.state in LIVING and not n._was_paid()
         )._close()
 
     def action_retry_failed(self):

@@ -259,7 +259,7 @@ class BillpayRunLine(models.Model):
             changed.billpay_mode = mode
         moves_sudo = self.move_id.sudo()
         before = moves_sudo.billpay_number_id
-        self.move_id._billpay_reserve_numbers()
+        self.move_id._billpay_reserve()
         numbers = {}
         for line in self:
             number = line.move_id.sudo().billpay_number_id
@@ -281,8 +281,9 @@ class BillpayRunLine(models.Model):
         number = move.sudo().billpay_number_id
         if number.state in LIVING:
             return self.env._("It has the number %s.", number.display_number)
-        if not move._billpay_rate():
-            return move._billpay_rate_missing_text()
+        reservation = self.env["billpay.reservation"]
+        if not reservation._rate(move):
+            return reservation._rate_missing_text(move)
         if move.company_id.sudo().billpay_provider_id.state in (False, "disabled"):
             return self.env._("Its company has no active ClickPesa application.")
         return self.env._("The invoice can have no number. Open it to see why.")
@@ -332,14 +333,21 @@ class BillpayRunLine(models.Model):
             )
 
     def _identity(self):
-        """What makes two rows of a file mean the same contact."""
-        if self.new_ref:
-            return reference_key(self.new_ref)
+        return self._identity_of(self)
+
+    @api.model
+    def _identity_of(self, values):
+        """Return what makes two rows of a file mean the same contact.
+
+        The reference; without one name, parent, phone and class.
+        """
+        if values["new_ref"]:
+            return reference_key(values["new_ref"])
         return (
-            name_key(self.new_name),
-            name_key(self.new_parent),
-            phone_key(self.new_phone),
-            word_key(self.new_tag),
+            name_key(values["new_name"]),
+            name_key(values["new_parent"]),
+            phone_key(values["new_phone"]),
+            word_key(values["new_tag"]),
         )
 
     def _known_contacts(self):
@@ -375,10 +383,9 @@ class BillpayRunLine(models.Model):
     def _reserve_for_customers(self, purpose):
         partners = self.partner_id
         problems = partners._billpay_contact_problems()
-        numbers_sudo = self.env["billpay.control.number"].sudo()
         has = {
             partner: number
-            for (partner, what), number in numbers_sudo._living_of(partners).items()
+            for (partner, what), number in purpose._living_of(partners).items()
             if what == purpose
         }
         good = self.browse()
@@ -391,7 +398,7 @@ class BillpayRunLine(models.Model):
         if not good:
             return
         owners = good.partner_id
-        reserved = numbers_sudo._reserve_customer(owners, purpose).sudo()
+        reserved = purpose._reserve(owners).sudo()
         by_partner = dict(zip(owners, reserved, strict=True))
         numbers = {line: by_partner[line.partner_id] for line in good}
         for line, number in numbers.items():
@@ -400,4 +407,4 @@ class BillpayRunLine(models.Model):
                 asks = line.amount or number.amount
                 wanted["mode"] = line.mode if asks else "flexible"
             number._want(wanted)
-        self._settle(numbers, reserved - numbers_sudo.union(*has.values()))
+        self._settle(numbers, reserved - reserved.browse().union(*has.values()))

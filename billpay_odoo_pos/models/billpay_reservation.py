@@ -3,8 +3,8 @@
 from odoo import models
 
 
-class BillpayCredit(models.AbstractModel):
-    _inherit = "billpay.credit"
+class BillpayReservation(models.AbstractModel):
+    _inherit = "billpay.reservation"
 
     def _apply_checkout(self, moves):
         """Override: the money of a till order pays the invoice of that order.

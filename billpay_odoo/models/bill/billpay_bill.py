@@ -1,0 +1,121 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
+from odoo import models
+
+from ... import money
+from ...exceptions import NoDigits
+
+
+class BillpayBill(models.AbstractModel):
+    """Anything that asks for money with control numbers: invoice, checkout, order."""
+
+    _name = "billpay.bill.mixin"
+    _description = "BillPay Bill"
+
+    # === NUMBERS AND MONEY === #
+
+    def _billpay_numbers(self):
+        """Return all numbers that asked for these bills, in sudo, the oldest first."""
+        return self.sudo().billpay_number_ids.sorted("id")
+
+    def _billpay_living(self):
+        """Return the numbers that ask for these bills now, the oldest first."""
+        return self._billpay_numbers()._living()
+
+    def _billpay_booked(self):
+        """Return the payments that are booked for these bills.
+
+        What a person matched to something else is not among them.
+        """
+        return self._billpay_numbers()._money(("posted",))
+
+    def _billpay_received(self, states=("posted",)):
+        """Return the TZS that payers sent for these bills, by default what is booked.
+
+        :param states: of the payments to count
+        """
+        return self._billpay_numbers()._received(states)
+
+    # === WHAT IS ASKED === #
+
+    def _billpay_asked(self):
+        """Return what this bill asks for in all, in TZS, whole shillings."""
+        raise NotImplementedError(self._name)
+
+    def _billpay_left(self):
+        """Return what is left to pay, in TZS."""
+        return max(self._billpay_asked() - self._billpay_received(), 0)
+
+    def _billpay_open_items(self):
+        """Return the open receivable items that money for these bills pays.
+
+        A bill that is not in the books has none.
+        """
+        return self.env["account.move.line"]
+
+    def _billpay_title(self):
+        """Return how messages call the bill."""
+        return self.display_name
+
+    def _billpay_page_bill(self, number):
+        """Return what a pay page tells about the bill.
+
+        Only what the payer needs to recognise the own bill: the page is open to whoever
+        holds the link, so no address, phone or other bill is ever part of it.
+
+        :return: dict with ``name``, ``due`` (date or False) and ``customer`` (str), all
+            possibly empty, and ``label`` where the bill is no invoice
+        """
+        return {
+            "name": self._billpay_title() or "",
+            "due": False,
+            "customer": "",
+            "label": "order",
+        }
+
+    def _billpay_reserve(self, wake=True):
+        """Return the number that asks for what is left, made where it is missing.
+
+        Without any HTTP.
+
+        :param bool wake: whether the sync worker is to register it
+        :raise ConcurrencyError: another transaction makes it meanwhile
+        :raise NoDigits: the application can make no more numbers
+        """
+        raise NotImplementedError(self._name)
+
+    # === EVENTS === #
+
+    def _billpay_on_money(self, payment):
+        """Follow a payment that is booked for this bill, in the same transaction.
+
+        :param billpay.payment payment: booked, and no person chose otherwise
+        """
+
+    def _billpay_ask_for_rest(self, left):
+        """Ask for what a payer left, and return the sentence about it for a person.
+
+        The money that came is booked whether or not there is a number for the rest.
+
+        :param float left: TZS
+        """
+        values = {
+            "reference": self._billpay_title(),
+            "left": money.shillings(self.env).format(left),
+        }
+        try:
+            with self.env.cr.savepoint():
+                rest = self._billpay_reserve()
+        except NoDigits as error:
+            return self.env._(
+                "A part of %(reference)s: %(left)s is left to pay, but there is no "
+                "number for it: %(error)s Ask the customer for the rest another way.",
+                error=error,
+                **values,
+            )
+        return self.env._(
+            "A part of %(reference)s: %(left)s is left to pay, with the number "
+            "%(number)s. The order waits for it.",
+            number=rest.display_number,
+            **values,
+        )
