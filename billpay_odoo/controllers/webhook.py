@@ -34,8 +34,8 @@ class BillPayWebhook(http.Controller):
             (kept in quarantine), 404 unknown address, 413 too large
         """
         env = request.env(user=SUPERUSER_ID)
-        providers = env["payment.provider"]
-        address = providers.env["billpay.event"]._find_address(token)
+        events = env["billpay.event"]
+        address = events._find_address(token)
         if not address:
             return self._refuse(404, "unknown address")
         if (request.httprequest.content_length or 0) > const.MAX_DELIVERY_BYTES:
@@ -47,7 +47,6 @@ class BillPayWebhook(http.Controller):
             notification = parse_notification(raw)
         except ValueError:
             return self._refuse(400, "not a JSON object")
-        events = env["billpay.event"]
         headers, sender = request.httprequest.headers, request.httprequest.remote_addr
         # Twice at most: what is read afresh is as this transaction sees it.
         for _try in range(2):
@@ -72,7 +71,7 @@ class BillPayWebhook(http.Controller):
             if stored:
                 self._wake_worker(env, stored)
                 return request.make_json_response({"received": True}, status=200)
-            address = providers.env["billpay.event"]._find_address(token, fresh=True)
+            address = events._find_address(token, fresh=True)
             if not address:
                 break
         return self._refuse(404, "unknown address")

@@ -274,7 +274,6 @@ class BillpayNumberImport(models.TransientModel):
             .sudo()
             .with_context(tracking_disable=True, mail_create_nolog=True)
         )
-        created = 0
         for start in range(0, len(lines), _CREATE_BATCH):
             batch = lines[start : start + _CREATE_BATCH]
             numbers = numbers_sudo.create(
@@ -312,10 +311,9 @@ class BillpayNumberImport(models.TransientModel):
             )
             for line, number in zip(batch, numbers, strict=True):
                 line.number_id = number
-            created += len(numbers)
         # Money that came before its number was known here finds it now.
         self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
-        return created
+        return len(lines)
 
     def action_view_numbers(self):
         """Open what was created."""

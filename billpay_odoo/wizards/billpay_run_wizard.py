@@ -251,9 +251,19 @@ class BillpayRunWizard(models.TransientModel):
                 order="complete_name, id",
             )
         purposes = self._needed_purposes()
-        return source, self._customer_lines(
-            [(partner, purpose) for partner in partners for purpose in purposes]
-        )
+        problems = partners._billpay_contact_problems()
+        living = self.env["billpay.control.number"]._living_of(partners)
+        asked = self._asked()
+        return source, [
+            {
+                "partner_id": partner.id,
+                "purpose_id": purpose.id,
+                **asked,
+                **self._why_not_customer(partner, purpose, problems, living),
+            }
+            for partner in partners
+            for purpose in purposes
+        ]
 
     def _needed_purposes(self):
         if not self.purpose_ids:
@@ -264,21 +274,6 @@ class BillpayRunWizard(models.TransientModel):
                 )
             )
         return self.purpose_ids
-
-    def _customer_lines(self, pairs):
-        asked = self._asked()
-        partners = self.env["res.partner"].union(*(pair[0] for pair in pairs))
-        problems = partners._billpay_contact_problems()
-        living = self.env["billpay.purpose"]._living_of(partners)
-        return [
-            {
-                "partner_id": partner.id,
-                "purpose_id": purpose.id,
-                **asked,
-                **self._why_not_customer(partner, purpose, problems, living),
-            }
-            for partner, purpose in pairs
-        ]
 
     def _why_not_customer(self, partner, purpose, problems, living):
         number = living.get((partner, purpose))
@@ -299,7 +294,8 @@ class BillpayRunWizard(models.TransientModel):
         for number, cells in rows:
             values = self._read_row(cells, known)
             values["row"] = number
-            key = self._row_key(values)
+            same = self.env["billpay.run.line"]._identity_of(values)
+            key = same, tuple(values["purposes"].ids)
             first = first_rows.setdefault(key, number)
             if first != number and not values.get("error"):
                 text = self.env._("The same stands in row %s already.", first)
@@ -344,19 +340,6 @@ class BillpayRunWizard(models.TransientModel):
             for purpose in purposes
             for lang, _name in self.env["res.lang"].get_installed()
         }
-
-    def _row_key(self, values):
-        """What makes two rows the same: the reference, else name, class and parent."""
-        purposes = tuple(values["purposes"].ids)
-        if values["new_ref"]:
-            return ("ref", reference_key(values["new_ref"]), purposes)
-        return (
-            name_key(values["new_name"]),
-            word_key(values["new_tag"]),
-            name_key(values["new_parent"]),
-            phone_key(values["new_phone"]),
-            purposes,
-        )
 
     def _read_row(self, cells, known):
         """Return the values of a line, with the first problem of the row."""

@@ -1,9 +1,5 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""From a matched payment to a plan of entries, and the outcome of posting them.
-
-A batch is booked together; if that fails, each half for itself, down to the cause. The
-plan is a list of ``Part``, each of which becomes one ``account.payment``.
-"""
+"""Book matched payments: see docs/decisions/batch-posting.rst."""
 
 import logging
 from dataclasses import dataclass, field
@@ -219,7 +215,6 @@ class BillpayBooking(models.AbstractModel):
 
     def _note_failure(self, payment, error):
         """Keep a payment that could not be booked in sight and try it again later."""
-        payment.ensure_one()
         _logger.warning("Payment %s was not booked.", payment.reference, exc_info=error)
         reason = (
             str(error)
@@ -258,7 +253,6 @@ class BillpayBooking(models.AbstractModel):
         :param dict still_open: what is open of journal items; counted down
         :rtype: list[Share]
         """
-        payment.ensure_one()
         shares, left = [], payment.amount
         for lines, limit in wanted:
             # One journal item pays lines of one account.
@@ -276,10 +270,10 @@ class BillpayBooking(models.AbstractModel):
         """Whether the number leaves it to its policy what is paid."""
         number = payments.control_number_id
         return (
-            not payments._is_persons_choice()
-            and not payments.move_id
+            not payments.move_id
             and number.kind == "customer"
             and number.allocation_policy != CREDIT
+            and not payments._is_persons_choice()
         )
 
     def _by_policy(self, payments, tiers, still_open):
@@ -449,7 +443,6 @@ class BillpayBooking(models.AbstractModel):
 
         :rtype: list[Part]
         """
-        payment.ensure_one()
         parts, left = [], payment.amount
         for share in shares:
             # The entry of a till's session has no customer of its own; its lines do.
@@ -508,7 +501,6 @@ class BillpayBooking(models.AbstractModel):
 
         :param float credit: TZS that paid no invoice
         """
-        payment.ensure_one()
         move = payment.move_id
         # Numbers ask for whole shillings: less than one is rounding, not a surplus.
         if credit < 1 or not move or payment._is_persons_choice():
@@ -534,8 +526,8 @@ class BillpayBooking(models.AbstractModel):
         told = {}
         for payment in rows:
             # Money that came too late for its invoice is told there all the same.
-            if payment.move_id and not payment._is_persons_choice():
-                told.setdefault(payment.move_id.id, []).append(payment)
+            for move in self._bills_to_pay(payment):
+                told.setdefault(move.id, []).append(payment)
         for part in parts:
             for share in part.shares:
                 payments = told.setdefault(share.move.id, [])
@@ -550,7 +542,6 @@ class BillpayBooking(models.AbstractModel):
             )
 
     def _tell_text(self, payment):
-        payment.ensure_one()
         return payment.env._(
             "Paid by %(channel)s: %(amount)s, receipt %(receipt)s, from %(payer)s, "
             "control number %(number)s.",
@@ -577,37 +568,27 @@ class BillpayBooking(models.AbstractModel):
         )
         for user, payments in booked.grouped("salesperson_id").items():
             # Whoever books it by hand is told by the wizard.
-            if user.active and not user.share and user != rows.env.user:
-                self._toast(payments.with_context(lang=user.lang), user)
-
-    def _toast(self, payments, user):
-        user._bus_send(
-            "simple_notification",
-            {
-                "type": "success",
-                "title": self._toast_title(payments),
-                "message": self._toast_text(payments),
-            },
-        )
-
-    def _toast_title(self, payments):
-        if len(payments) == 1:
-            return payments.env._("Paid by BillPay")
-        return payments.env._("%s payments by BillPay", len(payments))
-
-    def _toast_text(self, payments):
-        named = [
-            payments.env._(
-                "%(customer)s: %(amount)s for %(invoice)s",
-                customer=payment.partner_id.display_name,
-                amount=payment.currency_id.format(payment.amount),
-                invoice=payment.move_id.name,
+            if not user.active or user.share or user == rows.env.user:
+                continue
+            payments = payments.with_context(lang=user.lang)
+            title = payments.env._("Paid by BillPay")
+            if len(payments) > 1:
+                title = payments.env._("%s payments by BillPay", len(payments))
+            named = [
+                payments.env._(
+                    "%(customer)s: %(amount)s for %(invoice)s",
+                    customer=payment.partner_id.display_name,
+                    amount=payment.currency_id.format(payment.amount),
+                    invoice=payment.move_id.name,
+                )
+                for payment in payments[:NAMED]
+            ]
+            if len(payments) > NAMED:
+                named.append(payments.env._("and %s more", len(payments) - NAMED))
+            user._bus_send(
+                "simple_notification",
+                {"type": "success", "title": title, "message": "; ".join(named)},
             )
-            for payment in payments[:NAMED]
-        ]
-        if len(payments) > NAMED:
-            named.append(payments.env._("and %s more", len(payments) - NAMED))
-        return "; ".join(named)
 
     def _note_asked(self, payments):
         """Keep what is due now. Called once, right before these are booked.
@@ -649,7 +630,6 @@ class BillpayBooking(models.AbstractModel):
     def _asked_by_number(self, payment, due):
         """Return what the number asked for: an instalment is less than all that is
         due, and no payment of too little."""
-        payment.ensure_one()
         number = payment.control_number_id
         if payment.allocation_ids or not 0 < number.amount < due:
             return due
@@ -657,7 +637,6 @@ class BillpayBooking(models.AbstractModel):
 
     def _bills_to_pay(self, payment):
         """Return the invoices it is to be booked on."""
-        payment.ensure_one()
         if payment.allocation_ids:
             return payment.allocation_ids.move_id
         return (
@@ -668,7 +647,6 @@ class BillpayBooking(models.AbstractModel):
 
     def _is_late(self, payment, bills):
         """Tell whether it was paid after the day its bill was due, at the company."""
-        payment.ensure_one()
         due_dates = [day for day in bills.mapped("invoice_date_due") if day]
         if not due_dates or not payment.paid_at:
             return False

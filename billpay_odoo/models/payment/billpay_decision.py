@@ -1,11 +1,5 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""What a person decides about a payment: match, use credit, put aside, undo.
-
-A ClickPesa payment is booked exactly once, which a unique index on ``account.payment``
-says. So undoing a match takes the booking out of the books first (cancelled, or
-reversed where the period is closed) and links it by ``billpay_undone_id``, no longer
-by ``billpay_payment_id``. It never comes back, and the next booking is the only one.
-"""
+"""What a person decides about a payment: see docs/decisions/undo.rst."""
 
 from odoo import fields, models
 from odoo.exceptions import UserError
@@ -34,7 +28,6 @@ class BillpayDecision(models.AbstractModel):
         :param partner: whose credit the rest is; with no allocation, all of it
         :raise UserError: the decision cannot be booked like this; nothing is changed
         """
-        payment.ensure_one()
         payment._check_accountant()
         payment._hold()
         self._check_decision(payment, allocations, partner)
@@ -116,7 +109,6 @@ class BillpayDecision(models.AbstractModel):
             )
 
     def _check_allocation(self, payment, move, amount):
-        payment.ensure_one()
         move.check_access("read")
         if not move.filtered_domain(
             payment.env["billpay.suggestion"]._open_bill_domain(payment)
@@ -190,7 +182,6 @@ class BillpayDecision(models.AbstractModel):
 
         :param moves: open invoices, the first is paid first
         """
-        payment.ensure_one()
         payment._check_accountant()
         payment._hold()
         if payment.state != "posted" or payment.credit_open <= 0:
@@ -286,7 +277,6 @@ class BillpayDecision(models.AbstractModel):
             self._undo_one(payment_sudo, why)
 
     def _check_undo(self, payment):
-        payment.ensure_one()
         if payment.state != "posted":
             raise UserError(
                 payment.env._(
@@ -305,7 +295,6 @@ class BillpayDecision(models.AbstractModel):
             )
 
     def _undo_one(self, payment, why):
-        payment.ensure_one()
         bookings = payment.account_payment_ids
         entries = bookings.move_id
         receivable = entries.line_ids.filtered(

@@ -1,9 +1,5 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Payments and journal items for the parts of a batch: created, posted, reconciled.
-
-All of a batch is made together. ``account.payment`` would make its entries one by one
-when it is posted, each with a flush of its own; here they are made in one ``create``,
-with the values that Odoo's own methods prepare."""
+"""The entries of a batch, made together: see docs/decisions/batch-posting.rst."""
 
 from datetime import timedelta, timezone
 
@@ -48,7 +44,6 @@ class BillpayEntries(models.AbstractModel):
 
     def _prepare_account_payment(self, payment, part):
         """Return the values of the ``account.payment`` for a part of this payment."""
-        payment.ensure_one()
         method_line = self._payment_method_line(payment)
         names = [share.move.name for share in part.shares]
         return {
@@ -78,7 +73,9 @@ class BillpayEntries(models.AbstractModel):
         """Create the journal entries of all these payments at once."""
         # Read for all what Odoo would read for one after the other.
         account_payments.partner_id.mapped("property_account_position_id")
-        no_analytics = self._has_no_analytic_rules(payments)
+        # Without rules nothing is found when Odoo searches one for each line.
+        rules_sudo = payments.env["account.analytic.distribution.model"].sudo()
+        no_analytics = not rules_sudo.search_count([], limit=1)
         vals_list = []
         for part, account_payment in zip(parts, account_payments, strict=True):
             write_offs = [vals for share in part.shares for vals in share.write_offs]
@@ -116,11 +113,6 @@ class BillpayEntries(models.AbstractModel):
         )
         account_payments.invalidate_recordset(["move_id"], flush=False)
         account_payments.modified(["move_id"])
-
-    def _has_no_analytic_rules(self, payments):
-        """Whether nothing could be found when Odoo searches a rule for each line."""
-        rules_sudo = payments.env["account.analytic.distribution.model"].sudo()
-        return not rules_sudo.search_count([], limit=1)
 
     def _prepare_fee_line(self, payments, part):
         """Return the journal item of the fee: the merchant bears it."""
@@ -183,7 +175,6 @@ class BillpayEntries(models.AbstractModel):
 
     def _day(self, payment):
         """Return the day of the payment where the company is (ClickPesa tells UTC)."""
-        payment.ensure_one()
         moment = payment.paid_at.replace(tzinfo=timezone.utc)
         return moment.astimezone(payment.company_id._billpay_tz()).date()
 

@@ -273,15 +273,11 @@ class BillpayEvent(models.Model):
             except Exception as error:
                 if not isinstance(error, ValueError):
                     _logger.exception("Delivery %s could not be processed.", event.id)
-                event.write(
-                    {
-                        "state": "failed",
-                        "reason": self.env._(
-                            "This delivery could not be understood. If money was "
-                            "meant, the poll finds it at ClickPesa."
-                        ),
-                    }
+                reason = self.env._(
+                    "This delivery could not be understood. If money was meant, the "
+                    "poll finds it at ClickPesa."
                 )
+                event.write({"state": "failed", "reason": reason})
         return payments
 
     def _process_notification(self, notification):
@@ -289,23 +285,15 @@ class BillpayEvent(models.Model):
         payments = self.env["billpay.payment"]
         told = notification.payment
         if notification.event.startswith(("PAYOUT", "DEPOSIT")):
-            self.write(
-                {
-                    "state": "logged",
-                    "reason": self.env._("Not a customer's payment: nothing to book."),
-                }
-            )
+            reason = self.env._("Not a customer's payment: nothing to book.")
+            self.write({"state": "logged", "reason": reason})
             return payments
         if not told.id:
-            self.write(
-                {
-                    "state": "failed",
-                    "reason": self.env._(
-                        "The delivery names no payment. If money was meant, the next "
-                        "poll finds it at ClickPesa."
-                    ),
-                }
+            reason = self.env._(
+                "The delivery names no payment. If money was meant, the next poll "
+                "finds it at ClickPesa."
             )
+            self.write({"state": "failed", "reason": reason})
             return payments
         trusted = (
             self.signed
@@ -351,7 +339,7 @@ class BillpayEvent(models.Model):
         key = self.env.cr.dbname, address.provider_id
         count = self._write_allowance.take(key)
         if count:
-            fresh = self.env["billpay.event"]._find_address(token, fresh=True)
+            fresh = self._find_address(token, fresh=True)
             if fresh and fresh.key != address.key:
                 self._write_allowance.give_back(key, count - 1)
                 return fresh
@@ -405,41 +393,33 @@ class BillpayEvent(models.Model):
         :return: how many were reduced, and whether more may wait
         :rtype: tuple[int, bool]
         """
-        done, room = 0, self._vacuum_batch
+        done, room, now = 0, self._vacuum_batch, fields.Datetime.now()
+        reduced = {"body": False, "remote_addr": False, "reduced_at": now}
         companies = self.env["res.company"].search([("billpay_event_days", ">", 0)])
         for company in companies:
-            domain = [
-                ("company_id", "=", company.id),
-                (
-                    "last_received_at",
-                    "<",
-                    fields.Datetime.now() - timedelta(days=company.billpay_event_days),
-                ),
-            ]
-            for reduce, condition in (
-                (self._reduce, [("state", "in", ("done", "logged"))]),
-                (self._forget, [("state", "=", "quarantine")]),
-            ):
-                condition = [*condition, ("reduced_at", "=", False), *domain]
+            before = now - timedelta(days=company.billpay_event_days)
+            for states in (("done", "logged"), ("quarantine",)):
+                events = self.search(
+                    [
+                        ("company_id", "=", company.id),
+                        ("last_received_at", "<", before),
+                        ("state", "in", states),
+                        ("reduced_at", "=", False),
+                    ],
+                    limit=room,
+                    order="id",
+                )
                 # A repeat that comes at this moment holds its row: that one is new.
-                events = self.search(condition, limit=room, order="id")
                 events = events.try_lock_for_update()
-                reduce(events)
+                if "quarantine" in states:
+                    events.unlink()
+                else:
+                    events.write(reduced)
                 done += len(events)
                 room -= len(events)
                 if not room:
                     return done, True
         return done, False
-
-    @api.model
-    def _reduce(self, events):
-        events.write(
-            {"body": False, "remote_addr": False, "reduced_at": fields.Datetime.now()}
-        )
-
-    @api.model
-    def _forget(self, events):
-        events.unlink()
 
     def _find_address(self, token, fresh=False):
         """Return the ``Address`` behind the token of a webhook address, or ``None``.

@@ -1,11 +1,5 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The ledger: one upsert for webhook, query, poll, typed receipts and imports.
-
-Whose money is it? One merchant may have several applications, or share one. A payment
-may be filed where it does not belong until ClickPesa, or the number, tells better. It
-then moves, as long as nothing was decided about it: a second row would count the same
-money twice.
-"""
+"""The ledger of payments: see docs/decisions/matching.rst."""
 
 import logging
 from datetime import timezone
@@ -183,7 +177,6 @@ class BillpayLedger(models.AbstractModel):
 
     def _update_told(self, payment, told, trusted, seen, numbers):
         """Learn more of a payment that is already here; never book it again."""
-        payment.ensure_one()
         seen = {name: moment for name, moment in seen.items() if not payment[name]}
         old = self._is_old_news(payment, told)
         if trusted and not old:
@@ -377,7 +370,6 @@ class BillpayLedger(models.AbstractModel):
     # === WHICH NUMBER === #
 
     def _find_control_number(self, payment, providers=None):
-        payment.ensure_one()
         among = {payment: providers or payment.provider_id}
         return self._find_control_numbers(payment, among)[payment]
 
@@ -434,30 +426,13 @@ class BillpayLedger(models.AbstractModel):
 
         :return: the payments that the worker is woken for
         """
-        self.env["billpay.control.number"].flush_model()
-        self.env["billpay.payment"].flush_model()
-        sent = self.env.execute_query(
-            SQL(
-                """
-                    SELECT provider_id, array_agg(DISTINCT number) FROM billpay_payment
-                     WHERE state = 'unmatched' AND number IS NOT NULL
-                     GROUP BY provider_id
-                    """
-            )
+        payments = self.env["billpay.payment"].sudo()
+        unmatched = payments.search(
+            [("state", "=", "unmatched"), ("number", "!=", False)]
         )
-        numbers = self.env["billpay.control.number"].sudo()
-        for provider_id, texts in sent:
-            names = {name for text in texts for name in number_spellings(text)}
-            numbers |= numbers.search(
-                numbers._domain_of_keys(names)
-                & Domain("provider_id", "=", provider_id)
-                & Domain("confirmed_at", "!=", False)
-                & (Domain("move_id", "!=", False) | Domain("partner_id", "!=", False))
-            )
-        found = self.env["billpay.payment"].browse()
-        for group in numbers.grouped("provider_id").values():
-            found |= self._bind_waiting(group)
-        return found
+        numbers = self._find_control_numbers(unmatched) if unmatched else {}
+        known = {p.id for p, n in numbers.items() if n.move_id or n.partner_id}
+        return self._wake_bookable(payments.browse(known))
 
     def _bind_waiting(self, numbers):
         """Let payments be booked that waited for these numbers to exist.
@@ -469,9 +444,10 @@ class BillpayLedger(models.AbstractModel):
         :return: the payments that the worker is woken for
         """
         names = {number_key(number.name) for number in numbers if number.confirmed_at}
+        payments = self.env["billpay.payment"].sudo()
         if not names:
-            return self.env["billpay.payment"].browse()
-        self.env["billpay.payment"].flush_model()
+            return payments
+        payments.flush_model(["state", "number", "provider_id"])
         sent = self.env.execute_query(
             SQL(
                 """
@@ -483,30 +459,40 @@ class BillpayLedger(models.AbstractModel):
             )
         )
         ids = [i for i, text in sent if not names.isdisjoint(number_spellings(text))]
-        if not ids:
-            return self.env["billpay.payment"].browse()
-        rows = self.env.execute_query(
-            SQL(
-                """
-                    SELECT id FROM billpay_payment
-                     WHERE id IN %s AND undone_at IS NULL
-                       AND confirmed_at IS NOT NULL AND amount > 0
-                       AND currency_id IS NOT NULL
-                       -- A receipt that is booked and reported twice is for a person.
-                       AND NOT EXISTS (
-                           SELECT FROM billpay_payment AS other
-                            WHERE other.provider_id = billpay_payment.provider_id
-                              AND other.receipt_key = billpay_payment.receipt_key
-                              AND other.id <> billpay_payment.id
-                              AND other.posted_at IS NOT NULL
-                              AND (other.confirmed_by_id IS NOT NULL
-                                   OR billpay_payment.confirmed_by_id IS NOT NULL)
-                       )
-                    """,
-                tuple(ids),
+        return self._wake_bookable(payments.browse(ids))
+
+    def _wake_bookable(self, payments):
+        """Let those of these unmatched payments be booked that can be.
+
+        Not what a person took apart, and no receipt that is booked and reported twice:
+        that is for a person.
+        """
+        payments = payments.filtered(
+            lambda p: (
+                p.confirmed_at and p.amount > 0 and p.currency_id and not p.undone_at
             )
         )
-        waiting = self.env["billpay.payment"].sudo().browse(row[0] for row in rows)
+        if not payments:
+            return payments
+        booked = payments.search(
+            [
+                ("provider_id", "in", payments.provider_id.ids),
+                (
+                    "receipt_key",
+                    "in",
+                    list(filter(None, payments.mapped("receipt_key"))),
+                ),
+                ("posted_at", "!=", False),
+            ]
+        ).grouped(lambda row: (row.provider_id, row.receipt_key))
+        waiting = payments.filtered(
+            lambda p: (
+                not (
+                    (others := booked.get((p.provider_id, p.receipt_key)))
+                    and (p.confirmed_by_id or others.confirmed_by_id)
+                )
+            )
+        )
         if waiting:
             waiting.with_context(tracking_disable=True)._move_to("confirmed", False)
             self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
@@ -600,7 +586,6 @@ class BillpayLedger(models.AbstractModel):
 
     def _is_decided(self, payment):
         """Whether it is booked, or a person has had a hand in it."""
-        payment.ensure_one()
         return bool(
             payment.account_payment_ids
             or payment.confirmed_by_id
@@ -610,7 +595,6 @@ class BillpayLedger(models.AbstractModel):
         )
 
     def _move_home(self, payment, owner):
-        payment.ensure_one()
         was = payment.provider_id
         payment.write({"provider_id": owner.id, "control_number_id": False})
         payment._message_log(
@@ -622,7 +606,6 @@ class BillpayLedger(models.AbstractModel):
         )
 
     def _merge_into_home(self, payment, home):
-        payment.ensure_one()
         payment._move_to(
             "ignored",
             payment.env._(

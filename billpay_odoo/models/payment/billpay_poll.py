@@ -1,11 +1,5 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The poll: finds payments that no webhook reported.
-
-It reads ``payments/all`` newest first until it is behind the moment up to which an
-earlier poll has seen everything, so its cost grows with new payments and not with open
-numbers. Pages shift while new payments arrive; newest first, that repeats rows and
-never hides one.
-"""
+"""The poll finds what no webhook reported: see docs/decisions/poll.rst."""
 
 import logging
 from datetime import timedelta, timezone
@@ -41,7 +35,6 @@ class BillpayPoll(models.AbstractModel):
         :return: whether the ledger learned of a payment to be booked
         :rtype: bool
         """
-        provider.ensure_one()
         started = fields.Datetime.now()
         known_until = provider.billpay_polled_until
         horizon = min(known_until or started, started) - OVERLAP

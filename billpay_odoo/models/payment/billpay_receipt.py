@@ -1,22 +1,5 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""One payment under two names: by its receipt, from a person, and by ClickPesa's id.
-
-ClickPesa's second key of a payment is receipt and amount (contract, "How a BillPay
-payment appears"). The upsert uses it whenever it sees the other row. Two transactions
-at the same instant see nothing of each other, though, and leave two rows. The booking
-closes that gap, for these reasons:
-
-Let ``A`` and ``B`` be two rows of one payment, and ``Ta`` and ``Tb`` the transactions
-that would book them. ``Ta`` has locked ``A``, so ``A`` was committed before the
-snapshot of ``Ta``; likewise ``B`` and ``Tb``. If neither saw the other's row, ``B`` was
-committed after the snapshot of ``Ta``, so after ``A``, and ``A`` after ``B``: a
-contradiction. So one of them, say ``Ta``, sees both rows. It books ``A`` only with a
-lock on ``B``:
-
-* ``Tb`` has the lock: ``Ta`` leaves ``A`` for the next run, which finds ``B`` booked;
-* ``Tb`` has committed since: the lock ends in a conflict, and ``Ta`` is run afresh;
-* ``Ta`` gets the lock: it writes on ``B``, so that a ``Tb`` with an older snapshot
-  ends in a conflict instead of booking what it once read."""
+"""One payment under two names: see docs/decisions/two-names.rst."""
 
 from datetime import timedelta
 
@@ -98,7 +81,6 @@ class BillpayReceipt(models.AbstractModel):
         ClickPesa's facts stand. A person's word gives a provisional row its id, and
         confirms what was only announced, when nobody can be asked.
         """
-        payment.ensure_one()
         self._adopt(payment, told)
         payment._write_changed(
             {name: value for name, value in seen.items() if not payment[name]}
@@ -146,7 +128,6 @@ class BillpayReceipt(models.AbstractModel):
 
         :param float amount: TZS, as it is told now
         """
-        payment.ensure_one()
         states = dict(payment._fields["state"]._description_selection(payment.env))
         if payment.amount != amount:
             return payment.env._(
@@ -252,7 +233,6 @@ class BillpayReceipt(models.AbstractModel):
 
         :raise ConcurrencyError: another transaction has just stored that id
         """
-        payment.ensure_one()
         if not payment.provisional or told.id.startswith(PROVISIONAL_PREFIX):
             return
         known_as = payment.reference
@@ -334,7 +314,6 @@ class BillpayReceipt(models.AbstractModel):
 
     def _is_copied(self, payment):
         """Tell whether only a person says so, under what looks like ClickPesa's id."""
-        payment.ensure_one()
         return bool(
             payment.confirmed_by_id
             and not payment.provisional
@@ -348,7 +327,6 @@ class BillpayReceipt(models.AbstractModel):
         The id of this row may have been copied wrongly, or be right: then these are
         two payments. Nothing says which, so the other one waits for a person.
         """
-        payment.ensure_one()
         told = others.filtered(
             lambda row: (
                 row.state != "ignored"
@@ -379,7 +357,6 @@ class BillpayReceipt(models.AbstractModel):
 
         One of them is about to be booked; of two that are booked, nothing goes.
         """
-        payment.ensure_one()
         if payment.state == "ignored":
             return
         others = others.filtered(
@@ -414,7 +391,6 @@ class BillpayReceipt(models.AbstractModel):
         Whichever is booked stays. Of two that are not, it is the one that is about to
         be, ClickPesa's first, unless a person has decided about the other.
         """
-        payment.ensure_one()
         decided = payment.matched_partner_id or payment.allocation_ids
         if told.account_payment_ids:
             keep = told
@@ -462,7 +438,6 @@ class BillpayReceipt(models.AbstractModel):
 
     def _note_other_amount(self, payment, told):
         """One receipt, two amounts: ClickPesa's counts, and a person has to look."""
-        payment.ensure_one()
         reason = payment.env._(
             "ClickPesa tells of receipt %(receipt)s over %(told)s, but %(entered)s was "
             "entered by hand.",

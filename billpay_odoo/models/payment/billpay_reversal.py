@@ -1,9 +1,5 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Money that ClickPesa took back after it was booked.
-
-Telling of it makes the row due (``next_try_at``). The worker then mirrors the entry, so
-that the invoice asks for the money again, or only calls a person, as the application
-says. A row whose money is back is ``reversed``: nothing is mirrored twice."""
+"""Money that ClickPesa took back: see docs/decisions/reversal.rst."""
 
 import logging
 from datetime import timezone
@@ -38,7 +34,6 @@ class BillpayReversal(models.AbstractModel):
 
     def _take_one_back(self, payment):
         """Reverse what was booked, or tell a person to."""
-        payment.ensure_one()
         automatic = payment.provider_id.clickpesa_reversal == "auto"
         if payment.status not in REVERSED or not automatic:
             # FAILED after SUCCESS is no word on money that went back: a person looks.
@@ -130,7 +125,6 @@ class BillpayReversal(models.AbstractModel):
 
     def _note_reversal_failure(self, payment, error):
         """The entry still stands: keep it in sight and try again later."""
-        payment.ensure_one()
         _logger.warning(
             "Payment %s was not reversed.", payment.reference, exc_info=error
         )

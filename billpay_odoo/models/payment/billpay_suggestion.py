@@ -100,7 +100,6 @@ class BillpaySuggestion(models.AbstractModel):
 
         :return: list of ``Suggestion``
         """
-        payment.ensure_one()
         bills, customers = {}, {}
         for look in (
             self._signs_of_number,
@@ -146,7 +145,6 @@ class BillpaySuggestion(models.AbstractModel):
 
     def _open_bill_domain(self, payment):
         """Customer invoices that still ask for money. Served by a partial index."""
-        payment.ensure_one()
         return Domain(
             [
                 ("company_id", "child_of", payment.company_id.id),

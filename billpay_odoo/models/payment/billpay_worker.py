@@ -1,14 +1,5 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The payments worker: deliveries → payments → confirmed → posted, in batches.
-
-Each step commits. A crash between two steps leaves rows in the state before, and the
-next run goes on from there. Several workers may run at once: rows are taken with SKIP
-LOCKED, and what another has changed meanwhile ends in a conflict, which is run again.
-
-Few payments are asked for one by one, many by the pages of their days: 100 payments in
-one call. What ClickPesa does not know is asked again with a growing pause and is never
-booked; after a day of that it is for a person.
-"""
+"""Deliveries, confirming, booking: see docs/decisions/own-transactions.rst."""
 
 import logging
 import time
@@ -84,9 +75,7 @@ class BillpayWorker(models.AbstractModel):
             ],
             CONFIRM_BATCH,
         )
-        live = payments.provider_id.filtered(lambda p: p._billpay_may_call())
-        payments = payments.filtered(lambda p: p.provider_id in live)
-        able = live.filtered(lambda p: p._billpay_can_ask())
+        able = payments.provider_id.filtered(lambda p: p._billpay_can_ask())
         asked = payments.filtered(lambda p: p.provider_id in able)
         asked._try_later()
         self._wait_for_a_person(payments - asked)
@@ -95,7 +84,7 @@ class BillpayWorker(models.AbstractModel):
     def _wait_for_a_person(self, payments):
         """Nobody can be asked about these announcements: they prove nothing."""
         for provider, group in payments.grouped("provider_id").items():
-            if not provider._billpay_is_live():
+            if not provider._billpay_may_call():
                 continue
             group._flag(
                 payments.env._(
@@ -298,7 +287,6 @@ class BillpayWorker(models.AbstractModel):
 
     def _note_trouble(self, payment, error):
         """ClickPesa did not answer: say so, unless somebody else has learned more."""
-        payment.ensure_one()
         if payment.state == "received":
             payment.reason = str(error)
 
@@ -307,7 +295,6 @@ class BillpayWorker(models.AbstractModel):
 
         Meanwhile the poll may have brought it: what is confirmed is left alone.
         """
-        payment.ensure_one()
         if payment.state != "received":
             return
         now = fields.Datetime.now()

@@ -333,14 +333,21 @@ class BillpayRunLine(models.Model):
             )
 
     def _identity(self):
-        """What makes two rows of a file mean the same contact."""
-        if self.new_ref:
-            return reference_key(self.new_ref)
+        return self._identity_of(self)
+
+    @api.model
+    def _identity_of(self, values):
+        """Return what makes two rows of a file mean the same contact.
+
+        The reference; without one name, parent, phone and class.
+        """
+        if values["new_ref"]:
+            return reference_key(values["new_ref"])
         return (
-            name_key(self.new_name),
-            name_key(self.new_parent),
-            phone_key(self.new_phone),
-            word_key(self.new_tag),
+            name_key(values["new_name"]),
+            name_key(values["new_parent"]),
+            phone_key(values["new_phone"]),
+            word_key(values["new_tag"]),
         )
 
     def _known_contacts(self):
