@@ -252,7 +252,7 @@ class BillpayRunWizard(models.TransientModel):
             )
         purposes = self._needed_purposes()
         problems = partners._billpay_contact_problems()
-        living = self.env["billpay.control.number"]._living_of(partners)
+        living = self.env["billpay.purpose"]._living_of(partners)
         asked = self._asked()
         return source, [
             {
