@@ -429,7 +429,7 @@ class BillpayBooking(models.AbstractModel):
         """Return the open receivable lines of a posted invoice, oldest due first."""
         if move.state != "posted":
             return payments.env["account.move.line"]
-        return move._billpay_open_lines()
+        return move._billpay_open_items()
 
     def _plan_own_parts(self, payment, shares):
         """Group the shares of this payment, and add what is left over.
