@@ -514,10 +514,11 @@ class AccountMove(models.Model):
         """A control number was paid: let the others follow, ask for the rest."""
         posted = self._billpay_posted()
         due = posted.filtered(money.is_due)
-        (posted - due)._billpay_numbers()._close()
-        reservation = self.env["billpay.reservation"]
-        reservation._follow(due)
-        reservation._reserve_or_say(posted)
+        (posted - due).sudo().billpay_number_ids._close()
+        if due:
+            reservation = self.env["billpay.reservation"]
+            reservation._follow(due)
+            reservation._reserve_or_say(due)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_billpay_numbers(self):

@@ -3,7 +3,7 @@
 
 import logging
 from dataclasses import dataclass, field
-from datetime import timezone
+from datetime import timedelta, timezone
 
 from markupsafe import Markup
 
@@ -56,6 +56,13 @@ class Part:
     rate: float | None = None
     balance: float | None = None
     account_payment: models.Model | None = None
+
+    @property
+    def lines(self):
+        """The journal items of its entry that pay invoices."""
+        return self.account_payment.move_id.line_ids.filtered(
+            lambda line: line.account_id == self.account and line.amount_currency < 0
+        )
 
     def takes(self, share, partner):
         """Whether one more share may be paid from the same journal item."""
@@ -429,7 +436,7 @@ class BillpayBooking(models.AbstractModel):
         """Return the open receivable lines of a posted invoice, oldest due first."""
         if move.state != "posted":
             return payments.env["account.move.line"]
-        return move._billpay_open_items()
+        return money.open_items(move)
 
     def _plan_own_parts(self, payment, shares):
         """Group the shares of this payment, and add what is left over.
@@ -482,8 +489,8 @@ class BillpayBooking(models.AbstractModel):
         """Write what was booked, with one write per kind of outcome."""
         credit = dict.fromkeys(payments, 0.0)
         for part in parts:
-            lines = payments.env["billpay.entries"]._credit_lines(payments, part)
-            credit[part.payment] -= sum(lines.mapped("amount_residual_currency"))
+            left = sum(part.lines.mapped("amount_residual_currency"))
+            credit[part.payment] -= left
         outcomes = payments.grouped(lambda p: self._why_unusual(p, credit[p]))
         now = fields.Datetime.now()
         for reason, group in outcomes.items():
@@ -643,6 +650,8 @@ class BillpayBooking(models.AbstractModel):
         due_dates = [day for day in bills.mapped("invoice_date_due") if day]
         if not due_dates or not payment.paid_at:
             return False
+        if payment.paid_at.date() + timedelta(days=1) <= max(due_dates):
+            return False  # in no time zone
         moment = payment.paid_at.replace(tzinfo=timezone.utc)
         paid_on = moment.astimezone(payment.company_id._billpay_tz()).date()
         return paid_on > max(due_dates)
