@@ -18,7 +18,7 @@ MODE_WORDS = {EXACT: "EXACT", FLEXIBLE: "ALLOW_PARTIAL_AND_OVER_PAYMENT"}
 
 PAID = frozenset(("SUCCESS", "SETTLED"))
 FAILED = frozenset(("FAILED",))
-REVERSED = frozenset(("REFUNDED", "REVERSED"))
+REVERSED = frozenset(("REFUNDED", "REVERSED"))  # before, after settlement
 
 _REFERENCE = re.compile(r"[A-Za-z0-9]*")
 
@@ -141,20 +141,6 @@ class Payment:
     updated_at: datetime | None
     client_id: str = field(repr=False)
     raw: dict = field(repr=False, compare=False)
-
-    @property
-    def is_paid(self):
-        """The payer's money arrived: settled to the merchant's balance or not yet."""
-        return self.status in PAID
-
-    @property
-    def is_failed(self):
-        return self.status in FAILED
-
-    @property
-    def is_reversed(self):
-        """The money went back, before (REFUNDED) or after (REVERSED) settlement."""
-        return self.status in REVERSED
 
     @classmethod
     def parse(cls, data):
