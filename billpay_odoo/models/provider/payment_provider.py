@@ -1,5 +1,6 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+import itertools
 import re
 import secrets
 
@@ -321,58 +322,56 @@ class PaymentProvider(models.Model):
 
     def _billpay_fault(self):
         """Return which settings cannot work together, as a sentence, or ``None``."""
-        _ = self.env._
         namba = self.clickpesa_billpay_namba or ""
         prefix = self.clickpesa_number_prefix or ""
         try:
             checked_url(self.clickpesa_base_url or const.DEFAULT_BASE_URL)
         except InvalidConfiguration:
-            return _(
+            return self.env._(
                 "The API address %(url)s cannot be used: it must be a plain http:// or "
                 "https:// address, such as %(example)s. Nothing was saved.",
                 url=self.clickpesa_base_url,
                 example=const.DEFAULT_BASE_URL,
             )
         if namba and not re.fullmatch(r"[0-9]{4}", namba):
-            return _(
+            return self.env._(
                 "A BillPay-Namba has exactly four digits, such as 1122. "
                 "ClickPesa shows yours on its dashboard, under BillPay."
             )
         if not 0 <= self.clickpesa_calls_per_minute <= 10000:
-            return _(
+            return self.env._(
                 "Calls per minute are between 1 and 10,000, or 0 for no "
                 "limit. Nothing was saved."
             )
         if self.clickpesa_confirmation == "signature" and (
             not self.clickpesa_checksum_key
         ):
-            return _(
+            return self.env._(
                 "Payments can be confirmed by signature only with a checksum "
                 "key. Without one anybody could announce a payment: enter the "
                 "key, or let ClickPesa be asked for each payment."
             )
         offline = self.clickpesa_number_origin == "offline"
         if self._billpay_is_on() and not (offline or self._billpay_has_credentials()):
-            return _(
-                "Registering control numbers needs a client ID and an API key. "
-                "Nothing was saved: enter both, or let numbers be made "
-                "offline."
+            return self.env._(
+                "Registering control numbers needs a client ID and an API key. Nothing "
+                "was saved: enter both, or let numbers be made offline."
             )
         if not re.fullmatch(r"[0-9]*", prefix):
-            return _(
+            return self.env._(
                 "Control numbers begin with digits only: phone menus may take "
                 "no letters. Nothing was saved: correct %s.",
                 prefix,
             )
         if not SHORTEST <= self.clickpesa_number_length <= LONGEST:
-            return _(
+            return self.env._(
                 "A control number has between %(shortest)s and %(longest)s "
                 "digits. Nothing was saved: 14 is a good choice.",
                 shortest=SHORTEST,
                 longest=LONGEST,
             )
         if self._billpay_prefix() and self._billpay_digits() < FEWEST_DIGITS:
-            return _(
+            return self.env._(
                 "Of %(length)s digits the beginning %(prefix)s and two check "
                 "digits leave too few for a running number. Nothing was saved: "
                 "choose a greater length.",
@@ -380,7 +379,7 @@ class PaymentProvider(models.Model):
                 prefix=self._billpay_prefix(),
             )
         if offline and prefix and not prefix.startswith(namba):
-            return _(
+            return self.env._(
                 "Offline numbers begin with the BillPay-Namba %s: money sent "
                 "to others would not reach you. Nothing was saved: correct "
                 "the beginning, or leave it empty.",
@@ -445,31 +444,28 @@ class PaymentProvider(models.Model):
         """No two applications can make the same digits."""
         ours = self.filtered(lambda p: p.code == "clickpesa" and p._billpay_prefix())
         others = ours.sudo().search([("code", "=", "clickpesa")])
-        for provider in ours:
-            mine = provider._billpay_prefix()
-            for other in others - provider:
-                theirs = other._billpay_prefix()
-                shared = mine == theirs and (
-                    provider.clickpesa_sequence_id == other.clickpesa_sequence_id
+        for provider, other in itertools.product(ours, others):
+            mine, theirs = provider._billpay_prefix(), other._billpay_prefix()
+            if (
+                provider != other
+                and theirs
+                and other.clickpesa_number_length == provider.clickpesa_number_length
+                and (mine.startswith(theirs) or theirs.startswith(mine))
+                # One counter never counts to the same number twice.
+                and not (
+                    mine == theirs
+                    and provider.clickpesa_sequence_id == other.clickpesa_sequence_id
                 )
-                if (
-                    theirs
-                    and not shared
-                    and other.clickpesa_number_length
-                    == provider.clickpesa_number_length
-                    and (mine.startswith(theirs) or theirs.startswith(mine))
-                ):
-                    raise ValidationError(
-                        self.env._(
-                            "The applications %(name)s and %(other)s would make the "
-                            "same control numbers, and money could reach the wrong "
-                            "books. Nothing was saved: let their numbers begin "
-                            "differently, have another length, or begin alike and "
-                            "share one counter.",
-                            name=provider.name,
-                            other=other.name,
-                        )
-                    )
+            ):
+                message = self.env._(
+                    "The applications %(name)s and %(other)s would make the same "
+                    "control numbers, and money could reach the wrong books. Nothing "
+                    "was saved: let their numbers begin differently, have another "
+                    "length, or begin alike and share one counter.",
+                    name=provider.name,
+                    other=other.name,
+                )
+                raise ValidationError(message)
 
     # === CRUD METHODS === #
 
@@ -588,9 +584,8 @@ class PaymentProvider(models.Model):
         for provider in self:
             hidden = channels
             if provider.code == "clickpesa":
-                hidden = channels._for_company(
-                    provider.company_id, complete=False
-                ).filtered(lambda channel: not channel.complete)
+                hidden = channels._for_company(provider.company_id, complete=False)
+                hidden = hidden.filtered(lambda channel: not channel.complete)
             provider.clickpesa_hidden_channels = "; ".join(
                 self.env._(
                     "%(channel)s (missing: %(what)s)",
@@ -623,12 +618,8 @@ class PaymentProvider(models.Model):
         unable = providers.filtered(
             lambda p: p.code == "clickpesa" and not p.sudo()._billpay_prefix()
         )
-        payment_utils.add_to_report(
-            report,
-            unable,
-            available=False,
-            reason=self.env._("the application has no BillPay-Namba"),
-        )
+        reason = self.env._("the application has no BillPay-Namba")
+        payment_utils.add_to_report(report, unable, available=False, reason=reason)
         return providers - unable
 
     @api.model
@@ -654,10 +645,8 @@ class PaymentProvider(models.Model):
         A switched-off one counts: its payments may be typed by hand. One that nobody
         ever set up does not, unless there is no other.
         """
-        domain = [
-            ("code", "=", "clickpesa"),
-            ("company_id", "in", self.env.companies.ids),
-        ]
+        own = [("company_id", "in", self.env.companies.ids)]
+        domain = [("code", "=", "clickpesa"), *own]
         found = self.sudo().search(domain, order="sequence, id")
         found = found.sorted(lambda p: not p._billpay_is_on())
         set_up = found.filtered(
@@ -683,8 +672,8 @@ class PaymentProvider(models.Model):
             if str(provider_sudo.id) == choice:
                 return provider_sudo
         message = self.env._(
-            "Choose a ClickPesa application of a company that you work in. Nothing was "
-            "changed."
+            "Choose a ClickPesa application of a company that you work in. Nothing "
+            "was changed."
         )
         raise AccessError(message)
 
@@ -704,14 +693,10 @@ class PaymentProvider(models.Model):
             % (*_MARKS[passed], sentence)
             for passed, sentence in checks
         )
+        now = format_datetime(self.env, fields.Datetime.now())
         self.billpay_connection_report = Markup(
             '<p class="mb-1">%s</p><ul class="list-unstyled">%s</ul>'
-        ) % (
-            self.env._(
-                "Tested on %s:", format_datetime(self.env, fields.Datetime.now())
-            ),
-            lines,
-        )
+        ) % (self.env._("Tested on %s:", now), lines)
 
     def _billpay_prefix(self):
         """Return the digits with which this application's numbers begin."""
