@@ -34,10 +34,7 @@ class BillpayPurpose(models.Model):
     active = fields.Boolean(default=True)
     color = fields.Integer()
     company_id = fields.Many2one(
-        "res.company",
-        required=True,
-        default=lambda self: self.env.company,
-        index=True,
+        "res.company", required=True, default=lambda self: self.env.company, index=True
     )
     provider_id = fields.Many2one(
         "payment.provider",
@@ -239,10 +236,9 @@ class BillpayPurpose(models.Model):
     def _reserve(self, partners):
         """Return the numbers of these customers for this purpose, made where missing.
 
-        Without any HTTP: the sync worker registers new ones. What lives already is
-        returned as it is; what was closed and is ours to hand out is opened again.
+        One per customer, in their order. What was closed and is ours to hand out is
+        opened again; the sync worker registers new ones.
 
-        :return: one number per customer, in their order
         :raise ConcurrencyError: another transaction made one of them meanwhile
         :raise UserError: the company has no active application
         """
@@ -301,16 +297,13 @@ class BillpayPurpose(models.Model):
         found = {}
         for company, group in moves.grouped("company_id").items():
             purposes = self.sudo().search([("company_id", "parent_of", company.id)])
-            by_category, by_journal = {}, {}
-            for purpose in purposes:
-                for category in purpose.product_category_ids:
-                    by_category.setdefault(category.id, purpose)
-                for journal in purpose.journal_ids:
-                    by_journal.setdefault(journal.id, purpose)
+            # Of several the first: it is set last.
+            purposes = purposes[::-1]
+            by_category = {c.id: p for p in purposes for c in p.product_category_ids}
+            by_journal = {j.id: p for p in purposes for j in p.journal_ids}
             for move in group:
-                found[move] = self._of_lines(move, by_category) or by_journal.get(
-                    move.journal_id.id, self
-                )
+                by_default = by_journal.get(move.journal_id.id, self)
+                found[move] = self._of_lines(move, by_category) or by_default
         return found
 
     @api.model

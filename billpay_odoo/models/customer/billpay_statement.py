@@ -25,8 +25,6 @@ class BillpayStatement(models.AbstractModel):
 
         Only invoices of the number's own purpose count, whatever else its payments may
         pay: what is due on one number is not due on another.
-
-        :rtype: dict[record, tuple[float, float]]
         """
         bills = self._bill_lines(numbers, [("reconciled", "=", False)])
         credits = self._payment_lines(

@@ -240,7 +240,6 @@ class ResPartner(models.Model):
     # === ACTION METHODS === #
 
     def action_billpay_customer_numbers(self):
-        """Open the dialog that makes numbers for these contacts."""
         return dialog(
             self.env["billpay.partner.number"],
             self.env._("Get Control Numbers"),

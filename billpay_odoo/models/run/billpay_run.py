@@ -183,10 +183,8 @@ class BillpayRun(models.Model):
                     return
 
     def _count_waiting(self):
-        self.ensure_one()
-        return self.env["billpay.run.line"].search_count(
-            [("run_id", "=", self.id), ("state", "=", "waiting")]
-        )
+        domain = [("run_id", "=", self.id), ("state", "=", "waiting")]
+        return self.env["billpay.run.line"].search_count(domain)
 
     def _reserve_chunk(self):
         """Reserve the numbers of the next lines, and return of how many."""
@@ -194,10 +192,9 @@ class BillpayRun(models.Model):
         self.invalidate_recordset(["state"])
         if self.state != "running":
             return 0
+        domain = [("run_id", "=", self.id), ("state", "=", "waiting")]
         waiting = self.env["billpay.run.line"].search(
-            [("run_id", "=", self.id), ("state", "=", "waiting")],
-            order="id",
-            limit=2 * self._chunk,
+            domain, order="id", limit=2 * self._chunk
         )
         lines = waiting.try_lock_for_update(limit=self._chunk)
         try:
@@ -209,8 +206,7 @@ class BillpayRun(models.Model):
             # One of them cannot be made: each for itself, so that it fails alone.
             _logger.info("A chunk of %s is taken line by line", self, exc_info=True)
             lines.invalidate_recordset()
-            lines_type = type(lines)
-            each(lines, lines_type._reserve_numbers, lines_type._note_failure)
+            each(lines, type(lines)._reserve_numbers, type(lines)._note_failure)
         return len(lines)
 
     def _finish(self):
@@ -314,30 +310,26 @@ class BillpayRun(models.Model):
         self.env["payment.provider"]._billpay_trigger("ir_cron_bulk_runs")
 
     def action_view_lines(self):
-        return self._view("run_line", [("run_id", "=", self.id)])
+        return self._view("run_line", "run_id")
 
     def action_view_problems(self):
-        outcomes = ("problem", "failed")
-        domain = [("run_id", "=", self.id), ("outcome", "in", outcomes)]
-        return self._view("run_line", domain)
+        left_out = ("outcome", "in", ("problem", "failed"))
+        return self._view("run_line", "run_id", left_out)
 
     def action_view_unreachable(self):
-        domain = [("run_id", "=", self.id), ("unreachable", "=", True)]
-        return self._view("run_line", domain)
+        return self._view("run_line", "run_id", ("unreachable", "=", True))
 
     def action_view_numbers(self):
-        return self._view("control_number", [("run_line_ids.run_id", "=", self.id)])
+        return self._view("control_number", "run_line_ids.run_id")
 
     def action_view_payments(self):
-        domain = [("control_number_id.run_line_ids.run_id", "=", self.id)]
-        return self._view("payment", domain)
+        return self._view("payment", "control_number_id.run_line_ids.run_id")
 
-    def _view(self, name, domain):
-        self.ensure_one()
+    def _view(self, name, path, *conditions):
+        domain = [(path, "=", self.ensure_one().id), *conditions]
         return window(self.env, "action_billpay_%s" % name, domain=domain)
 
     def action_download(self):
-        """Download all lines as a spreadsheet."""
         self.ensure_one()
         outcome = self.line_ids._fields["outcome"]
         outcomes = dict(outcome._description_selection(self.env))
@@ -360,10 +352,7 @@ class BillpayRun(models.Model):
         return download_xlsx(self, self.name, header, map(dict.values, rows))
 
     def _ready_lines(self):
-        """Return the lines whose numbers a payer can use.
-
-        :raise UserError: there are none
-        """
+        """Return the lines whose numbers a payer can use; refuse to return none."""
         self.ensure_one()
         lines = self.line_ids.filtered(
             lambda line: line.state == "reserved" and line.number_id.state == "open"
@@ -378,10 +367,7 @@ class BillpayRun(models.Model):
         return lines
 
     def action_send_all(self):
-        """Send invoices as Odoo does, and customers an e-mail with their number.
-
-        Whoever has no e-mail address is shown first.
-        """
+        """Send invoices as Odoo does, and customers an e-mail with their number."""
         self.check_access("write")
         lines = self._ready_lines()
         without = lines.filtered(
@@ -482,7 +468,6 @@ class BillpayRun(models.Model):
         return True
 
     def _printed_parts(self):
-        """Return what has been rendered of this run and is not joined yet."""
         domain = [
             ("res_model", "=", self._name),
             ("res_id", "=", self.id),

@@ -8,24 +8,16 @@ from odoo.fields import Domain
 from odoo.tools.sql import escape_psql
 
 from ... import money, page_texts
-from ...const import LIVING
+from ...const import LIVING, NUMBER_MODES
 from ...identity import name_key, phone_key, phone_spellings, reference_key, word_key
 
 _logger = logging.getLogger(__name__)
 
+# What a reserved line is at: its number's states.
 _OUTCOMES = {
-    "coming": [("state", "=", "reserved"), ("number_id.state", "=", "pending")],
-    "failed": [
-        "|",
-        ("state", "=", "failed"),
-        "&",
-        ("state", "=", "reserved"),
-        ("number_id.state", "=", "failed"),
-    ],
-    "done": [
-        ("state", "=", "reserved"),
-        ("number_id.state", "in", ("open", "paid", "closed")),
-    ],
+    "coming": ("pending",),
+    "failed": ("failed",),
+    "done": ("open", "paid", "closed"),
 }
 
 
@@ -73,9 +65,7 @@ class BillpayRunLine(models.Model):
     amount = fields.Monetary(
         readonly=True, help="In TZS. Zero: what the invoice or the purpose says."
     )
-    mode = fields.Selection(
-        [("flexible", "Any amount"), ("exact", "Exact amount")], readonly=True
-    )
+    mode = fields.Selection(NUMBER_MODES, readonly=True)
     # A row of a spreadsheet that is no contact yet.
     new_name = fields.Char(string="Name in the File", readonly=True)
     new_ref = fields.Char(string="Reference in the File", readonly=True)
@@ -170,18 +160,19 @@ class BillpayRunLine(models.Model):
     def _search_outcome(self, operator, value):
         if operator != "in":
             return NotImplemented
+        reserved = Domain("state", "=", "reserved")
         return Domain.OR(
-            Domain(_OUTCOMES.get(outcome, [("state", "=", outcome)]))
+            Domain("state", "=", outcome)
+            | (reserved & Domain("number_id.state", "in", _OUTCOMES.get(outcome, ())))
             for outcome in value
         )
 
     @api.depends("partner_id.email", "partner_id.phone")
     def _compute_unreachable(self):
         for line in self:
-            values = (
-                line.partner_id._billpay_contact_values() if line.partner_id else {}
-            )
-            line.unreachable = not (values.get("phone") or values.get("email"))
+            partner = line.partner_id
+            values = partner and partner._billpay_contact_values()
+            line.unreachable = not (values and (values["phone"] or values["email"]))
 
     def _search_unreachable(self, operator, value):
         if operator != "in":
@@ -213,7 +204,6 @@ class BillpayRunLine(models.Model):
         return t["sms_amount"] if amount else t["sms"]
 
     def _note_failure(self, error):
-        """Say why this line has no number."""
         text = str(error)
         if not isinstance(error, UserError):
             _logger.error("No number for %s", self, exc_info=error)
@@ -333,11 +323,8 @@ class BillpayRunLine(models.Model):
         return {self._identity_of(line): line.partner_id for line in earlier}
 
     def _contact_values(self, parents, tags):
-        self.ensure_one()
-        parent = parents.get(
-            (name_key(self.new_parent), self.new_phone or ""),
-            self.env["res.partner"],
-        )
+        key = name_key(self.new_parent), self.new_phone or ""
+        parent = parents.get(key, self.env["res.partner"])
         return {
             "name": self.new_name,
             "ref": self.new_ref,
