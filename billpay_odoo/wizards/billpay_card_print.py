@@ -49,11 +49,9 @@ class BillpayCardPrint(models.TransientModel):
                     "contacts first."
                 )
             )
-        return self.env.ref("billpay_odoo.action_report_cards").report_action(
-            # Cards have no letterhead to choose first.
-            self,
-            config=False,
-        )
+        report = self.env.ref("billpay_odoo.action_report_cards")
+        # Cards have no letterhead to choose first.
+        return report.report_action(self, config=False)
 
     def _card_pages(self):
         """Return what is on each page: rows of cards, missing ones as ``None``."""

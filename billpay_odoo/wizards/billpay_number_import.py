@@ -123,11 +123,10 @@ class BillpayNumberImport(models.TransientModel):
         """Set invoice, customer and why there is none on the values of the lines."""
         invoices = self._find_invoices(cells.get("invoice") for _row, cells in rows)
         company, partners = self._provider().company_id, {}
+        find = self.env["res.partner"]._billpay_find_same
         for name, (field, key) in _KEYS.items():
             texts = [cells.get(name) for _row, cells in rows]
-            partners[name] = self.env["res.partner"]._billpay_find_same(
-                field, key, texts, company
-            )
+            partners[name] = find(field, key, texts, company)
         for (_row, cells), values in zip(rows, vals_list, strict=True):
             values.update(self._match_row(cells, invoices, partners))
 

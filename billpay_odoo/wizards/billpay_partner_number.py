@@ -37,9 +37,8 @@ class BillpayPartnerNumber(models.TransientModel):
 
     @api.model
     def _default_purpose_ids(self):
-        purposes = self.env["billpay.purpose"].search(
-            [("company_id", "=", self.env.company.id)], limit=2
-        )
+        domain = [("company_id", "=", self.env.company.id)]
+        purposes = self.env["billpay.purpose"].search(domain, limit=2)
         # Where there is one only, nobody has to choose.
         return purposes if len(purposes) == 1 else purposes.browse()
 

@@ -68,10 +68,9 @@ class BillpayPaymentEntry(models.TransientModel):
                 lambda p, choice=entry.application: str(p.id) == choice
             )
             code = without_blanks(entry.number or "")
-            payment_sudo = self.env["billpay.payment"].sudo().new({"number": code})
-            number = self.env["billpay.ledger"]._find_control_number(
-                payment_sudo, provider
-            )
+            sent_sudo = self.env["billpay.payment"].sudo().new({"number": code})
+            ledger = self.env["billpay.ledger"]
+            number = ledger._find_control_number(sent_sudo, provider)
             known = receipts_sudo._with_receipt(provider, entry.receipt)
             entry.payment_id = known
             said = (number.move_id.name, number.partner_id.display_name)

@@ -274,9 +274,8 @@ class BillpayRunWizard(models.TransientModel):
         return self.filename or self.env._("Spreadsheet"), lines
 
     def _known_purposes(self):
-        purposes = self.env["billpay.purpose"].search(
-            [("company_id", "=", self.company_id.id)]
-        )
+        domain = [("company_id", "=", self.company_id.id)]
+        purposes = self.env["billpay.purpose"].search(domain)
         return {
             word_key(purpose.with_context(lang=lang).name): purpose
             for purpose in purposes

@@ -110,8 +110,7 @@ class ResPartner(models.Model):
                         totals[owner.id] += count
                     owner = owner.parent_id
             for partner in self:
-                total = totals.get(partner._origin.id, 0)
-                partner["billpay_%s_count" % name] = total
+                partner["billpay_%s_count" % name] = totals.get(partner._origin.id, 0)
 
     # === CRUD METHODS === #
 
@@ -183,10 +182,8 @@ class ResPartner(models.Model):
         }
         # Through the ORM, which knows whom this user may see.
         companies = [False, *company.parent_ids.ids]
-        partners = self.search(
-            [("id", "in", list(keys)), ("company_id", "in", companies)]
-        )
-        return partners.grouped(lambda partner: keys[partner.id])
+        domain = [("id", "in", list(keys)), ("company_id", "in", companies)]
+        return self.search(domain).grouped(lambda partner: keys[partner.id])
 
     def _billpay_other_phone(self, text):
         """Return the phone by which a contact is not the one that a text means, or "".

@@ -39,7 +39,10 @@ class BillpayRun(models.Model):
 
     download = fields.Binary(attachment=False, readonly=True, copy=False)
     download_name = fields.Char(readonly=True, copy=False)
-    name = fields.Char(required=True, default=lambda self: self._default_name())
+    name = fields.Char(
+        required=True,
+        default=lambda self: self.env._("Run of %s", self.env.company._billpay_today()),
+    )
     company_id = fields.Many2one(
         "res.company",
         required=True,
@@ -168,10 +171,6 @@ class BillpayRun(models.Model):
             )
 
     # === BUSINESS METHODS === #
-
-    @api.model
-    def _default_name(self):
-        return self.env._("Run of %s", self.env.company._billpay_today())
 
     @api.model
     def _cron_bulk_runs(self):
