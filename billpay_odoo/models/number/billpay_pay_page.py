@@ -141,9 +141,8 @@ class BillpayPayPage(models.AbstractModel):
             if money.is_shillings(move.currency_id) or not self._get_amount_due(number):
                 return ""
             return page_texts.amount_text(move.amount_residual, move.currency_id)
-        if not number.bill_currency_id or not number.amount:
-            return ""
-        return page_texts.amount_text(number.bill_amount, number.bill_currency_id)
+        shown = number.amount and number.bill_currency_id
+        return page_texts.amount_text(number.bill_amount, shown) if shown else ""
 
     def _get_amount_due(self, number):
         """Return what is left to pay, in TZS; 0.0 also where nothing tells how much."""

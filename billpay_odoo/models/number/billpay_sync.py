@@ -67,10 +67,7 @@ class BillpaySync(models.AbstractModel):
     # === CALLS === #
 
     def _request(self, number):
-        """Return the ``NumberRequest``.
-
-        :raise ValueError: ClickPesa could only refuse it
-        """
+        """:raise ValueError: ClickPesa could only refuse it"""
         customer = {}
         if number.kind == "customer":
             contact = number.partner_id.ensure_one()._billpay_contact_values()
@@ -106,10 +103,9 @@ class BillpaySync(models.AbstractModel):
         numbers = committed(records.env, self._note_sent, numbers, requests, tries)
         if not numbers:
             return False
+        order = numbers[0].kind == "order"
         create = (
-            client.create_order_numbers
-            if numbers[0].kind == "order"
-            else client.create_customer_numbers
+            client.create_order_numbers if order else client.create_customer_numbers
         )
         end_transaction(records.env)
         try:
@@ -213,19 +209,17 @@ class BillpaySync(models.AbstractModel):
         name, difference = number.name, self._difference(number)
         end_transaction(number.env)
         refusal = None
-        if difference:
-            try:
+        try:
+            if difference:
                 client.update_number(name, **difference)
-            except ClickPesaError as error:
-                if not isinstance(error, Refused) or error.application_wide:
-                    raise
-                # What is not there takes no money, which is all that was wanted.
-                if not (
-                    isinstance(error, NotFound) and difference == {"active": False}
-                ):
-                    refusal = error
-            except ValueError as error:
-                refusal = Refused(str(error))
+        except Refused as error:
+            if error.application_wide:
+                raise
+            # What is not there takes no money, which is all that was wanted.
+            gone = isinstance(error, NotFound) and difference == {"active": False}
+            refusal = None if gone else error
+        except ValueError as error:
+            refusal = Refused(str(error))
         if refusal:
             committed(number.env, self._store_trouble, number, refusal, tries)
         else:
