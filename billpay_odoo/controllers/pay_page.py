@@ -44,10 +44,6 @@ class BillpayPayPage(http.Controller):
             raise request.not_found()
         page = request.env["billpay.pay.page"]
         values = page._pay_page_values(number_sudo, lang=lang)
-        path = page._get_pay_path(number_sudo)
-        values["language_urls"] = {
-            code: f"{path}?lang={code}" for code in values["languages"]
-        }
         response = request.render("billpay_odoo.pay_page", {"billpay": values})
         response.headers.update(_PRIVATE)
         return response
