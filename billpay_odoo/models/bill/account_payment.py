@@ -58,7 +58,13 @@ class AccountPayment(models.Model):
     def create(self, vals_list):
         if any(vals.get(name) for vals in vals_list for name in _LINK_FIELDS):
             self._billpay_check_worker()
-        return super().create(vals_list)
+        payments = super().create(vals_list)
+        # Defaults, as of the context, are values as well.
+        if not self.env.su and any(
+            payment[name] for payment in payments for name in _LINK_FIELDS
+        ):
+            self._billpay_check_worker()
+        return payments
 
     def write(self, vals):
         for name in vals.keys() & set(_LINK_FIELDS):

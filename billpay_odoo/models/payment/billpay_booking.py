@@ -371,15 +371,22 @@ class BillpayBooking(models.AbstractModel):
             share.rate = money.books_rate(move, rate)
             return
         # Neither currency is the company's: the entry gets the invoice's value.
-        worth = sum(share.lines.mapped("amount_residual"))
-        given = still_open.get(move, 0.0)
-        if share.full:
-            share.balance = worth - given
-        else:
+        # What its journal items are worth is counted down like what is open of them.
+        worth = {
+            line: still_open.get(("worth", line), line.amount_residual)
+            for line in share.lines
+        }
+        share.balance = sum(worth.values())
+        if not share.full:
             residual = sum(share.lines.mapped("amount_residual_currency"))
             asked = money.at_rate(residual, move.currency_id, payments._rate_of(move))
-            share.balance = company_currency.round(worth * share.amount / asked)
-        still_open[move] = given + share.balance
+            total = sum(share.lines.mapped("amount_residual"))
+            share.balance = company_currency.round(total * share.amount / asked)
+        left = share.balance
+        for line, value in worth.items():
+            part = min(left, value)
+            still_open["worth", line] = value - part
+            left -= part
 
     def _due_of(self, payments, lines, still_open):
         """Return what the payer has to pay to close these lines, in TZS."""
