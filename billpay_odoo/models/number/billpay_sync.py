@@ -289,7 +289,7 @@ class BillpaySync(models.AbstractModel):
 
         :param float patience: seconds
         :return: ``{"name": str, "state": str, "error": str}`` afterwards, as of
-            ``_sync_now``; the state is "" when nobody came to it
+            ``_sync_now``; all of it is "" when nobody came to it
         :rtype: dict
         """
         number.ensure_one()
@@ -298,7 +298,8 @@ class BillpaySync(models.AbstractModel):
                 number.env.cr.dbname, Registrar(_register, self._bulk_limit)
             )
         outcome = registrar(number.env, (number.id, patience), patience)
-        return outcome or {"name": number.name, "state": "", "error": ""}
+        # Not read: it may have been made after the caller's snapshot.
+        return outcome or {"name": "", "state": "", "error": ""}
 
     def _still_leased(self, numbers, tries):
         """Keep the rows that nobody else has taken since we leased them.
