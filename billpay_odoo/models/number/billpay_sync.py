@@ -232,7 +232,7 @@ class BillpaySync(models.AbstractModel):
         """Register this number now; a crowd at this process shares the calls.
 
         :param float patience: seconds
-        :return: as ``_sync_now`` for one; the state is "" when nobody came to it
+        :return: as ``_sync_now`` for one; all of it is "" when nobody came to it
         :rtype: dict
         """
         with _lock:
@@ -240,7 +240,8 @@ class BillpaySync(models.AbstractModel):
                 number.env.cr.dbname, Registrar(_register, self._bulk_limit)
             )
         outcome = registrar(number.env, (number.id, patience), patience)
-        return outcome or {"name": number.name, "state": "", "error": ""}
+        # Not read: it may have been made after the caller's snapshot.
+        return outcome or {"name": "", "state": "", "error": ""}
 
     def _still_leased(self, numbers, tries):
         """Keep the rows that nobody else has taken since we leased them.

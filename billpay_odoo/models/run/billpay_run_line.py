@@ -259,7 +259,7 @@ class BillpayRunLine(models.Model):
         reservation = self.env["billpay.reservation"]
         if not reservation._rate(move):
             return reservation._rate_missing_text(move)
-        if move.company_id.sudo().billpay_provider_id.state in (False, "disabled"):
+        if not move.company_id.sudo().billpay_provider_id._billpay_is_on():
             return self.env._("Its company has no active ClickPesa application.")
         return self.env._("The invoice can have no number. Open it to see why.")
 
