@@ -81,9 +81,9 @@ class BillpayPaymentEntry(models.TransientModel):
                 entry.warning = receipts._where_it_stands(known, entry.amount)
             elif code and not number:
                 entry.warning = self.env._(
-                    "No control number %s was made here. The payment is kept, but not "
-                    "booked: it waits in BillPay Payments under Unmatched until you "
-                    "say what it pays.",
+                    "Control number %s does not exist in Odoo. The payment is kept, "
+                    "but not booked: it waits in BillPay Payments under Unmatched "
+                    "until you match it.",
                     code,
                 )
 

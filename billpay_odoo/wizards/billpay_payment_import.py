@@ -162,9 +162,7 @@ class BillpayPaymentImport(models.TransientModel):
         if amount is None or amount <= 0:
             yield self.env._("There is no amount above zero in this row.")
         if status and word_key(status) not in _PAID:
-            yield self.env._(
-                "Its status is “%s”: no money that is here and can be booked.", status
-            )
+            yield self.env._("Its status is “%s”, not a completed payment.", status)
         if not paid_at:
             yield self.env._("There is no date in this row.")
         elif paid_at > fields.Datetime.now():

@@ -178,8 +178,8 @@ class PaymentTransaction(models.Model):
         elif self.state not in ("draft", "pending"):
             payment._flag_checkout(
                 self.env._(
-                    "%s was given up before the money came: it is kept as customer "
-                    "credit. Deliver and invoice the order, or give the money back.",
+                    "%s expired before it was paid. The payment is customer credit. "
+                    "Deliver and invoice the order, or pay the customer back.",
                     self.reference,
                 )
             )
@@ -198,8 +198,8 @@ class PaymentTransaction(models.Model):
             if received > asked:
                 payment._flag_checkout(
                     self.env._(
-                        "More than %(reference)s asked for: %(over)s is kept as "
-                        "customer credit.",
+                        "%(reference)s is overpaid by %(over)s, kept as customer "
+                        "credit.",
                         reference=self.reference,
                         over=payment.currency_id.format(received - asked),
                     )
@@ -253,9 +253,9 @@ class PaymentTransaction(models.Model):
             received = sum(booked.mapped("amount"))
             booked[-1:]._flag_checkout(
                 self.env._(
-                    "%(reference)s was given up: only %(received)s came in time. It is "
-                    "kept as customer credit. Deliver and invoice the order, or give "
-                    "the money back.",
+                    "%(reference)s expired with only %(received)s paid. The amount is "
+                    "customer credit. Deliver and invoice the order, or pay the "
+                    "customer back.",
                     reference=self.reference,
                     received=booked.currency_id.format(received),
                 )

@@ -108,7 +108,7 @@ class BillpayBooking(models.AbstractModel):
             reason = _("The control number belongs to no invoice and no customer.")
             if not number:
                 reason = _(
-                    "No control number %s was made here. The money is at "
+                    "Control number %s does not exist in Odoo. The money is at "
                     "ClickPesa and not booked.",
                     payment.number or "?",
                 )
@@ -207,8 +207,8 @@ class BillpayBooking(models.AbstractModel):
         if not isinstance(error, UserError):
             reason = _("An unexpected error, written to the server's log.")
         reason = _(
-            "The money is at ClickPesa but not in the books yet: %s It is "
-            "tried again by itself; correct the cause, then press Process Now.",
+            "The money is at ClickPesa but not in the books yet: %s Odoo retries "
+            "automatically. Correct the cause, then press Process Now.",
             reason,
         )
         payment._move_to("failed", reason)

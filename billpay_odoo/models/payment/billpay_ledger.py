@@ -244,14 +244,14 @@ class BillpayLedger(models.AbstractModel):
         news = told.status != payment.status
         if payment.state != "reversed" and news and (told.status in REVERSED | FAILED):
             reason = _(
-                "ClickPesa took this money back (%s). The entry still stands: "
+                "ClickPesa reversed this payment (%s). The entry is still posted: "
                 "reverse the payment, then the invoice is open again.",
                 told.status,
             )
             facts.update(due=fields.Datetime.now(), attempts=0)
         elif payment.state == "reversed" and news and told.status in PAID:
             reason = _(
-                "ClickPesa says that this money came after all (%s), but its entry is "
+                "ClickPesa reports this payment as %s again, but its entry is "
                 "reversed. Compare with the ClickPesa dashboard and book it by hand.",
                 told.status,
             )
@@ -264,9 +264,9 @@ class BillpayLedger(models.AbstractModel):
             and payment.currency_id.compare_amounts(float(told.amount), payment.amount)
         ):
             reason = _(
-                "ClickPesa now tells of %(told)s, but %(booked)s is booked. The "
-                "books were not changed: compare with the ClickPesa dashboard, and "
-                "correct the entry with the button Payment.",
+                "ClickPesa now reports %(told)s, but %(booked)s is booked. The books "
+                "were not changed: compare with the ClickPesa dashboard, and correct "
+                "the entry with the button Payment.",
                 told=payment.currency_id.format(float(told.amount)),
                 booked=payment.currency_id.format(payment.amount),
             )
@@ -310,7 +310,7 @@ class BillpayLedger(models.AbstractModel):
         if not trusted and told.status not in FAILED:
             return "received", _("Waiting for ClickPesa to confirm it."), {"due": now}
         if told.status in FAILED:
-            reason = _("The payment failed at ClickPesa: no money came.")
+            reason = _("The payment failed at ClickPesa. No money was received.")
             return "ignored", reason, {}
         if told.status in REVERSED:
             reason = _("ClickPesa gave the money back to the payer.")
@@ -321,8 +321,8 @@ class BillpayLedger(models.AbstractModel):
         trouble = False
         if told.amount is None or told.amount <= 0:
             trouble = _(
-                "ClickPesa gave no amount that can be booked. Compare with the "
-                "ClickPesa dashboard and book it by hand."
+                "ClickPesa reported no valid amount. Compare with the ClickPesa "
+                "dashboard and book it by hand."
             )
         elif told.currency not in ("", const.CURRENCY):
             trouble = _(
@@ -536,8 +536,8 @@ class BillpayLedger(models.AbstractModel):
 
     def _merge_into_home(self, payment, home):
         reason = payment.env._(
-            "It was announced here and belongs to the application %s, where it "
-            "is: one payment, told twice.",
+            "Reported here, but it belongs to the application %s, where it is "
+            "recorded.",
             home.provider_id.name,
         )
         payment._move_to("ignored", reason, merged_into_id=home.id)

@@ -135,11 +135,9 @@ class BillpayPayment(models.Model):
         group_expand="_group_expand_state",
     )
     reason = fields.Char(
-        readonly=True, help="Why it is in this state, and what comes next."
+        readonly=True, help="Reason for the current state, and the next step."
     )
-    attention = fields.Boolean(
-        readonly=True, help="Booked, but a person should look at it."
-    )
+    attention = fields.Boolean(readonly=True, help="Needs review.")
     ignored_by_id = fields.Many2one("res.users", readonly=True)
     next_try_at = fields.Datetime(readonly=True)
     attempts = fields.Integer(readonly=True)
@@ -197,11 +195,11 @@ class BillpayPayment(models.Model):
     confirmed_by_id = fields.Many2one(
         "res.users",
         readonly=True,
-        help="The person who vouched for it. Empty: ClickPesa itself.",
+        help="User who confirmed the payment. Empty if ClickPesa confirmed it.",
     )
     provisional = fields.Boolean(
         readonly=True,
-        help="Known from a person and its receipt: ClickPesa has not told of it yet.",
+        help="Entered from a receipt; not yet reported by ClickPesa.",
     )
     receipt_key = fields.Char(
         compute="_compute_receipt_key", store=True, index="btree_not_null"
@@ -210,7 +208,7 @@ class BillpayPayment(models.Model):
         "billpay.payment",
         readonly=True,
         index="btree_not_null",
-        help="The same money: the payment that is booked in its place.",
+        help="The payment of which this one is a duplicate.",
     )
     can_confirm_by_hand = fields.Boolean(compute="_compute_can_confirm_by_hand")
     purpose_id = fields.Many2one(
@@ -567,7 +565,7 @@ class BillpayPayment(models.Model):
             if event.signed:
                 text = _("%s, with a valid signature", text)
             yield event.received_at, f"fa-bell-o {GREY}", text
-        yield self.poll_at, f"fa-search {GREY}", _("Seen when we asked")
+        yield self.poll_at, f"fa-search {GREY}", _("Found in the ClickPesa query")
         how = self._fields["entered_how"].convert_to_export(self.entered_how, self)
         user = self.entered_by_id.name
         text = _("%(how)s by %(user)s", how=how or "", user=user)
@@ -585,7 +583,7 @@ class BillpayPayment(models.Model):
         text = _("Put aside by %(user)s: %(why)s", user=user, why=why)
         yield self.ignored_at, f"fa-archive {AMBER}", text
         if self.state in ("received", "failed"):
-            text = _("The next try, after %s so far", self.attempts)
+            text = _("Next attempt (%s made)", self.attempts)
             yield self.next_try_at, f"fa-clock-o {GREY}", text
         if self.control_number_id and not self.matched_at:
             number = self.control_number_id.display_number

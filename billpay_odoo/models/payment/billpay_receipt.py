@@ -52,7 +52,7 @@ class BillpayReceipt(models.AbstractModel):
         completed = (rows & provisional).filtered(lambda row: not row.provisional)
         how = dict(payments._fields["entered_how"]._description_selection(self.env))
         body = self.env._(
-            "%(how)s by %(user)s, who vouches for it.",
+            "%(how)s by %(user)s, who confirmed it.",
             how=how[source],
             user=self.env.user.name,
         )
@@ -120,15 +120,15 @@ class BillpayReceipt(models.AbstractModel):
         receipt, state = payment.receipt or payment.reference, states[payment.state]
         if payment.amount != amount:
             return _(
-                "Receipt %(receipt)s is here already, over %(here)s and not %(told)s "
-                "(%(state)s). Nothing new is made: compare the amounts.",
+                "Receipt %(receipt)s already exists, over %(here)s and not %(told)s "
+                "(%(state)s). Nothing was created: compare the amounts.",
                 receipt=receipt,
                 here=payment.currency_id.format(payment.amount),
                 told=payment.currency_id.format(amount),
                 state=state,
             )
         return _(
-            "Receipt %(receipt)s is here already (%(state)s). Nothing new is made.",
+            "Receipt %(receipt)s already exists (%(state)s). Nothing was created.",
             receipt=receipt,
             state=state,
         )
@@ -323,9 +323,9 @@ class BillpayReceipt(models.AbstractModel):
         if row.state not in BOOKABLE or row._is_persons_choice():
             return
         reason = payment.env._(
-            "Receipt %(receipt)s over the same amount stands here as %(other)s "
-            "already, so this one is not booked. If it is the same money, put "
-            "it aside; if it is another payment, press Match.",
+            "Receipt %(receipt)s over the same amount already exists as %(other)s, so "
+            "this one is not booked. If it is the same payment, put it aside; if it is "
+            "another payment, press Match.",
             receipt=row.receipt,
             other=other.reference,
         )
@@ -377,7 +377,7 @@ class BillpayReceipt(models.AbstractModel):
             # The id is unique, so it is let go here before it is taken there.
             extra["reference"] = "%s%s" % (MERGED_PREFIX, told.id)
         reason = _(
-            "The same money as %s, which stands in the books: one payment, told twice.",
+            "Duplicate of %s, which is booked.",
             reference,
         )
         gone._move_to("ignored", reason, **extra)
@@ -391,7 +391,7 @@ class BillpayReceipt(models.AbstractModel):
                 keep[name] = gone[name]
         gone.event_ids.write({"payment_id": keep.id})
         body = _(
-            "Told twice, by receipt and as %s: made one payment, booked once.",
+            "Reported twice (receipt and %s). Merged into one payment.",
             reference,
         )
         keep._message_log(body=body)
@@ -409,7 +409,7 @@ class BillpayReceipt(models.AbstractModel):
         """One receipt, two amounts: ClickPesa's counts, and a person has to look."""
         _ = payment.env._
         reason = _(
-            "ClickPesa tells of receipt %(receipt)s over %(told)s, but %(entered)s was "
+            "ClickPesa reports %(told)s for receipt %(receipt)s, but %(entered)s was "
             "entered by hand.",
             receipt=payment.receipt,
             told=told.currency_id.format(told.amount),

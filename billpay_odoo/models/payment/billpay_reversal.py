@@ -43,7 +43,7 @@ class BillpayReversal(models.AbstractModel):
             return
         invoices = self._reverse_entries(payment)
         reason = payment.env._(
-            "ClickPesa took this money back (%(status)s): %(amount)s. Its entry is "
+            "ClickPesa reversed this payment (%(status)s): %(amount)s. Its entry is "
             "reversed and what it paid is open again. Ask the payer.",
             status=payment.status,
             amount=payment.currency_id.format(payment.amount),
@@ -88,7 +88,7 @@ class BillpayReversal(models.AbstractModel):
                     {
                         "date": self._day_taken_back(payments, entry),
                         "ref": payments.env._(
-                            "Taken back by ClickPesa (%(status)s): %(ref)s",
+                            "Reversed by ClickPesa (%(status)s): %(ref)s",
                             status=payments.status,
                             ref=entry.ref,
                         ),
@@ -116,7 +116,7 @@ class BillpayReversal(models.AbstractModel):
         """Raise an activity for whoever answers for the invoice."""
         payments.activity_schedule(
             "mail.mail_activity_data_warning",
-            summary=payments.env._("Money taken back: %s", payments.display_name),
+            summary=payments.env._("Payment reversed: %s", payments.display_name),
             note=reason,
             user_id=payments.company_id._billpay_person_in_charge(
                 payments.move_id.invoice_user_id
@@ -130,9 +130,9 @@ class BillpayReversal(models.AbstractModel):
         )
         payment._flag(
             payment.env._(
-                "ClickPesa took this money back (%(status)s), but its entry could "
-                "not be reversed: %(error)s It is tried again by itself; correct "
-                "the cause, or reverse the entry by hand with the button Payment.",
+                "ClickPesa reversed this payment (%(status)s), but its entry could not "
+                "be reversed: %(error)s Odoo retries automatically. Correct the cause, "
+                "or reverse the entry by hand with the button Payment.",
                 status=payment.status,
                 error=str(error)
                 if isinstance(error, UserError)
