@@ -37,8 +37,8 @@ class ResCompany(models.Model):
     billpay_notify_salesperson = fields.Boolean(
         string="Notify Salespeople of Payments",
         default=True,
-        help="A message on the salesperson's screen as soon as money is booked on an "
-        "invoice.",
+        help="Notify the salesperson on the screen when a payment of an invoice is "
+        "posted.",
     )
     billpay_instalments = fields.Selection(
         selection=[

@@ -617,7 +617,7 @@ class TestDeskUndo(DeskCommon):
         row.sudo().status = "REVERSED"
         with self.assertRaises(UserError) as caught:
             self.env["billpay.decision"]._undo_match(row, "x")
-        self.assertIn("took the money", str(caught.exception))
+        self.assertIn("ClickPesa reversed", str(caught.exception))
         other = self._paid("1122000000", 5000)
         with self.assertRaises(UserError) as caught:
             self.env["billpay.decision"]._undo_match(other, "x")

@@ -95,7 +95,9 @@ class TestNumbering(BillPayCommon):
         self.assertBooked(self._ledger(payment), 100000)
         self.assertEqual(move.amount_residual, 50000)
         self.assertEqual(move.billpay_number_ids.mapped("state"), ["paid"])
-        self.assertIn("no control numbers left", "".join(move.message_ids.mapped("body")))
+        self.assertIn(
+            "no control numbers left", "".join(move.message_ids.mapped("body"))
+        )
         with self.assertRaises(UserError):
             move.action_billpay_issue()
         self.provider.clickpesa_number_length = 14

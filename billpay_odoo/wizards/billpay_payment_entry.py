@@ -31,8 +31,7 @@ class BillpayPaymentEntry(models.TransientModel):
         "res.currency", required=True, default=lambda self: self.env.ref("base.TZS")
     )
     receipt = fields.Char(
-        help="The operator's receipt, such as 9XK4F7Q2. It tells this payment from "
-        "all others."
+        help="The operator's receipt, such as 9XK4F7Q2. It identifies this payment."
     )
     paid_at = fields.Datetime(default=fields.Datetime.now, help="As the receipt says.")
     channel_id = fields.Many2one("billpay.channel", string="Paid By")

@@ -152,8 +152,7 @@ class BillpayPaymentImport(models.TransientModel):
             yield self.env._("“%s” is no ClickPesa ID.", reference)
         if not reference and not receipt:
             yield self.env._(
-                "Neither a ClickPesa ID nor a receipt: nothing tells this payment "
-                "from another one."
+                "Neither a ClickPesa ID nor a receipt: nothing identifies this payment."
             )
         elif not reference:
             yield why_not_receipt(self.env, receipt)

@@ -67,7 +67,8 @@ class PosConfig(models.Model):
         default=lambda self: self.env.ref(
             "billpay_odoo_pos.partner_till", raise_if_not_found=False
         ),
-        help="On whose account BillPay money stands while an order names no customer.",
+        help="Customer whose account carries BillPay payments of orders without a "
+        "customer.",
     )
 
     # === COMPUTE METHODS === #
@@ -553,7 +554,7 @@ class PosConfig(models.Model):
                 "number, and let the accountant match it."
             )
         if payment.state == "reversed":
-            return self.env._("ClickPesa gave the money back to the payer.")
+            return self.env._("ClickPesa refunded the payer.")
         if number.pos_config_id and number.pos_config_id != self:
             return self.env._(
                 "Paid at the till %s, not at this one.", number.pos_config_id.name

@@ -229,7 +229,7 @@ class BillpayControlNumber(models.Model):
         "after all, or closed.",
     )
     told_at = fields.Datetime(
-        string="Payer Told",
+        string="Payer Notified",
         readonly=True,
         copy=False,
         help="When the payer was notified that this number collects the balance.",
@@ -380,8 +380,8 @@ class BillpayControlNumber(models.Model):
         if kept.filtered(lambda number: number.state != "failed" or number.payment_ids):
             raise UserError(
                 self.env._(
-                    "A control number that a payer may have is not deleted: money "
-                    "could still be sent to it. Close it instead."
+                    "You cannot delete a control number that a payer may have: it "
+                    "could still be paid. Close it instead."
                 )
             )
 

@@ -313,7 +313,7 @@ class BillpayLedger(models.AbstractModel):
             reason = _("The payment failed at ClickPesa. No money was received.")
             return "ignored", reason, {}
         if told.status in REVERSED:
-            reason = _("ClickPesa gave the money back to the payer.")
+            reason = _("ClickPesa refunded the payer.")
             return "ignored", reason, {}
         if told.status not in PAID:
             reason = _("ClickPesa has not finished this payment yet (%s).", told.status)

@@ -337,8 +337,8 @@ class BillpayPayment(models.Model):
     def _unlink_never(self):
         raise UserError(
             self.env._(
-                "A ClickPesa payment is never deleted: it is money. It stays in the "
-                "list, whatever became of it."
+                "You cannot delete a ClickPesa payment. It stays in the list in every "
+                "state."
             )
         )
 
@@ -450,8 +450,8 @@ class BillpayPayment(models.Model):
         if undone and undone == self:
             raise UserError(
                 self.env._(
-                    "The match of this payment was undone, so it is not booked by "
-                    "itself again. Press Match and choose what it pays."
+                    "The match of this payment was undone, so it is not booked "
+                    "automatically. Press Match and choose what it pays."
                 )
             )
         self._check_accountant()

@@ -246,8 +246,8 @@ class BillpayReceipt(models.AbstractModel):
         """The money was paid to another number than a person had entered."""
         _ = payments.env._
         text = _(
-            "It was entered for number %(entered)s, but ClickPesa says it was paid to "
-            "%(told)s.",
+            "It was entered for number %(entered)s, but ClickPesa reports that it was "
+            "paid to %(told)s.",
             entered=entered or "?",
             told=told,
         )

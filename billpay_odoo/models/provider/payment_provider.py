@@ -152,11 +152,11 @@ class PaymentProvider(models.Model):
         "billpay.control.number", "provider_id", string="Control Numbers"
     )
     clickpesa_reversal = fields.Selection(
-        string="Money Taken Back",
+        string="Reversed Payments",
         help="What happens when ClickPesa reverses a payment that is already booked.",
         selection=[
-            ("auto", "Reverse the entry and tell somebody"),
-            ("alert", "Only tell somebody"),
+            ("auto", "Reverse the entry and notify"),
+            ("alert", "Only notify"),
         ],
         default="auto",
         required=True,
