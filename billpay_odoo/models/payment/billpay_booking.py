@@ -87,7 +87,7 @@ class BillpayBooking(models.AbstractModel):
         :return: the payments of which is known what they are for
         """
         payments = payments.env["billpay.receipt"]._without_twins(payments)
-        _ = payments.env._
+        env = payments.env
         matched = payments.browse()
         numbers = payments.env["billpay.ledger"]._find_control_numbers(payments)
         for payment in payments:
@@ -97,9 +97,9 @@ class BillpayBooking(models.AbstractModel):
             if payment._is_persons_choice() or number.move_id or number.partner_id:
                 matched |= payment
                 continue
-            reason = _("The control number belongs to no invoice and no customer.")
+            reason = env._("The control number belongs to no invoice and no customer.")
             if not number:
-                reason = _(
+                reason = env._(
                     "No control number %s was made here. The money is at "
                     "ClickPesa and not booked.",
                     payment.number or "?",
@@ -194,11 +194,11 @@ class BillpayBooking(models.AbstractModel):
     def _note_failure(self, payment, error):
         """Keep a payment that could not be booked in sight and try it again later."""
         _logger.warning("Payment %s was not booked.", payment.reference, exc_info=error)
-        _ = payment.env._
+        env = payment.env
         reason = str(error)
         if not isinstance(error, UserError):
-            reason = _("An unexpected error, written to the server's log.")
-        reason = _(
+            reason = env._("An unexpected error, written to the server's log.")
+        reason = env._(
             "The money is at ClickPesa but not in the books yet: %s It is "
             "tried again by itself; correct the cause, then press Process Now.",
             reason,
@@ -508,13 +508,13 @@ class BillpayBooking(models.AbstractModel):
             if not user.active or user.share or user == rows.env.user:
                 continue
             payments = payments.with_context(lang=user.lang)
-            _ = payments.env._
+            env = payments.env
             count = len(payments)
-            title = _("Paid by BillPay")
+            title = env._("Paid by BillPay")
             if count > 1:
-                title = _("%s payments by BillPay", count)
+                title = env._("%s payments by BillPay", count)
             named = [
-                _(
+                env._(
                     "%(customer)s: %(amount)s for %(invoice)s",
                     customer=payment.partner_id.display_name,
                     amount=payment.currency_id.format(payment.amount),
@@ -523,7 +523,7 @@ class BillpayBooking(models.AbstractModel):
                 for payment in payments[:NAMED]
             ]
             if count > NAMED:
-                named.append(_("and %s more", count - NAMED))
+                named.append(env._("and %s more", count - NAMED))
             message = {"type": "success", "title": title, "message": "; ".join(named)}
             user._bus_send("simple_notification", message)
 

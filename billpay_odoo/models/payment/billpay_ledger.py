@@ -228,20 +228,20 @@ class BillpayLedger(models.AbstractModel):
 
     def _learn_booked(self, payment, told, seen):
         """The books stand; the worker takes out of them what went back afterwards."""
-        _ = payment.env._
+        env = payment.env
         facts = {**seen, "status": told.status, "message": told.message}
         if told.updated_at:
             facts["told_at"] = _naive(told.updated_at)
         news = told.status != payment.status
         if payment.state != "reversed" and news and (told.status in REVERSED | FAILED):
-            reason = _(
+            reason = env._(
                 "ClickPesa took this money back (%s). The entry still stands: "
                 "reverse the payment, then the invoice is open again.",
                 told.status,
             )
             facts.update(due=fields.Datetime.now(), attempts=0)
         elif payment.state == "reversed" and news and told.status in PAID:
-            reason = _(
+            reason = env._(
                 "ClickPesa says that this money came after all (%s), but its entry is "
                 "reversed. Compare with the ClickPesa dashboard and book it by hand.",
                 told.status,
@@ -254,7 +254,7 @@ class BillpayLedger(models.AbstractModel):
             and told.amount is not None
             and payment.currency_id.compare_amounts(float(told.amount), payment.amount)
         ):
-            reason = _(
+            reason = env._(
                 "ClickPesa now tells of %(told)s, but %(booked)s is booked. The "
                 "books were not changed: compare with the ClickPesa dashboard, and "
                 "correct the entry with the button Payment.",
@@ -296,27 +296,33 @@ class BillpayLedger(models.AbstractModel):
 
     def _turn_told(self, told, trusted):
         """Return where a payment told like this belongs: state, reason, more values."""
-        _ = self.env._
+        env = self.env
         now = fields.Datetime.now()
         if not trusted and told.status not in FAILED:
-            return "received", _("Waiting for ClickPesa to confirm it."), {"due": now}
+            return (
+                "received",
+                env._("Waiting for ClickPesa to confirm it."),
+                {"due": now},
+            )
         if told.status in FAILED:
-            reason = _("The payment failed at ClickPesa: no money came.")
+            reason = env._("The payment failed at ClickPesa: no money came.")
             return "ignored", reason, {}
         if told.status in REVERSED:
-            reason = _("ClickPesa gave the money back to the payer.")
+            reason = env._("ClickPesa gave the money back to the payer.")
             return "ignored", reason, {}
         if told.status not in PAID:
-            reason = _("ClickPesa has not finished this payment yet (%s).", told.status)
+            reason = env._(
+                "ClickPesa has not finished this payment yet (%s).", told.status
+            )
             return "received", reason, {"due": now}
         trouble = False
         if told.amount is None or told.amount <= 0:
-            trouble = _(
+            trouble = env._(
                 "ClickPesa gave no amount that can be booked. Compare with the "
                 "ClickPesa dashboard and book it by hand."
             )
         elif told.currency not in ("", const.CURRENCY):
-            trouble = _(
+            trouble = env._(
                 "ClickPesa reports the currency %s, but control numbers collect TZS. "
                 "Nothing was booked: compare with the ClickPesa dashboard.",
                 told.currency,
