@@ -67,13 +67,9 @@ class BillpayWorker(models.AbstractModel):
 
     def _take_unconfirmed(self):
         """Give due payments their next turn; return those to ask for."""
+        active = self.env["payment.provider"]._billpay_on_domain("provider_id.")
         payments = self._lock_some(
-            self.env["billpay.payment"],
-            [
-                *self._due_domain("received"),
-                *self.env["payment.provider"]._billpay_on_domain("provider_id."),
-            ],
-            CONFIRM_BATCH,
+            "billpay.payment", [*self._due_domain("received"), *active], CONFIRM_BATCH
         )
         able = payments.provider_id.filtered(lambda p: p._billpay_can_ask())
         asked = payments.filtered(lambda p: p.provider_id in able)
@@ -83,19 +79,17 @@ class BillpayWorker(models.AbstractModel):
 
     def _wait_for_a_person(self, payments):
         """Nobody can be asked about these announcements: they prove nothing."""
+        tomorrow = fields.Datetime.now() + timedelta(days=1)
         for provider, group in payments.grouped("provider_id").items():
             if not provider._billpay_may_call():
                 continue
-            group._flag(
-                payments.env._(
-                    "The application %s has no Client ID and API key, so ClickPesa "
-                    "cannot be asked, and nothing is booked. Compare with the "
-                    "ClickPesa dashboard. Enter both on the application, then "
-                    "press Process Now.",
-                    provider.name,
-                ),
-                due=fields.Datetime.now() + timedelta(days=1),
+            reason = payments.env._(
+                "The application %s has no Client ID and API key, so ClickPesa cannot "
+                "be asked, and nothing is booked. Compare with the ClickPesa "
+                "dashboard. Enter both on the application, then press Process Now.",
+                provider.name,
             )
+            group._flag(reason, due=tomorrow)
 
     def _due(self):
         """Return what is due: "deliveries", "booking", "reversal" or "asking"."""
@@ -146,10 +140,10 @@ class BillpayWorker(models.AbstractModel):
     def _lock_some(self, model, domain, size):
         """Lock the first rows of a domain that no other worker has locked.
 
-        Looks past what others have locked. A row that was changed since this
-        transaction began ends in a conflict, so what is locked is as it was read.
+        A row that was changed since this transaction began ends in a conflict, so what
+        is locked is as it was read.
         """
-        waiting = model.search(domain, order="id", limit=size * LOOK_AHEAD)
+        waiting = self.env[model].search(domain, order="id", limit=size * LOOK_AHEAD)
         return waiting.try_lock_for_update(limit=size)
 
     def _check_numbers_now(self, numbers, patience=CLICK_PATIENCE):
@@ -158,7 +152,6 @@ class BillpayWorker(models.AbstractModel):
         To be called in a transaction of its own (it commits). A payment that a worker
         is booking at this moment is waited for.
 
-        :param numbers: control numbers
         :param float patience: seconds to wait for a worker
         :return: the payments that ClickPesa knows for them
         :raise ClickPesaError: ClickPesa could not be asked
@@ -199,14 +192,15 @@ class BillpayWorker(models.AbstractModel):
                 break
             remaining = self._count_waiting()
             if not cron._commit_progress(done, remaining=remaining):
-                if not remaining:
-                    break
-                # Out of time: Odoo would go on when its scheduler looks next, and a
-                # delivery that sees an older one waiting does not wake it.
-                self.env["payment.provider"]._billpay_trigger(
-                    "ir_cron_process_payments"
-                )
+                if remaining:
+                    # Out of time: Odoo would go on when its scheduler looks next, and
+                    # a delivery that sees an older one waiting does not wake it.
+                    self.env["payment.provider"]._billpay_trigger(
+                        "ir_cron_process_payments"
+                    )
                 break
+
+    # === ASK === #
 
     # === ASK === #
 
@@ -228,10 +222,7 @@ class BillpayWorker(models.AbstractModel):
             for _page in range(WINDOW_PAGES):
                 end_transaction(self.env)
                 page = client.payments_page(
-                    start=start,
-                    end=end,
-                    skip=skip,
-                    limit=const.POLL_PAGE,
+                    start=start, end=end, skip=skip, limit=const.POLL_PAGE
                 )
                 skip += page.rows
                 told_list = [told for told in page.payments if told.id in missing]
@@ -286,7 +277,7 @@ class BillpayWorker(models.AbstractModel):
         payments.filtered(lambda p: p.state == "received")._give_back_try(due)
 
     def _note_trouble(self, payment, error):
-        """ClickPesa did not answer: say so, unless somebody else has learned more."""
+        # Somebody else may have learned more.
         if payment.state == "received":
             payment.reason = str(error)
 
@@ -297,23 +288,20 @@ class BillpayWorker(models.AbstractModel):
         """
         if payment.state != "received":
             return
-        now = fields.Datetime.now()
-        if payment.attempts < DENIED_OFTEN or payment.create_date > now - DENIED_LONG:
+        now, since = fields.Datetime.now(), payment.create_date
+        if payment.attempts < DENIED_OFTEN or since > now - DENIED_LONG:
             payment.reason = payment.env._(
                 "ClickPesa does not know this payment, so nothing is booked. It is "
                 "asked again; if it stays unknown, the announcement was false."
             )
             return
-        payment._flag(
-            payment.env._(
-                "ClickPesa does not know this payment since %s: the announcement "
-                "seems to be false, and nothing is booked. It is asked once a day. "
-                "Compare with the ClickPesa dashboard; if the money is there, "
-                "press Process Now.",
-                fields.Date.to_string(payment.create_date),
-            ),
-            due=now + timedelta(days=1),
+        reason = payment.env._(
+            "ClickPesa does not know this payment since %s: the announcement seems to "
+            "be false, and nothing is booked. It is asked once a day. Compare with the "
+            "ClickPesa dashboard; if the money is there, press Process Now.",
+            fields.Date.to_string(since),
         )
+        payment._flag(reason, due=now + timedelta(days=1))
 
     def _store_answer(self, provider, told_list):
         told_list = [told for told in told_list if told.id]
@@ -322,17 +310,12 @@ class BillpayWorker(models.AbstractModel):
         )
         return rows
 
-    # === STEP 1: DELIVERIES === #
-
     def _take_events(self):
         """Process a batch of stored deliveries; return how many."""
-        events = self._lock_some(
-            self.env["billpay.event"], [("state", "=", "new")], self._event_batch
-        )
+        new = [("state", "=", "new")]
+        events = self._lock_some("billpay.event", new, self._event_batch)
         events._process()
         return len(events)
-
-    # === STEP 2: POST === #
 
     def _post_due(self, ids=None):
         """Match, post and reconcile a batch of confirmed payments; return how many.
@@ -342,19 +325,15 @@ class BillpayWorker(models.AbstractModel):
         domain = self._due_domain("confirmed", "failed")
         if ids is not None:
             domain = [("id", "in", ids), *domain]
-        payments = self._lock_some(
-            self.env["billpay.payment"], domain, self._post_batch
-        )
+        payments = self._lock_some("billpay.payment", domain, self._post_batch)
         if payments:
             self.env["billpay.booking"]._post(payments)
         return len(payments)
 
-    # === STEP 3: TAKE BACK === #
-
     def _reverse_due(self):
         """Take booked money out of the books that went back; return how many."""
         payments = self._lock_some(
-            self.env["billpay.payment"], self._taken_back_domain(), self._reverse_batch
+            "billpay.payment", self._taken_back_domain(), self._reverse_batch
         )
         self.env["billpay.reversal"]._take_back(payments)
         return len(payments)
