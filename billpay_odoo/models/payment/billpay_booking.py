@@ -82,10 +82,7 @@ class BillpayBooking(models.AbstractModel):
     _description = "BillPay Booking"
 
     def _match(self, payments):
-        """Find the control numbers.
-
-        :return: the payments of which is known what they are for
-        """
+        """Find the control numbers; return payments known to be for something."""
         payments = payments.env["billpay.receipt"]._without_twins(payments)
         env = payments.env
         matched = payments.browse()
@@ -108,10 +105,7 @@ class BillpayBooking(models.AbstractModel):
         return matched
 
     def _book(self, payments):
-        """Create, post and reconcile all together; write the outcome.
-
-        Other bills than invoices hear of the money in the same transaction.
-        """
+        """Create, post and reconcile all together; write the outcome."""
         if not payments:
             return
         self._note_asked(payments)
@@ -173,10 +167,7 @@ class BillpayBooking(models.AbstractModel):
         self._toast_salespeople(payments)
 
     def _book_together(self, payments):
-        """Book all at once; if that fails, each half for itself, down to the cause.
-
-        So a bad record among two hundred costs some eight more tries.
-        """
+        """Book all at once; if that fails, each half for itself, down to the cause."""
         try:
             with payments.env.cr.savepoint():
                 self._book(self._match(payments))
@@ -207,10 +198,7 @@ class BillpayBooking(models.AbstractModel):
         payment._try_later()
 
     def _plan_parts(self, payments):
-        """Divide the money of these payments, in their order.
-
-        :rtype: list[Part]
-        """
+        """Return the parts of these payments, in their order."""
         # What of journal items is still open, in their currency, when the payments
         # before have paid.
         still_open, parts = {}, []
@@ -222,11 +210,10 @@ class BillpayBooking(models.AbstractModel):
         return parts
 
     def _plan_shares(self, payment, wanted, still_open):
-        """Return what this payment pays, in order.
+        """Return the shares that this payment pays, in order.
 
         :param list wanted: open journal items of an invoice, and TZS for them at most
         :param dict still_open: what is open of journal items; counted down
-        :rtype: list[Share]
         """
         shares, left = [], payment.amount
         for lines, limit in wanted:
@@ -322,10 +309,7 @@ class BillpayBooking(models.AbstractModel):
         return share
 
     def _discount(self, payments, share, due):
-        """Close the invoice with less, when it is paid early and that was agreed.
-
-        The conditions and the journal items are Odoo's own.
-        """
+        """Close the invoice with less, when it is paid early and that was agreed."""
         move, line, currency = share.move, share.lines, payments.currency_id
         company = payments.company_id
         day = payments.env["billpay.entries"]._day(payments)
@@ -388,10 +372,7 @@ class BillpayBooking(models.AbstractModel):
         )
 
     def _plan_own_parts(self, payment, shares):
-        """Group the shares of this payment, and add what is left over.
-
-        :rtype: list[Part]
-        """
+        """Return the shares of this payment as parts, and what is left over."""
         parts, left = [], payment.amount
         for share in shares:
             # The entry of a till's session has no customer of its own; its lines do.
@@ -440,10 +421,7 @@ class BillpayBooking(models.AbstractModel):
             group._move_to("posted", reason, flagged=bool(reason), posted_at=now)
 
     def _why_unusual(self, payment, credit):
-        """Return in what way the booking is unusual, or ``False``.
-
-        :param float credit: TZS that paid no invoice
-        """
+        """Return how the booking is unusual: ``credit`` (TZS) paid no invoice."""
         move = payment.move_id
         # Numbers ask for whole shillings: less than one is rounding, not a surplus.
         if credit < 1 or not move or payment._is_persons_choice():

@@ -18,8 +18,6 @@ class BillpayDecision(models.AbstractModel):
     _name = "billpay.decision"
     _description = "BillPay Decision"
 
-    # === BEFORE IT IS BOOKED === #
-
     def _match_by_hand(self, payment, allocations, partner):
         """Decide what this payment pays, and book it.
 
@@ -164,8 +162,6 @@ class BillpayDecision(models.AbstractModel):
         user, what = payments.env.user.name, ", ".join(parts)
         return env._("Matched by %(user)s: %(what)s.", user=user, what=what)
 
-    # === AFTER IT IS BOOKED === #
-
     def _use_credit(self, payment, moves):
         """Let open credit of this booked payment pay invoices of its customer.
 
@@ -217,8 +213,6 @@ class BillpayDecision(models.AbstractModel):
         if payment.currency_id.compare_amounts(payment.credit_open, 1) < 0:
             payment_sudo._settle()
 
-    # === PUT ASIDE === #
-
     def _put_aside(self, payments, why):
         """Decide that this money is not ours, or not to be booked here.
 
@@ -250,8 +244,6 @@ class BillpayDecision(models.AbstractModel):
             ignored_why=why,
         )
         payments.sudo()._message_log_batch(dict.fromkeys(payments.ids, reason))
-
-    # === BUSINESS METHODS === #
 
     def _undo_match(self, payments, why):
         """Take booked payments out of the books; they are unmatched again.

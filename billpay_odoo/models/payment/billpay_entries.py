@@ -20,8 +20,6 @@ class BillpayEntries(models.AbstractModel):
     _name = "billpay.entries"
     _description = "BillPay Entries"
 
-    # === CREATE AND POST === #
-
     def _make_account_payments(self, payments, parts):
         """Create and post one ``account.payment`` per part, with its entry."""
         vals_list, index, booked = [], 0, None
@@ -87,10 +85,7 @@ class BillpayEntries(models.AbstractModel):
         self._link_entries(payments, account_payments)
 
     def _link_entries(self, payments, account_payments):
-        """Let payments know the entries that were made for them.
-
-        One statement: a write per payment would recompute and flush each by itself.
-        """
+        """Let payments know their entries, in one statement."""
         payments.env["account.move"].flush_model(["origin_payment_id"])
         account_payments.flush_recordset(["move_id"])
         payments.env.execute_query(
@@ -174,10 +169,6 @@ class BillpayEntries(models.AbstractModel):
         locked = payments.company_id._get_user_fiscal_lock_date(journal)
         return max(day, locked + timedelta(days=1))
 
-    # === RECONCILE === #
-
-    # === RECONCILE === #
-
     def _reconcile_booked(self, payments, parts):
         """Reconcile each part with its invoices: one plan for all, in their order.
 
@@ -209,7 +200,6 @@ class BillpayEntries(models.AbstractModel):
             )
 
     def _credit_lines(self, payments, part):
-        """Return the journal item of a part that pays invoices."""
         return part.account_payment.move_id.line_ids.filtered(
             lambda line: line.account_id == part.account and line.amount_currency < 0
         )

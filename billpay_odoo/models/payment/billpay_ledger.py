@@ -28,8 +28,6 @@ class BillpayLedger(models.AbstractModel):
     _name = "billpay.ledger"
     _description = "BillPay Ledger"
 
-    # === THE ONE UPSERT === #
-
     def _upsert(self, provider, told_list, *, source, trusted):
         """Write payments into the ledger, whoever tells of them.
 
@@ -57,7 +55,6 @@ class BillpayLedger(models.AbstractModel):
         """Write all at once; if that fails, each half for itself, down to the cause.
 
         :return: the rows, and the ids of payments that could not be stored
-        :rtype: tuple
         """
         nothing = self.env["billpay.payment"]
         if not told_list:
@@ -91,11 +88,7 @@ class BillpayLedger(models.AbstractModel):
         return rounds
 
     def _upsert_round(self, provider, told_list, source, trusted):
-        """Write payments that are all different.
-
-        :return: ``{told: row}``
-        :rtype: dict
-        """
+        """Write payments that are all different; return ``{told: row}``."""
         receipts = self.env["billpay.receipt"]
         entered = source in ENTERED
         if entered:
@@ -159,10 +152,6 @@ class BillpayLedger(models.AbstractModel):
         return payments._values_of_new(state, reason, **values, **how)
 
     def _insert_told(self, vals_list):
-        """Create payments.
-
-        :raise ConcurrencyError: another transaction has just stored one of them
-        """
         payments = self.env["billpay.payment"].with_context(
             tracking_disable=True, mail_create_nolog=True
         )
@@ -381,10 +370,7 @@ class BillpayLedger(models.AbstractModel):
         return self._wake_bookable(payments.browse(known))
 
     def _bind_waiting(self, numbers):
-        """Let payments be booked that waited for these control numbers to be payable.
-
-        :return: the payments that the worker is woken for
-        """
+        """Wake the worker for payments that waited for these control numbers."""
         names = {number_key(number.name) for number in numbers if number.confirmed_at}
         payments = self.env["billpay.payment"].sudo()
         if not names:
@@ -404,11 +390,8 @@ class BillpayLedger(models.AbstractModel):
         return self._wake_bookable(payments.browse(ids))
 
     def _wake_bookable(self, payments):
-        """Let those of these unmatched payments be booked that can be.
-
-        Not what a person took apart, and no receipt that is booked and reported twice:
-        that is for a person.
-        """
+        """Let those of these unmatched payments be booked that are not for a person:
+        no undone match, and no receipt that is booked already."""
         payments = payments.filtered(lambda p: p._is_bookable() and not p.undone_at)
         if not payments:
             return payments
@@ -431,17 +414,11 @@ class BillpayLedger(models.AbstractModel):
             self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
         return waiting
 
-    # === BUSINESS METHODS === #
-
     def _owners(self, provider, told_list, asked):
         """Return the application that each payment belongs to.
 
-        One merchant may have several applications, and the query API may tell one of
-        the payments of the other.
-
         :param payment.provider provider: the application that is told
         :param bool asked: ClickPesa itself tells, so what was filed elsewhere moves
-        :rtype: dict
         """
         # What names no application is of one that has the client ID of the teller.
         own = provider.sudo().clickpesa_client_id

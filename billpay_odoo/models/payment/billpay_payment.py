@@ -348,11 +348,7 @@ class BillpayPayment(models.Model):
 
     @api.model
     def _values_of_new(self, state, reason, **how):
-        """Return the values with which a row is created.
-
-        :param how: as for ``_entering``
-        :raise ForbiddenMove: no payment begins like this
-        """
+        """Return the values of a new row; ``how`` and errors as for ``_move_to``."""
         if NEW not in STATES[state].origins:
             raise ForbiddenMove("No payment is %s when it is new." % state)
         return self._entering(state, reason, **how)
@@ -400,7 +396,6 @@ class BillpayPayment(models.Model):
         self._write_changed({"attention": False, "reason": False})
 
     def _seen(self):
-        """A person has looked at these; the reason stays."""
         self._write_changed({"attention": False})
 
     def _wait_until(self, moment, **extra):
@@ -411,7 +406,6 @@ class BillpayPayment(models.Model):
         self._wait_until(fields.Datetime.now())
 
     def _leave_turn(self):
-        """Nothing is to be done about these booked payments by the worker."""
         self._wait_until(False)
 
     def _try_later(self):
@@ -519,11 +513,8 @@ class BillpayPayment(models.Model):
         return money.bill_rate(move, self.control_number_id, day)
 
     def _at_asked_rate(self, due, credit):
-        """Return journal items that are to be reconciled as the bill asked.
-
-        :param due: open journal items of one bill
-        :param credit: open journal items of this payment
-        """
+        """Return open journal items of one bill and of this payment, to be reconciled
+        as the bill asked."""
         move = due.move_id
         residual = sum(due.mapped("amount_residual_currency"))
         rate = self._rate_of(move)
@@ -551,10 +542,7 @@ class BillpayPayment(models.Model):
             payment.story = table % Markup().join(rows)
 
     def _story_steps(self):
-        """Yield ``(moment, icon, text)`` of all that may have happened, not sorted.
-
-        A step without a moment (UTC) has not happened.
-        """
+        """Yield ``(moment, icon, text)``; a step without a moment has not happened."""
         self.ensure_one()
         env = self.env
         payer = self.payer_name or self.payer_phone or "?"
@@ -613,8 +601,6 @@ class BillpayPayment(models.Model):
             name = booking.display_name
             text = env._("Booked as %s, which was taken out of the books again", name)
             yield booking.create_date, f"fa-book {GREY}", text
-
-    # === LOCK === #
 
     def _hold(self):
         """Lock these rows for a decision.
@@ -678,10 +664,6 @@ class BillpayPayment(models.Model):
         self.env["billpay.receipt"]._confirm_by_person(self.sudo())
         self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
 
-    # === ASSIGN === #
-
-    # === ASSIGN === #
-
     def message_subscribe(self, partner_ids=None, subtype_ids=None):
         """Whoever sees a payment may ask a colleague to look at it.
 
@@ -726,11 +708,7 @@ class BillpayPayment(models.Model):
 
     @api.model
     def retrieve_desk(self):
-        """Return what waits at the desk, for the line of figures above the list.
-
-        :return: ``{name of a filter: count}``, and "quarantine": deliveries
-        :rtype: dict
-        """
+        """Return ``{name of a filter: count}``, and "quarantine": deliveries."""
         self.check_access("read")
         domains = {
             "todo": self._todo_domain(),
@@ -757,10 +735,6 @@ class BillpayPayment(models.Model):
             ("attempts", ">=", 5),
         ]
 
-    # === MATCH === #
-
-    # === MATCH === #
-
     def _is_bookable(self):
         """Whether ClickPesa or a person confirmed it, with an amount to book."""
         return bool(self.confirmed_at and self.currency_id and self.amount > 0)
@@ -769,12 +743,8 @@ class BillpayPayment(models.Model):
         return "confirmed" if self._is_bookable() else "received"
 
     def _is_persons_choice(self):
-        """Whether a person decided what this payment is for."""
         return bool(self.allocation_ids or self.matched_partner_id)
-
-    # === CRON === #
 
     @api.model
     def _cron_process_payments(self):
-        """Process deliveries and payments that are due. Idle: one indexed query."""
         self.env["billpay.worker"]._process_payments()

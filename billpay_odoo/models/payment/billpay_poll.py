@@ -33,7 +33,6 @@ class BillpayPoll(models.AbstractModel):
         Commits page by page.
 
         :return: whether the ledger learned of a payment to be booked
-        :rtype: bool
         """
         env = provider.env
         started = fields.Datetime.now()
@@ -143,7 +142,6 @@ class BillpayPoll(models.AbstractModel):
 
         :return: whether something waits for the worker, what could not be stored, and
             how many rows name no payment at all
-        :rtype: tuple[bool, list[str], int]
         """
         named = [told for told in told_list if told.id]
         payments, failures = providers.env["billpay.ledger"]._upsert_each(

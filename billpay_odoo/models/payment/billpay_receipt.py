@@ -25,8 +25,6 @@ class BillpayReceipt(models.AbstractModel):
     _name = "billpay.receipt"
     _description = "BillPay Receipts"
 
-    # === BUSINESS METHODS === #
-
     def _enter(self, provider, told_list, *, source):
         """Store payments that the user vouches for, and wake the worker.
 
@@ -36,7 +34,6 @@ class BillpayReceipt(models.AbstractModel):
         :param list told_list: ``clickpesa.Payment`` objects with an ``id``
         :param str source: "typed" or "import"
         :return: ``(rows, new rows, rows that were completed, ids that failed)``
-        :rtype: tuple
         """
         payments = self.env["billpay.payment"]
         payments._check_accountant()
@@ -102,10 +99,7 @@ class BillpayReceipt(models.AbstractModel):
         )
 
     def _numbers_known(self, provider, names):
-        """Return those of these numbers that a payment would find, in capitals.
-
-        :rtype: set
-        """
+        """Return those of these numbers that a payment would find, in capitals."""
         names = {name for sent in names for name in number_spellings(sent)}
         numbers_sudo = self.env["billpay.control.number"].sudo()
         return numbers_sudo._names_in_capitals(provider, names) if names else set()
@@ -154,8 +148,6 @@ class BillpayReceipt(models.AbstractModel):
             )
             payment._message_log(body=body)
 
-    # === UPSERT === #
-
     def _find_told(self, owners, believed, entered=False):
         """Find the rows that are here already, by id or by receipt.
 
@@ -164,7 +156,6 @@ class BillpayReceipt(models.AbstractModel):
             Whoever knows a receipt must not give its payment another name.
         :param bool entered: a person tells, who may have copied a wrong id
         :return: ``{told: row}``; a told payment that nothing is known of is left out
-        :rtype: dict
         """
         keys = {receipt_key(told.receipt) for told in believed} - {""}
         domain = [("reference", "in", [told.id for told in owners])]
@@ -258,8 +249,6 @@ class BillpayReceipt(models.AbstractModel):
             )
             payments._flag(reason)
         payments._message_log(body=text)
-
-    # === BOOKING === #
 
     def _without_twins(self, payments):
         """Merge what is one payment; return those that are still to be booked."""

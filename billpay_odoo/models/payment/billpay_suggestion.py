@@ -77,15 +77,9 @@ class BillpaySuggestion(models.AbstractModel):
     _name = "billpay.suggestion"
     _description = "BillPay Suggestion"
 
-    # === BUSINESS METHODS === #
-
     def _suggest(self, payment, limit=SHOWN):
-        """Return what this payment may be meant for, the likeliest first.
-
-        Sees what the user may see, in the payment's company and its branches.
-
-        :return: list of ``Suggestion``
-        """
+        """Return ``Suggestion`` objects, the likeliest first, of what the user may see
+        in the payment's company and its branches."""
         bills, customers = {}, {}
         for look in (
             self._signs_of_number,
@@ -120,10 +114,6 @@ class BillpaySuggestion(models.AbstractModel):
             key=lambda s: (-s.score, s.move.invoice_date_due or date.max, s.move.id)
         )
         return suggestions[:limit]
-
-    # === LOOKING === #
-
-    # === LOOKING === #
 
     def _open_bill_domain(self, payment):
         """Customer invoices that still ask for money. Served by a partial index."""

@@ -37,8 +37,6 @@ class BillpayWorker(models.AbstractModel):
     _post_batch = 200
     _reverse_batch = 20
 
-    # === BUSINESS METHODS === #
-
     def _confirm_due(self):
         """Ask ClickPesa about payments that somebody announced; return how many.
 
@@ -200,10 +198,6 @@ class BillpayWorker(models.AbstractModel):
                     )
                 break
 
-    # === ASK === #
-
-    # === ASK === #
-
     def _confirm_window(self, provider, payments):
         """Ask for all payments of the days of these, page by page.
 
@@ -237,11 +231,7 @@ class BillpayWorker(models.AbstractModel):
         return self.env["billpay.payment"].browse(missing.values())
 
     def _confirm_one(self, payment):
-        """Ask ClickPesa for one payment and store the answer.
-
-        :return: the trouble when ClickPesa does not answer, else ``None``
-        :rtype: Exception | None
-        """
+        """Ask ClickPesa for one payment and store the answer; return the trouble."""
         provider, number = payment.provider_id, payment.number
         reference = payment.reference
         if not number:
@@ -273,7 +263,6 @@ class BillpayWorker(models.AbstractModel):
         )
 
     def _give_back(self, payments, due):
-        """Their turn comes again: what was taken was not asked for."""
         payments.filtered(lambda p: p.state == "received")._give_back_try(due)
 
     def _note_trouble(self, payment, error):
@@ -318,10 +307,7 @@ class BillpayWorker(models.AbstractModel):
         return len(events)
 
     def _post_due(self, ids=None):
-        """Match, post and reconcile a batch of confirmed payments; return how many.
-
-        :param ids: only these
-        """
+        """Match, post and reconcile confirmed payments (these ids); return how many."""
         domain = self._due_domain("confirmed", "failed")
         if ids is not None:
             domain = [("id", "in", ids), *domain]
