@@ -300,7 +300,7 @@ class BillpayBooking(models.AbstractModel):
             self._value(payments, share, still_open)
         taken = sum(still_open[line] for line in lines)
         if not share.full:
-            rate = payments._rate_of(move)
+            rate = self._rate(payments, move)
             taken = min(money.of_bill(amount, move.currency_id, rate), taken)
         for line in lines:
             part = min(taken, still_open[line])
@@ -362,7 +362,12 @@ class BillpayBooking(models.AbstractModel):
         due = sum(
             still_open.setdefault(line, line.amount_residual_currency) for line in lines
         )
-        return money.at_rate(due, lines.currency_id, payments._rate_of(lines.move_id))
+        rate = self._rate(payments, lines.move_id)
+        return money.at_rate(due, lines.currency_id, rate)
+
+    def _rate(self, payment, move):
+        same = move.currency_id == payment.currency_id
+        return 1.0 if same else payment._rate_of(move)
 
     def _open_lines(self, payments, move):
         """Return the open receivable lines of a posted invoice, oldest due first."""
@@ -521,7 +526,7 @@ class BillpayBooking(models.AbstractModel):
                 if move not in left:
                     open_now = move.state == "posted"
                     left[move] = max(move.amount_residual, 0.0) if open_now else 0.0
-                rate = payment._rate_of(move)
+                rate = self._rate(payment, move)
                 wanted = money.at_rate(left[move], move.currency_id, rate)
                 due += wanted
                 used = min(rest, wanted)

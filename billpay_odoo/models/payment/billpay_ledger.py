@@ -17,6 +17,10 @@ from ...transactions import CONFLICTS, taken
 _logger = logging.getLogger(__name__)
 
 
+# A payment with one of these is booked, or a person has had a hand in it.
+DECIDED = ("account_payment_ids", "confirmed_by_id", "ignored_by_id", "undone_at")
+
+
 def _naive(moment):
     """Odoo keeps moments in UTC without saying so."""
     return moment.astimezone(timezone.utc).replace(tzinfo=None) if moment else False
@@ -36,8 +40,7 @@ class BillpayLedger(models.AbstractModel):
         :param str source: "webhook", "query" (asked for this one), "poll", or with a
             person behind it "typed" or "import"
         :param bool trusted: told by ClickPesa itself (a query or a verified
-            signature) or by an accountant, not by anybody who knows the webhook
-            address
+            signature) or by an accountant
         :return: the rows, in the order of ``told_list``
         :raise ConcurrencyError: another transaction has just stored one of them;
             to be run again on a fresh snapshot
@@ -352,14 +355,12 @@ class BillpayLedger(models.AbstractModel):
     # === LATE BINDING === #
 
     def _bind_forgotten(self):
-        """Let payments be booked whose number appeared unseen.
+        """Wake the worker for payments whose number appeared unseen; return them.
 
         A number that is committed while a worker books does not see a payment that
         this worker is leaving unmatched, and the worker does not see the number. Nor
         does a number wake anybody that ClickPesa confirms after it was closed, or that
         gets its customer later. The cost grows with unmatched payments, not numbers.
-
-        :return: the payments that the worker is woken for
         """
         payments = self.env["billpay.payment"].sudo()
         unmatched = payments.search(
@@ -484,13 +485,7 @@ class BillpayLedger(models.AbstractModel):
         """
         home = rows.filtered(lambda row: row.provider_id == owner)
         for stray in rows - home:
-            if (
-                stray.account_payment_ids
-                or stray.confirmed_by_id
-                or stray.ignored_by_id
-                or stray.undone_at
-                or stray._is_persons_choice()
-            ):
+            if stray._is_persons_choice() or any(stray[name] for name in DECIDED):
                 return stray.provider_id
             if home:
                 self._merge_into_home(stray, home)

@@ -252,8 +252,7 @@ class BillpayPayment(models.Model):
     )
 
     _reference_unique = models.UniqueIndex(
-        "(provider_id, reference)",
-        "This ClickPesa payment is already in the ledger.",
+        "(provider_id, reference)", "This ClickPesa payment is already in the ledger."
     )
     _waiting = models.Index("(id) WHERE state IN ('received', 'confirmed', 'failed')")
     _attention = models.Index("(id) WHERE attention")

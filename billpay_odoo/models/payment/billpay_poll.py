@@ -60,12 +60,9 @@ class BillpayPoll(models.AbstractModel):
                 if nameless:
                     # Nothing that could be stored or asked for again: what is known
                     # goes on growing, and a person is told.
+                    where = (provider.id, nameless, skip)
                     _logger.warning(
-                        "Application %s: %s payment(s) without an id in the list of "
-                        "ClickPesa, behind row %s.",
-                        provider.id,
-                        nameless,
-                        skip,
+                        "Application %s: %s payments without id behind row %s.", *where
                     )
                     trouble = trouble or env._(
                         "ClickPesa lists %s payment(s) without an identity, which "
@@ -110,9 +107,8 @@ class BillpayPoll(models.AbstractModel):
     def _begun_poll(self, providers):
         """Return where a scan that the limit of calls cut short is to go on, if any.
 
-        A long one takes more calls than a minute has; beginning anew each time, it
-        would never end. Payments that arrived meanwhile only push rows further back,
-        so none is passed over; they are in front of the next poll.
+        Payments that arrived meanwhile only push rows further back, so none is passed
+        over; they are in front of the next poll.
         """
         rest = providers.billpay_poll_rest
         # Another client ID has other rows.

@@ -14,20 +14,16 @@ from odoo import models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ... import money
+from ... import likeness, money
 from ...identity import name_parts, number_spellings, phone_spellings
-from ...likeness import (
-    EXTRA,
-    MISSING,
-    REPLACED,
-    SWAPPED,
-    ZEROS,
-    name_likeness,
-    neighbours,
-    slip,
-)
 
-SLIP_POINTS = {ZEROS: 60, SWAPPED: 60, REPLACED: 55, MISSING: 50, EXTRA: 50}
+SLIP_POINTS = {
+    likeness.ZEROS: 60,
+    likeness.SWAPPED: 60,
+    likeness.REPLACED: 55,
+    likeness.MISSING: 50,
+    likeness.EXTRA: 50,
+}
 SETTLED_LESS = 20
 OWN_NUMBER_POINTS = 40
 PHONE_POINTS = 35
@@ -151,12 +147,16 @@ class BillpaySuggestion(models.AbstractModel):
         typed = [n for n in number_spellings(payments.number) if "-" not in n]
         model = payments.env["billpay.control.number"]
         numbers = model.search(
-            model._domain_of_keys({near for name in typed for near in neighbours(name)})
+            model._domain_of_keys(
+                {near for name in typed for near in likeness.neighbours(name)}
+            )
             & Domain("provider_id", "=", payments.provider_id.id),
             limit=CANDIDATES,
         )
         for number in numbers:
-            kind = next(filter(None, (slip(name, number.name) for name in typed)), None)
+            kind = next(
+                filter(None, (likeness.slip(name, number.name) for name in typed)), None
+            )
             if kind is None:
                 continue
             sign = Sign(SLIP_POINTS[kind], self._slip_text(payments, kind, number))
@@ -171,11 +171,11 @@ class BillpaySuggestion(models.AbstractModel):
         # The digits stay on one line.
         shown = number.display_number.replace(" ", "\u00a0")
         return {
-            SWAPPED: env._("Two digits swapped: %s", shown),
-            REPLACED: env._("One digit differs: %s", shown),
-            MISSING: env._("One digit left out: %s", shown),
-            ZEROS: env._("Leading zeros differ: %s", shown),
-            EXTRA: env._("One digit too many: %s", shown),
+            likeness.SWAPPED: env._("Two digits swapped: %s", shown),
+            likeness.REPLACED: env._("One digit differs: %s", shown),
+            likeness.MISSING: env._("One digit left out: %s", shown),
+            likeness.ZEROS: env._("Leading zeros differ: %s", shown),
+            likeness.EXTRA: env._("One digit too many: %s", shown),
         }[kind]
 
     def _signs_of_phone(self, payments):
@@ -279,7 +279,7 @@ class BillpaySuggestion(models.AbstractModel):
         suggestion.signs = [sign for sign in suggestion.signs if sign.points]
         payer, partner = payments.payer_name, suggestion.partner
         names = (partner | partner.commercial_partner_id).mapped("name")
-        likeness = max(name_likeness(payer, name) for name in names)
-        if likeness >= NAME_LIKE:
+        alike = max(likeness.name_likeness(payer, name) for name in names)
+        if alike >= NAME_LIKE:
             text = payments.env._("Payer's name: %s", payer)
-            suggestion.signs.append(Sign(round(NAME_POINTS * likeness), text))
+            suggestion.signs.append(Sign(round(NAME_POINTS * alike), text))

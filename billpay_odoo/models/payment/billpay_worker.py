@@ -52,14 +52,14 @@ class BillpayWorker(models.AbstractModel):
                 # A later turn is set already, should ClickPesa not answer.
                 trouble = self._confirm_one(payment)
                 if isinstance(trouble, BudgetSpent):
-                    committed(self.env, self._store_unasked, batch[index:], trouble)
+                    pause = trouble.retry_after
+                    committed(self.env, self._give_back, batch[index:], pause)
                 asked |= batch[index:] if trouble else payment
                 if trouble:
                     break
                 if not self.env["ir.cron"]._commit_progress():
                     # Out of time: those not asked for must not wait out their pause.
-                    now = fields.Datetime.now()
-                    committed(self.env, self._give_back, (payments - asked), now)
+                    committed(self.env, self._give_back, payments - asked)
                     return len(payments)
         return len(payments)
 
@@ -93,26 +93,21 @@ class BillpayWorker(models.AbstractModel):
         """Return what is due: "deliveries", "booking", "reversal" or "asking"."""
         self.env["billpay.event"].flush_model(["state"])
         self.env["billpay.payment"].flush_model(["state", "next_try_at"])
-        now = fields.Datetime.now()
-        [row] = self.env.execute_query(
-            SQL(
-                """
-                    SELECT EXISTS (SELECT FROM billpay_event WHERE state = 'new'),
-                           EXISTS (
-                               SELECT FROM billpay_payment
+        query = SQL(
+            """
+                SELECT EXISTS (SELECT FROM billpay_event WHERE state = 'new'),
+                       EXISTS (SELECT FROM billpay_payment
                                 WHERE state IN ('confirmed', 'failed')
                                   AND (next_try_at IS NULL OR next_try_at <= %(now)s)),
-                           EXISTS (
-                               SELECT FROM billpay_payment
+                       EXISTS (SELECT FROM billpay_payment
                                 WHERE state = 'posted' AND next_try_at <= %(now)s),
-                           EXISTS (
-                               SELECT FROM billpay_payment
+                       EXISTS (SELECT FROM billpay_payment
                                 WHERE state = 'received'
                                   AND (next_try_at IS NULL OR next_try_at <= %(now)s))
-                    """,
-                now=now,
-            )
+                """,
+            now=fields.Datetime.now(),
         )
+        [row] = self.env.execute_query(query)
         steps = ("deliveries", "booking", "reversal", "asking")
         return {step for step, due in zip(steps, row, strict=True) if due}
 
@@ -136,22 +131,16 @@ class BillpayWorker(models.AbstractModel):
         ]
 
     def _lock_some(self, model, domain, size):
-        """Lock the first rows of a domain that no other worker has locked.
-
-        A row that was changed since this transaction began ends in a conflict, so what
-        is locked is as it was read.
-        """
+        """Lock the first rows of a domain that no other worker has locked."""
         waiting = self.env[model].search(domain, order="id", limit=size * LOOK_AHEAD)
         return waiting.try_lock_for_update(limit=size)
 
     def _check_numbers_now(self, numbers, patience=CLICK_PATIENCE):
-        """Ask ClickPesa about these numbers and book what it knows, for a person.
+        """Ask ClickPesa about these numbers, book and return the payments it knows.
 
-        To be called in a transaction of its own (it commits). A payment that a worker
-        is booking at this moment is waited for.
+        To be called in a transaction of its own (it commits).
 
-        :param float patience: seconds to wait for a worker
-        :return: the payments that ClickPesa knows for them
+        :param float patience: seconds to wait for a worker that books one of them
         :raise ClickPesaError: ClickPesa could not be asked
         """
         found = self.env["billpay.payment"].browse()
@@ -199,10 +188,7 @@ class BillpayWorker(models.AbstractModel):
                 break
 
     def _confirm_window(self, provider, payments):
-        """Ask for all payments of the days of these, page by page.
-
-        :return: the payments that were not there: to be asked for one by one
-        """
+        """Ask for all payments of the days of these; return those not there."""
         missing = {payment.reference: payment.id for payment in payments}
         now = fields.Datetime.now()
         # Anybody may announce any moment: no page is asked for from the year one.
@@ -254,16 +240,14 @@ class BillpayWorker(models.AbstractModel):
         committed(self.env, self._store_answer, provider, told_list)
         return None
 
-    def _store_unasked(self, payments, error):
-        """The limit of calls was reached: this was no try, and its turn is soon."""
-        due = fields.Datetime.now() + timedelta(seconds=error.retry_after)
-        self._give_back(payments, due)
-        payments.env["payment.provider"]._billpay_trigger(
-            "ir_cron_process_payments", at=due
-        )
-
-    def _give_back(self, payments, due):
+    def _give_back(self, payments, pause=0):
+        """Their turn comes again in so many seconds: this was no try."""
+        due = fields.Datetime.now() + timedelta(seconds=pause)
         payments.filtered(lambda p: p.state == "received")._give_back_try(due)
+        if pause:
+            self.env["payment.provider"]._billpay_trigger(
+                "ir_cron_process_payments", at=due
+            )
 
     def _note_trouble(self, payment, error):
         # Somebody else may have learned more.
