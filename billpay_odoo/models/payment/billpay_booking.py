@@ -559,4 +559,4 @@ class BillpayBooking(models.AbstractModel):
         due_dates = [day for day in bills.mapped("invoice_date_due") if day]
         if not due_dates or not payment.paid_at:
             return False
-        return payment.env["billpay.entries"]._day(payment) > max(due_dates)
+        return payment.company_id._billpay_day(payment.paid_at) > max(due_dates)

@@ -1,7 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The entries of a batch, made together: see docs/decisions/batch-posting.rst."""
 
-from datetime import timedelta, timezone
+from datetime import timedelta
 
 from odoo import models
 from odoo.exceptions import UserError
@@ -155,10 +155,9 @@ class BillpayEntries(models.AbstractModel):
             )
         return line[:1]
 
-    def _day(self, payment, moment=None):
-        """Return the day of the payment, or of a moment in UTC, at the company."""
-        moment = (moment or payment.paid_at).replace(tzinfo=timezone.utc)
-        return moment.astimezone(payment.company_id._billpay_tz()).date()
+    def _day(self, payment):
+        """Return the day of the payment where the company is (ClickPesa tells UTC)."""
+        return payment.company_id._billpay_day(payment.paid_at)
 
     def _accounting_date(self, payments):
         """Return the day of the entry: that of the payment, or the first open one."""

@@ -348,8 +348,9 @@ class BillpayLedger(models.AbstractModel):
         known = {(n.provider_id, number_key(n.name)): n for n in found}
         result = {}
         for payment, names in spelled.items():
-            keys = ((provider, name) for name in names for provider in among[payment])
-            result[payment] = next((known[k] for k in keys if k in known), numbers)
+            keys = [(provider, name) for name in names for provider in among[payment]]
+            hits = [known[key] for key in keys if key in known]
+            result[payment] = hits[0] if hits else numbers
         return result
 
     # === LATE BINDING === #

@@ -100,7 +100,8 @@ class BillpayReversal(models.AbstractModel):
     def _day_taken_back(self, payments, entry):
         """Return the day ClickPesa told of it, not before the entry, not locked."""
         entries = payments.env["billpay.entries"]
-        day = entries._day(payments, payments.told_at or fields.Datetime.now())
+        moment = payments.told_at or fields.Datetime.now()
+        day = payments.company_id._billpay_day(moment)
         return entries._open_day(payments, max(day, entry.date))
 
     def _call_a_person(self, payments, reason):
