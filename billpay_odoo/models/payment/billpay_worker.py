@@ -52,14 +52,13 @@ class BillpayWorker(models.AbstractModel):
                 # A later turn is set already, should ClickPesa not answer.
                 trouble = self._confirm_one(payment)
                 if isinstance(trouble, BudgetSpent):
-                    pause = trouble.retry_after
-                    committed(self.env, self._give_back, batch[index:], pause)
+                    committed(self.env, self._store_unasked, batch[index:], trouble)
                 asked |= batch[index:] if trouble else payment
                 if trouble:
                     break
                 if not self.env["ir.cron"]._commit_progress():
                     # Out of time: those not asked for must not wait out their pause.
-                    committed(self.env, self._give_back, payments - asked)
+                    committed(self.env, self._store_unasked, payments - asked)
                     return len(payments)
         return len(payments)
 
@@ -240,11 +239,12 @@ class BillpayWorker(models.AbstractModel):
         committed(self.env, self._store_answer, provider, told_list)
         return None
 
-    def _give_back(self, payments, pause=0):
-        """Their turn comes again in so many seconds: this was no try."""
-        due = fields.Datetime.now() + timedelta(seconds=pause)
+    def _store_unasked(self, payments, spent=None):
+        """This was no try: their turn comes again, when the limit of calls allows."""
+        now = fields.Datetime.now()
+        due = now + timedelta(seconds=spent.retry_after) if spent else now
         payments.filtered(lambda p: p.state == "received")._give_back_try(due)
-        if pause:
+        if spent:
             self.env["payment.provider"]._billpay_trigger(
                 "ir_cron_process_payments", at=due
             )
