@@ -444,7 +444,7 @@ class BillpayPayPage(models.AbstractModel):
         :param dict document: see ``_billpay_printed``
         :return: dict as of ``_document_for``
         """
-        lang = page_texts.document_language(lang)
+        lang = page_texts.page_language(lang)
         t = page_texts.texts(lang, payee=company.name)
         amount = document["amount"] and page_texts.amount_text(
             document["amount"], self.env.ref("base.TZS")
