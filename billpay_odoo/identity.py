@@ -15,6 +15,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 PROVISIONAL_PREFIX = "RECEIPT/"
 # What was merged into another row has let go of its name.
 MERGED_PREFIX = "MERGED/"
+OUR_NAMES = (PROVISIONAL_PREFIX, MERGED_PREFIX)
 
 # What people write into a cell that has nothing to say, in the form of `word_key`.
 PLACEHOLDERS = frozenset(
@@ -225,7 +226,7 @@ def without_our_names(told):
 
     Else it could stand in the way of the receipt that a person enters.
     """
-    if told.id.startswith((PROVISIONAL_PREFIX, MERGED_PREFIX)):
+    if told.id.startswith(OUR_NAMES):
         return replace(told, id="ClickPesa " + told.id)
     return told
 

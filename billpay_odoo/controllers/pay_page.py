@@ -53,8 +53,7 @@ class BillpayPayPage(http.Controller):
                 # PostgreSQL takes no null character: it would be a 500.
                 return NotFound().get_response()
             raise request.not_found()
-        path = page._get_pay_path(number_sudo)
-        values = page_values(number_sudo, lang, f"{path}?lang=%s")
+        values = page._pay_page_values(number_sudo, lang=lang)
         response = request.render("billpay_odoo.pay_page", {"billpay": values})
         response.headers.update(_PRIVATE)
         return response

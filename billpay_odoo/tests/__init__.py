@@ -46,6 +46,7 @@ from . import test_runs
 from . import test_school
 from . import test_send_cron
 from . import test_throttle
+from . import test_translations
 from . import test_upgrade
 from . import test_upsert_batch
 from . import test_way_of_a_delivery

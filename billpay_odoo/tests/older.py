@@ -14,10 +14,11 @@ INDEXES = {
 }
 
 
-def make_older(db, indexes=INDEXES, versions=(("billpay_odoo", "19.0.1.3.0"),)):
+def make_older(db, indexes=(), versions=(("billpay_odoo", "19.0.1.3.0"),)):
     """Take ``bill_key`` away and put the indexes back that were there before it.
 
     :param tests.processes.Database db: nobody else works on it
+    :param indexes: more unique indexes, pairs of name and definition
     :param versions: pairs of add-on and the version it had
     """
     # The unique index on it goes with the column.
@@ -26,7 +27,7 @@ def make_older(db, indexes=INDEXES, versions=(("billpay_odoo", "19.0.1.3.0"),)):
         "DELETE FROM ir_model_fields"
         " WHERE model = 'billpay.control.number' AND name = 'bill_key'"
     )
-    for name, definition in indexes.items():
+    for name, definition in (*INDEXES.items(), *indexes):
         db(
             "CREATE UNIQUE INDEX billpay_control_number_%s ON billpay_control_number %s"
             " AND state IN ('pending', 'open', 'failed')" % (name, definition)

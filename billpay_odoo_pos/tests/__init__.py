@@ -7,3 +7,4 @@ from . import (
     test_till_tours,
     test_till_upgrade,
 )
+from . import test_translations

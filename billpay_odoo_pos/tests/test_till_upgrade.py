@@ -3,7 +3,7 @@
 
 from odoo.tests import tagged
 
-from odoo.addons.billpay_odoo.tests.older import INDEXES, make_older, number_keys
+from odoo.addons.billpay_odoo.tests.older import make_older, number_keys
 from odoo.addons.billpay_odoo.tests.test_upgrade import UpgradeCase
 
 TASKS = "odoo.addons.billpay_odoo_pos.tests.till_tasks:"
@@ -21,7 +21,7 @@ class TestTillUpgrade(UpgradeCase):
         asked = self.at_till("ask", uuid="aaaaaaaa-0001", amount=45000)["number"]
         [leased, *_others] = self.at_till("lease", device="aaaaaaaa-1111")
         [[move, _number]] = self.invoices(7000)
-        make_older(self.db, INDEXES | AT_TILL, VERSIONS)
+        make_older(self.db, AT_TILL.items(), VERSIONS)
         self.db("DELETE FROM billpay_control_number WHERE move_id = %s", move)
         order = {"pos_config_id": till, "pos_order_uuid": "aaaaaaaa-0002"}
         self.number("11230001", state="closed", **order)

@@ -13,22 +13,17 @@ class AccountPartialReconcile(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         partials = super().create(vals_list)
-        if moves := partials._billpay_moves():
-            self.env["billpay.reservation"]._follow(moves)
+        self.env["billpay.reservation"]._follow(partials._billpay_moves())
         return partials
 
     def unlink(self):
         moves = self._billpay_moves()
         result = super().unlink()
-        if moves:
-            self.env["billpay.reservation"]._follow(moves.exists())
+        self.env["billpay.reservation"]._follow(moves.exists())
         return result
 
     def _billpay_moves(self):
-        """Return the entries whose numbers are to follow.
-
-        While ClickPesa payments are posted the worker settles the numbers itself.
-        """
+        # While ClickPesa payments are posted the worker settles the numbers itself.
         if self.env.context.get("billpay_posting"):
             return self.env["account.move"]
         return (self.debit_move_id | self.credit_move_id).move_id

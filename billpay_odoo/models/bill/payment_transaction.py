@@ -59,9 +59,7 @@ class PaymentTransaction(models.Model):
         number that is there.
 
         :return: whether there is a number to pay
-        :rtype: bool
         """
-        self.ensure_one()
         tx_sudo = self.sudo()
         if tx_sudo.state not in ("draft", "pending"):
             return tx_sudo.state == "done"
@@ -69,8 +67,6 @@ class PaymentTransaction(models.Model):
             payable = tx_sudo._billpay_make_payable()
         except (NoDigits, UserError):
             payable = False
-        # What was committed by the others is not in this transaction's snapshot, and
-        # need not be: the page that follows reads it.
         if payable:
             tx_sudo._set_pending()
         elif tx_sudo.state == "draft":
@@ -92,13 +88,10 @@ class PaymentTransaction(models.Model):
                 return False
             with own_transaction(self.env) as env:
                 number_id = self.with_env(env)._billpay_reserve(wake=False).id
-        number = self.env["billpay.control.number"].browse(number_id)
-        if (
-            self.env["billpay.sync"]._sync_with_others(number, self._billpay_patience)[
-                "state"
-            ]
-            == "open"
-        ):
+        number, sync = self.env["billpay.control.number"], self.env["billpay.sync"]
+        number = number.browse(number_id)
+        outcome = sync._sync_with_others(number, self._billpay_patience)
+        if outcome["state"] == "open":
             return True
         if not self.provider_id.clickpesa_checkout_offline:
             return False
@@ -107,7 +100,6 @@ class PaymentTransaction(models.Model):
 
     def _billpay_reserve(self, wake=True):
         # EXTENDS billpay.bill.mixin
-        self.ensure_one()
         if living := self._billpay_living()[-1:]:
             return living
         last = self._billpay_numbers()[-1:]
@@ -115,10 +107,7 @@ class PaymentTransaction(models.Model):
         return last.browse()._reserve(self.provider_id.sudo(), [values], wake=wake)
 
     def _billpay_reserve_offline(self):
-        """Make a number without ClickPesa instead of the one it does not know.
-
-        :return: whether there is one
-        """
+        """Make a number without ClickPesa instead of the one it does not know."""
         self._billpay_living()._close()
         provider = self.provider_id.sudo()
         numbers = self.env["billpay.control.number"].sudo()
@@ -127,7 +116,6 @@ class PaymentTransaction(models.Model):
     def _billpay_asked(self):
         # EXTENDS billpay.bill.mixin
         # What the payer was told first stands, whatever the rates do afterwards.
-        self.ensure_one()
         if money.is_shillings(self.currency_id):
             return money.whole_shillings(self.amount)
         first = self._billpay_numbers()[:1]
@@ -138,10 +126,9 @@ class PaymentTransaction(models.Model):
             lambda move: move.currency_id == self.currency_id
         )
         rates = {money.bill_rate(move) for move in invoices}
+        today = self.company_id._billpay_today()
         rate = rates.pop() if len(rates) == 1 else 0.0
-        rate = rate or money.day_rate(
-            self.currency_id, self.company_id, self.company_id._billpay_today()
-        )
+        rate = rate or money.day_rate(self.currency_id, self.company_id, today)
         if not rate:
             raise UserError(
                 self.env._(
@@ -180,7 +167,6 @@ class PaymentTransaction(models.Model):
 
     def _billpay_on_money(self, payment):
         # EXTENDS billpay.bill.mixin
-        self.ensure_one()
         asked, received = self._billpay_asked(), self._billpay_received()
         if self.state == "done":
             payment._flag_checkout(
@@ -225,20 +211,17 @@ class PaymentTransaction(models.Model):
     @api.model
     def _cron_billpay_expire(self):
         """Give up transactions that waited too long. Idle, this is one query."""
-        providers = (
-            self.env["payment.provider"].sudo().search([("code", "=", "clickpesa")])
-        )
-        for provider in providers.filtered("clickpesa_checkout_hours"):
-            limit = fields.Datetime.now() - timedelta(
-                hours=provider.clickpesa_checkout_hours
-            )
-            waiting = Domain("state", "=", "pending") | (
-                Domain("state", "=", "draft")
-                & Domain("billpay_number_ids.state", "in", LIVING)
-            )
+        waiting = Domain("state", "=", "draft")
+        waiting &= Domain("billpay_number_ids.state", "in", LIVING)
+        waiting |= Domain("state", "=", "pending")
+        providers = self.env["payment.provider"].sudo()
+        for provider in providers.search(
+            [("code", "=", "clickpesa"), ("clickpesa_checkout_hours", ">", 0)]
+        ):
+            hours = timedelta(hours=provider.clickpesa_checkout_hours)
             old = self.search(
                 Domain("provider_id", "=", provider.id)
-                & Domain("last_state_change", "<", limit)
+                & Domain("last_state_change", "<", fields.Datetime.now() - hours)
                 & waiting,
                 order="last_state_change, id",
                 limit=500,
@@ -257,7 +240,6 @@ class PaymentTransaction(models.Model):
 
     def _billpay_expire(self):
         """Give this transaction up, unless money for it is on its way."""
-        self.ensure_one()
         if self._billpay_money_on_its_way():
             return
         booked = self._billpay_booked()
@@ -282,37 +264,20 @@ class PaymentTransaction(models.Model):
     def _billpay_money_on_its_way(self):
         """Tell whether a payment for this transaction is known and not settled."""
         numbers = self.sudo().billpay_number_ids
-        return bool(
-            self.env["billpay.payment"]
-            .sudo()
-            .search_count(
-                Domain("provider_id", "=", self.provider_id.id)
-                & Domain("state", "in", ("received", "confirmed", "failed"))
-                & (
-                    Domain("control_number_id", "in", numbers.ids)
-                    | Domain("number", "in", numbers.mapped("name"))
-                ),
-                limit=1,
-            )
-        )
+        ours = Domain("control_number_id", "in", numbers.ids)
+        ours |= Domain("number", "in", numbers.mapped("name"))
+        ours &= Domain("provider_id", "=", self.provider_id.id)
+        ours &= Domain("state", "in", ("received", "confirmed", "failed"))
+        return bool(self.env["billpay.payment"].sudo().search_count(ours, limit=1))
 
     # === WHAT THE CUSTOMER SEES === #
 
     def _billpay_page(self, lang=None):
-        """Return the values of the pay block for this transaction, if there is one.
-
-        :rtype: dict | None
-        """
-        self.ensure_one()
+        """Return the values of the pay block for this transaction, if there is one."""
         if self.provider_code != "clickpesa" or self.state not in ("pending", "done"):
             return None
         numbers = self._billpay_numbers()
         number = numbers.filtered(lambda n: n.state == "open")[-1:] or numbers[-1:]
         if not number:
             return None
-        values = self.env["billpay.pay.page"]._pay_page_values(number, lang=lang)
-        values["language_urls"] = {
-            code: f"{self.env['billpay.pay.page']._get_pay_path(number)}?lang={code}"
-            for code in values["languages"]
-        }
-        return values
+        return self.env["billpay.pay.page"]._pay_page_values(number, lang=lang)

@@ -3,7 +3,7 @@
 
 import logging
 from dataclasses import dataclass, field
-from datetime import timezone
+from datetime import timedelta
 
 from markupsafe import Markup
 
@@ -21,13 +21,11 @@ _logger = logging.getLogger(__name__)
 class Share:
     """What a payment pays of one invoice.
 
-    ``amount`` is in TZS; ``full`` tells that it closes the journal items.
-
-    ``rate`` is how many units of the other currency one of the company's is worth, for
-    invoices in another currency than TZS: just as the control number asked, so that
-    what was paid is what was asked. ``balance`` is what the share is worth in the
-    company's currency, where Odoo has no way to be told a rate. ``write_offs`` are the
-    journal items of an early payment discount.
+    ``amount`` is in TZS; ``full`` tells that it closes the journal items. For invoices
+    in another currency, ``rate`` is how many units one of the company's is worth, as
+    the control number asked; ``balance`` is the share's worth in the company's
+    currency, where Odoo takes no rate. ``write_offs`` are the journal items of an early
+    payment discount.
     """
 
     move: models.Model
@@ -57,6 +55,13 @@ class Part:
     balance: float | None = None
     account_payment: models.Model | None = None
 
+    @property
+    def lines(self):
+        """The journal items of its entry that pay invoices."""
+        return self.account_payment.move_id.line_ids.filtered(
+            lambda line: line.account_id == self.account and line.amount_currency < 0
+        )
+
     def takes(self, share, partner):
         """Whether one more share may be paid from the same journal item."""
         return (
@@ -85,59 +90,42 @@ class BillpayBooking(models.AbstractModel):
     _description = "BillPay Booking"
 
     def _match(self, payments):
-        """Find the control numbers; never by guess.
-
-        The number as sent, then the part before the first "-": ClickPesa may add a
-        suffix to repeated payments on a customer number.
+        """Find the control numbers.
 
         :return: the payments of which is known what they are for
         """
         payments = payments.env["billpay.receipt"]._without_twins(payments)
+        _ = payments.env._
         matched = payments.browse()
         numbers = payments.env["billpay.ledger"]._find_control_numbers(payments)
         for payment in payments:
             number = payment.control_number_id or numbers[payment]
-            if payment._is_persons_choice():
-                if number and payment.control_number_id != number:
-                    payment.control_number_id = number
-                matched |= payment
-                continue
-            if not number:
-                payment._move_to(
-                    "unmatched",
-                    payments.env._(
-                        "No control number %s was made here. The money is at "
-                        "ClickPesa and not booked.",
-                        payment.number or "?",
-                    ),
-                )
-                continue
             if payment.control_number_id != number:
                 payment.control_number_id = number
-            if number.move_id or number.partner_id:
+            if payment._is_persons_choice() or number.move_id or number.partner_id:
                 matched |= payment
                 continue
-            payment._move_to(
-                "unmatched",
-                payments.env._(
-                    "The control number belongs to no invoice and no customer."
-                ),
-            )
+            reason = _("The control number belongs to no invoice and no customer.")
+            if not number:
+                reason = _(
+                    "No control number %s was made here. The money is at "
+                    "ClickPesa and not booked.",
+                    payment.number or "?",
+                )
+            payment._move_to("unmatched", reason)
         return matched
 
     def _book(self, payments):
-        """Create, post and reconcile; write the outcome on payments and numbers.
+        """Create, post and reconcile all together; write the outcome.
 
-        Everything is made for all of them together: payments, entries, postings and
-        one reconciliation. Other bills than invoices hear of the money in the same
-        transaction.
+        Other bills than invoices hear of the money in the same transaction.
         """
         if not payments:
             return
         self._note_asked(payments)
-        parts = self._plan_parts(payments)
-        payments.env["billpay.entries"]._make_account_payments(payments, parts)
-        payments.env["billpay.entries"]._reconcile_booked(payments, parts)
+        parts, entries = self._plan_parts(payments), payments.env["billpay.entries"]
+        entries._make_account_payments(payments, parts)
+        entries._reconcile_booked(payments, parts)
         self._store_outcome(payments, parts)
         self._settle_numbers(payments, parts)
         self._tell(payments, parts)
@@ -169,12 +157,10 @@ class BillpayBooking(models.AbstractModel):
         invoices = payments.transaction_id.invoice_ids.filtered(
             lambda move: move.state == "posted"
         )
-        if invoices:
+        if moves := invoices or payments.move_id:
             return [
-                (self._open_lines(payments, move), payments.amount) for move in invoices
+                (self._open_lines(payments, move), payments.amount) for move in moves
             ]
-        if payments.move_id:
-            return [(self._open_lines(payments, payments.move_id), payments.amount)]
         if not self._has_policy(payments):
             return []
         lines = waiting.get(payments.partner_id.commercial_partner_id)
@@ -216,19 +202,16 @@ class BillpayBooking(models.AbstractModel):
     def _note_failure(self, payment, error):
         """Keep a payment that could not be booked in sight and try it again later."""
         _logger.warning("Payment %s was not booked.", payment.reference, exc_info=error)
-        reason = (
-            str(error)
-            if isinstance(error, UserError)
-            else payment.env._("An unexpected error, written to the server's log.")
+        _ = payment.env._
+        reason = str(error)
+        if not isinstance(error, UserError):
+            reason = _("An unexpected error, written to the server's log.")
+        reason = _(
+            "The money is at ClickPesa but not in the books yet: %s It is "
+            "tried again by itself; correct the cause, then press Process Now.",
+            reason,
         )
-        payment._move_to(
-            "failed",
-            payment.env._(
-                "The money is at ClickPesa but not in the books yet: %s It is "
-                "tried again by itself; correct the cause, then press Process Now.",
-                reason,
-            ),
-        )
+        payment._move_to("failed", reason)
         payment._try_later()
 
     def _plan_parts(self, payments):
@@ -236,8 +219,8 @@ class BillpayBooking(models.AbstractModel):
 
         :rtype: list[Part]
         """
-        # What of journal items is still open when the payments before have paid, in
-        # their own currency.
+        # What of journal items is still open, in their currency, when the payments
+        # before have paid.
         still_open, parts = {}, []
         waiting = self._open_lines_of_customers(payments)
         for payment in payments:
@@ -279,10 +262,7 @@ class BillpayBooking(models.AbstractModel):
     def _by_policy(self, payments, tiers, still_open):
         """Return what a customer's number pays: the oldest, or bills that fit exactly.
 
-        Bills that fit are looked for among the first ones, then among more of them.
-
-        :param list tiers: open journal items in the order of their tiers, in each the
-            oldest due first
+        :param list tiers: open journal items by tier, in each the oldest due first
         """
         policy = payments.control_number_id.allocation_policy
         unit = payments.currency_id.rounding
@@ -308,11 +288,8 @@ class BillpayBooking(models.AbstractModel):
         ]
 
     def _open_lines_of_customers(self, rows):
-        """Return open journal items for payments on customer numbers, by customer.
-
-        One search for all of them; oldest due first.
-        """
-        payments = rows.filtered(lambda payment: self._has_policy(payment))
+        """Return open journal items by customer, for payments on customer numbers."""
+        payments = rows.filtered(self._has_policy)
         partners = payments.partner_id.commercial_partner_id
         if not partners:
             return {}
@@ -344,7 +321,7 @@ class BillpayBooking(models.AbstractModel):
             self._value(payments, share, still_open)
         taken = sum(still_open[line] for line in lines)
         if not share.full:
-            rate = self._rate(payments, move)
+            rate = payments._rate_of(move)
             taken = min(money.of_bill(amount, move.currency_id, rate), taken)
         for line in lines:
             part = min(taken, still_open[line])
@@ -357,29 +334,23 @@ class BillpayBooking(models.AbstractModel):
 
         The conditions and the journal items are Odoo's own.
         """
-        move, line = share.move, share.lines
+        move, line, currency = share.move, share.lines, payments.currency_id
+        company = payments.company_id
         day = payments.env["billpay.entries"]._day(payments)
         if not (
             move.invoice_payment_term_id.early_discount
             and len(line) == 1
-            and not payments.currency_id.compare_amounts(
-                due, line.amount_residual_currency
-            )
-            and move._is_eligible_for_early_payment_discount(payments.currency_id, day)
+            and not currency.compare_amounts(due, line.amount_residual_currency)
+            and move._is_eligible_for_early_payment_discount(currency, day)
         ):
             return
-        wanted = payments.currency_id.round(line.discount_amount_currency)
-        if payments.currency_id.compare_amounts(share.amount, wanted) < 0:
+        wanted = currency.round(line.discount_amount_currency)
+        if currency.compare_amounts(share.amount, wanted) < 0:
             return
 
         def in_books(amount):
-            return money.convert(
-                amount,
-                payments.currency_id,
-                move.company_id.currency_id,
-                payments.company_id,
-                day,
-            )
+            books = move.company_id.currency_id
+            return money.convert(amount, currency, books, company, day)
 
         items = move._get_invoice_counterpart_amls_for_early_payment_discount(
             [{"aml": line, "amount_currency": -due, "balance": in_books(-due)}],
@@ -400,43 +371,35 @@ class BillpayBooking(models.AbstractModel):
             share.rate = money.books_rate(move, rate)
             return
         # Neither currency is the company's: the entry gets the invoice's value.
-        worth = sum(share.lines.mapped("amount_residual"))
-        given = still_open.get(move, 0.0)
-        if share.full:
-            share.balance = worth - given
-        else:
+        # What its journal items are worth is counted down like what is open of them.
+        worth = {
+            line: still_open.get(("worth", line), line.amount_residual)
+            for line in share.lines
+        }
+        share.balance = sum(worth.values())
+        if not share.full:
             residual = sum(share.lines.mapped("amount_residual_currency"))
             asked = money.at_rate(residual, move.currency_id, payments._rate_of(move))
-            share.balance = company_currency.round(worth * share.amount / asked)
-        still_open[move] = given + share.balance
+            total = sum(share.lines.mapped("amount_residual"))
+            share.balance = company_currency.round(total * share.amount / asked)
+        left = share.balance
+        for line, value in worth.items():
+            part = min(left, value)
+            still_open["worth", line] = value - part
+            left -= part
 
     def _due_of(self, payments, lines, still_open):
         """Return what the payer has to pay to close these lines, in TZS."""
-        for line in lines:
-            if line not in still_open:
-                still_open[line] = line.amount_residual_currency
-        due = sum(still_open[line] for line in lines)
-        return money.at_rate(
-            due, lines.currency_id, self._rate(payments, lines.move_id)
+        due = sum(
+            still_open.setdefault(line, line.amount_residual_currency) for line in lines
         )
-
-    def _rate(self, payment, move):
-        """Return the rate at which an invoice asks this payment for shillings."""
-        same = move.currency_id == payment.currency_id
-        return 1.0 if same else payment._rate_of(move)
+        return money.at_rate(due, lines.currency_id, payments._rate_of(lines.move_id))
 
     def _open_lines(self, payments, move):
-        """Receivable lines of a posted invoice that still ask for money, oldest due
-        first."""
+        """Return the open receivable lines of a posted invoice, oldest due first."""
         if move.state != "posted":
             return payments.env["account.move.line"]
-        return move.line_ids.filtered(
-            lambda line: (
-                line.account_id.account_type == "asset_receivable"
-                and not line.reconciled
-                and line.amount_residual_currency > 0
-            )
-        ).sorted(lambda line: (line.date_maturity or line.date, line.id))
+        return money.open_items(move)
 
     def _plan_own_parts(self, payment, shares):
         """Group the shares of this payment, and add what is left over.
@@ -456,7 +419,8 @@ class BillpayBooking(models.AbstractModel):
             left -= share.amount
         left = payment.currency_id.round(left)
         if left > 0 or not parts:
-            partner = self._credit_partner(payment)
+            owner = payment.partner_id or payment.move_id.partner_id
+            partner = self._entry_partner(payment, owner)
             if not (parts and parts[-1].is_open and parts[-1].partner == partner):
                 account = partner.property_account_receivable_id
                 parts.append(Part(payment, partner, account))
@@ -473,24 +437,17 @@ class BillpayBooking(models.AbstractModel):
         fee = payments.amount * channel.fee_percent / 100 + channel.fee_fixed
         return payments.currency_id.round(fee)
 
-    def _credit_partner(self, payments):
-        """Return whose money it is that pays no invoice."""
-        return self._entry_partner(
-            payments, payments.partner_id or payments.move_id.partner_id
-        )
-
     def _entry_partner(self, payments, partner):
         """Return on whom the entry is written: the pupil, or the family."""
-        if payments.company_id.billpay_entries_on == "contact":
-            return partner
-        return partner.commercial_partner_id
+        on_contact = payments.company_id.billpay_entries_on == "contact"
+        return partner if on_contact else partner.commercial_partner_id
 
     def _store_outcome(self, payments, parts):
         """Write what was booked, with one write per kind of outcome."""
         credit = dict.fromkeys(payments, 0.0)
         for part in parts:
-            lines = payments.env["billpay.entries"]._credit_lines(payments, part)
-            credit[part.payment] -= sum(lines.mapped("amount_residual_currency"))
+            left = sum(part.lines.mapped("amount_residual_currency"))
+            credit[part.payment] -= left
         outcomes = payments.grouped(lambda p: self._why_unusual(p, credit[p]))
         now = fields.Datetime.now()
         for reason, group in outcomes.items():
@@ -515,41 +472,35 @@ class BillpayBooking(models.AbstractModel):
     def _settle_numbers(self, payments, parts):
         """Close what was paid and, for a rest, reserve the number that asks for it."""
         payments.control_number_id._settle_paid()
-        moves = payments.control_number_id.move_id
-        for part in parts:
-            for share in part.shares:
-                moves |= share.move
-        moves._billpay_after_payment()
+        paid = (share.move for part in parts for share in part.shares)
+        payments.control_number_id.move_id.union(*paid)._billpay_after_payment()
 
     def _tell(self, rows, parts):
-        """Note the payment where people look: on the invoices."""
+        """Note the payments on the invoices."""
         told = {}
         for payment in rows:
             # Money that came too late for its invoice is told there all the same.
             for move in self._bills_to_pay(payment):
-                told.setdefault(move.id, []).append(payment)
+                told.setdefault(move.id, {})[payment] = True
         for part in parts:
             for share in part.shares:
-                payments = told.setdefault(share.move.id, [])
-                if part.payment not in payments:
-                    payments.append(part.payment)
+                told.setdefault(share.move.id, {})[part.payment] = True
+        bodies = {
+            move_id: Markup("<br/>").join(map(self._tell_text, payments))
+            for move_id, payments in told.items()
+        }
         if told:
-            rows.env["account.move"].browse(told)._message_log_batch(
-                bodies={
-                    move_id: Markup("<br/>").join(self._tell_text(p) for p in payments)
-                    for move_id, payments in told.items()
-                }
-            )
+            rows.env["account.move"].browse(told)._message_log_batch(bodies=bodies)
 
     def _tell_text(self, payment):
+        payer = " ".join(filter(None, (payment.payer_name, payment.payer_phone)))
         return payment.env._(
             "Paid by %(channel)s: %(amount)s, receipt %(receipt)s, from %(payer)s, "
             "control number %(number)s.",
             channel=payment.channel_id.name or payment.channel_code or "BillPay",
             amount=payment.currency_id.format(payment.amount),
             receipt=payment.receipt or payment.reference,
-            payer=" ".join(filter(None, (payment.payer_name, payment.payer_phone)))
-            or "?",
+            payer=payer or "?",
             number=payment.control_number_id.display_number or payment.number or "?",
         )
 
@@ -571,11 +522,13 @@ class BillpayBooking(models.AbstractModel):
             if not user.active or user.share or user == rows.env.user:
                 continue
             payments = payments.with_context(lang=user.lang)
-            title = payments.env._("Paid by BillPay")
-            if len(payments) > 1:
-                title = payments.env._("%s payments by BillPay", len(payments))
+            _ = payments.env._
+            count = len(payments)
+            title = _("Paid by BillPay")
+            if count > 1:
+                title = _("%s payments by BillPay", count)
             named = [
-                payments.env._(
+                _(
                     "%(customer)s: %(amount)s for %(invoice)s",
                     customer=payment.partner_id.display_name,
                     amount=payment.currency_id.format(payment.amount),
@@ -583,12 +536,10 @@ class BillpayBooking(models.AbstractModel):
                 )
                 for payment in payments[:NAMED]
             ]
-            if len(payments) > NAMED:
-                named.append(payments.env._("and %s more", len(payments) - NAMED))
-            user._bus_send(
-                "simple_notification",
-                {"type": "success", "title": title, "message": "; ".join(named)},
-            )
+            if count > NAMED:
+                named.append(_("and %s more", count - NAMED))
+            message = {"type": "success", "title": title, "message": "; ".join(named)}
+            user._bus_send("simple_notification", message)
 
     def _note_asked(self, payments):
         """Keep what is due now. Called once, right before these are booked.
@@ -598,25 +549,26 @@ class BillpayBooking(models.AbstractModel):
         """
         left = {}
         for payment in payments:
-            bills = self._bills_to_pay(payment)
-            any_amount = not bills and not payment.control_number_id.amount
-            due = payment.control_number_id.amount if not bills else 0.0
+            number, bills = payment.control_number_id, self._bills_to_pay(payment)
+            any_amount = not bills and not number.amount
+            due = number.amount if not bills else 0.0
             rest = payment.amount
             for move in bills:
                 if move not in left:
                     open_now = move.state == "posted"
                     left[move] = max(move.amount_residual, 0.0) if open_now else 0.0
-                rate = self._rate(payment, move)
+                rate = payment._rate_of(move)
                 wanted = money.at_rate(left[move], move.currency_id, rate)
                 due += wanted
                 used = min(rest, wanted)
                 rest -= used
-                left[move] -= (
-                    money.of_bill(used, move.currency_id, rate)
-                    if used < wanted
-                    else left[move]
-                )
-            asked = self._asked_by_number(payment, due) if bills else due
+                all_of_it, currency = used >= wanted, move.currency_id
+                part = left[move] if all_of_it else money.of_bill(used, currency, rate)
+                left[move] -= part
+            asked = due
+            if bills and not payment.allocation_ids and 0 < number.amount < due:
+                # An instalment is less than all that is due, and no underpayment.
+                asked = number.amount
             payment.write(
                 {
                     "asked_amount": asked,
@@ -627,29 +579,17 @@ class BillpayBooking(models.AbstractModel):
                 }
             )
 
-    def _asked_by_number(self, payment, due):
-        """Return what the number asked for: an instalment is less than all that is
-        due, and no payment of too little."""
-        number = payment.control_number_id
-        if payment.allocation_ids or not 0 < number.amount < due:
-            return due
-        return number.amount
-
     def _bills_to_pay(self, payment):
         """Return the invoices it is to be booked on."""
-        if payment.allocation_ids:
-            return payment.allocation_ids.move_id
-        return (
-            payment.env["account.move"]
-            if payment.matched_partner_id
-            else payment.move_id
-        )
+        if not payment.allocation_ids and payment.matched_partner_id:
+            return payment.env["account.move"]
+        return payment.allocation_ids.move_id or payment.move_id
 
     def _is_late(self, payment, bills):
         """Tell whether it was paid after the day its bill was due, at the company."""
         due_dates = [day for day in bills.mapped("invoice_date_due") if day]
         if not due_dates or not payment.paid_at:
             return False
-        moment = payment.paid_at.replace(tzinfo=timezone.utc)
-        paid_on = moment.astimezone(payment.company_id._billpay_tz()).date()
-        return paid_on > max(due_dates)
+        if payment.paid_at.date() + timedelta(days=1) <= max(due_dates):
+            return False  # in no time zone
+        return payment.env["billpay.entries"]._day(payment) > max(due_dates)

@@ -30,7 +30,8 @@ class BillpayDecision(models.AbstractModel):
         """
         payment._check_accountant()
         payment._hold()
-        self._check_decision(payment, allocations, partner)
+        if refusal := self._refusal(payment, allocations, partner):
+            raise UserError(refusal)
         moves = payment.env["account.move"].concat(*[move for move, _ in allocations])
         partner = (partner or moves.partner_id[:1]).commercial_partner_id
         payment_sudo = payment.sudo()
@@ -48,9 +49,7 @@ class BillpayDecision(models.AbstractModel):
             matched_by_id=payment.env.uid,
             matched_at=fields.Datetime.now(),
             # It is decided about once more.
-            undone_at=False,
-            undone_by_id=False,
-            undone_why=False,
+            **dict.fromkeys(("undone_at", "undone_by_id", "undone_why"), False),
         )
         payment_sudo._message_log(
             body=self._decision_text(payment, allocations, partner)
@@ -58,122 +57,112 @@ class BillpayDecision(models.AbstractModel):
         # No call to ClickPesa is made while booking, so it need not wait for a worker.
         payment_sudo.env["billpay.worker"]._post_due(payment.ids)
 
-    def _check_decision(self, payments, allocations, partner):
+    def _refusal(self, payments, allocations, partner):
+        """Return why a decision cannot be booked, or ``None``."""
+        _ = payments.env._
+        currency = payments.currency_id
         if payments.state not in MATCHABLE:
-            raise UserError(
-                payments.env._(
-                    "This payment is not waiting for a decision any more: its state "
-                    "is %s. Nothing was changed. To decide anew about a booked "
-                    "payment, undo its match first.",
-                    dict(
-                        payments._fields["state"]._description_selection(payments.env)
-                    )[payments.state],
-                )
+            states = payments._fields["state"]._description_selection(payments.env)
+            return _(
+                "This payment is not waiting for a decision any more: its state "
+                "is %s. Nothing was changed. To decide anew about a booked "
+                "payment, undo its match first.",
+                dict(states)[payments.state],
             )
-        if not payments.currency_id or payments.amount <= 0:
-            raise UserError(
-                payments.env._(
-                    "ClickPesa told no amount in TZS for this payment, so nothing can "
-                    "be booked. Press Process Now to ask again, or compare with the "
-                    "ClickPesa dashboard."
-                )
+        if not currency or payments.amount <= 0:
+            return _(
+                "ClickPesa told no amount in TZS for this payment, so nothing can "
+                "be booked. Press Process Now to ask again, or compare with the "
+                "ClickPesa dashboard."
             )
         if not allocations and not partner:
-            raise UserError(
-                payments.env._(
-                    "Choose at least one invoice, or the customer whose credit this "
-                    "money is. Nothing was booked."
-                )
+            return _(
+                "Choose at least one invoice, or the customer whose credit this "
+                "money is. Nothing was booked."
             )
         for move, amount in allocations:
-            self._check_allocation(payments, move, amount)
+            if refusal := self._refusal_of(payments, move, amount):
+                return refusal
         if partner.company_id and partner.company_id != payments.company_id:
-            raise UserError(
-                payments.env._(
-                    "%(customer)s belongs to another company, so money of %(company)s "
-                    "cannot be this customer's credit. Nothing was booked: choose "
-                    "another customer.",
-                    customer=partner.display_name,
-                    company=payments.company_id.display_name,
-                )
+            return _(
+                "%(customer)s belongs to another company, so money of %(company)s "
+                "cannot be this customer's credit. Nothing was booked: choose "
+                "another customer.",
+                customer=partner.display_name,
+                company=payments.company_id.display_name,
             )
         chosen = sum(amount for _move, amount in allocations)
-        if payments.currency_id.compare_amounts(chosen, payments.amount) > 0:
-            raise UserError(
-                payments.env._(
-                    "You gave out %(chosen)s, but only %(amount)s were paid. Nothing "
-                    "was booked: lower one of the amounts.",
-                    chosen=payments.currency_id.format(chosen),
-                    amount=payments.currency_id.format(payments.amount),
-                )
+        if currency.compare_amounts(chosen, payments.amount) > 0:
+            return _(
+                "You gave out %(chosen)s, but only %(amount)s were paid. Nothing "
+                "was booked: lower one of the amounts.",
+                chosen=currency.format(chosen),
+                amount=currency.format(payments.amount),
             )
+        return None
 
-    def _check_allocation(self, payment, move, amount):
+    def _refusal_of(self, payment, move, amount):
+        """Return why this amount of an invoice cannot be paid, or ``None``."""
         move.check_access("read")
-        if not move.filtered_domain(
-            payment.env["billpay.suggestion"]._open_bill_domain(payment)
-        ):
-            raise UserError(
-                payment.env._(
-                    "%(invoice)s of %(customer)s is not an open customer invoice of "
-                    "%(company)s (any more), so it cannot be paid. Nothing was booked: "
-                    "choose another one, or keep the money as credit.",
-                    invoice=move.display_name,
-                    customer=move.partner_id.display_name,
-                    company=payment.company_id.display_name,
-                )
+        _ = payment.env._
+        currency = payment.currency_id
+        is_open = payment.env["billpay.suggestion"]._open_bill_domain(payment)
+        if not move.filtered_domain(is_open):
+            return _(
+                "%(invoice)s of %(customer)s is not an open customer invoice of "
+                "%(company)s (any more), so it cannot be paid. Nothing was booked: "
+                "choose another one, or keep the money as credit.",
+                invoice=move.display_name,
+                customer=move.partner_id.display_name,
+                company=payment.company_id.display_name,
             )
         due = move._billpay_left(payment)
         if not payment._rate_of(move):
-            raise UserError(
-                payment.env._(
-                    "%(invoice)s is in %(currency)s, and Odoo knows no exchange rate "
-                    "between it and TZS. Nothing was booked: enter the rate under "
-                    "Invoicing, Configuration, Currencies, then match again.",
-                    invoice=move.display_name,
-                    currency=move.currency_id.name,
-                )
+            return _(
+                "%(invoice)s is in %(currency)s, and Odoo knows no exchange rate "
+                "between it and TZS. Nothing was booked: enter the rate under "
+                "Invoicing, Configuration, Currencies, then match again.",
+                invoice=move.display_name,
+                currency=move.currency_id.name,
             )
-        if payment.currency_id.compare_amounts(amount, 0) <= 0:
-            raise UserError(
-                payment.env._(
-                    "The amount for %s must be more than zero. Nothing was booked.",
-                    move.display_name,
-                )
+        if currency.compare_amounts(amount, 0) <= 0:
+            return _(
+                "The amount for %s must be more than zero. Nothing was booked.",
+                move.display_name,
             )
-        if payment.currency_id.compare_amounts(amount, due) > 0:
-            raise UserError(
-                payment.env._(
-                    "%(invoice)s asks for %(due)s only. Nothing was booked: lower the "
-                    "amount; what is left over is kept as credit.",
-                    invoice=move.display_name,
-                    due=payment.currency_id.format(due),
-                )
+        if currency.compare_amounts(amount, due) > 0:
+            return _(
+                "%(invoice)s asks for %(due)s only. Nothing was booked: lower the "
+                "amount; what is left over is kept as credit.",
+                invoice=move.display_name,
+                due=currency.format(due),
             )
+        return None
 
     def _decision_text(self, payments, allocations, partner):
-        parts = [
-            payments.env._(
-                "%(amount)s for %(invoice)s",
-                amount=payments.currency_id.format(amount),
-                invoice=move.display_name,
-            )
-            for move, amount in allocations
-        ]
-        rest = payments.amount - sum(amount for _move, amount in allocations)
-        if payments.currency_id.compare_amounts(rest, 0) > 0:
+        _ = payments.env._
+        shown = payments.currency_id.format
+        parts, rest = [], payments.amount
+        for move, amount in allocations:
             parts.append(
-                payments.env._(
-                    "%(amount)s as credit of %(customer)s",
-                    amount=payments.currency_id.format(rest),
-                    customer=partner.display_name,
+                _(
+                    "%(amount)s for %(invoice)s",
+                    amount=shown(amount),
+                    invoice=move.display_name,
                 )
             )
-        return payments.env._(
-            "Matched by %(user)s: %(what)s.",
-            user=payments.env.user.name,
-            what=", ".join(parts),
-        )
+            rest -= amount
+        if payments.currency_id.compare_amounts(rest, 0) > 0:
+            name = partner.display_name
+            parts.append(
+                _(
+                    "%(amount)s as credit of %(customer)s",
+                    amount=shown(rest),
+                    customer=name,
+                )
+            )
+        user, what = payments.env.user.name, ", ".join(parts)
+        return _("Matched by %(user)s: %(what)s.", user=user, what=what)
 
     # === AFTER IT IS BOOKED === #
 
@@ -184,47 +173,49 @@ class BillpayDecision(models.AbstractModel):
         """
         payment._check_accountant()
         payment._hold()
+        _ = payment.env._
+        payment_sudo = payment.sudo()
         if payment.state != "posted" or payment.credit_open <= 0:
             raise UserError(
-                payment.env._(
+                _(
                     "%s has no open credit (any more), so nothing was changed. Look at "
                     "the payment again.",
                     payment.display_name,
                 )
             )
+        customer = payment.partner_id
         for move in moves:
             asked = move._billpay_left(payment)
-            self._check_allocation(payment, move, asked)
-            if move.partner_id.commercial_partner_id != (
-                payment.partner_id.commercial_partner_id
-            ):
-                raise UserError(
-                    payment.env._(
-                        "The credit belongs to %(customer)s, and %(invoice)s does not. "
-                        "Nothing was changed: if the money was booked for the wrong "
-                        "customer, undo the match first.",
-                        customer=payment.partner_id.display_name,
-                        invoice=move.display_name,
-                    )
+            refusal = self._refusal_of(payment, move, asked)
+            owner = move.partner_id.commercial_partner_id
+            if not refusal and owner != customer.commercial_partner_id:
+                refusal = _(
+                    "The credit belongs to %(customer)s, and %(invoice)s does not. "
+                    "Nothing was changed: if the money was booked for the wrong "
+                    "customer, undo the match first.",
+                    customer=customer.display_name,
+                    invoice=move.display_name,
                 )
+            if refusal:
+                raise UserError(refusal)
             lines = payment.env["billpay.booking"]._open_lines(
-                payment.sudo(), move.sudo()
+                payment_sudo, move.sudo()
             )
             for account, due in lines.grouped("account_id").items():
-                credit = payment.sudo()._open_credit_lines()
+                credit = payment_sudo._open_credit_lines()
                 credit = credit.filtered(lambda line, a=account: line.account_id == a)
                 if credit:
-                    payment.sudo()._at_asked_rate(due, credit).reconcile()
+                    payment_sudo._at_asked_rate(due, credit).reconcile()
         payment.invalidate_recordset(["credit_open"])
-        payment.sudo()._message_log(
-            body=payment.env._(
+        payment_sudo._message_log(
+            body=_(
                 "%(user)s used its credit for %(invoices)s.",
                 user=payment.env.user.name,
                 invoices=", ".join(moves.mapped("display_name")),
             )
         )
         if payment.currency_id.compare_amounts(payment.credit_open, 1) < 0:
-            payment.sudo()._settle()
+            payment_sudo._settle()
 
     # === PUT ASIDE === #
 
@@ -235,29 +226,30 @@ class BillpayDecision(models.AbstractModel):
         """
         payments._check_accountant()
         payments._hold()
+        _ = payments.env._
         booked = payments.filtered(lambda payment: payment.state not in UNDECIDED)
         if booked:
             raise UserError(
-                payments.env._(
+                _(
                     "%s is booked or put aside already, so nothing was changed. Undo "
                     "the match of a booked payment before you put it aside.",
                     ", ".join(booked.mapped("display_name")),
                 )
             )
-        for payment_sudo in payments.sudo():
-            payment_sudo._move_to(
-                "ignored",
-                payments.env._(
-                    "Put aside by %(user)s: %(why)s. The money is at ClickPesa and "
-                    "not in the books; Take Up Again brings it back.",
-                    user=payments.env.user.name,
-                    why=why.rstrip(" ."),
-                ),
-                ignored_by_id=payments.env.uid,
-                ignored_at=fields.Datetime.now(),
-                ignored_why=why,
-            )
-            payment_sudo._message_log(body=payment_sudo.reason)
+        reason = _(
+            "Put aside by %(user)s: %(why)s. The money is at ClickPesa and "
+            "not in the books; Take Up Again brings it back.",
+            user=payments.env.user.name,
+            why=why.rstrip(" ."),
+        )
+        payments.sudo()._move_to(
+            "ignored",
+            reason,
+            ignored_by_id=payments.env.uid,
+            ignored_at=fields.Datetime.now(),
+            ignored_why=why,
+        )
+        payments.sudo()._message_log_batch(dict.fromkeys(payments.ids, reason))
 
     # === BUSINESS METHODS === #
 
@@ -271,30 +263,30 @@ class BillpayDecision(models.AbstractModel):
         """
         payments._check_accountant()
         payments._hold()
+        _ = payments.env._
         for payment in payments:
-            self._check_undo(payment)
+            if payment.state != "posted":
+                raise UserError(
+                    _(
+                        "%s is not booked, so there is no match to undo. Nothing was "
+                        "changed: press Match to say what it pays.",
+                        payment.display_name,
+                    )
+                )
+            if payment.status in REVERSED | FAILED:
+                raise UserError(
+                    _(
+                        "ClickPesa took the money of %s back, so it cannot be matched "
+                        "with something else. Nothing was changed: its entry is to be "
+                        "reversed.",
+                        payment.display_name,
+                    )
+                )
         for payment_sudo in payments.sudo():
             self._undo_one(payment_sudo, why)
 
-    def _check_undo(self, payment):
-        if payment.state != "posted":
-            raise UserError(
-                payment.env._(
-                    "%s is not booked, so there is no match to undo. Nothing was "
-                    "changed: press Match to say what it pays.",
-                    payment.display_name,
-                )
-            )
-        if payment.status in REVERSED | FAILED:
-            raise UserError(
-                payment.env._(
-                    "ClickPesa took the money of %s back, so it cannot be matched with "
-                    "something else. Nothing was changed: its entry is to be reversed.",
-                    payment.display_name,
-                )
-            )
-
     def _undo_one(self, payment, why):
+        _ = payment.env._
         bookings = payment.account_payment_ids
         entries = bookings.move_id
         receivable = entries.line_ids.filtered(
@@ -302,40 +294,39 @@ class BillpayDecision(models.AbstractModel):
         )
         invoices = receivable.matched_debit_ids.debit_move_id.move_id - entries
         bookings.write({"billpay_payment_id": False, "billpay_undone_id": payment.id})
+        reason = _(
+            "Match undone by %(user)s: %(why)s. The money is at ClickPesa and "
+            "not in the books: press Match and choose what it pays.",
+            user=payment.env.user.name,
+            why=why.rstrip(" ."),
+        )
+        matched = ("matched_partner_id", "matched_by_id", "matched_at")
+        outcome = ("asked_amount", "is_over", "is_under", "is_late")
         payment._move_to(
             "unmatched",
-            payment.env._(
-                "Match undone by %(user)s: %(why)s. The money is at ClickPesa and "
-                "not in the books: press Match and choose what it pays.",
-                user=payment.env.user.name,
-                why=why.rstrip(" ."),
-            ),
-            **dict.fromkeys(
-                ("matched_partner_id", "matched_by_id", "matched_at"), False
-            ),
+            reason,
+            **dict.fromkeys(matched + outcome, False),
             undone_at=fields.Datetime.now(),
             undone_by_id=payment.env.uid,
             undone_why=why,
-            **dict.fromkeys(("asked_amount", "is_over", "is_under", "is_late"), False),
         )
         payment.allocation_ids.unlink()
         receivable.remove_move_reconcile()
         for booking in bookings.with_context(billpay_undoing=True):
             booking._billpay_leave_books()
+        body = _(
+            "No longer the booking of ClickPesa payment %(payment)s. %(reason)s",
+            payment=payment.display_name,
+            reason=reason,
+        )
         if bookings:
-            body = payment.env._(
-                "No longer the booking of ClickPesa payment %(payment)s. %(reason)s",
-                payment=payment.display_name,
-                reason=payment.reason,
-            )
             bookings._message_log_batch(bodies=dict.fromkeys(bookings.ids, body))
-        payment._message_log(body=payment.reason)
-        self._tell_undone(payment, invoices, why)
+        payment._message_log(body=reason)
+        if invoices:
+            self._tell_undone(payment, invoices, why)
 
     def _tell_undone(self, payments, invoices, why):
         """The invoices are due again: say so, and give them a number to pay."""
-        if not invoices:
-            return
         body = payments.env._(
             "The payment of %(amount)s, receipt %(receipt)s, was taken off this "
             "invoice by %(user)s: %(why)s",
@@ -348,27 +339,20 @@ class BillpayDecision(models.AbstractModel):
         bills = invoices.filtered(lambda move: move.is_sale_document())
         bills._billpay_after_payment()
 
-    # === ASSIGN === #
-
     def _take_up(self, payments):
         """Put payments that a person put aside back on the desk."""
         payments._hold()
+        reason = payments.env._("Taken up again by %s.", payments.env.user.name)
+        aside = ("ignored_by_id", "ignored_at", "ignored_why")
         for payment_sudo in payments.sudo():
-            bookable = (
-                payment_sudo.confirmed_at
-                and payment_sudo.currency_id
-                and payment_sudo.amount > 0
-            )
-            state = "confirmed" if bookable else "received"
+            # A match that was undone is for a person to decide, ever after.
+            undone = payment_sudo.undone_at
             payment_sudo._move_to(
-                # A match that was undone is for a person to decide, ever after.
-                "unmatched" if payment_sudo.undone_at else state,
-                payments.env._("Taken up again by %s.", payments.env.user.name),
+                "unmatched" if undone else payment_sudo._state_to_try(),
+                reason,
                 due=False,
                 attempts=0,
-                ignored_by_id=False,
-                ignored_at=False,
-                ignored_why=False,
+                **dict.fromkeys(aside, False),
             )
-            payment_sudo._message_log(body=payment_sudo.reason)
+            payment_sudo._message_log(body=reason)
         payments.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")

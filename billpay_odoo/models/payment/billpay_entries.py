@@ -200,7 +200,7 @@ class BillpayEntries(models.AbstractModel):
         """
         plans, turns = {}, {}
         for part in parts:
-            line, turn = self._credit_lines(payments, part), 0
+            line, turn = part.lines, 0
             for share in part.shares:
                 # What a part pays first it also pays first here.
                 turn = max(turn, turns.get(share.move, 0))
@@ -221,9 +221,3 @@ class BillpayEntries(models.AbstractModel):
                     for due, paid in pairs
                 ]
             )
-
-    def _credit_lines(self, payments, part):
-        """Return the journal item of a part that pays invoices."""
-        return part.account_payment.move_id.line_ids.filtered(
-            lambda line: line.account_id == part.account and line.amount_currency < 0
-        )

@@ -11,7 +11,13 @@ from odoo.tools import SQL
 from ... import const
 from ...clickpesa.values import FAILED, PAID, REVERSED
 from ...const import ENTERED
-from ...identity import number_key, number_spellings, receipt_key, without_our_names
+from ...identity import (
+    OUR_NAMES,
+    number_key,
+    number_spellings,
+    receipt_key,
+    without_our_names,
+)
 from ...transactions import CONFLICTS, taken
 
 _logger = logging.getLogger(__name__)
@@ -46,7 +52,10 @@ class BillpayLedger(models.AbstractModel):
         """
         self = self.sudo()
         if source not in ENTERED:
-            told_list = [without_our_names(told) for told in told_list]
+            told_list = [
+                without_our_names(told) if told.id.startswith(OUR_NAMES) else told
+                for told in told_list
+            ]
         found = {}
         for round_ in self._rounds(told_list):
             found.update(self._upsert_round(provider, round_, source, trusted))
@@ -59,24 +68,23 @@ class BillpayLedger(models.AbstractModel):
         :return: the rows, and the ids of payments that could not be stored
         :rtype: tuple
         """
+        nothing = self.env["billpay.payment"]
         if not told_list:
-            return self.env["billpay.payment"], []
+            return nothing, []
+        how = {"source": source, "trusted": trusted}
         try:
             with self.env.cr.savepoint():
-                rows = self._upsert(provider, told_list, source=source, trusted=trusted)
-            return rows, []
+                return self._upsert(provider, told_list, **how), []
         except CONFLICTS:
             raise
         except Exception:
             if len(told_list) == 1:
                 _logger.exception("Payment %s could not be stored.", told_list[0].id)
-                return self.env["billpay.payment"], [told_list[0].id]
+                return nothing, [told_list[0].id]
         middle = len(told_list) // 2
-        halves = [
-            self._upsert_each(provider, half, source=source, trusted=trusted)
-            for half in (told_list[:middle], told_list[middle:])
-        ]
-        return halves[0][0] | halves[1][0], halves[0][1] + halves[1][1]
+        rows, failures = self._upsert_each(provider, told_list[:middle], **how)
+        others, more = self._upsert_each(provider, told_list[middle:], **how)
+        return rows | others, failures + more
 
     def _rounds(self, told_list):
         """Divide payments so that no round tells twice of an id or of a receipt."""
@@ -122,10 +130,8 @@ class BillpayLedger(models.AbstractModel):
         for told, owner in owners.items():
             if not (payment := found.get(told)):
                 extra = receipts._entered_values(told) if entered else {}
-                values = self._new_values(
-                    owner, told, told in believed, {**seen, **extra}
-                )
-                new[told] = values
+                extra = {**seen, **extra}
+                new[told] = self._new_values(owner, told, told in believed, extra)
             elif entered:
                 receipts._update_entered(payment, told, seen)
             else:
@@ -147,38 +153,37 @@ class BillpayLedger(models.AbstractModel):
 
     def _new_values(self, provider, told, trusted, seen):
         """Return the values of a payment that is not here yet."""
-        facts = self._facts(self.env["billpay.payment"], told, provider)
+        payments = self.env["billpay.payment"]
+        values = {
+            "provider_id": provider.id,
+            "reference": told.id,
+            **self._facts(payments, told, provider),
+            **seen,
+        }
         if not trusted:
             # Only ClickPesa's own word has a date that counts: a forged one far in
             # the future would make every true answer look like old news.
-            facts["told_at"] = False
+            values["told_at"] = False
         state, reason, how = self._turn_told(told, trusted)
-        return self.env["billpay.payment"]._values_of_new(
-            state,
-            reason,
-            provider_id=provider.id,
-            reference=told.id,
-            **facts,
-            **seen,
-            **how,
-        )
+        return payments._values_of_new(state, reason, **values, **how)
 
     def _insert_told(self, vals_list):
         """Create payments.
 
         :raise ConcurrencyError: another transaction has just stored one of them
         """
+        payments = self.env["billpay.payment"].with_context(
+            tracking_disable=True, mail_create_nolog=True
+        )
         with taken("payments"):
-            return (
-                self.env["billpay.payment"]
-                .with_context(tracking_disable=True, mail_create_nolog=True)
-                .create(vals_list)
-            )
+            return payments.create(vals_list)
 
     def _update_told(self, payment, told, trusted, seen, numbers):
         """Learn more of a payment that is already here; never book it again."""
         seen = {name: moment for name, moment in seen.items() if not payment[name]}
-        old = self._is_old_news(payment, told)
+        told_at = _naive(told.updated_at)
+        # Deliveries may come out of order: a later word of ClickPesa stands.
+        old = told_at and payment.told_at and told_at < payment.told_at
         if trusted and not old:
             if payment.state in ("posted", "reversed") or payment.account_payment_ids:
                 self._learn_booked(payment, told, seen)
@@ -203,14 +208,6 @@ class BillpayLedger(models.AbstractModel):
         else:
             payment._write_changed(seen)
 
-    def _is_old_news(self, payments, told):
-        """Deliveries may come out of order: a later word of ClickPesa stands."""
-        return bool(
-            told.updated_at
-            and payments.told_at
-            and _naive(told.updated_at) < payments.told_at
-        )
-
     def _learn(self, payment, told, seen, numbers):
         """Write what a trusted word changes about a payment that is not booked."""
         facts = self._facts(payment, told, payment.provider_id)
@@ -225,14 +222,10 @@ class BillpayLedger(models.AbstractModel):
 
     def _is_settled(self, payment, told, facts, numbers):
         """Tell whether a payment stays where it is, whatever is told."""
-        if payment.ignored_by_id:
-            return True
-        if told.status not in PAID:
-            return False
-        if payment.undone_at:
-            # A person took its match apart: only a person matches it again.
-            return True
-        return (
+        if payment.ignored_by_id or told.status not in PAID:
+            return bool(payment.ignored_by_id)
+        # Only a person matches again what a person took apart.
+        return bool(payment.undone_at) or (
             facts["amount"] == payment.amount
             and facts["currency_id"] == payment.currency_id.id
             and facts["number"] == (payment.number or "")
@@ -244,64 +237,43 @@ class BillpayLedger(models.AbstractModel):
 
     def _learn_booked(self, payment, told, seen):
         """The books stand; the worker takes out of them what went back afterwards."""
+        _ = payment.env._
         facts = {**seen, "status": told.status, "message": told.message}
         if told.updated_at:
             facts["told_at"] = _naive(told.updated_at)
         news = told.status != payment.status
         if payment.state != "reversed" and news and (told.status in REVERSED | FAILED):
-            payment._flag(
-                payment.env._(
-                    "ClickPesa took this money back (%s). The entry still stands: "
-                    "reverse the payment, then the invoice is open again.",
-                    told.status,
-                ),
-                due=fields.Datetime.now(),
-                attempts=0,
-                **facts,
+            reason = _(
+                "ClickPesa took this money back (%s). The entry still stands: "
+                "reverse the payment, then the invoice is open again.",
+                told.status,
             )
+            facts.update(due=fields.Datetime.now(), attempts=0)
         elif payment.state == "reversed" and news and told.status in PAID:
-            payment._flag(
-                payment.env._(
-                    "ClickPesa says that this money came after all (%s), but its entry "
-                    "is reversed. Compare with the ClickPesa dashboard and book it by "
-                    "hand.",
-                    told.status,
-                ),
-                **facts,
+            reason = _(
+                "ClickPesa says that this money came after all (%s), but its entry is "
+                "reversed. Compare with the ClickPesa dashboard and book it by hand.",
+                told.status,
             )
         elif (
             told.status in PAID
             and payment.state == "posted"
-            and self._is_other_amount(payment, told)
+            # What a person has looked at is not brought up again by each poll.
+            and (news or not payment.poll_at)
+            and told.amount is not None
+            and payment.currency_id.compare_amounts(float(told.amount), payment.amount)
         ):
-            payment._flag(
-                payment.env._(
-                    "ClickPesa now tells of %(told)s, but %(booked)s is booked. The "
-                    "books were not changed: compare with the ClickPesa dashboard, and "
-                    "correct the entry with the button Payment.",
-                    told=payment.currency_id.format(float(told.amount)),
-                    booked=payment.currency_id.format(payment.amount),
-                ),
-                **facts,
+            reason = _(
+                "ClickPesa now tells of %(told)s, but %(booked)s is booked. The "
+                "books were not changed: compare with the ClickPesa dashboard, and "
+                "correct the entry with the button Payment.",
+                told=payment.currency_id.format(float(told.amount)),
+                booked=payment.currency_id.format(payment.amount),
             )
         else:
             payment._write_changed(facts)
-
-    def _is_other_amount(self, payments, told):
-        """Tell whether another amount than the booked one is told, as news.
-
-        News is ClickPesa's first answer about it, and another status: what a person
-        has looked at is not brought up again by each poll.
-        """
-        return (
-            (not payments.poll_at or told.status != payments.status)
-            and told.amount is not None
-            and bool(
-                payments.currency_id.compare_amounts(
-                    float(told.amount), payments.amount
-                )
-            )
-        )
+            return
+        payment._flag(reason, **facts)
 
     def _facts(self, payments, told, provider):
         """Return what was told, as field values."""
@@ -333,39 +305,33 @@ class BillpayLedger(models.AbstractModel):
 
     def _turn_told(self, told, trusted):
         """Return where a payment told like this belongs: state, reason, more values."""
+        _ = self.env._
         now = fields.Datetime.now()
         if not trusted and told.status not in FAILED:
-            reason = self.env._("Waiting for ClickPesa to confirm it.")
-            return "received", reason, {"due": now}
+            return "received", _("Waiting for ClickPesa to confirm it."), {"due": now}
         if told.status in FAILED:
-            reason = self.env._("The payment failed at ClickPesa: no money came.")
+            reason = _("The payment failed at ClickPesa: no money came.")
             return "ignored", reason, {}
         if told.status in REVERSED:
-            reason = self.env._("ClickPesa gave the money back to the payer.")
+            reason = _("ClickPesa gave the money back to the payer.")
             return "ignored", reason, {}
         if told.status not in PAID:
-            reason = self.env._(
-                "ClickPesa has not finished this payment yet (%s).", told.status
-            )
+            reason = _("ClickPesa has not finished this payment yet (%s).", told.status)
             return "received", reason, {"due": now}
-        if trouble := self._why_not_bookable(told):
-            return "unmatched", trouble, {"confirmed_at": now}
-        return "confirmed", False, {"confirmed_at": now}
-
-    def _why_not_bookable(self, told):
-        """Return why a paid payment cannot be booked as it was told, or ""."""
+        trouble = False
         if told.amount is None or told.amount <= 0:
-            return self.env._(
+            trouble = _(
                 "ClickPesa gave no amount that can be booked. Compare with the "
                 "ClickPesa dashboard and book it by hand."
             )
-        if told.currency not in ("", const.CURRENCY):
-            return self.env._(
+        elif told.currency not in ("", const.CURRENCY):
+            trouble = _(
                 "ClickPesa reports the currency %s, but control numbers collect TZS. "
                 "Nothing was booked: compare with the ClickPesa dashboard.",
                 told.currency,
             )
-        return ""
+        state = "unmatched" if trouble else "confirmed"
+        return state, trouble, {"confirmed_at": now}
 
     # === WHICH NUMBER === #
 
@@ -376,9 +342,6 @@ class BillpayLedger(models.AbstractModel):
     def _find_control_numbers(self, payments, among=None):
         """Return ``{payment: number}`` with one search: by the digits, never by guess.
 
-        The number as sent, then the part before the first "-": ClickPesa may add a
-        suffix to repeated payments on a customer number. Letter case does not count.
-
         Only numbers that a payer can have: digits that ClickPesa has not confirmed may
         be somebody else's there, as after a restored backup.
 
@@ -387,30 +350,18 @@ class BillpayLedger(models.AbstractModel):
         among = among or {payment: payment.provider_id for payment in payments}
         spelled = {payment: number_spellings(payment.number) for payment in payments}
         numbers = payments.env["billpay.control.number"]
+        providers = payments.provider_id.union(*among.values())
         found = numbers.search(
-            numbers._domain_of_keys(
-                {name for names in spelled.values() for name in names}
-            )
-            & Domain(
-                "provider_id", "in", payments.provider_id.union(*among.values()).ids
-            )
+            numbers._domain_of_keys({name for s in spelled.values() for name in s})
+            & Domain("provider_id", "in", providers.ids)
             & Domain("confirmed_at", "!=", False)
         )
-        known = {
-            (number.provider_id, number_key(number.name)): number for number in found
-        }
-        return {
-            payment: next(
-                (
-                    known[provider, name]
-                    for name in names
-                    for provider in among[payment]
-                    if (provider, name) in known
-                ),
-                numbers,
-            )
-            for payment, names in spelled.items()
-        }
+        known = {(n.provider_id, number_key(n.name)): n for n in found}
+        result = {}
+        for payment, names in spelled.items():
+            keys = ((provider, name) for name in names for provider in among[payment])
+            result[payment] = next((known[k] for k in keys if k in known), numbers)
+        return result
 
     # === LATE BINDING === #
 
@@ -420,9 +371,7 @@ class BillpayLedger(models.AbstractModel):
         A number that is committed while a worker books does not see a payment that
         this worker is leaving unmatched, and the worker does not see the number. Nor
         does a number wake anybody that ClickPesa confirms after it was closed, or that
-        gets its customer later. So this looks again, whatever the reason.
-
-        The cost grows with unmatched payments, not with numbers.
+        gets its customer later. The cost grows with unmatched payments, not numbers.
 
         :return: the payments that the worker is woken for
         """
@@ -435,12 +384,8 @@ class BillpayLedger(models.AbstractModel):
         return self._wake_bookable(payments.browse(known))
 
     def _bind_waiting(self, numbers):
-        """Let payments be booked that waited for these numbers to exist.
+        """Let payments be booked that waited for these control numbers to be payable.
 
-        Called when numbers have become payable. One indexed query for all of them, and
-        one more when payments waited.
-
-        :param numbers: control numbers
         :return: the payments that the worker is woken for
         """
         names = {number_key(number.name) for number in numbers if number.confirmed_at}
@@ -467,32 +412,23 @@ class BillpayLedger(models.AbstractModel):
         Not what a person took apart, and no receipt that is booked and reported twice:
         that is for a person.
         """
-        payments = payments.filtered(
-            lambda p: (
-                p.confirmed_at and p.amount > 0 and p.currency_id and not p.undone_at
-            )
-        )
+        payments = payments.filtered(lambda p: p._is_bookable() and not p.undone_at)
         if not payments:
             return payments
+        receipts = list(filter(None, payments.mapped("receipt_key")))
         booked = payments.search(
             [
                 ("provider_id", "in", payments.provider_id.ids),
-                (
-                    "receipt_key",
-                    "in",
-                    list(filter(None, payments.mapped("receipt_key"))),
-                ),
+                ("receipt_key", "in", receipts),
                 ("posted_at", "!=", False),
             ]
         ).grouped(lambda row: (row.provider_id, row.receipt_key))
-        waiting = payments.filtered(
-            lambda p: (
-                not (
-                    (others := booked.get((p.provider_id, p.receipt_key)))
-                    and (p.confirmed_by_id or others.confirmed_by_id)
-                )
-            )
-        )
+
+        def is_alone(payment):
+            others = booked.get((payment.provider_id, payment.receipt_key))
+            return not others or not (payment | others).confirmed_by_id
+
+        waiting = payments.filtered(is_alone)
         if waiting:
             waiting.with_context(tracking_disable=True)._move_to("confirmed", False)
             self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
@@ -525,9 +461,8 @@ class BillpayLedger(models.AbstractModel):
         owners, sharing = {}, {}
         for told, client in clients.items():
             among = by_client.get(client, applications)
-            owners[told] = among[:1] or provider
-            if not told.client_id and provider in among:
-                owners[told] = provider
+            own_word = not told.client_id and provider in among
+            owners[told] = provider if own_word else among[:1] or provider
             if len(among) > 1 or owners[told] != provider:
                 sharing[told] = among
         return {**owners, **self._owners_of_shared(provider, sharing, owners, asked)}
@@ -575,7 +510,13 @@ class BillpayLedger(models.AbstractModel):
         """
         home = rows.filtered(lambda row: row.provider_id == owner)
         for stray in rows - home:
-            if self._is_decided(stray):
+            if (
+                stray.account_payment_ids
+                or stray.confirmed_by_id
+                or stray.ignored_by_id
+                or stray.undone_at
+                or stray._is_persons_choice()
+            ):
                 return stray.provider_id
             if home:
                 self._merge_into_home(stray, home)
@@ -584,35 +525,20 @@ class BillpayLedger(models.AbstractModel):
                 home = stray
         return owner
 
-    def _is_decided(self, payment):
-        """Whether it is booked, or a person has had a hand in it."""
-        return bool(
-            payment.account_payment_ids
-            or payment.confirmed_by_id
-            or payment.ignored_by_id
-            or payment.undone_at
-            or payment._is_persons_choice()
-        )
-
     def _move_home(self, payment, owner):
-        was = payment.provider_id
-        payment.write({"provider_id": owner.id, "control_number_id": False})
-        payment._message_log(
-            body=payment.env._(
-                "It was announced to the application %(was)s and belongs to %(owner)s.",
-                was=was.name,
-                owner=owner.name,
-            )
+        body = payment.env._(
+            "It was announced to the application %(was)s and belongs to %(owner)s.",
+            was=payment.provider_id.name,
+            owner=owner.name,
         )
+        payment.write({"provider_id": owner.id, "control_number_id": False})
+        payment._message_log(body=body)
 
     def _merge_into_home(self, payment, home):
-        payment._move_to(
-            "ignored",
-            payment.env._(
-                "It was announced here and belongs to the application %s, where it "
-                "is: one payment, told twice.",
-                home.provider_id.name,
-            ),
-            merged_into_id=home.id,
+        reason = payment.env._(
+            "It was announced here and belongs to the application %s, where it "
+            "is: one payment, told twice.",
+            home.provider_id.name,
         )
+        payment._move_to("ignored", reason, merged_into_id=home.id)
         payment.event_ids.write({"payment_id": home.id})

@@ -11,17 +11,14 @@ from odoo.fields import Domain
 from odoo.tools import format_datetime
 
 from ... import money
+from ...actions import dialog, window
 from ...exceptions import ForbiddenMove
-from ...identity import number_spellings, receipt_key
+from ...identity import receipt_key
 from ...transactions import pause_after
 
 
 class State(NamedTuple):
-    """How a payment enters a state.
-
-    ``origins``: the states it may come from, ``NEW`` for a new row. ``resets``: the
-    values with which it starts there.
-    """
+    """The states a payment may come from, and the values with which it starts."""
 
     origins: tuple
     resets: dict
@@ -44,15 +41,7 @@ STATES = {
     "reversed": State(("posted",), {**QUIET, "attempts": 0}),
 }
 # The columns of the desk, from the left.
-DESK_ORDER = (
-    "unmatched",
-    "failed",
-    "received",
-    "confirmed",
-    "posted",
-    "ignored",
-    "reversed",
-)
+DESK_ORDER = "unmatched failed received confirmed posted ignored reversed".split()
 STEP = Markup(
     '<tr><td class="text-muted text-nowrap pe-3 align-top">%s</td>'
     '<td class="pe-2 align-top"><i class="fa %s" role="img"></i></td><td>%s</td></tr>'
@@ -325,16 +314,9 @@ class BillpayPayment(models.Model):
 
     @api.depends("provider_id")
     def _compute_quarantine_count(self):
-        counts = dict(
-            self.env["billpay.event"]._read_group(
-                [
-                    ("state", "=", "quarantine"),
-                    ("provider_id", "in", self.provider_id.ids),
-                ],
-                ["provider_id"],
-                ["__count"],
-            )
-        )
+        events, providers = self.env["billpay.event"], self.provider_id.ids
+        domain = [("state", "=", "quarantine"), ("provider_id", "in", providers)]
+        counts = dict(events._read_group(domain, ["provider_id"], ["__count"]))
         for payment in self:
             payment.quarantine_count = counts.get(payment.provider_id, 0)
 
@@ -399,9 +381,8 @@ class BillpayPayment(models.Model):
         :param how: as for ``_entering``
         :raise ForbiddenMove: one of them may not come from where it is
         """
-        origins = STATES[state].origins
         for payment in self:
-            if payment.state not in origins:
+            if payment.state not in STATES[state].origins:
                 raise ForbiddenMove(
                     "Payment %s cannot move from %s to %s."
                     % (payment.reference, payment.state, state)
@@ -416,7 +397,6 @@ class BillpayPayment(models.Model):
         self._write_changed(values)
 
     def _settle(self):
-        """Nothing is left to look at, and there is no reason to tell."""
         self._write_changed({"attention": False, "reason": False})
 
     def _seen(self):
@@ -428,7 +408,6 @@ class BillpayPayment(models.Model):
         self._write_changed({**extra, "next_try_at": moment})
 
     def _due_now(self):
-        """Give these payments their turn at once."""
         self._wait_until(fields.Datetime.now())
 
     def _leave_turn(self):
@@ -467,9 +446,7 @@ class BillpayPayment(models.Model):
     def action_process_now(self):
         """Ask again and try again, without waiting for the next turn.
 
-        A payment whose match was undone waits for a person.
-
-        :raise UserError: there is nothing else among them
+        :raise UserError: all of them wait for a person, since their match was undone
         """
         undone = self.filtered(lambda p: p.undone_at and p.state == "unmatched")
         if undone and undone == self:
@@ -481,12 +458,8 @@ class BillpayPayment(models.Model):
             )
         self._check_accountant()
         for payment in (self - undone).sudo():
-            if payment.state not in ("received", "confirmed", "failed", "unmatched"):
-                continue
-            bookable = (
-                payment.confirmed_at and payment.currency_id and payment.amount > 0
-            )
-            payment._move_to("confirmed" if bookable else "received", due=False)
+            if payment.state in ("received", "confirmed", "failed", "unmatched"):
+                payment._move_to(payment._state_to_try(), due=False)
         self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
 
     def action_mark_seen(self):
@@ -494,14 +467,11 @@ class BillpayPayment(models.Model):
         self._check_accountant()
         seen = self.filtered("attention").sudo()
         seen._seen()
+        user, _ = self.env.user.name, self.env._
         for payment in seen:
-            payment._message_log(
-                body=self.env._(
-                    "Seen by %(user)s: %(reason)s",
-                    user=self.env.user.name,
-                    reason=payment.reason,
-                )
-            )
+            why = payment.reason
+            body = _("Seen by %(user)s: %(reason)s", user=user, reason=why)
+            payment._message_log(body=body)
 
     def _check_accountant(self):
         self.check_access("read")
@@ -571,12 +541,13 @@ class BillpayPayment(models.Model):
             # Of steps within one second, the one that is told first came first.
             steps = [step for step in payment._story_steps() if step[0]]
             steps.sort(key=lambda step: step[0].replace(microsecond=0))
-            rows = Markup().join(
+            rows = (
                 STEP
                 % (format_datetime(payment.env, moment, dt_format=MOMENT), icon, text)
                 for moment, icon, text in steps
             )
-            payment.story = Markup("<table><tbody>%s</tbody></table>") % rows
+            table = Markup("<table><tbody>%s</tbody></table>")
+            payment.story = table % Markup().join(rows)
 
     def _story_steps(self):
         """Yield ``(moment, icon, text)`` of all that may have happened, not sorted.
@@ -598,7 +569,8 @@ class BillpayPayment(models.Model):
             yield event.received_at, f"fa-bell-o {GREY}", text
         yield self.poll_at, f"fa-search {GREY}", _("Seen when we asked")
         how = self._fields["entered_how"].convert_to_export(self.entered_how, self)
-        text = _("%(how)s by %(user)s", how=how or "", user=self.entered_by_id.name)
+        user = self.entered_by_id.name
+        text = _("%(how)s by %(user)s", how=how or "", user=user)
         yield self.entered_at, f"fa-keyboard-o {GREY}", text
         text = _("Confirmed: the money is at ClickPesa")
         if self.confirmed_by_id:
@@ -635,10 +607,8 @@ class BillpayPayment(models.Model):
                 )
             yield self.posted_at, f"fa-book {GREEN}", text
         for booking in self.undone_payment_ids:
-            text = _(
-                "Booked as %s, which was taken out of the books again",
-                booking.display_name,
-            )
+            name = booking.display_name
+            text = _("Booked as %s, which was taken out of the books again", name)
             yield booking.create_date, f"fa-book {GREY}", text
 
     # === LOCK === #
@@ -677,35 +647,35 @@ class BillpayPayment(models.Model):
     def action_confirm_by_hand(self):
         """Vouch for announced payments of which ClickPesa cannot be asked."""
         self._check_accountant()
+        _ = self.env._
         for payment in self.sudo():
+            refusal, name = None, payment.display_name
             if payment.state != "received":
-                raise UserError(
-                    self.env._(
-                        "Only a payment that waits for confirmation can be confirmed. "
-                        "%(payment)s is not waiting any more; nothing was changed. "
-                        "Reload the page to see where it stands.",
-                        payment=payment.display_name,
-                    )
+                refusal = _(
+                    "Only a payment that waits for confirmation can be confirmed. "
+                    "%(payment)s is not waiting any more; nothing was changed. "
+                    "Reload the page to see where it stands.",
+                    payment=name,
                 )
-            if payment.provider_id._billpay_can_ask():
-                raise UserError(
-                    self.env._(
-                        "ClickPesa can be asked about %(payment)s, and its word is "
-                        "better than ours. Nothing was booked: press Process Now.",
-                        payment=payment.display_name,
-                    )
+            elif payment.provider_id._billpay_can_ask():
+                refusal = _(
+                    "ClickPesa can be asked about %(payment)s, and its word is "
+                    "better than ours. Nothing was booked: press Process Now.",
+                    payment=name,
                 )
-            if payment.currency_id.name != "TZS" or payment.amount <= 0:
-                raise UserError(
-                    self.env._(
-                        "%(payment)s was announced without an amount in TZS that can "
-                        "be booked. Nothing was booked: compare with the ClickPesa "
-                        "dashboard, and enter the payment from its receipt.",
-                        payment=payment.display_name,
-                    )
+            elif payment.currency_id.name != "TZS" or payment.amount <= 0:
+                refusal = _(
+                    "%(payment)s was announced without an amount in TZS that can "
+                    "be booked. Nothing was booked: compare with the ClickPesa "
+                    "dashboard, and enter the payment from its receipt.",
+                    payment=name,
                 )
+            if refusal:
+                raise UserError(refusal)
         self.env["billpay.receipt"]._confirm_by_person(self.sudo())
         self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
+
+    # === ASSIGN === #
 
     # === ASSIGN === #
 
@@ -732,40 +702,24 @@ class BillpayPayment(models.Model):
         self._check_accountant()
         return self.env["billpay.payment.match"]._open_for(self)
 
-    def _action_reason(self, kind):
+    def _action_reason(self, kind, title):
         self._check_accountant()
-        return {
-            "type": "ir.actions.act_window",
-            "res_model": "billpay.payment.reason",
-            "name": {
-                "ignore": self.env._("Not Ours"),
-                "undo": self.env._("Undo Match"),
-            }[kind],
-            "view_mode": "form",
-            "target": "new",
-            "context": {"default_kind": kind, "default_payment_ids": self.ids},
-        }
+        context = {"default_kind": kind, "default_payment_ids": self.ids}
+        return dialog(self.env["billpay.payment.reason"], title, context=context)
 
     def action_open_put_aside(self):
-        return self._action_reason("ignore")
+        return self._action_reason("ignore", self.env._("Not Ours"))
 
     def action_open_undo(self):
-        return self._action_reason("undo")
+        return self._action_reason("undo", self.env._("Undo Match"))
 
     def action_view_quarantine(self):
         """Open deliveries that were not believed."""
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "billpay_odoo.action_billpay_event"
-        )
         domain = Domain("state", "=", "quarantine")
         if self:
             domain &= Domain("provider_id", "in", self.provider_id.ids)
-        return {
-            **action,
-            "name": self.env._("Quarantined Deliveries"),
-            "domain": list(domain),
-            "context": {},
-        }
+        name = self.env._("Quarantined Deliveries")
+        return window(self.env, "action_billpay_event", name=name, domain=list(domain))
 
     @api.model
     def retrieve_desk(self):
@@ -777,39 +731,43 @@ class BillpayPayment(models.Model):
         self.check_access("read")
         domains = {
             "todo": self._todo_domain(),
-            "unmatched": Domain("state", "=", "unmatched"),
-            "waiting": Domain("state", "in", ("received", "confirmed")),
-            "not_booked": Domain("state", "=", "failed"),
-            "ignored": Domain("state", "=", "ignored")
-            & Domain("ignored_by_id", "!=", False),
+            "unmatched": [("state", "=", "unmatched")],
+            "waiting": [("state", "in", ("received", "confirmed"))],
+            "not_booked": [("state", "=", "failed")],
+            "ignored": [("state", "=", "ignored"), ("ignored_by_id", "!=", False)],
         }
         counts = {name: self.search_count(domain) for name, domain in domains.items()}
-        counts["quarantine"] = self.env["billpay.event"].search_count(
-            [("state", "=", "quarantine")]
-        )
+        quarantined = [("state", "=", "quarantine")]
+        counts["quarantine"] = self.env["billpay.event"].search_count(quarantined)
         return counts
 
     @api.model
     def _todo_domain(self):
         """What needs a person. The filter "To Do" has the same."""
-        return Domain.OR(
-            [
-                Domain("state", "in", ("unmatched", "failed")),
-                Domain("attention", "=", True),
-                Domain("state", "=", "received") & Domain("attempts", ">=", 5),
-            ]
-        )
+        return [
+            "|",
+            "|",
+            ("state", "in", ("unmatched", "failed")),
+            ("attention", "=", True),
+            "&",
+            ("state", "=", "received"),
+            ("attempts", ">=", 5),
+        ]
 
     # === MATCH === #
+
+    # === MATCH === #
+
+    def _is_bookable(self):
+        """Whether ClickPesa or a person confirmed it, with an amount to book."""
+        return bool(self.confirmed_at and self.currency_id and self.amount > 0)
+
+    def _state_to_try(self):
+        return "confirmed" if self._is_bookable() else "received"
 
     def _is_persons_choice(self):
         """Whether a person decided what this payment is for."""
         return bool(self.allocation_ids or self.matched_partner_id)
-
-    def _spellings(self):
-        """Ways in which our number may stand in what was sent, the likeliest first."""
-        self.ensure_one()
-        return number_spellings(self.number)
 
     # === CRON === #
 

@@ -14,6 +14,7 @@ from ...identity import (
 )
 from ...transactions import taken
 
+BOOKABLE = ("confirmed", "failed")
 # How long a payment waits for a worker that has its twin in hand.
 TWIN_PAUSE = timedelta(seconds=5)
 
@@ -37,34 +38,25 @@ class BillpayReceipt(models.AbstractModel):
         :return: ``(rows, new rows, rows that were completed, ids that failed)``
         :rtype: tuple
         """
-        self.env["billpay.payment"]._check_accountant()
+        payments = self.env["billpay.payment"]
+        payments._check_accountant()
         self = self.sudo()
         owners = dict.fromkeys(told_list, provider)
-        before = self._find_told(owners, set(told_list), entered=True)
-        provisional = {row.id for row in before.values() if row.provisional}
-        ids = {row.id for row in before.values()}
+        found = self._find_told(owners, set(told_list), entered=True).values()
+        before = payments.sudo().union(*found)
+        provisional = before.filtered("provisional")
         rows, failures = self.env["billpay.ledger"]._upsert_each(
             provider, told_list, source=source, trusted=True
         )
-        new = rows.filtered(lambda row: row.id not in ids)
-        completed = rows.filtered(
-            lambda row: row.id in provisional and not row.provisional
+        new = rows - before
+        completed = (rows & provisional).filtered(lambda row: not row.provisional)
+        how = dict(payments._fields["entered_how"]._description_selection(self.env))
+        body = self.env._(
+            "%(how)s by %(user)s, who vouches for it.",
+            how=how[source],
+            user=self.env.user.name,
         )
-        how = dict(
-            self.env["billpay.payment"]
-            ._fields["entered_how"]
-            ._description_selection(self.env)
-        )
-        new._message_log_batch(
-            bodies={
-                row.id: self.env._(
-                    "%(how)s by %(user)s, who vouches for it.",
-                    how=how[source],
-                    user=self.env.user.name,
-                )
-                for row in new
-            }
-        )
+        new._message_log_batch(bodies=dict.fromkeys(new.ids, body))
         self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
         return rows, new, completed, failures
 
@@ -95,10 +87,10 @@ class BillpayReceipt(models.AbstractModel):
 
     def _with_receipt(self, provider, receipt):
         """Return the payment that a typed receipt would find, or nothing."""
-        key = receipt_key(receipt)
+        payments, key = self.env["billpay.payment"], receipt_key(receipt)
         if not key:
-            return self.env["billpay.payment"].browse()
-        return self.env["billpay.payment"].search(
+            return payments
+        return payments.search(
             [
                 ("provider_id", "in", provider.ids),
                 ("receipt_key", "=", key),
@@ -115,57 +107,52 @@ class BillpayReceipt(models.AbstractModel):
         :rtype: set
         """
         names = {name for sent in names for name in number_spellings(sent)}
-        return (
-            self.env["billpay.control.number"]
-            .sudo()
-            ._names_in_capitals(provider, names)
-            if names
-            else set()
-        )
+        numbers_sudo = self.env["billpay.control.number"].sudo()
+        return numbers_sudo._names_in_capitals(provider, names) if names else set()
 
     def _where_it_stands(self, payment, amount):
         """Say of a payment that is told once more what has become of it.
 
         :param float amount: TZS, as it is told now
         """
+        _ = payment.env._
         states = dict(payment._fields["state"]._description_selection(payment.env))
+        receipt, state = payment.receipt or payment.reference, states[payment.state]
         if payment.amount != amount:
-            return payment.env._(
+            return _(
                 "Receipt %(receipt)s is here already, over %(here)s and not %(told)s "
                 "(%(state)s). Nothing new is made: compare the amounts.",
-                receipt=payment.receipt or payment.reference,
+                receipt=receipt,
                 here=payment.currency_id.format(payment.amount),
                 told=payment.currency_id.format(amount),
-                state=states[payment.state],
+                state=state,
             )
-        return payment.env._(
+        return _(
             "Receipt %(receipt)s is here already (%(state)s). Nothing new is made.",
-            receipt=payment.receipt or payment.reference,
-            state=states[payment.state],
+            receipt=receipt,
+            state=state,
         )
 
     def _confirm_by_person(self, payments):
         """Take the user's word for announced payments."""
-        now = fields.Datetime.now()
+        payments._move_to(
+            "confirmed",
+            False,
+            confirmed_at=fields.Datetime.now(),
+            confirmed_by_id=payments.env.uid,
+            # Its id came from an announcement that nobody has verified.
+            provisional=True,
+        )
         for payment in payments:
-            payment._move_to(
-                "confirmed",
-                False,
-                confirmed_at=now,
-                confirmed_by_id=payments.env.uid,
-                # Its id came from an announcement that nobody has verified.
-                provisional=True,
+            body = payments.env._(
+                "Confirmed by hand by %(user)s: %(amount)s for number %(number)s, "
+                "receipt %(receipt)s. ClickPesa was not asked.",
+                user=payments.env.user.name,
+                amount=payment.currency_id.format(payment.amount),
+                number=payment.number or "?",
+                receipt=payment.receipt or "?",
             )
-            payment._message_log(
-                body=payments.env._(
-                    "Confirmed by hand by %(user)s: %(amount)s for number %(number)s, "
-                    "receipt %(receipt)s. ClickPesa was not asked.",
-                    user=payments.env.user.name,
-                    amount=payment.currency_id.format(payment.amount),
-                    number=payment.number or "?",
-                    receipt=payment.receipt or "?",
-                )
-            )
+            payment._message_log(body=body)
 
     # === UPSERT === #
 
@@ -188,9 +175,8 @@ class BillpayReceipt(models.AbstractModel):
             order="id",
         )
         by_id = {(row.provider_id, row.reference): row for row in rows}
-        by_receipt = rows.filtered(lambda row: not row.merged_into_id).grouped(
-            lambda row: (row.provider_id, row.receipt_key)
-        )
+        unmerged = rows.filtered(lambda row: not row.merged_into_id)
+        by_receipt = unmerged.grouped(lambda row: (row.provider_id, row.receipt_key))
         found = {}
         for told, owner in owners.items():
             row = by_id.get((owner, told.id))
@@ -235,7 +221,11 @@ class BillpayReceipt(models.AbstractModel):
         """
         if not payment.provisional or told.id.startswith(PROVISIONAL_PREFIX):
             return
-        known_as = payment.reference
+        body = payment.env._(
+            "ClickPesa's ID is %(id)s. Until now it was known as %(name)s.",
+            id=told.id,
+            name=payment.reference,
+        )
         values = {"reference": told.id, "provisional": False}
         other_number = self._is_other_number(payment, told.reference)
         if other_number and not payment.account_payment_ids:
@@ -244,30 +234,25 @@ class BillpayReceipt(models.AbstractModel):
         with taken("payment %s" % told.id):
             payment.write(values)
             payment.flush_recordset()
-        payment._message_log(
-            body=payment.env._(
-                "ClickPesa's ID is %(id)s. Until now it was known as %(name)s.",
-                id=told.id,
-                name=known_as,
-            )
-        )
+        payment._message_log(body=body)
         if other_number:
             self._note_other_number(payment, entered, told.reference)
 
     def _is_other_number(self, payments, told):
         sent = set(number_spellings(told))
-        return bool(sent) and sent.isdisjoint(payments._spellings())
+        return bool(sent) and sent.isdisjoint(number_spellings(payments.number))
 
     def _note_other_number(self, payments, entered, told):
         """The money was paid to another number than a person had entered."""
-        text = payments.env._(
+        _ = payments.env._
+        text = _(
             "It was entered for number %(entered)s, but ClickPesa says it was paid to "
             "%(told)s.",
             entered=entered or "?",
             told=told,
         )
         if payments.account_payment_ids:
-            reason = payments.env._(
+            reason = _(
                 "%s It stays booked as entered: check that the right bill was paid.",
                 text,
             )
@@ -277,11 +262,8 @@ class BillpayReceipt(models.AbstractModel):
     # === BOOKING === #
 
     def _without_twins(self, payments):
-        """Merge what is one payment; return those that are still to be booked.
-
-        The argument that this is enough stands at the top of this file.
-        """
-        waiting = payments.filtered(lambda p: p.state in ("confirmed", "failed"))
+        """Merge what is one payment; return those that are still to be booked."""
+        waiting = payments.filtered(lambda p: p.state in BOOKABLE)
         keys = [key for key in waiting.mapped("receipt_key") if key]
         if not keys:
             return waiting
@@ -298,28 +280,28 @@ class BillpayReceipt(models.AbstractModel):
         )
         groups = rows.grouped(lambda row: (row.provider_id, row.receipt_key)).values()
         for group in groups:
-            copied = group.filtered(lambda row: self._is_copied(row))
-            if len(group) < 2 or not (copied or any(group.mapped("provisional"))):
+            typed = group.filtered("provisional")
+            # What only a person tells, under what looks like ClickPesa's id.
+            copied = (group - typed).filtered(
+                lambda p: p.confirmed_by_id and not p.webhook_at and not p.poll_at
+            )
+            if len(group) < 2 or not (copied or typed):
                 continue
             others = group - payments
             if others and others.try_lock_for_update() != others:
-                self._wait_for_twin(group & waiting)
+                # Another worker has the other row: see what becomes of it first.
+                later = fields.Datetime.now() + TWIN_PAUSE
+                (group & waiting)._wait_until(later)
+                payments.env["payment.provider"]._billpay_trigger(
+                    "ir_cron_process_payments", at=later
+                )
                 waiting -= group
                 continue
-            for typed in group.filtered("provisional"):
-                self._settle_twin(typed, group - typed, waiting)
+            for row in typed:
+                self._settle_twin(row, group - row, waiting)
             for row in copied:
                 self._settle_copied(row, group - copied, waiting)
-        return waiting.filtered(lambda p: p.state in ("confirmed", "failed"))
-
-    def _is_copied(self, payment):
-        """Tell whether only a person says so, under what looks like ClickPesa's id."""
-        return bool(
-            payment.confirmed_by_id
-            and not payment.provisional
-            and not payment.webhook_at
-            and not payment.poll_at
-        )
+        return waiting.filtered(lambda p: p.state in BOOKABLE)
 
     def _settle_copied(self, payment, others, waiting):
         """Book only one of this row and ClickPesa's own with its receipt and amount.
@@ -332,25 +314,22 @@ class BillpayReceipt(models.AbstractModel):
                 row.state != "ignored"
                 and not row.provisional
                 and (row | payment) & waiting
-                and same_amount(row.amount, payment.amount)
-                and row.currency_id == payment.currency_id
+                and self._is_same_amount(row, payment)
             )
         )[:1]
         if not told:
             return
         row, other = (told, payment) if payment.account_payment_ids else (payment, told)
-        if row.state not in ("confirmed", "failed") or row._is_persons_choice():
+        if row.state not in BOOKABLE or row._is_persons_choice():
             return
-        row._move_to(
-            "unmatched",
-            payment.env._(
-                "Receipt %(receipt)s over the same amount stands here as %(other)s "
-                "already, so this one is not booked. If it is the same money, put "
-                "it aside; if it is another payment, press Match.",
-                receipt=row.receipt,
-                other=other.reference,
-            ),
+        reason = payment.env._(
+            "Receipt %(receipt)s over the same amount stands here as %(other)s "
+            "already, so this one is not booked. If it is the same money, put "
+            "it aside; if it is another payment, press Match.",
+            receipt=row.receipt,
+            other=other.reference,
         )
+        row._move_to("unmatched", reason)
 
     def _settle_twin(self, payment, others, waiting):
         """Find the twin of this provisional row, if it has one, and merge the two.
@@ -366,24 +345,15 @@ class BillpayReceipt(models.AbstractModel):
                 and not (row.account_payment_ids and payment.account_payment_ids)
             )
         ).sorted(lambda row: (row.provisional, row.id))
-        same = others.filtered(
-            lambda row: (
-                same_amount(row.amount, payment.amount)
-                and row.currency_id == payment.currency_id
-            )
-        )
+        same = others.filtered(lambda row: self._is_same_amount(row, payment))
         if same:
             self._merge_with(payment, same[0], waiting)
         elif told := others.filtered(lambda row: not row.provisional)[:1]:
             self._note_other_amount(payment, told)
 
-    def _wait_for_twin(self, payments):
-        """Another worker has the other row in hand: see what becomes of it first."""
-        later = fields.Datetime.now() + TWIN_PAUSE
-        payments._wait_until(later)
-        payments.env["payment.provider"]._billpay_trigger(
-            "ir_cron_process_payments", at=later
-        )
+    def _is_same_amount(self, row, other):
+        same = same_amount(row.amount, other.amount)
+        return same and row.currency_id == other.currency_id
 
     def _merge_with(self, payment, told, waiting):
         """Make one payment of this provisional row and ClickPesa's; both are locked.
@@ -391,12 +361,12 @@ class BillpayReceipt(models.AbstractModel):
         Whichever is booked stays. Of two that are not, it is the one that is about to
         be, ClickPesa's first, unless a person has decided about the other.
         """
-        decided = payment.matched_partner_id or payment.allocation_ids
+        _ = payment.env._
         if told.account_payment_ids:
             keep = told
         elif payment.account_payment_ids:
             keep = payment
-        elif told in waiting and not decided:
+        elif told in waiting and not payment._is_persons_choice():
             keep = told
         else:
             keep = payment if payment in waiting else told
@@ -406,7 +376,7 @@ class BillpayReceipt(models.AbstractModel):
         if gone == told:
             # The id is unique, so it is let go here before it is taken there.
             extra["reference"] = "%s%s" % (MERGED_PREFIX, told.id)
-        reason = payment.env._(
+        reason = _(
             "The same money as %s, which stands in the books: one payment, told twice.",
             reference,
         )
@@ -420,13 +390,12 @@ class BillpayReceipt(models.AbstractModel):
             if not keep[name] and gone[name]:
                 keep[name] = gone[name]
         gone.event_ids.write({"payment_id": keep.id})
-        keep._message_log(
-            body=payment.env._(
-                "Told twice, by receipt and as %s: made one payment, booked once.",
-                reference,
-            )
+        body = _(
+            "Told twice, by receipt and as %s: made one payment, booked once.",
+            reference,
         )
-        gone._message_log(body=gone.reason)
+        keep._message_log(body=body)
+        gone._message_log(body=reason)
 
     def _take_over(self, payments, told, reference):
         """Learn from ClickPesa's row, which goes, what this one does not know."""
@@ -438,7 +407,8 @@ class BillpayReceipt(models.AbstractModel):
 
     def _note_other_amount(self, payment, told):
         """One receipt, two amounts: ClickPesa's counts, and a person has to look."""
-        reason = payment.env._(
+        _ = payment.env._
+        reason = _(
             "ClickPesa tells of receipt %(receipt)s over %(told)s, but %(entered)s was "
             "entered by hand.",
             receipt=payment.receipt,
@@ -446,14 +416,14 @@ class BillpayReceipt(models.AbstractModel):
             entered=payment.currency_id.format(payment.amount),
         )
         if payment.account_payment_ids:
-            reason = payment.env._(
+            reason = _(
                 "%s Both are booked: cancel the entry of this one with the button "
                 "Payment, if the amount was mistyped.",
                 reason,
             )
             payment._flag(reason)
         else:
-            reason = payment.env._(
+            reason = _(
                 "%s This one is not booked, ClickPesa's is: nothing is left to do if "
                 "the amount was mistyped.",
                 reason,

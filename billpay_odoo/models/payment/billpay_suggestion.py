@@ -29,7 +29,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ... import money
-from ...identity import name_parts, phone_spellings
+from ...identity import name_parts, number_spellings, phone_spellings
 from ...likeness import (
     EXTRA,
     MISSING,
@@ -179,7 +179,7 @@ class BillpaySuggestion(models.AbstractModel):
     def _signs_of_slips(self, payments):
         """Numbers that differ from what was typed by one slip."""
         # ClickPesa's suffix is no part of a number.
-        typed = [name for name in payments._spellings() if "-" not in name]
+        typed = [n for n in number_spellings(payments.number) if "-" not in n]
         model = payments.env["billpay.control.number"]
         numbers = model.search(
             model._domain_of_keys({near for name in typed for near in neighbours(name)})

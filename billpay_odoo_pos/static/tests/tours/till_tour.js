@@ -160,6 +160,21 @@ registry.category("web_tour.tours").add("billpay_restaurant_bill", {
                 content: "Paid: the receipt asks for nothing",
                 trigger: ".pos-receipt:not(:has(.billpay-receipt))",
             },
+            {
+                content: "An order that was being sent is sent again when it is paid",
+                trigger: ".pos",
+                run: async () => {
+                    const pos = window.posmodel;
+                    const paid = [
+                        ["uuid", "=", pos.getOrder().uuid],
+                        ["state", "=", "paid"],
+                    ];
+                    while (!(await pos.data.call("pos.order", "search_count", [paid]))) {
+                        await pos.syncAllOrders();
+                        await new Promise((resolve) => setTimeout(resolve, 200));
+                    }
+                },
+            },
         ].flat(),
 });
 
