@@ -13,12 +13,9 @@ MOST_OPEN = 200
 
 
 def oldest_first(amount, dues):
-    """Pay bills in their order until the money is used up.
+    """Pay bills in their order until the money is used up; return what each gets.
 
-    :param int amount: the payment
     :param list[int] dues: what each bill asks for, oldest first
-    :return: what each bill gets, as long as ``dues``; the rest is credit
-    :rtype: list[int]
     """
     given = []
     for due in dues:
@@ -32,13 +29,10 @@ def exact_bills(amount, dues, most=MOST_BILLS):
     """Find one to ``most`` bills that together ask for exactly ``amount``.
 
     The fewest bills win; of several ways with as many, the one whose newest bill is
-    the oldest. Bills that ask for nothing are left alone, and of very many bills only
-    the oldest are looked at.
+    the oldest. Of very many bills only the oldest are looked at.
 
-    :param int amount: the payment
     :param list[int] dues: what each bill asks for, oldest first
-    :return: positions in ``dues``, in order; empty when there is no such sum
-    :rtype: list[int]
+    :return: list of positions in ``dues``, in order
     """
     if amount <= 0:
         return []
@@ -49,8 +43,7 @@ def exact_bills(amount, dues, most=MOST_BILLS):
         if sum(largest[:count]) < amount or sum(largest[-count:]) > amount:
             continue
         if count == 1:
-            single = (i for i, (_n, due) in enumerate(bills) if due == amount)
-            found = tuple(single)[:1]
+            found = [i for i, (_n, due) in enumerate(bills) if due == amount][:1]
         else:
             pairs = _pairs(bills) if pairs is None else pairs
             found = _with_pairs(amount, bills, pairs, count - 2, len(bills))

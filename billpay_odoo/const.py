@@ -33,6 +33,9 @@ MODES = [
     ("open", "Any amount, and none is suggested"),
 ]
 
+# What one number asks for.
+NUMBER_MODES = [("flexible", "Any amount"), ("exact", "Exact amount")]
+
 # How long bodies and senders of deliveries are kept (days).
 EVENT_DAYS = 180
 

@@ -1,9 +1,8 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The normal forms in which receipts, numbers, names and phones are compared.
 
-Two texts mean the same when their keys are equal and not empty. Every comparison uses
-these keys on both sides. Each key is its own key, so stored keys can be compared again.
-Plain Python, no database.
+Two texts mean the same when their keys are equal and not empty. Each key is its own
+key, so stored keys can be compared again. Plain Python, no database.
 """
 
 import re
@@ -16,6 +15,7 @@ from decimal import ROUND_HALF_UP, Context, Decimal
 PROVISIONAL_PREFIX = "RECEIPT/"
 # What was merged into another row has let go of its name.
 MERGED_PREFIX = "MERGED/"
+OUR_NAMES = (PROVISIONAL_PREFIX, MERGED_PREFIX)
 
 # What people write into a cell that has nothing to say, in the form of `word_key`.
 PLACEHOLDERS = frozenset(
@@ -41,8 +41,7 @@ _EXACTLY = Context(prec=400, rounding=ROUND_HALF_UP)
 def _plain(text):
     """Return a text in capitals, with ASCII digits, one apostrophe and no accents.
 
-    Letters of every script stay, and so do the vowel signs of scripts that write
-    vowels as marks: without them different names become one.
+    Letters of every script stay, and so do vowels that are written as marks.
     """
     if not isinstance(text, str):
         return ""
@@ -61,13 +60,8 @@ def _digit(sign):
 
 def _is_dropped(sign):
     rank = unicodedata.combining(sign)
-    return (
-        rank >= 200
-        or rank == 1
-        or 10 <= rank <= 36
-        or unicodedata.category(sign) in ("Cf", "Me")
-        or bool(_UNSEEN.match(sign))
-    )
+    dropped = rank >= 200 or rank == 1 or 10 <= rank <= 36 or _UNSEEN.match(sign)
+    return dropped or unicodedata.category(sign) in ("Cf", "Me")
 
 
 def without_blanks(text):
@@ -85,10 +79,7 @@ def is_placeholder(text):
 
 
 def name_words(name):
-    """Return the words of a name in capitals, without accents and punctuation.
-
-    An apostrophe divides nothing: ``Ng'ombe`` is one word.
-    """
+    """Return the words of a name in capitals, without accents: ``Ng'ombe`` is one."""
     return _words(_plain(name).replace("'", ""))
 
 
@@ -98,13 +89,9 @@ def name_parts(name):
 
 
 def _words(text):
-    signs = (
-        sign if sign.isalnum() or unicodedata.category(sign)[0] == "M" else " "
-        for sign in text
-    )
-    return [
-        word for word in "".join(signs).split() if any(sign.isalnum() for sign in word)
-    ]
+    kept = [c.isalnum() or unicodedata.category(c)[0] == "M" for c in text]
+    signs = (c if keep else " " for c, keep in zip(text, kept, strict=True))
+    return [word for word in "".join(signs).split() if any(map(str.isalnum, word))]
 
 
 def name_key(name):
@@ -125,8 +112,7 @@ def word_keys(texts):
 def reference_key(text):
     """Return the key of a customer's or an invoice's reference.
 
-    Blanks and letter case do not count, nor do the leading zeros of a number, which
-    spreadsheets drop, or the ``.0`` that they add.
+    Without blanks, and the leading zeros and ``.0`` that spreadsheets drop and add.
     """
     if is_placeholder(text):
         return ""
@@ -145,8 +131,7 @@ def number_as_stored(value):
     Without blanks, dashes and a spreadsheet's ``.0``, with ASCII digits; letter case
     is kept.
 
-    :param value: a text, or a collection of texts (Odoo turns "=" into "in"); what is
-        neither is returned as it is
+    :param value: a text, or a collection of texts (Odoo turns "=" into "in")
     """
     if isinstance(value, str):
         return _undivided(_grouped(_DASHES.sub("", _grouped(value))))
@@ -171,10 +156,7 @@ def _undivided(text):
 
 
 def number_key(text):
-    """Return the key of a control number: what its unique index is on.
-
-    Leading zeros count: two numbers may differ by them.
-    """
+    """Return the key of a control number, which is unique; leading zeros count."""
     if not isinstance(text, str):
         return ""
     return number_as_stored(number_as_stored(text).upper())
@@ -186,8 +168,6 @@ def number_spellings(sent):
     ClickPesa may add a suffix after a "-" to repeated payments on a customer number.
     People divide digits by dashes: ``1234-5678-9012`` is one number, ``1234-5678`` may
     be a number and its suffix.
-
-    :rtype: list[str]
     """
     if not isinstance(sent, str):
         return []
@@ -237,20 +217,16 @@ def receipt_text(text):
 
 
 def receipt_key(receipt):
-    """Return the key of an operator's receipt.
-
-    Letter case, blanks, dots, dashes, other signs and a label in front do not count.
-    """
+    """Return the key of an operator's receipt: no signs, no label in front."""
     return "".join(sign for sign in _plain(receipt_text(receipt)) if sign.isalnum())
 
 
 def without_our_names(told):
     """Return what was told, under a name that is not one of ours.
 
-    Nobody but us gives a payment such a name; an announcement that did could stand in
-    the way of the receipt that a person enters.
+    Else it could stand in the way of the receipt that a person enters.
     """
-    if told.id.startswith((PROVISIONAL_PREFIX, MERGED_PREFIX)):
+    if told.id.startswith(OUR_NAMES):
         return replace(told, id="ClickPesa " + told.id)
     return told
 
@@ -273,27 +249,19 @@ _EXTENSION = re.compile(r"(?:\bext|\bx)\W*[0-9]+\W*$", re.IGNORECASE)
 def phone_key(text):
     """Return the key of a phone: its digits with the country code, ``255712345678``.
 
-    Of two in one cell the first good one counts. A number without a country code is
-    Tanzanian.
-
-    :return: "" for what is no phone number
+    Of two in one cell the first good one counts; without a country code it is
+    Tanzanian; "" is none.
     """
     return next(_phones(text), "")
 
 
 def mobile_phone(text):
-    """Return a Tanzanian mobile number as ClickPesa wants it, ``255712345678``.
-
-    :return: "" for anything else, landlines and other countries' numbers too
-    """
+    """Return a Tanzanian mobile number as ClickPesa wants it, "" for anything else."""
     return next(filter(_is_mobile, _phones(text)), "")
 
 
 def phone_spellings(phone):
-    """Return the ways in which a contact may have this phone written down.
-
-    Blanks and signs do not matter: Odoo compares without them.
-    """
+    """Return how a contact may have this phone written down; signs do not matter."""
     key = phone_key(phone)
     if not key:
         return []

@@ -1,10 +1,8 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """How alike two numbers, receipts or names are. Plain Python, no database.
 
-Payers type control numbers on a handset: a digit is swapped with its neighbour, typed
-wrong, left out or typed twice. That is one step of the Damerau-Levenshtein distance,
-so all numbers one step away can be written down and looked up at once, however many
-numbers there are.
+A slip is one step of the Damerau-Levenshtein distance: a digit swapped with its
+neighbour, wrong, missing or one too many.
 """
 
 import difflib
@@ -23,21 +21,15 @@ ZEROS = "zeros"
 
 
 def neighbours(number):
-    """Return every number one slip of the thumb away from this one.
+    """Return the set of all numbers one slip away from this one, itself left out.
 
     Leading zeros that a spreadsheet has dropped or a person has added count as one
     slip.
-
-    :param str number: what was typed
-    :return: at most about 60 × its length texts, without the number itself
-    :rtype: set[str]
     """
     text = number_key(number)
     if not text or len(text) > MAX_LENGTH:
         return set()
-    signs = (
-        string.digits if text.isdecimal() else string.digits + string.ascii_uppercase
-    )
+    signs = string.digits + ("" if text.isdecimal() else string.ascii_uppercase)
     found = set()
     for i in range(len(text) + 1):
         head, tail = text[:i], text[i:]
@@ -48,12 +40,9 @@ def neighbours(number):
         if len(tail) > 1:
             found.add(head + tail[1] + tail[0] + tail[2:])
     found.update("0" * zeros + text for zeros in range(1, _ZEROS + 1))
-    found.update(text[zeros:] for zeros in range(1, _leading_zeros(text) + 1))
+    leading = min(len(text) - len(text.lstrip("0")), _ZEROS)
+    found.update(text[zeros:] for zeros in range(1, leading + 1))
     return found - {text, ""}
-
-
-def _leading_zeros(text):
-    return min(len(text) - len(text.lstrip("0")), _ZEROS)
 
 
 def slip(typed, meant):
@@ -66,18 +55,11 @@ def slip(typed, meant):
     if typed == meant:
         return None
     if len(typed) == len(meant):
-        differing = [
-            i
-            for i, pair in enumerate(zip(typed, meant, strict=True))
-            if len({*pair}) > 1
-        ]
-        if len(differing) == 1:
+        i, *more = [i for i, sign in enumerate(typed) if sign != meant[i]]
+        if not more:
             return REPLACED
-        if len(differing) == 2:
-            i, j = differing
-            if j == i + 1 and typed[i] == meant[j] and typed[j] == meant[i]:
-                return SWAPPED
-        return None
+        swapped = more == [i + 1] and typed[i : i + 2] == meant[i + 1] + meant[i]
+        return SWAPPED if swapped else None
     shorter, longer = sorted((typed, meant), key=len)
     zeros = len(longer) - len(shorter)
     if zeros <= _ZEROS and longer == "0" * zeros + shorter:
@@ -98,10 +80,7 @@ def nearly_same_receipt(one, other):
 
     The letter O for 0 and their like, two signs swapped, a sign too many or too few, or
     a label that hangs on in front. A wrong sign is no such slip: an operator's next
-    receipt differs by one. Never take such receipts for equal; hold the second payment
-    for a person.
-
-    :return: False for receipts that are the same
+    receipt differs by one. False for receipts that are the same.
     """
     one, other = receipt_key(one), receipt_key(other)
     if one == other or min(len(one), len(other)) < 6:
@@ -118,9 +97,7 @@ def nearly_same_receipt(one, other):
 def name_likeness(one, other):
     """Return how alike two names are, 0 to 1; the order of the words does not count.
 
-    Operators cut names and turn them round: each word of the shorter name is compared
-    with its best counterpart in the longer one. A single common word is no likeness
-    between names that both have several.
+    Each word of the shorter name is compared with its best counterpart in the longer.
     """
     shorter, longer = sorted((name_words(one), name_words(other)), key=len)
     if not shorter:

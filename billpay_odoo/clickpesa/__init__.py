@@ -2,12 +2,7 @@
 """Gateway client for ClickPesa BillPay. Plain Python: nothing of Odoo in here.
 
 * Money is in TZS; times are aware and in UTC; durations are seconds.
-* Errors say what the caller may do next: :class:`Refused` (permanent),
-  :class:`Unavailable` (try again later), :class:`OutcomeUnknown` (a write that may
-  have happened: read it back).
-* The access token is kept per process, in memory, keyed by the credentials, and
-  never stored: that is at most one token call per process and hour, no secret at
-  rest, and no database row for workers to contend for.
+* Errors say what the caller may do next, see :mod:`.errors`.
 * Only ``requests`` is needed, and nothing runs at import time.
 """
 

@@ -19,9 +19,8 @@ _NOT_DIGITS = re.compile(r"[^0-9]")
 
 
 def create_body(request, *, customer, ascii_only):
-    """Return the body that asks for one number.
+    """Return the body for a :class:`NumberRequest`.
 
-    :param request: :class:`NumberRequest`
     :param customer: also send the customer's name, phone and e-mail
     :param ascii_only: transliterate text, because the body gets signed
     """
@@ -55,8 +54,6 @@ def update_body(
 ):
     """Return the body of an update: the members that are not ``None``.
 
-    :param amount, max_amount: TZS
-    :param active: ``False`` refuses payments from then on, ``True`` allows them
     :raises ValueError: nothing to change, or a value that cannot be right
     """
     body = {}
@@ -128,13 +125,11 @@ def bulk_reply(data, requests):
 
 def _missing(created, requests):
     """Positions whose reference was not made; of twins the first one was."""
-    made = Counter(number.upper() for number in created)
-    missing = []
+    made, missing = Counter(number.upper() for number in created), []
     for position, request in enumerate(requests):
         reference = request.reference.upper()
-        if made[reference] > 0:
-            made[reference] -= 1
-        else:
+        made[reference] -= 1
+        if made[reference] < 0:
             missing.append(position)
     return missing
 

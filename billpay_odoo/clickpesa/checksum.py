@@ -37,8 +37,7 @@ _quote_ascii = json.JSONEncoder(ensure_ascii=True).encode
 def canonical_json(body):
     """Return ``body`` as the text that is signed (and sent).
 
-    Takes what ``json.loads`` gives, and ``Decimal``. Integers are kept as typed,
-    also beyond 2**53.
+    Integers are kept as typed, also beyond 2**53.
 
     :raises ValueError: NaN or infinity
     :raises TypeError: a value or key that JSON has no form for
@@ -67,32 +66,21 @@ def signature_of(payload, headers=None):
     The body's ``checksum`` member counts first, then the known headers, whose
     names compare without regard to case. Only non-empty text is a signature.
     """
-    if isinstance(payload, dict):
-        found = _text(payload.get("checksum"))
-        if found:
-            return found
-    if not headers:
-        return None
+    given = [payload.get("checksum")] if isinstance(payload, dict) else []
     try:
-        named = {str(name).lower(): value for name, value in headers.items()}
+        named = {str(name).lower(): value for name, value in (headers or {}).items()}
     except (AttributeError, TypeError, ValueError):
-        return None
-    for name in SIGNATURE_HEADERS:
-        found = _text(named.get(name))
-        if found:
-            return found
-    return None
+        named = {}
+    given += map(named.get, SIGNATURE_HEADERS)
+    return next(filter(None, map(_text, given)), None)
 
 
 def verify(payload, key, headers=None):
-    """Tell whether ``payload`` is signed with ``key``. Never raises.
+    """Tell whether ``payload`` is signed with ``key``, never with an empty one.
 
     Two spellings of non-ASCII text are accepted, because the vendor's own samples
-    disagree: raw (JavaScript) and ``\\uXXXX`` (Python). Both need the key, so
-    accepting the second one weakens nothing.
+    disagree: raw (JavaScript) and ``\\uXXXX`` (Python). Both need the key.
 
-    :param payload: the parsed JSON object
-    :param key: checksum key; empty means nothing can be verified: ``False``
     :param headers: mapping of the delivery's HTTP headers
     """
     if not isinstance(payload, dict) or not isinstance(key, str) or not key:
@@ -128,12 +116,8 @@ def _text(value):
 def _write(value, quote):
     if isinstance(value, str):
         return quote(value)
-    if value is None:
-        return "null"
-    if value is True:
-        return "true"
-    if value is False:
-        return "false"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, int):
         return int.__repr__(value)
     if isinstance(value, float):

@@ -1,12 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The ClickPesa client: tokens, control numbers, payments.
-
-Thread-safe. See :mod:`.transport` for why one session serves all threads and
-:mod:`.tokens` for why the token stays in the memory of the process.
-"""
+"""The ClickPesa client: tokens, control numbers, payments. Thread-safe."""
 
 import copy
-import logging
 import os
 import threading
 import time
@@ -20,8 +15,6 @@ from .tokens import TokenKeeper, authorization
 from .transport import Transport, checked_url, new_session, parsed, retrying, unreadable
 from .values import NumberReply, Payment, PaymentPage
 
-_logger = logging.getLogger(__name__)
-
 LONGEST_REFERENCE = 128
 LARGEST_CACHE = 32
 
@@ -32,13 +25,10 @@ _clients_lock = threading.Lock()
 class ClickPesaClient:
     """Talks to one ClickPesa application.
 
-    :param base_url: with its path, such as ``https://api.clickpesa.com/third-parties``
     :param checksum_key: empty when the application has checksums switched off
     :param timeout: ``(connect, read)`` in seconds
     :param session: a ``requests.Session`` to use instead of an own one
-    :param clock: monotonic seconds
     :param patience: seconds that retries of safe calls may add; 0 for no retry
-    :param sleep: waits a number of seconds
     :param gate: called right before every request, token calls and repeats included;
         it may raise :class:`BudgetSpent`, and nothing is sent then
     :raises InvalidConfiguration: the address or a credential cannot be used
@@ -82,12 +72,9 @@ class ClickPesaClient:
         return f"<ClickPesaClient {self.base_url}>"
 
     def gated(self, gate, *, patience=None):
-        """Return a client that asks ``gate`` first, with this one's connections.
+        """Return a client with this ``gate`` that shares connections and token.
 
-        The token is shared as well. One client serves every database of a process;
-        a gate belongs to one of them.
-
-        :param patience: as for the class; ``None`` as it is here
+        One client serves every database of a process; a gate belongs to one of them.
         """
         client = copy.copy(self)
         client._gate = gate
@@ -98,12 +85,7 @@ class ClickPesaClient:
     # === TOKEN === #
 
     def token(self, force=False):
-        """Return the ``Authorization`` value, from memory unless ``force``.
-
-        :raises AuthenticationRefused: the credentials are wrong, expired or revoked
-        :raises InvalidConfiguration: no ClickPesa API at the base URL
-        :raises Unavailable: not reachable
-        """
+        """Return the ``Authorization`` value, from memory unless ``force``."""
         return self._token(self._tokens.current() if force else None)
 
     def _token(self, stale=None):
@@ -128,20 +110,15 @@ class ClickPesaClient:
             return authorization(data, answer.status)
 
         try:
-            token = self._retrying(attempt)
+            return self._retrying(attempt)
         except errors.Refused as error:
             if error.status != 403:
                 raise
             raise errors.AuthenticationRefused(error.message, 403) from None
-        _logger.debug("new ClickPesa token")
-        return token
 
     @property
     def clock_skew(self):
-        """Seconds by which the gateway's clock was ahead at its last answer.
-
-        ``None`` when it has not said. Answers tell it to the second only.
-        """
+        """Seconds by which the gateway's clock was ahead lately, or ``None``."""
         return self._transport.clock_skew
 
     # === NUMBERS === #
@@ -149,9 +126,8 @@ class ClickPesaClient:
     def create_order_numbers(self, requests):
         """Make 1 to 50 order numbers (one payment closes each).
 
-        A refused item does not stop the others.
+        A refused :class:`NumberRequest` does not stop the others.
 
-        :param requests: :class:`NumberRequest` items
         :rtype: BulkReply
         :raises ValueError: no item, or more than 50
         """
@@ -168,14 +144,8 @@ class ClickPesaClient:
         requests = list(requests)
         if not 1 <= len(requests) <= LARGEST_BATCH:
             raise ValueError(f"A bulk call has 1 to {LARGEST_BATCH} items.")
-        items = [
-            create_body(
-                request,
-                customer=kind == "customer",
-                ascii_only=bool(self._checksum_key),
-            )
-            for request in requests
-        ]
+        how = {"customer": kind == "customer", "ascii_only": bool(self._checksum_key)}
+        items = [create_body(request, **how) for request in requests]
         path = f"/billpay/bulk-create-{kind}-control-numbers"
         data = self._call("POST", path, body={"controlNumbers": items})
         try:
@@ -186,9 +156,9 @@ class ClickPesaClient:
         raise unreadable(write=True)
 
     def update_number(self, number, **changes):
-        """Change a number; return a :class:`NumberReply` of what the gateway says.
+        """Change a number, by the arguments of :func:`bodies.update_body`.
 
-        :param changes: those of :func:`bodies.update_body`
+        :rtype: NumberReply
         :raises ValueError: nothing to change
         :raises NotFound: the number is not known
         """
@@ -196,10 +166,7 @@ class ClickPesaClient:
         return self._number("PATCH", number, body)
 
     def get_number(self, number):
-        """Return the :class:`NumberReply` of a number.
-
-        :raises NotFound: the gateway does not know the number
-        """
+        """Return the :class:`NumberReply` of a number, or raise ``NotFound``."""
         return self._number("GET", number)
 
     def _number(self, method, number, body=None):
@@ -245,14 +212,14 @@ class ClickPesaClient:
             data = self._call("GET", "/payments/all", params=params)
         except errors.NotFound:
             return PaymentPage((), 0)
-        rows = data.get("data") if isinstance(data, dict) else data
-        payments = _payments_of(rows)
-        total = data.get("totalCount") if isinstance(data, dict) else None
+        if isinstance(data, list):
+            data = {"data": data}
+        rows, total = data.get("data"), data.get("totalCount")
         if isinstance(total, str) and total.isascii() and total.isdigit():
             total = int(total[:15])
         if isinstance(total, bool) or not isinstance(total, int) or total < 0:
             total = None
-        return PaymentPage(tuple(payments), total, len(rows))
+        return PaymentPage(tuple(_payments_of(rows)), total, len(rows))
 
     # === CALLS === #
 
@@ -265,15 +232,9 @@ class ClickPesaClient:
             headers["Content-Type"] = "application/json"
 
         def send(token, limit):
-            return self._send(
-                method,
-                path,
-                write=write,
-                headers={"Authorization": token, **headers},
-                data=data,
-                params=params,
-                limit=limit,
-            )
+            how = {"data": data, "params": params, "limit": limit}
+            known = {"Authorization": token, **headers}
+            return self._send(method, path, write=write, headers=known, **how)
 
         def attempt(limit):
             token = self._token()
@@ -307,22 +268,19 @@ class ClickPesaClient:
 def get_client(base_url, client_id, api_key, checksum_key=""):
     """Return this process's client for these credentials.
 
-    Connections and the token are reused as long as nothing changes; a changed key
-    makes a new client and, with it, a new token. The process id is part of the key: a
-    forked worker must not share its parent's connections.
+    Connections and the token are reused as long as nothing changes.
 
     :raises InvalidConfiguration: the address or a credential cannot be used
     """
+    # A forked worker must not share its parent's connections.
     key = (os.getpid(), base_url, client_id, api_key, checksum_key or "")
     with _clients_lock:
-        client = _clients.get(key)
-        if client is None:
-            client = ClickPesaClient(base_url, client_id, api_key, checksum_key)
-            _clients[key] = client
+        if key not in _clients:
+            _clients[key] = ClickPesaClient(base_url, client_id, api_key, checksum_key)
             if len(_clients) > LARGEST_CACHE:
                 _clients.popitem(last=False)
         _clients.move_to_end(key)
-        return client
+        return _clients[key]
 
 
 def forget_clients():
@@ -348,7 +306,7 @@ def _segment_of(reference):
 
     Dots alone would walk up the path: URL libraries resolve them, encoded or not.
     """
-    if not isinstance(reference, str) or not 1 <= len(reference) <= LONGEST_REFERENCE:
+    if not isinstance(reference, str) or len(reference) > LONGEST_REFERENCE:
         return None
     if not reference.strip(". "):
         return None

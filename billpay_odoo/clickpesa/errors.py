@@ -21,11 +21,7 @@ _BEARER = re.compile(r"(?i)\bbearer\s+[^\s\"',;]+")
 
 
 class ClickPesaError(Exception):
-    """Base of all errors of this package.
-
-    :param message: one sentence for a person, without secrets
-    :param status: HTTP status of the answer, ``None`` when there was none
-    """
+    """Base of all errors; ``status`` is ``None`` when there was no answer."""
 
     def __init__(self, message, status=None):
         super().__init__(message)
@@ -39,9 +35,8 @@ class ClickPesaError(Exception):
 class Refused(ClickPesaError):
     """The gateway refused the call for good.
 
-    ``application_wide`` is true when the cause lies with the credentials or the
-    settings, so that every other call would be refused as well: nothing is wrong
-    with the one number or payment that was asked for.
+    ``application_wide``: the cause lies with the credentials or the settings, so that
+    every other call would be refused as well.
     """
 
     application_wide = False
@@ -80,10 +75,7 @@ class Conflict(Refused):
 
 
 class Unavailable(ClickPesaError):
-    """Nothing happened or repeating is harmless: try again later.
-
-    ``retry_after``: seconds the gateway asked to wait, or ``None``.
-    """
+    """Try again later; ``retry_after``: in how many seconds, if that is known."""
 
     def __init__(self, message, status=None, retry_after=None):
         super().__init__(message, status)
@@ -95,11 +87,7 @@ class RateLimited(Unavailable):
 
 
 class BudgetSpent(Unavailable):
-    """Our own limit of calls is reached: nothing was sent.
-
-    Raised by a ``gate`` (see :class:`ClickPesaClient`). ``retry_after`` says when the
-    next call is allowed.
-    """
+    """Our own limit of calls is reached: nothing was sent. Raised by a ``gate``."""
 
 
 class OutcomeUnknown(ClickPesaError):
@@ -107,12 +95,9 @@ class OutcomeUnknown(ClickPesaError):
 
 
 def mask(text, secrets):
-    """Return ``text`` with every secret replaced by ``***``.
+    """Return anything as text with every secret replaced by ``***``.
 
     Percent-encoded spellings and any bearer token are covered too.
-
-    :param text: anything; it is turned into text
-    :param secrets: iterable of texts; empty ones and ``None`` are skipped
     """
     text = str(text)
     spellings = set()

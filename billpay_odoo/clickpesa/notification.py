@@ -14,11 +14,9 @@ _GAPS = re.compile(r"[\s_]+")
 
 @dataclass(frozen=True)
 class Notification:
-    """One delivery.
+    """One delivery: its event in capitals or ``""``, the whole body as ``payload``.
 
-    ``event`` is the event name in capital letters, ``""`` when there is none.
-    ``payload`` is the whole parsed body, to be verified and kept. With
-    ``duplicate_keys`` another parser may read other values than this one did, so
+    With ``duplicate_keys`` another parser may read other values than this one did, so
     the body is not to be trusted by itself.
     """
 

@@ -1,8 +1,5 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Tolerant readers for single values, strict readers for JSON, text that is safe.
-
-Whatever a delivery or an answer holds, these return a sane value or nothing.
-"""
+"""Tolerant readers for single values, strict readers for JSON, text that is safe."""
 
 import hashlib
 import json
@@ -45,8 +42,7 @@ def read_identity(value):
 def read_amount(value):
     """Return a ``Decimal`` >= 0, or ``None`` for what is no sane amount.
 
-    Takes numbers and plain decimal text such as ``"10000.00"``. Grouped text such
-    as ``"10,000"`` is not guessed at.
+    Takes numbers and plain decimal text; ``"10,000"`` is not guessed at.
     """
     if isinstance(value, str):
         value = value.strip()
@@ -73,11 +69,10 @@ def plain_decimal(amount):
 
 
 def read_time(value):
-    """Return an aware UTC ``datetime``, or ``None``.
+    """Return an aware UTC ``datetime`` between 2000 and 2100, or ``None``.
 
     Takes ISO 8601 with ``Z``, an offset or neither (then UTC), and epoch seconds or
-    milliseconds. Years outside 2000-2100 are refused: they would break date
-    arithmetic later on.
+    milliseconds.
     """
     try:
         found = _read_time(value)
@@ -105,9 +100,7 @@ def load_json(raw):
 
 
 def load_answer(raw):
-    """Parse an answer of the gateway; one odd number does not spoil the rest.
-
-    NaN, infinity and absurdly long integers become ``None``.
+    """Parse an answer of the gateway; what is no number of JSON becomes ``None``.
 
     :raises ValueError: no JSON
     """
@@ -115,8 +108,6 @@ def load_answer(raw):
 
 
 def _load(raw, odd_number, **hooks):
-    """:param odd_number: is called with the text of what is no number of JSON"""
-
     def number(text):
         value = float(text)
         return value if math.isfinite(value) else odd_number(text)
@@ -149,11 +140,8 @@ def nesting(raw):
     depth = deepest = 0
     for token in _STRUCTURE.finditer(raw):
         char = token.group()[:1]
-        if char in b"[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif char in b"]}":
-            depth -= 1
+        depth += (char in b"[{") - (char in b"]}")
+        deepest = max(deepest, depth)
     return deepest
 
 
@@ -187,13 +175,9 @@ def _read_iso(text):
     match = _TIMESTAMP.fullmatch(text)
     if not match:
         return None
-    year, month, day, hour, minute, second, fraction, zone = match.groups()
+    *parts, second, fraction, zone = match.groups()
     moment = datetime(
-        int(year),
-        int(month),
-        int(day),
-        int(hour or 0),
-        int(minute or 0),
+        *(int(part or 0) for part in parts),
         min(int(second or 0), 59),  # a leap second
         int((fraction or "0").ljust(6, "0")[:6]),
         tzinfo=timezone.utc,
@@ -221,8 +205,7 @@ _STAND_INS = {
 def clean_text(value, limit=None):
     """Return ``value`` on one line, without control characters, at most ``limit`` long.
 
-    Characters that steer the direction of text are dropped too: in a list of
-    payments they would let a payer's name rewrite its neighbours.
+    Characters that steer the direction of text are dropped too.
     """
     text = _SURROGATE.sub("\ufffd", _UNSAFE.sub(" ", str(value)))
     text = " ".join(text.split())
@@ -239,17 +222,11 @@ def clean_identity(value, limit=128):
 
 
 def to_ascii(value, limit=None):
-    """Transliterate ``value`` to printable ASCII on one line.
+    """Transliterate ``value`` to printable ASCII on one line, for a signed body.
 
-    For text inside a signed body: the ways to serialise JSON agree on nothing but
-    ASCII. A letter without a stand-in becomes ``?`` so that a name never vanishes.
+    A letter without a stand-in becomes ``?`` so that a name never vanishes.
     """
     text = unicodedata.normalize("NFKD", clean_text(value).translate(_STAND_INS))
     text = text.translate(_STAND_INS)  # "½" holds its slash only now
-    out = []
-    for char in text:
-        if " " <= char <= "~":
-            out.append(char)
-        elif not unicodedata.category(char).startswith(("M", "C")):
-            out.append("?")
-    return clean_text("".join(out), limit)
+    kept = (char for char in text if unicodedata.category(char)[0] not in "MC")
+    return clean_text("".join(c if " " <= c <= "~" else "?" for c in kept), limit)

@@ -1,10 +1,8 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The access token: fetched once, shared by threads, renewed shortly before expiry.
 
-Per process and in memory, on purpose. A token lives for an hour, so this costs at
-most one token call per process and hour; sharing it through the database would save
-those few calls and in exchange put a secret at rest, into backups and replicas, and
-make all workers contend for one row.
+Per process and in memory, on purpose: at most one token call per process and hour, no
+secret at rest, no row that all workers contend for.
 """
 
 import copy
@@ -33,10 +31,7 @@ def authorization(data, status):
 
 
 class TokenKeeper:
-    """Hands out one token to many threads.
-
-    :param clock: monotonic seconds
-    """
+    """Hands out one token to many threads."""
 
     def __init__(self, clock):
         self._clock = clock
@@ -75,8 +70,7 @@ class TokenKeeper:
 
     def current(self):
         """The cached value, fresh or not, or ``None``."""
-        token = self._token
-        return token.value if token else None
+        return self._token and self._token.value
 
     def forget(self, value):
         """Drop the token if it still is ``value``."""

@@ -1,14 +1,11 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """One HTTP exchange: bounded in time and size, no redirects, no credentials kept.
 
-Its answer becomes parsed JSON or the right exception. Sources: ClickPesa API docs
-(error tables of the endpoint pages) and the vendor's public API description;
-``message`` is a text or a list of texts.
+Sources: ClickPesa API docs (error tables of the endpoint pages) and the vendor's
+public API description; ``message`` is a text or a list of texts.
 
-One ``requests.Session`` serves all threads of a client. What makes that safe: the
-session is never changed after it is made, cookies are refused, and the connection
-pool below it is thread-safe. A session per thread would be no better: a server that
-starts a thread per request would never reuse a connection.
+One ``requests.Session`` serves all threads of a client. That is safe because it is
+never changed, refuses cookies, and the connection pool below it is thread-safe.
 """
 
 import logging
@@ -41,11 +38,17 @@ _NO_FEATURE = re.compile(r"has no access to .*feature", re.IGNORECASE)
 _CHECKSUM = re.compile(r"\bchecksum\b", re.IGNORECASE)
 
 # Failures at which no byte of the request can have left this machine.
-_NEVER_SENT = (
-    pool.NewConnectionError,
-    pool.ConnectTimeoutError,
-    pool.ProxyError,
-)
+_NEVER_SENT = (pool.NewConnectionError, pool.ConnectTimeoutError, pool.ProxyError)
+
+
+# The first that fits counts.
+_REASONS = {
+    requests.exceptions.ConnectTimeout: "no connection in time",
+    (requests.exceptions.Timeout, pool.TimeoutError): "no answer in time",
+    requests.exceptions.SSLError: "the secure connection failed",
+    requests.exceptions.ProxyError: "the proxy refused",
+    requests.exceptions.ContentDecodingError: "the answer could not be read",
+}
 
 
 def checked_url(base_url):
@@ -85,8 +88,6 @@ def new_session():
 class Transport:
     """Sends requests below one base URL.
 
-    :param base_url: checked address, such as ``https://host/third-parties``
-    :param session: ``requests.Session``
     :param timeout: ``(connect, read)`` in seconds; the body, too, must arrive within
         the read timeout
     :param secrets: texts to keep out of logs and errors
@@ -107,8 +108,7 @@ class Transport:
         :raises Unavailable: nothing happened, or the call only reads
         :raises OutcomeUnknown: a write that may have happened
         """
-        started = time.monotonic()
-        trouble = None
+        started, trouble = time.monotonic(), None
         try:
             answer = self._exchange(method, path, headers, data, params, limit)
         except (requests.RequestException, pool.HTTPError, OSError) as error:
@@ -117,9 +117,8 @@ class Transport:
         if trouble is None:
             _logger.debug("%s %s: %s, %d ms", method, path, answer.status, spent)
             return answer
-        _logger.info(
-            "%s %s: %s after %d ms", method, path, type(trouble).__name__, spent
-        )
+        name = type(trouble).__name__
+        _logger.info("%s %s: %s after %d ms", method, path, name, spent)
         # Raised outside the handler: the cause holds the request and its headers.
         raise self._explain(trouble, write)
 
@@ -165,11 +164,10 @@ class Transport:
 def _skew(date):
     """Seconds by which the peer's clock is ahead of ours, or ``None``."""
     try:
-        return (
-            parsedate_to_datetime(date) - datetime.now(timezone.utc)
-        ).total_seconds()
+        ahead = parsedate_to_datetime(date) - datetime.now(timezone.utc)
     except (TypeError, ValueError):
         return None
+    return ahead.total_seconds()
 
 
 def _bounded(response, deadline):
@@ -209,16 +207,9 @@ def _never_sent(trouble):
 
 def _reason(trouble):
     """A few words; never the exception's own text, which may quote the request."""
-    if isinstance(trouble, requests.exceptions.ConnectTimeout):
-        return "no connection in time"
-    if isinstance(trouble, (requests.exceptions.Timeout, pool.TimeoutError)):
-        return "no answer in time"
-    if isinstance(trouble, requests.exceptions.SSLError):
-        return "the secure connection failed"
-    if isinstance(trouble, requests.exceptions.ProxyError):
-        return "the proxy refused"
-    if isinstance(trouble, requests.exceptions.ContentDecodingError):
-        return "the answer could not be read"
+    for kinds, reason in _REASONS.items():
+        if isinstance(trouble, kinds):
+            return reason
     if "Name" in str(trouble) and _never_sent(trouble):
         return "the host name is not known"
     if _never_sent(trouble):
@@ -230,15 +221,12 @@ def _reason(trouble):
 
 
 def parsed(answer, *, write, secrets):
-    """Return the JSON of a 2xx answer, or raise what the status means.
+    """Return the JSON of a 2xx :class:`Answer`, or raise what the status means.
 
-    :param answer: :class:`Answer`
     :param write: the call changes something, so a doubtful answer leaves open
         whether it did
-    :raises Refused, Unavailable, OutcomeUnknown:
     """
-    status = answer.status
-    data, readable = None, True
+    status, data, readable = answer.status, None, True
     try:
         data = load_answer(answer.body)
     except ValueError:
@@ -305,7 +293,6 @@ def retry_after(headers):
 
 
 def unreadable(write, status=200, why=""):
-    """Return the error for an answer that makes no sense."""
     text = f"ClickPesa's answer could not be read{why}"
     text += "; it may have been carried out." if write else "."
     return _doubtful(write)(text, status)
@@ -322,8 +309,7 @@ def retrying(attempt, *, patience, clock, sleep):
     The first try has its full timeouts (``limit`` is ``None``), a later one only what
     is left of the budget, so that nobody waits much longer than for one slow call.
     """
-    started = clock()
-    limit = None
+    started, limit = clock(), None
     for delay in DELAYS:
         try:
             return attempt(limit)

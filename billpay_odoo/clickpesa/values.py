@@ -8,13 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 
-from .parsing import (
-    plain_decimal,
-    read_amount,
-    read_identity,
-    read_text,
-    read_time,
-)
+from .parsing import plain_decimal, read_amount, read_identity, read_text, read_time
 
 EXACT = "exact"
 FLEXIBLE = "flexible"
@@ -24,7 +18,7 @@ MODE_WORDS = {EXACT: "EXACT", FLEXIBLE: "ALLOW_PARTIAL_AND_OVER_PAYMENT"}
 
 PAID = frozenset(("SUCCESS", "SETTLED"))
 FAILED = frozenset(("FAILED",))
-REVERSED = frozenset(("REFUNDED", "REVERSED"))
+REVERSED = frozenset(("REFUNDED", "REVERSED"))  # before, after settlement
 
 _REFERENCE = re.compile(r"[A-Za-z0-9]*")
 
@@ -60,9 +54,6 @@ class NumberRequest:
     :param mode: ``"exact"``, ``"flexible"`` or ``None`` (the gateway's default,
         flexible); only means something together with an amount
     :param max_amount: TZS the number may collect in total; not with ``"exact"``
-
-    The customer fields are sent for customer numbers only.
-
     :raises ValueError: a field that cannot be right
     """
 
@@ -90,8 +81,7 @@ class NumberRequest:
 class NumberReply:
     """What the gateway says about a number. Absent members: ``None`` or ``""``.
 
-    The answer to an update may hold nothing but the changed members; ``raw`` tells
-    which ones were there.
+    The answer to an update may hold nothing but the changed members, see ``raw``.
     """
 
     number: str
@@ -132,9 +122,8 @@ class BulkReply:
 class Payment:
     """One payment as a delivery or a query told it.
 
-    ``amount`` is ``None`` when what was sent is no sane amount; ``created_at`` and
-    ``updated_at`` are aware and in UTC. ``status`` is the gateway's word in capital
-    letters; an unknown word is neither paid nor failed.
+    ``amount`` is ``None`` when what was sent is no sane amount; times are aware and in
+    UTC. ``status`` is in capitals; an unknown word is neither paid nor failed.
     """
 
     id: str
@@ -153,27 +142,12 @@ class Payment:
     client_id: str = field(repr=False)
     raw: dict = field(repr=False, compare=False)
 
-    @property
-    def is_paid(self):
-        """The payer's money arrived: settled to the merchant's balance or not yet."""
-        return self.status in PAID
-
-    @property
-    def is_failed(self):
-        return self.status in FAILED
-
-    @property
-    def is_reversed(self):
-        """The money went back, before (REFUNDED) or after (REVERSED) settlement."""
-        return self.status in REVERSED
-
     @classmethod
     def parse(cls, data):
         """Read a payment object of any age; never raises.
 
         Each member is looked for under its current name, then under the names of
-        2025. A member that is there but makes no sense is not replaced by an older
-        one: with money, nothing is guessed.
+        2025. One that is there but makes no sense is not replaced by an older one.
         """
         raw = data if isinstance(data, dict) else {}
         customer = raw.get("customer")
@@ -184,9 +158,11 @@ class Payment:
             status=read_text(raw.get("status"), 32).upper(),
             reference=read_identity(_first(raw, "orderReference", "reference")),
             receipt=read_identity(raw.get("paymentReference")),
-            amount=read_amount(_first(raw, "collectedAmount", "amount", *_DEPOSIT[:1])),
+            amount=read_amount(
+                _first(raw, "collectedAmount", "amount", "depositAmount")
+            ),
             currency=read_text(
-                _first(raw, "collectedCurrency", "currency", *_DEPOSIT[1:]), 8
+                _first(raw, "collectedCurrency", "currency", "depositCurrency"), 8
             ).upper(),
             channel=read_text(_first(raw, "channel", "paymentMethod"), 64),
             payer_name=read_text(_first(named, "customerName", "name"), 256),
@@ -204,16 +180,12 @@ class Payment:
         )
 
 
-_DEPOSIT = ("depositAmount", "depositCurrency")
-
-
 @dataclass(frozen=True)
 class PaymentPage:
     """One page of payments.
 
-    ``total`` counts the payments that match on all pages, if the gateway says so
-    (else ``None``), ``rows`` the ones the
-    gateway sent on this one: skip that many for the next page.
+    ``total`` counts those of all pages, if the gateway says so (else ``None``),
+    ``rows`` what it sent on this one: skip that many for the next page.
     """
 
     payments: tuple[Payment, ...]
@@ -223,11 +195,7 @@ class PaymentPage:
 
 def _first(data, *names):
     """The first member that is there and not empty."""
-    for name in names:
-        value = data.get(name)
-        if value is not None and value != "":
-            return value
-    return None
+    return next((data[n] for n in names if data.get(n) not in (None, "")), None)
 
 
 def _prefixed(data):

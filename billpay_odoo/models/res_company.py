@@ -97,21 +97,19 @@ class ResCompany(models.Model):
         for company in self:
             provider_sudo = company.sudo().billpay_provider_id
             if provider_sudo and provider_sudo.company_id not in company.parent_ids:
-                raise ValidationError(
-                    self.env._(
-                        "The application %(application)s belongs to %(owner)s, so "
-                        "%(company)s cannot use it: its money would reach the wrong "
-                        "books. Choose an application of %(company)s or of the "
-                        "company it is a branch of.",
-                        application=provider_sudo.name,
-                        owner=provider_sudo.company_id.name,
-                        company=company.name,
-                    )
+                message = self.env._(
+                    "The application %(application)s belongs to %(owner)s, so "
+                    "%(company)s cannot use it: its money would reach the wrong books. "
+                    "Choose an application of %(company)s or of the company it is a "
+                    "branch of.",
+                    application=provider_sudo.name,
+                    owner=provider_sudo.company_id.name,
+                    company=company.name,
                 )
+                raise ValidationError(message)
 
     def _billpay_today(self):
         """Return the date that it is at this company now."""
-        self.ensure_one()
         return self._billpay_day(fields.Datetime.now())
 
     def _billpay_day(self, moment):
@@ -120,16 +118,12 @@ class ResCompany(models.Model):
 
     def _billpay_tz(self):
         """Return the time zone in which this company's days begin (pytz)."""
-        self.ensure_one()
-        name = self.sudo().partner_id.tz or const.DEFAULT_TZ
-        return pytz.timezone(name)
+        return pytz.timezone(self.sudo().partner_id.tz or const.DEFAULT_TZ)
 
     def _billpay_person_in_charge(self, *candidates):
-        """Return the one user to notify of what needs a person in this company.
+        """Return the one internal user to notify of what needs a person here.
 
-        :param candidates: users to prefer, the first one first, such as the salesperson
-        :return: one internal user of the company: a candidate, else a BillPay manager,
-            else an administrator
+        The first fitting candidate, else a BillPay manager, else an administrator.
         """
         self.ensure_one()
 

@@ -382,6 +382,12 @@ class TestCheckout(CheckoutSteps, BillPayCommon):
         self.assertEqual(tx.state, "error")
         self.assertTrue(self._checkout(self._transaction()))
 
+    def test_nobody_came_to_a_number_that_this_snapshot_does_not_have(self):
+        unseen = self.env["billpay.control.number"].browse(2**31 - 1)
+        with self._workers():
+            outcome = self.env["billpay.sync"]._sync_with_others(unseen, 0)
+        self.assertEqual(outcome, {"name": "", "state": "", "error": ""})
+
     def test_without_clickpesa_nothing_is_half_done(self):
         self.sandbox.faults.add("error", times=-1)
         tx = self._transaction()

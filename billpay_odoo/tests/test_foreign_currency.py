@@ -219,6 +219,30 @@ class TestForeignCurrency(LedgerCommon):
         self.assertEqual(sum(credit.mapped("amount_residual_currency")), -10000)
         self.assertTrue(row.attention)
 
+    def test_dollar_books_instalments_of_a_euro_invoice_by_policy(self):
+        """Each instalment gets what it is worth itself."""
+        move = self._invoice(
+            90,
+            currency_id=self.eur.id,
+            journal_id=self.dollars["default_journal_sale"].id,
+            billpay_issue_on="manual",
+            invoice_payment_term_id=self._halves().id,
+        )
+        [number] = self.env["billpay.control.number"]._reserve(
+            self.dollar_company.billpay_provider_id.sudo(),
+            [
+                {
+                    "kind": "customer",
+                    "partner_id": self.partner.id,
+                    "allocation_policy": "oldest",
+                }
+            ],
+        )
+        row = self._paid(number, 250000)
+        self.assertEqual(move.amount_residual, 0)
+        balances = self._receivable(self._entry(row)).mapped("balance")
+        self.assertEqual(balances, [-50, -50])
+
     def test_dollar_invoice_chosen_by_a_person(self):
         """Without a number's rate Odoo's own of the day counts."""
         move = self._invoice(

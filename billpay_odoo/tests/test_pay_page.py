@@ -257,13 +257,11 @@ class TestPayPageModel(BillPayCommon):
 
     def test_qr_code_says_the_address_of_the_page(self):
         number = self._number()
-        with patch.object(
-            type(self.env["billpay.pay.page"]), "_qr_png", return_value=b"x"
-        ) as made:
-            self.env["billpay.pay.page"]._get_pay_qr_data_uri(number)
-        self.assertEqual(
-            made.call_args.args, (self.env["billpay.pay.page"]._get_pay_url(number),)
-        )
+        page = self.env["billpay.pay.page"]
+        with patch.object(type(page), "_qr_png", return_value=b"x") as made:
+            values = page._pay_page_values(number)
+        self.assertEqual(made.call_args.args, (page._get_pay_url(number),))
+        self.assertTrue(values["qr"])
 
     # === Texts === #
 

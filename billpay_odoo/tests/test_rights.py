@@ -90,6 +90,13 @@ class TestRights(BillPayCommon):
         }
         with self.assertRaises(AccessError):
             payment.create({**values, "billpay_payment_id": row.id, "billpay_part": 2})
+        for defaults in (
+            {"default_billpay_payment_id": row.id, "default_billpay_part": 2},
+            {"default_billpay_undone_id": row.id},
+            {"default_billpay_part": 2},
+        ):
+            with self.subTest(defaults), self.assertRaises(AccessError):
+                payment.with_context(**defaults).create(values)
         other = payment.create({**values, "billpay_payment_id": False})
         for refused in (
             {"billpay_payment_id": row.id},

@@ -29,11 +29,7 @@ class BillpayCardPrint(models.TransientModel):
         required=True,
     )
     lang = fields.Selection(
-        [
-            ("customer", "Each customer's own"),
-            ("en", "English"),
-            ("sw", "Kiswahili"),
-        ],
+        [("customer", "Each customer's own"), ("en", "English"), ("sw", "Kiswahili")],
         string="Language",
         default="customer",
         required=True,
@@ -53,32 +49,23 @@ class BillpayCardPrint(models.TransientModel):
                     "contacts first."
                 )
             )
-        return self.env.ref("billpay_odoo.action_report_cards").report_action(
-            # Cards have no letterhead to choose first.
-            self,
-            config=False,
-        )
-
-    # === REPORT === #
+        report = self.env.ref("billpay_odoo.action_report_cards")
+        # Cards have no letterhead to choose first.
+        return report.report_action(self, config=False)
 
     def _card_pages(self):
-        """Return what is on each page: rows of cards, missing ones as ``None``.
-
-        :rtype: list[list[list[dict | None]]]
-        """
+        """Return what is on each page: rows of cards, missing ones as ``None``."""
         self.ensure_one()
         columns, rows = LAYOUTS[self.layout]
-        cards = [
-            self._card(number)
-            for number in self.number_ids.sudo().sorted(
-                lambda n: (
-                    n.partner_id.category_id[:1].name or "",
-                    n.partner_id.name or "",
-                    n.purpose_id.sequence,
-                    n.id,
-                )
+        numbers_sudo = self.number_ids.sudo().sorted(
+            lambda n: (
+                n.partner_id.category_id[:1].name or "",
+                n.partner_id.name or "",
+                n.purpose_id.sequence,
+                n.id,
             )
-        ]
+        )
+        cards = [self._card(number) for number in numbers_sudo]
         cards += [None] * (-len(cards) % columns)
         lines = [cards[i : i + columns] for i in range(0, len(cards), columns)]
         return [lines[i : i + rows] for i in range(0, len(lines), rows)]
@@ -90,21 +77,17 @@ class BillpayCardPrint(models.TransientModel):
             lang = page_texts.page_language(
                 partner.lang, partner.parent_id.lang, number.company_id.partner_id.lang
             )
+        page = number.env["billpay.pay.page"]
+        printed = self.env["billpay.pay.page"]._billpay_printed(number)
         most = 3 if self.layout == "card" else 0
-        values = number.env["billpay.pay.page"]._block_values(
-            self.env["billpay.pay.page"]._billpay_printed(number),
-            number.company_id,
-            lang,
-            limit=most,
+        values = page._block_values(printed, number.company_id, lang, limit=most)
+        purpose = number.purpose_id.with_context(
+            lang="sw_TZ" if lang == "sw" else "en_US"
         )
         return {
             **values,
             "payee": number.company_id.name,
             "name": partner.name or "",
             "tag": partner.category_id[:1].name or "",
-            "purpose": number.purpose_id.with_context(
-                lang="sw_TZ" if lang == "sw" else "en_US"
-            ).name
-            or number.description
-            or "",
+            "purpose": purpose.name or number.description or "",
         }

@@ -6,7 +6,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from .. import binaries
-from ..actions import dialog
+from ..actions import dialog, window
 from ..identity import word_key
 from ..spreadsheet import SpreadsheetError, download_xlsx, find_columns, read
 
@@ -63,18 +63,12 @@ class BillpayImport(models.AbstractModel):
     ignored_columns = fields.Char(readonly=True)
     made_count = fields.Integer(readonly=True)
 
-    # === COMPUTE METHODS === #
-
-    @api.depends(
-        lambda self: ["line_ids.verdict"] if "line_ids" in self._fields else []
-    )
+    @api.depends(lambda s: ["line_ids.verdict"] if "line_ids" in s._fields else [])
     def _compute_counts(self):
         for wizard in self:
             verdicts = wizard.line_ids.mapped("verdict")
             for verdict in ("ok", "here", "skip"):
                 wizard["%s_count" % verdict] = verdicts.count(verdict)
-
-    # === ACTION METHODS === #
 
     def action_preview(self):
         """Read the file and show what would become of each row."""
@@ -105,7 +99,6 @@ class BillpayImport(models.AbstractModel):
         return self._reopen()
 
     def action_back(self):
-        """Take another file."""
         self.line_ids.unlink()
         self.write({"state": "upload", "file": False, "filename": False})
         return self._reopen()
@@ -119,9 +112,8 @@ class BillpayImport(models.AbstractModel):
     def action_report(self):
         """Download what becomes, or became, of each row."""
         self._check_clerk()
-        verdicts = dict(
-            self.line_ids._fields["verdict"]._description_selection(self.env)
-        )
+        verdict = self.line_ids._fields["verdict"]
+        verdicts = dict(verdict._description_selection(self.env))
         rows = [
             {
                 self.env._("Row"): line.row,
@@ -136,20 +128,19 @@ class BillpayImport(models.AbstractModel):
             self, self.env._("Import report"), header, map(dict.values, rows)
         )
 
-    # === HELPERS === #
-
     def _check_clerk(self):
         self.env.user._billpay_check("book")
 
     def _provider(self):
-        """Return the application, in sudo.
-
-        :raise AccessError: it belongs to none of the user's companies
-        """
         return self.env["payment.provider"]._billpay_chosen(self.application)
 
     def _title(self):
         return self.env["ir.model"]._get(self._name).name
+
+    def _view(self, name, records):
+        domain = [("id", "in", records.ids)]
+        action = "action_billpay_%s" % name
+        return window(self.env, action, domain=domain, target="main")
 
     def _reopen(self):
         self.ensure_one()
@@ -157,10 +148,9 @@ class BillpayImport(models.AbstractModel):
         return dialog(self, self._title(), context=context)
 
     def _read_rows(self):
-        """Read the file; note the columns that mean nothing here.
+        """Return ``(row in the file, {field: text})``; note what columns it ignores.
 
-        :return: ``(row in the file, {field: text})`` of each row
-        :raise UserError: it cannot be read, or is not the right one
+        :raise UserError: the file cannot be read, or is not the right one
         """
         if not self.file:
             raise UserError(
@@ -171,12 +161,10 @@ class BillpayImport(models.AbstractModel):
             return set(self._needed) <= find_columns(cells, self._headings).keys()
 
         try:
-            data = binaries.from_field(self.file)
-            sheet = read(data, self._max_rows, is_header)
-        except binascii.Error:
-            raise UserError(self._why_unreadable("broken")) from None
-        except SpreadsheetError as error:
-            raise UserError(self._why_unreadable(error.code)) from None
+            sheet = read(binaries.from_field(self.file), self._max_rows, is_header)
+        except (binascii.Error, SpreadsheetError) as error:
+            code = getattr(error, "code", "broken")
+            raise UserError(self._why_unreadable(code)) from None
         columns = find_columns(sheet.header, self._headings)
         missing = [name for name in self._needed if name not in columns]
         if missing:
@@ -192,11 +180,10 @@ class BillpayImport(models.AbstractModel):
         if not sheet.rows:
             raise UserError(self._why_unreadable("empty"))
         known = set(columns.values())
-        self.ignored_columns = ", ".join(
-            heading
-            for index, heading in enumerate(sheet.header)
-            if heading and index not in known
-        )[:500]
+        ignored = [
+            text for i, text in enumerate(sheet.header) if text and i not in known
+        ]
+        self.ignored_columns = ", ".join(ignored)[:500]
         return [
             (number, {field: cells[index] for field, index in columns.items()})
             for number, cells in sheet.rows
@@ -234,7 +221,6 @@ class BillpayImport(models.AbstractModel):
         )
 
     def _why_bad_value(self, code, text):
-        """Say what is wrong with one cell."""
         reasons = {
             "digits_lost": self.env._(
                 "“%s”: the sheet has lost digits. Format the column as text and enter "

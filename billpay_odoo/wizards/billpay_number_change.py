@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ..actions import CLOSE
+from ..const import NUMBER_MODES
 
 
 class BillpayNumberChange(models.TransientModel):
@@ -21,7 +22,7 @@ class BillpayNumberChange(models.TransientModel):
         compute="_compute_amount", store=True, readonly=False, precompute=True
     )
     mode = fields.Selection(
-        [("flexible", "Any amount"), ("exact", "Exact amount")],
+        NUMBER_MODES,
         compute="_compute_amount",
         store=True,
         readonly=False,
@@ -41,17 +42,21 @@ class BillpayNumberChange(models.TransientModel):
             wizard.amount = first.amount
             wizard.mode = first.mode or "flexible"
 
-    def action_confirm(self):
-        self.ensure_one()
-        numbers = self.number_ids
-        numbers._check_customer_clerk()
-        if self.amount < 0 or self.amount != round(self.amount):
+    @api.model
+    def _check_whole(self, amount):
+        if amount < 0 or amount != round(amount):
             raise UserError(
                 self.env._(
                     "A number asks for whole shillings. Nothing was changed: correct "
                     "the amount."
                 )
             )
+
+    def action_confirm(self):
+        self.ensure_one()
+        numbers = self.number_ids
+        numbers._check_customer_clerk()
+        self._check_whole(self.amount)
         if self.mode == "exact" and not self.amount:
             raise UserError(
                 self.env._(
@@ -59,7 +64,7 @@ class BillpayNumberChange(models.TransientModel):
                     "or let payers pay any amount."
                 )
             )
-        asking = numbers.filtered(lambda n: n.known_amount)
+        asking = numbers.filtered("known_amount")
         if not self.amount and asking:
             raise UserError(
                 self.env._(

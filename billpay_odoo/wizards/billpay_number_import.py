@@ -1,19 +1,14 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 import re
+from functools import reduce
+from operator import and_
 
 from odoo import api, fields, models
 from odoo.tools import SQL, email_normalize
 
-from ..actions import window
-from ..const import LIVING
-from ..identity import (
-    is_placeholder,
-    name_key,
-    number_key,
-    phone_key,
-    reference_key,
-)
+from ..const import LIVING, NUMBER_MODES
+from ..identity import is_placeholder, name_key, number_key, phone_key, reference_key
 from ..spreadsheet import read_money, read_number
 from .billpay_import import MODES, BillpayImport, BillpayImportLine, find_word
 
@@ -24,7 +19,8 @@ _KINDS = {
     "order": "order invoice bill onetime single agizo ankara".split(),
     "customer": "customer client reusable recurring mteja".split(),
 }
-# How each column is compared with which field of contacts.
+# Columns that name a customer, and how each is compared with a field of contacts.
+_SAID = ("customer_ref", "customer", "phone", "email")
 _KEYS = {
     "customer_ref": ("ref", reference_key),
     "email": (
@@ -34,7 +30,6 @@ _KEYS = {
     "phone": ("phone", phone_key),
     "customer": ("name", name_key),
 }
-_CREATE_BATCH = 1000
 
 
 class BillpayNumberImport(models.TransientModel):
@@ -67,13 +62,8 @@ class BillpayNumberImport(models.TransientModel):
 
     line_ids = fields.One2many("billpay.number.import.line", "wizard_id")
 
-    # === READING === #
-
     def _prepare_lines(self, rows):
-        """Return the values of the preview's lines.
-
-        :param list rows: ``(row number, {field: text})``
-        """
+        """Return the lines' values of rows: ``(row number, {field: text})``."""
         first_rows, vals_list = {}, []
         for number, cells in rows:
             values = self._read_row(number, cells)
@@ -125,28 +115,18 @@ class BillpayNumberImport(models.TransientModel):
             "mode": mode or "flexible",
             "description": cells.get("description", "")[:500],
             "said_invoice": cells.get("invoice", ""),
-            "said_customer": " · ".join(
-                cells[field]
-                for field in ("customer_ref", "customer", "phone", "email")
-                if cells.get(field)
-            ),
+            "said_customer": " · ".join(filter(None, map(cells.get, _SAID))),
             "problem": problems[0] if problems else False,
         }
-
-    # === MATCHING === #
 
     def _match(self, rows, vals_list):
         """Set invoice, customer and why there is none on the values of the lines."""
         invoices = self._find_invoices(cells.get("invoice") for _row, cells in rows)
-        partners = {
-            name: self.env["res.partner"]._billpay_find_same(
-                field,
-                key,
-                [cells.get(name) for _row, cells in rows],
-                self._provider().company_id,
-            )
-            for name, (field, key) in _KEYS.items()
-        }
+        company, partners = self._provider().company_id, {}
+        find = self.env["res.partner"]._billpay_find_same
+        for name, (field, key) in _KEYS.items():
+            texts = [cells.get(name) for _row, cells in rows]
+            partners[name] = find(field, key, texts, company)
         for (_row, cells), values in zip(rows, vals_list, strict=True):
             values.update(self._match_row(cells, invoices, partners))
 
@@ -159,36 +139,28 @@ class BillpayNumberImport(models.TransientModel):
         if len(found) == 1:
             # A customer that is named too is held against the invoice's.
             return {"move_id": found.id, "partner_id": partner.id}
+        name = cells["invoice"]
+        problem = self.env._("No invoice is called %s. Choose one here.", name)
         if found:
             problem = self.env._(
                 "%(count)s invoices are called %(name)s. Choose one here.",
                 count=len(found),
-                name=cells["invoice"],
-            )
-        else:
-            problem = self.env._(
-                "No invoice is called %s. Choose one here.", cells["invoice"]
+                name=name,
             )
         # A named invoice is what the number is for: the customer alone is not enough.
         return {"match_problem": problem}
 
     def _match_partner(self, cells, partners):
-        """Return the one customer that all columns allow, or the reason.
-
-        :rtype: tuple
-        """
+        """Return the one customer that all columns allow, and why there is none."""
         nobody = self.env["res.partner"]
-        hits, named, evidence = [], [], set()
+        hits, named = {}, []
         for name, found in partners.items():
+            text = cells.get(name)
             # "Hana" is a name too.
-            if not cells.get(name) or (
-                name != "customer" and is_placeholder(cells[name])
-            ):
-                continue
-            named.append(cells[name])
-            if some := found.get(_KEYS[name][1](cells[name])):
-                hits.append(some)
-                evidence.add(name)
+            if text and (name == "customer" or not is_placeholder(text)):
+                named.append(text)
+                if some := found.get(_KEYS[name][1](text)):
+                    hits[name] = some
         if not named:
             return nobody, ""
         said = ", ".join(named)
@@ -198,9 +170,7 @@ class BillpayNumberImport(models.TransientModel):
                 "first.",
                 said,
             )
-        fitting = hits[0]
-        for some in hits[1:]:
-            fitting &= some
+        fitting = reduce(and_, hits.values())
         if not fitting:
             return nobody, self.env._(
                 "The columns mean different customers (%s). Choose one here.", said
@@ -215,7 +185,7 @@ class BillpayNumberImport(models.TransientModel):
                     said=said,
                 )
             fitting = company
-        if evidence == {"customer"}:
+        if list(hits) == ["customer"]:
             # A namesake: the name fits, the phone does not.
             if other := fitting._billpay_other_phone(cells.get("phone")):
                 return nobody, self.env._(
@@ -230,7 +200,6 @@ class BillpayNumberImport(models.TransientModel):
         wanted = {reference_key(text) for text in texts} - {""}
         if not wanted:
             return {}
-        company = self._provider().company_id
         self.env["account.move"].flush_model(["name", "payment_reference"])
         # Somewhat more than the keys find; those are compared below.
         ids = self.env.execute_query(
@@ -246,12 +215,11 @@ class BillpayNumberImport(models.TransientModel):
                 tuple(key.lstrip("0") for key in wanted),
             )
         )
-        moves = self.env["account.move"].search(
-            [
-                ("id", "in", [row[0] for row in ids]),
-                ("company_id", "child_of", company.id),
-            ]
-        )
+        domain = [
+            ("id", "in", [row[0] for row in ids]),
+            ("company_id", "child_of", self._provider().company_id.id),
+        ]
+        moves = self.env["account.move"].search(domain)
         found = {}
         for move in moves:
             keys = {reference_key(move.name), reference_key(move.payment_reference)}
@@ -259,69 +227,50 @@ class BillpayNumberImport(models.TransientModel):
                 found[key] = found.get(key, moves.browse()) | move
         return found
 
-    # === CREATING === #
-
     def _import_lines(self, lines):
-        """Create the numbers, known as they are: nothing is sent to ClickPesa.
-
-        :return: how many
-        """
+        """Create the numbers, known as they are, without a call to ClickPesa."""
         provider = self._provider()
         currency = self.env.ref("base.TZS")
         now = fields.Datetime.now()
-        numbers_sudo = (
-            self.env["billpay.control.number"]
-            .sudo()
-            .with_context(tracking_disable=True, mail_create_nolog=True)
+        silent = {"tracking_disable": True, "mail_create_nolog": True}
+        numbers_sudo = self.env["billpay.control.number"].sudo().with_context(**silent)
+        numbers = numbers_sudo.create(
+            [
+                {
+                    "name": line.name,
+                    "kind": line.kind,
+                    "origin": "imported",
+                    "state": "open",
+                    "provider_id": provider.id,
+                    "currency_id": currency.id,
+                    "move_id": line.move_id.id if line.kind == "order" else False,
+                    "partner_id": line._partner().id,
+                    "amount": line.amount,
+                    "known_amount": line.amount,
+                    "mode": line.mode,
+                    "known_mode": line.mode if line.amount else False,
+                    "description": line.description,
+                    "known_description": line.description,
+                    "known_active": True,
+                    "confirmed_at": now,
+                }
+                for line in lines
+            ]
         )
-        for start in range(0, len(lines), _CREATE_BATCH):
-            batch = lines[start : start + _CREATE_BATCH]
-            numbers = numbers_sudo.create(
-                [
-                    {
-                        "name": line.name,
-                        "kind": line.kind,
-                        "origin": "imported",
-                        "state": "open",
-                        "provider_id": provider.id,
-                        "currency_id": currency.id,
-                        "move_id": line.move_id.id if line.kind == "order" else False,
-                        "partner_id": line._partner().id,
-                        "amount": line.amount,
-                        "known_amount": line.amount,
-                        "mode": line.mode,
-                        "known_mode": line.mode if line.amount else False,
-                        "description": line.description,
-                        "known_description": line.description,
-                        "known_active": True,
-                        "confirmed_at": now,
-                    }
-                    for line in batch
-                ]
-            )
-            numbers._message_log_batch(
-                bodies=dict.fromkeys(
-                    numbers.ids,
-                    self.env._(
-                        "Imported by %(user)s from %(file)s.",
-                        user=self.env.user.name,
-                        file=self.filename or "?",
-                    ),
-                )
-            )
-            for line, number in zip(batch, numbers, strict=True):
-                line.number_id = number
+        text = self.env._(
+            "Imported by %(user)s from %(file)s.",
+            user=self.env.user.name,
+            file=self.filename or "?",
+        )
+        numbers._message_log_batch(bodies=dict.fromkeys(numbers.ids, text))
+        for line, number in zip(lines, numbers, strict=True):
+            line.number_id = number
         # Money that came before its number was known here finds it now.
         self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
         return len(lines)
 
     def action_view_numbers(self):
-        """Open what was created."""
-        self.ensure_one()
-        domain = [("id", "in", self.line_ids.number_id.ids)]
-        return window(
-            self.env, "action_billpay_control_number", domain=domain, target="main"
-        )
+        return self._view("control_number", self.line_ids.number_id)
 
 
 class BillpayNumberImportLine(models.TransientModel):
@@ -336,9 +285,7 @@ class BillpayNumberImportLine(models.TransientModel):
     kind = fields.Selection(
         [("order", "Order"), ("customer", "Customer")], required=True
     )
-    mode = fields.Selection(
-        [("flexible", "Any amount"), ("exact", "Exact amount")], readonly=True
-    )
+    mode = fields.Selection(NUMBER_MODES, readonly=True)
     amount = fields.Float(readonly=True, digits=(16, 2), help="In TZS.")
     description = fields.Char(readonly=True)
     said_invoice = fields.Char(string="Invoice in File", readonly=True)
@@ -358,9 +305,11 @@ class BillpayNumberImportLine(models.TransientModel):
 
     @api.depends("problem", "match_problem", "kind", "move_id", "partner_id")
     def _compute_verdict(self):
+        numbers = self.env["billpay.control.number"]
         for wizard, lines in self.grouped("wizard_id").items():
             provider = wizard._provider()
-            taken = lines._numbers_here(provider)
+            names = {number_key(line.name) for line in lines if line.name}
+            taken = names and numbers._names_in_capitals(provider, names)
             first_lines = {}
             for line in wizard.line_ids.sorted("row"):
                 if line.move_id and line.kind == "order" and not line.problem:
@@ -368,18 +317,10 @@ class BillpayNumberImportLine(models.TransientModel):
             for line in lines:
                 line.verdict, line.reason = line._judge(provider, taken, first_lines)
 
-    def _numbers_here(self, provider):
-        """Return the names, in capitals, that the application has already."""
-        names = {number_key(line.name) for line in self if line.name}
-        if not names:
-            return set()
-        return self.env["billpay.control.number"]._names_in_capitals(provider, names)
-
     def _partner(self):
         return self.partner_id or self.move_id.partner_id
 
     def _judge(self, provider, taken, first_lines):
-        """Return verdict and reason of one line."""
         if self.problem:
             return "skip", self.problem
         if number_key(self.name) in taken:
@@ -392,12 +333,12 @@ class BillpayNumberImportLine(models.TransientModel):
                 return "skip", self.env._(
                     "Row %s has a number for this invoice already.", first.row
                 )
+        if self.kind == "customer" and self.move_id:
+            return "ok", self.env._(
+                "Customer numbers take many payments: linked to the customer of the "
+                "invoice."
+            )
         if self.move_id or self.partner_id:
-            if self.kind == "customer" and self.move_id:
-                return "ok", self.env._(
-                    "Customer numbers take many payments: linked to the customer of "
-                    "the invoice."
-                )
             return "ok", False
         return "skip", self.match_problem or self.env._(
             "The row names no invoice and no customer. Choose one here."
@@ -423,9 +364,7 @@ class BillpayNumberImportLine(models.TransientModel):
             )
         if move.currency_id.compare_amounts(move.amount_residual, 0) <= 0:
             return self.env._("Invoice %s is paid already.", move.display_name)
-        other = move.sudo().billpay_number_ids.filtered(
-            lambda number: number.state in LIVING
-        )
+        other = move.sudo().billpay_number_ids.filtered(lambda n: n.state in LIVING)
         if other:
             return self.env._(
                 "Invoice %(invoice)s has the open number %(number)s. One bill with two "
@@ -433,15 +372,13 @@ class BillpayNumberImportLine(models.TransientModel):
                 invoice=move.display_name,
                 number=other[0].display_number,
             )
-        if self.partner_id and (
-            self.partner_id.commercial_partner_id
-            != move.partner_id.commercial_partner_id
-        ):
+        customer, owner = self.partner_id, move.partner_id
+        if customer and customer.commercial_partner_id != owner.commercial_partner_id:
             return self.env._(
                 "Invoice %(invoice)s belongs to %(owner)s, not to %(customer)s.",
                 invoice=move.display_name,
-                owner=move.partner_id.display_name,
-                customer=self.partner_id.display_name,
+                owner=owner.display_name,
+                customer=customer.display_name,
             )
         return ""
 

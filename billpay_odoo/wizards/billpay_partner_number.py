@@ -1,5 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+from itertools import product
+
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
 
@@ -35,9 +37,8 @@ class BillpayPartnerNumber(models.TransientModel):
 
     @api.model
     def _default_purpose_ids(self):
-        purposes = self.env["billpay.purpose"].search(
-            [("company_id", "=", self.env.company.id)], limit=2
-        )
+        domain = [("company_id", "=", self.env.company.id)]
+        purposes = self.env["billpay.purpose"].search(domain, limit=2)
         # Where there is one only, nobody has to choose.
         return purposes if len(purposes) == 1 else purposes.browse()
 
@@ -48,22 +49,17 @@ class BillpayPartnerNumber(models.TransientModel):
             partners = wizard.partner_ids._origin
             problems = partners._billpay_contact_problems()
             living = self.env["billpay.purpose"]._living_of(partners)
-            wizard.line_ids = [Command.clear()] + [
-                Command.create(
-                    {
-                        "partner_id": partner.id,
-                        "purpose_id": purpose.id,
-                        "number": living.get(
-                            (partner, purpose), numbers
-                        ).display_number,
-                        "problem": False
-                        if (partner, purpose) in living
-                        else problems[partner],
-                    }
-                )
-                for partner in partners
-                for purpose in wizard.purpose_ids._origin
-            ]
+            commands = [Command.clear()]
+            for partner, purpose in product(partners, wizard.purpose_ids._origin):
+                number = living.get((partner, purpose), numbers)
+                values = {
+                    "partner_id": partner.id,
+                    "purpose_id": purpose.id,
+                    "number": number.display_number,
+                    "problem": not number and problems[partner],
+                }
+                commands.append(Command.create(values))
+            wizard.line_ids = commands
 
     @api.depends("line_ids.problem", "line_ids.number")
     def _compute_counts(self):

@@ -28,9 +28,7 @@ class BillpayPaymentEntry(models.TransientModel):
     )
     amount = fields.Monetary(help="What the payer paid, as the receipt says.")
     currency_id = fields.Many2one(
-        "res.currency",
-        required=True,
-        default=lambda self: self.env.ref("base.TZS"),
+        "res.currency", required=True, default=lambda self: self.env.ref("base.TZS")
     )
     receipt = fields.Char(
         help="The operator's receipt, such as 9XK4F7Q2. It tells this payment from "
@@ -45,8 +43,6 @@ class BillpayPaymentEntry(models.TransientModel):
     )
     warning = fields.Char(compute="_compute_found")
     payment_id = fields.Many2one("billpay.payment", compute="_compute_found")
-
-    # === COMPUTE METHODS === #
 
     @api.model
     def default_get(self, fields_list):
@@ -65,28 +61,24 @@ class BillpayPaymentEntry(models.TransientModel):
 
     @api.depends("application", "number", "receipt", "amount")
     def _compute_found(self):
-        payments_sudo = self.env["billpay.payment"].sudo()
+        providers = self.env["payment.provider"]._billpay_of_companies()
+        receipts_sudo = self.env["billpay.receipt"].sudo()
         for entry in self:
-            provider = (
-                self.env["payment.provider"]
-                ._billpay_of_companies()
-                .filtered(lambda p, choice=entry.application: str(p.id) == choice)
+            provider = providers.filtered(
+                lambda p, choice=entry.application: str(p.id) == choice
             )
             code = without_blanks(entry.number or "")
-            number = self.env["billpay.ledger"]._find_control_number(
-                payments_sudo.new({"number": code}), provider
-            )
-            known = payments_sudo.env["billpay.receipt"]._with_receipt(
-                provider, entry.receipt
-            )
+            sent_sudo = self.env["billpay.payment"].sudo().new({"number": code})
+            ledger = self.env["billpay.ledger"]
+            number = ledger._find_control_number(sent_sudo, provider)
+            known = receipts_sudo._with_receipt(provider, entry.receipt)
             entry.payment_id = known
-            entry.bill = ", ".join(
-                filter(None, (number.move_id.name, number.partner_id.display_name))
-            )
+            said = (number.move_id.name, number.partner_id.display_name)
+            entry.bill = ", ".join(filter(None, said))
+            entry.warning = False
             if known:
-                entry.warning = self.env["billpay.receipt"]._where_it_stands(
-                    known, entry.amount
-                )
+                receipts = self.env["billpay.receipt"]
+                entry.warning = receipts._where_it_stands(known, entry.amount)
             elif code and not number:
                 entry.warning = self.env._(
                     "No control number %s was made here. The payment is kept, but not "
@@ -94,10 +86,6 @@ class BillpayPaymentEntry(models.TransientModel):
                     "say what it pays.",
                     code,
                 )
-            else:
-                entry.warning = False
-
-    # === ACTION METHODS === #
 
     def action_enter(self):
         """Put the payment into the ledger; the worker books it at once."""
@@ -141,19 +129,14 @@ class BillpayPaymentEntry(models.TransientModel):
         return words[0].strip() or self.channel_id.name or ""
 
     def _checked(self):
-        """Return number and receipt without blanks.
-
-        :raise UserError: something cannot be right; nothing was stored
-        """
+        """Return number and receipt without blanks, or refuse what cannot be right."""
+        typed = self.receipt or ""
         try:
-            number, receipt = (
-                read_number(self.number or ""),
-                # What says nothing is quoted below.
-                read_receipt(self.receipt or "") or without_blanks(self.receipt or ""),
-            )
+            number = read_number(self.number or "")
+            # What says nothing is quoted below.
+            receipt = read_receipt(typed) or without_blanks(typed)
         except SpreadsheetError:
             number = receipt = ""
-        trouble = ""
         if not number:
             trouble = self.env._("Enter the control number that was paid.")
         elif not receipt:

@@ -5,7 +5,6 @@ from dataclasses import replace
 
 from odoo import api, fields, models
 
-from ..actions import window
 from ..clickpesa import Payment
 from ..identity import (
     PROVISIONAL_PREFIX,
@@ -43,12 +42,11 @@ def why_not_receipt(env, receipt):
 
 
 def told_payment(values):
-    """Return what a person tells, as the ledger takes it.
+    """Return what a person tells as a `Payment`; without an id its receipt names it.
 
     :param dict values: ``id``, ``number``, ``amount`` (Decimal, TZS), ``receipt``,
         ``channel``, ``payer_name``, ``payer_phone``, ``paid_at`` (UTC, without zone)
-        and ``status``; a payment without an id is called by its receipt
-    :rtype: odoo.addons.billpay_odoo.clickpesa.Payment
+        and ``status``
     """
     told = Payment.parse(
         {
@@ -98,13 +96,8 @@ class BillpayPaymentImport(models.TransientModel):
 
     line_ids = fields.One2many("billpay.payment.import.line", "wizard_id")
 
-    # === READING === #
-
     def _prepare_lines(self, rows):
-        """Return the values of the preview's lines.
-
-        :param list rows: ``(row number, {field: text})``
-        """
+        """Return the lines' values of rows: ``(row number, {field: text})``."""
         zone = self._provider().company_id._billpay_tz()
         first_rows, vals_list = {}, []
         for number, cells in rows:
@@ -177,36 +170,26 @@ class BillpayPaymentImport(models.TransientModel):
         elif paid_at > fields.Datetime.now():
             yield self.env._("Its date lies in the future.")
 
-    # === CREATING === #
-
     def _import_lines(self, lines):
-        """Hand the rows to the ledger; one that fails stops only itself.
-
-        :return: how many were new or completed
-        """
+        """Hand the rows to the ledger, and return how many are new or completed."""
         told_of = {line._told(): line for line in lines}
         rows, new, completed, failures = self.env["billpay.receipt"]._enter(
             self._provider(), list(told_of), source="import"
         )
+        known = {row.reference: row.id for row in rows}
+        receipts = {row.receipt_key: row.id for row in rows if row.receipt_key}
         for told, line in told_of.items():
+            receipt = receipt_key(told.receipt)
+            line.payment_id = known.get(told.id) or receipts.get(receipt)
             if told.id in failures:
                 line.problem = self.env._(
                     "It could not be stored; the server's log says why. The other rows "
                     "were imported."
                 )
-        known = {row.reference: row.id for row in rows}
-        receipts = {row.receipt_key: row.id for row in rows if row.receipt_key}
-        for told, line in told_of.items():
-            line.payment_id = known.get(told.id) or receipts.get(
-                receipt_key(told.receipt)
-            )
         return len(new | completed)
 
     def action_view_payments(self):
-        """Open what was imported."""
-        self.ensure_one()
-        domain = [("id", "in", self.line_ids.payment_id.ids)]
-        return window(self.env, "action_billpay_payment", domain=domain, target="main")
+        return self._view("payment", self.line_ids.payment_id)
 
 
 class BillpayPaymentImportLine(models.TransientModel):
@@ -229,36 +212,25 @@ class BillpayPaymentImportLine(models.TransientModel):
     payment_id = fields.Many2one("billpay.payment", readonly=True)
 
     def _told(self):
-        """Return this row as the ledger takes it."""
-        self.ensure_one()
         names = ("number", "receipt", "amount", "channel", "payer_name", "payer_phone")
         values = {name: self[name] for name in (*names, "paid_at", "status")}
         return told_payment({"id": self.reference, **values})
 
     @api.depends("problem", "reference", "receipt", "amount", "number")
     def _compute_verdict(self):
-        payments_sudo = self.env["billpay.payment"].sudo()
+        receipts_sudo = self.env["billpay.receipt"].sudo()
         for wizard, lines in self.grouped("wizard_id").items():
             provider = wizard._provider()
             told_of = {line: line._told() for line in lines if not line.problem}
-            told_list = list(told_of.values())
-            known = payments_sudo.env["billpay.receipt"]._find_told(
-                dict.fromkeys(told_list, provider), set(told_list), entered=True
-            )
-            numbers = payments_sudo.env["billpay.receipt"]._numbers_known(
-                provider, lines.mapped("number")
-            )
+            providers = dict.fromkeys(told_of.values(), provider)
+            known = receipts_sudo._find_told(providers, set(providers), entered=True)
+            numbers = receipts_sudo._numbers_known(provider, lines.mapped("number"))
             for line in lines:
-                line.verdict, line.reason = line._judge(
-                    known.get(told_of.get(line)), numbers
-                )
+                payment = known.get(told_of.get(line))
+                line.verdict, line.reason = line._judge(payment, numbers)
 
     def _judge(self, payment, numbers):
-        """Return verdict and reason of one line.
-
-        :param payment: the row of the ledger that it is, if there is one
-        :param set numbers: the control numbers that are known here, in capitals
-        """
+        """Return verdict and reason of a line that may be a payment of the ledger."""
         if self.problem:
             return "skip", self.problem
         if payment and payment.provisional and self.reference:
@@ -267,9 +239,8 @@ class BillpayPaymentImportLine(models.TransientModel):
                 payment.receipt,
             )
         if payment:
-            return "here", self.env["billpay.receipt"]._where_it_stands(
-                payment, self.amount
-            )
+            receipts = self.env["billpay.receipt"]
+            return "here", receipts._where_it_stands(payment, self.amount)
         if numbers.isdisjoint(number_spellings(self.number)):
             return "ok", self.env._(
                 "No such control number here: it will wait under Unmatched."

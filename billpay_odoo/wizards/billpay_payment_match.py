@@ -43,8 +43,6 @@ class BillpayPaymentMatch(models.TransientModel):
         check_company=True,
     )
 
-    # === COMPUTE METHODS === #
-
     @api.depends("amount", "line_ids.use", "line_ids.amount")
     def _compute_rest(self):
         for match in self:
@@ -59,13 +57,11 @@ class BillpayPaymentMatch(models.TransientModel):
     @api.depends("line_ids.use", "line_ids.partner_id")
     def _compute_partner_id(self):
         for match in self:
-            chosen = match.line_ids.filtered("use").partner_id
-            if match.uses_credit:
-                match.partner_id = match.payment_id.partner_id
-            elif chosen:
-                match.partner_id = chosen[0].commercial_partner_id
-            else:
-                match.partner_id = match.partner_id
+            chosen = match.line_ids.filtered("use").partner_id[:1]
+            owner = chosen.commercial_partner_id or match.partner_id
+            match.partner_id = (
+                match.payment_id.partner_id if match.uses_credit else owner
+            )
 
     @api.onchange("line_ids")
     def _onchange_line_ids(self):
@@ -76,11 +72,8 @@ class BillpayPaymentMatch(models.TransientModel):
                 line.amount = max(min(rest, line.due), 0)
                 rest -= line.amount
 
-    # === OPEN === #
-
     @api.model
     def _open_for(self, payment):
-        """Return the action that shows the wizard for this payment."""
         uses_credit = payment.state == "posted"
         suggestions = self.env["billpay.suggestion"]._suggest(payment)
         if uses_credit:
@@ -91,32 +84,28 @@ class BillpayPaymentMatch(models.TransientModel):
                 for suggestion in suggestions
                 if suggestion.move and suggestion.partner.commercial_partner_id == owner
             ]
+        lines = [
+            {
+                "sequence": sequence,
+                "move_id": suggestion.move.id,
+                "partner_id": suggestion.partner.id,
+                "reasons": "\n".join(suggestion.reasons),
+                "score": suggestion.score,
+            }
+            for sequence, suggestion in enumerate(suggestions, 1)
+        ]
         match = self.create(
             {
                 "payment_id": payment.id,
                 "uses_credit": uses_credit,
                 "amount": payment.credit_open if uses_credit else payment.amount,
-                "line_ids": [
-                    fields.Command.create(
-                        {
-                            "sequence": sequence,
-                            "move_id": suggestion.move.id,
-                            "partner_id": suggestion.partner.id,
-                            "reasons": "\n".join(suggestion.reasons),
-                            "score": suggestion.score,
-                        }
-                    )
-                    for sequence, suggestion in enumerate(suggestions, 1)
-                ],
+                "line_ids": list(map(fields.Command.create, lines)),
             }
         )
         title = self.env._("Use Credit") if uses_credit else self.env._("Match")
         return dialog(match, title, context={"dialog_size": "extra-large"})
 
-    # === ACTION METHODS === #
-
     def action_match(self):
-        """Book the payment as chosen."""
         self.ensure_one()
         chosen = self.line_ids.filtered("use")
         bills = chosen.filtered("move_id")
@@ -149,7 +138,6 @@ class BillpayPaymentMatch(models.TransientModel):
         return notify("warning", message, CLOSE)
 
     def action_not_ours(self):
-        """The money is for somebody else, or not to be booked here."""
         self.ensure_one()
         return self.payment_id.action_open_put_aside()
 
@@ -196,9 +184,8 @@ class BillpayPaymentMatchLine(models.TransientModel):
     @api.depends("move_id", "currency_id", "match_id.payment_id")
     def _compute_due(self):
         for line in self:
-            line.due = line.move_id and line.move_id._billpay_left(
-                line.match_id.payment_id
-            )
+            payment = line.match_id.payment_id
+            line.due = line.move_id and line.move_id._billpay_left(payment)
 
     @api.onchange("move_id")
     def _onchange_move_id(self):

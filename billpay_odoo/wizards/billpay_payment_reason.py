@@ -25,8 +25,7 @@ class BillpayPaymentReason(models.TransientModel):
 
     def action_confirm(self):
         self.ensure_one()
-        if self.kind == "undo":
-            self.env["billpay.decision"]._undo_match(self.payment_ids, self.why)
-        else:
-            self.env["billpay.decision"]._put_aside(self.payment_ids, self.why)
+        decision = self.env["billpay.decision"]
+        decide = decision._undo_match if self.kind == "undo" else decision._put_aside
+        decide(self.payment_ids, self.why)
         return CLOSE

@@ -1,9 +1,10 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """What a bulk run is about. It makes a run to check; nothing else is created."""
 
-from odoo import api, fields, models
+from odoo import fields, models
 from odoo.exceptions import UserError
 
+from ..const import INVOICES, NUMBER_MODES
 from ..identity import (
     is_placeholder,
     mobile_phone,
@@ -12,15 +13,9 @@ from ..identity import (
     reference_key,
     word_key,
 )
-from ..spreadsheet import (
-    check_value,
-    read_money,
-    read_phone,
-    read_reference,
-)
+from ..spreadsheet import check_value, read_money, read_phone, read_reference
 from .billpay_import import MODES, BillpayImport, find_word
 
-_CREATE_BATCH = 1000
 # More than this is better split: a person has to look through it.
 MAX_LINES = 20000
 
@@ -65,7 +60,6 @@ class BillpayRunWizard(models.TransientModel):
         string="Invoices",
         default=lambda self: self._chosen("account.move"),
     )
-    move_count = fields.Integer(compute="_compute_move_count")
     date_from = fields.Date(string="Invoiced From")
     date_to = fields.Date(string="Until")
     journal_ids = fields.Many2many(
@@ -78,9 +72,7 @@ class BillpayRunWizard(models.TransientModel):
     )
     tag_ids = fields.Many2many("res.partner.category", string="Tags")
     purpose_ids = fields.Many2many(
-        "billpay.purpose",
-        string="Purposes",
-        domain="[('company_id', '=', company_id)]",
+        "billpay.purpose", string="Purposes", domain="[('company_id', '=', company_id)]"
     )
     department_id = fields.Many2one(
         "account.analytic.account",
@@ -99,7 +91,7 @@ class BillpayRunWizard(models.TransientModel):
         help="In TZS. Zero: what each invoice, row or purpose says."
     )
     mode = fields.Selection(
-        [("flexible", "Any amount"), ("exact", "Exact amount")],
+        NUMBER_MODES,
         string="Payers May Pay",
         help="Empty: what each invoice or purpose says.",
     )
@@ -110,23 +102,12 @@ class BillpayRunWizard(models.TransientModel):
         is_here = context.get("active_model") == model
         return self.env[model].browse(context.get("active_ids") if is_here else ())
 
-    @api.depends("move_ids")
-    def _compute_move_count(self):
-        for wizard in self:
-            wizard.move_count = len(wizard.move_ids)
-
-    # === PREPARE === #
-
     def action_prepare(self):
         """Make a run that says what would happen; nothing is made before it starts."""
         self.ensure_one()
         self._check_clerk()
-        if self.source == "invoices":
-            source, vals_list = self._lines_of_invoices()
-        elif self.source == "sheet":
-            source, vals_list = self._lines_of_sheet()
-        else:
-            source, vals_list = self._lines_of_contacts()
+        lines_of = {"invoices": self._lines_of_invoices, "sheet": self._lines_of_sheet}
+        source, vals_list = lines_of.get(self.source, self._lines_of_contacts)()
         if not vals_list:
             raise UserError(
                 self.env._(
@@ -152,33 +133,14 @@ class BillpayRunWizard(models.TransientModel):
                 "create_contacts": self.source == "sheet" and self.create_contacts,
             }
         )
-        lines = self.env["billpay.run.line"]
-        for start in range(0, len(vals_list), _CREATE_BATCH):
-            lines.create(
-                [
-                    {"run_id": run.id, "row": start + index, **vals}
-                    for index, vals in enumerate(
-                        vals_list[start : start + _CREATE_BATCH], 1
-                    )
-                ]
-            )
+        rows = enumerate(vals_list, 1)
+        self.env["billpay.run.line"].create(
+            [{"run_id": run.id, "row": row, **vals} for row, vals in rows]
+        )
         return run._get_records_action()
 
     def _problem(self, text):
         return {"state": "problem", "error": text}
-
-    def _asked(self):
-        """Return the amount and mode that are the same for all lines."""
-        if self.amount < 0 or self.amount != int(self.amount):
-            raise UserError(
-                self.env._(
-                    "A number asks for whole shillings. Nothing was changed: correct "
-                    "the amount."
-                )
-            )
-        return {"amount": self.amount, "mode": self.mode}
-
-    # === INVOICES === #
 
     def _lines_of_invoices(self):
         moves = self.move_ids
@@ -187,50 +149,40 @@ class BillpayRunWizard(models.TransientModel):
             source = self.env._("Open invoices without a number")
             domain = [
                 ("company_id", "=", self.company_id.id),
-                ("move_type", "in", ("out_invoice", "out_receipt")),
+                ("move_type", "in", INVOICES),
                 ("state", "=", "posted"),
                 ("payment_state", "in", ("not_paid", "partial")),
                 ("billpay_number", "=", False),
             ]
-            if self.date_from:
-                domain.append(("invoice_date", ">=", self.date_from))
-            if self.date_to:
-                domain.append(("invoice_date", "<=", self.date_to))
-            if self.journal_ids:
-                domain.append(("journal_id", "in", self.journal_ids.ids))
-            if self.purpose_ids:
-                domain.append(("billpay_purpose_id", "in", self.purpose_ids.ids))
-            if self.department_id:
-                domain.append(
-                    ("billpay_purpose_id.department_id", "=", self.department_id.id)
-                )
+            chosen = (
+                ("invoice_date", ">=", self.date_from),
+                ("invoice_date", "<=", self.date_to),
+                ("journal_id", "in", self.journal_ids.ids),
+                ("billpay_purpose_id", "in", self.purpose_ids.ids),
+                ("billpay_purpose_id.department_id", "=", self.department_id.id),
+            )
+            domain += [condition for condition in chosen if condition[2]]
             moves = moves.search(domain, order="id", limit=MAX_LINES + 1)
-        mode = self.mode
-        wanting = self.env["billpay.reservation"]._wanting(moves)
-        wanting = set(wanting.ids)
+        wanting = set(self.env["billpay.reservation"]._wanting(moves).ids)
         return source, [
             {
                 "move_id": move.id,
                 "partner_id": move.partner_id.id,
                 "purpose_id": move.billpay_purpose_id.id,
-                "mode": mode,
-                **(
-                    {}
-                    if move.id in wanting
-                    else self._problem(self._why_not_invoice(move))
-                ),
+                "mode": self.mode,
+                **({} if move.id in wanting else self._why_not_invoice(move)),
             }
             for move in moves
         ]
 
     def _why_not_invoice(self, move):
         if move.company_id != self.company_id:
-            return self.env._("It belongs to another company: switch to that one.")
-        if move.move_type not in ("out_invoice", "out_receipt"):
-            return self.env._("It is no customer invoice.")
-        return self.env["billpay.run.line"]._why_no_number(move)
-
-    # === CONTACTS === #
+            text = self.env._("It belongs to another company: switch to that one.")
+        elif move.move_type not in INVOICES:
+            text = self.env._("It is no customer invoice.")
+        else:
+            text = self.env["billpay.run.line"]._why_no_number(move)
+        return self._problem(text)
 
     def _lines_of_contacts(self):
         partners = self.partner_ids
@@ -240,20 +192,18 @@ class BillpayRunWizard(models.TransientModel):
                 raise UserError(
                     self.env._("Choose the tag of the contacts. Nothing was changed.")
                 )
-            source = self.env._(
-                "Contacts with %s", ", ".join(self.tag_ids.mapped("name"))
-            )
-            partners = partners.search(
-                [
-                    ("category_id", "child_of", self.tag_ids.ids),
-                    ("company_id", "in", (False, self.company_id.id)),
-                ],
-                order="complete_name, id",
-            )
+            tags = ", ".join(self.tag_ids.mapped("name"))
+            source = self.env._("Contacts with %s", tags)
+            domain = [
+                ("category_id", "child_of", self.tag_ids.ids),
+                ("company_id", "in", (False, self.company_id.id)),
+            ]
+            partners = partners.search(domain, order="complete_name, id")
         purposes = self._needed_purposes()
         problems = partners._billpay_contact_problems()
         living = self.env["billpay.purpose"]._living_of(partners)
-        asked = self._asked()
+        self.env["billpay.number.change"]._check_whole(self.amount)
+        asked = {"amount": self.amount, "mode": self.mode}
         return source, [
             {
                 "partner_id": partner.id,
@@ -277,13 +227,10 @@ class BillpayRunWizard(models.TransientModel):
 
     def _why_not_customer(self, partner, purpose, problems, living):
         number = living.get((partner, purpose))
+        text = problems[partner]
         if number:
-            return self._problem(
-                self.env._("Has the number %s already.", number.display_number)
-            )
-        return self._problem(problems[partner]) if problems[partner] else {}
-
-    # === SPREADSHEET === #
+            text = self.env._("Has the number %s already.", number.display_number)
+        return self._problem(text) if text else {}
 
     def _lines_of_sheet(self):
         rows = self._read_rows()
@@ -302,39 +249,33 @@ class BillpayRunWizard(models.TransientModel):
                 values.update(self._problem(text))
             read.append(values)
         self._match_contacts(read)
-        problems = (
-            self.env["res.partner"]
-            .browse({v["partner_id"] for v in read if v.get("partner_id")})
-            ._billpay_contact_problems()
-        )
-        partners = self.env["res.partner"].union(*problems)
+        ids = {v["partner_id"] for v in read if v.get("partner_id")}
+        partners = self.env["res.partner"].browse(ids)
+        problems = partners._billpay_contact_problems()
         living = self.env["billpay.purpose"]._living_of(partners)
         lines, taken = [], {}
         for values in read:
             purposes = values.pop("purposes")
             for purpose in purposes or self.env["billpay.purpose"].browse([False]):
                 line = {**values, "purpose_id": purpose.id}
-                partner = self.env["res.partner"].browse(values.get("partner_id"))
-                if partner and not line.get("error"):
-                    line.update(
-                        self._why_not_customer(partner, purpose, problems, living)
-                    )
+                partner = partners.browse(values.get("partner_id"))
                 if partner and not line.get("error"):
                     row = taken.setdefault((partner, purpose), line["row"])
-                    if row != line["row"]:
+                    why = self._why_not_customer(partner, purpose, problems, living)
+                    if row != line["row"] and not why:
                         text = self.env._(
                             "%(contact)s is in row %(row)s already.",
                             contact=partner.display_name,
                             row=row,
                         )
-                        line.update(self._problem(text))
+                        why = self._problem(text)
+                    line.update(why)
                 lines.append(line)
         return self.filename or self.env._("Spreadsheet"), lines
 
     def _known_purposes(self):
-        purposes = self.env["billpay.purpose"].search(
-            [("company_id", "=", self.company_id.id)]
-        )
+        domain = [("company_id", "=", self.company_id.id)]
+        purposes = self.env["billpay.purpose"].search(domain)
         return {
             word_key(purpose.with_context(lang=lang).name): purpose
             for purpose in purposes
@@ -349,9 +290,9 @@ class BillpayRunWizard(models.TransientModel):
             return self._parsed(problems, reader, cells, name)
 
         def text(value):
-            return " ".join(value.split())
+            return " ".join(check_value(value).split())
 
-        name = parsed(lambda value: text(check_value(value)), "name") or ""
+        name = parsed(text, "name") or ""
         if not name and not problems:
             problems.append(self.env._("The row has no name."))
         phone = parsed(read_phone, "phone") or ""
@@ -361,7 +302,7 @@ class BillpayRunWizard(models.TransientModel):
                     "“%s” is no Tanzanian mobile number. Write it as 0712345678.", phone
                 )
             )
-        email = parsed(lambda value: text(check_value(value)), "email") or ""
+        email = parsed(text, "email") or ""
         if is_placeholder(email):
             email = ""
         if email and "@" not in email:
@@ -373,16 +314,13 @@ class BillpayRunWizard(models.TransientModel):
         if word := cells.get("purpose"):
             purposes = known.get(word_key(word), purposes.browse())
             if not purposes:
-                problems.append(
-                    self.env._(
-                        "There is no purpose “%(word)s”. There are: %(known)s.",
-                        word=word,
-                        known=", ".join(
-                            sorted({purpose.name for purpose in known.values()})
-                        )
-                        or "–",
-                    )
+                names = sorted({purpose.name for purpose in known.values()})
+                missing = self.env._(
+                    "There is no purpose “%(word)s”. There are: %(known)s.",
+                    word=word,
+                    known=", ".join(names) or "–",
                 )
+                problems.append(missing)
         elif not purposes:
             problems.append(self.env._("The row says no purpose, and none is chosen."))
         mode = self.mode
@@ -393,8 +331,8 @@ class BillpayRunWizard(models.TransientModel):
         values = {
             "new_name": name,
             "new_ref": parsed(read_reference, "ref") or "",
-            "new_tag": text(cells.get("tag", "")),
-            "new_parent": text(cells.get("parent", "")),
+            "new_tag": " ".join(cells.get("tag", "").split()),
+            "new_parent": " ".join(cells.get("parent", "").split()),
             "new_phone": mobile_phone(phone) and "+%s" % mobile_phone(phone),
             "new_email": email,
             "amount": float(amount) if amount is not None else self.amount,
@@ -416,8 +354,7 @@ class BillpayRunWizard(models.TransientModel):
         for values in read:
             if values.get("error"):
                 continue
-            if values["new_ref"]:
-                ref = values["new_ref"]
+            if ref := values["new_ref"]:
                 found = by_ref.get(reference_key(ref), partners)
                 # Of 7 and 007 the one as it is written.
                 found = found.filtered(lambda p, ref=ref: p.ref == ref) or found
@@ -465,18 +402,14 @@ class BillpayRunWizard(models.TransientModel):
             found = found.filtered(lambda p: name_key(p.parent_id.name) == parent)
         if len(found) > 1 and values["new_phone"]:
             phone = phone_key(values["new_phone"])
-            found = (
-                found.filtered(lambda p: p._billpay_contact_values()["phone"] == phone)
-                or found
+            fitting = found.filtered(
+                lambda p: p._billpay_contact_values()["phone"] == phone
             )
+            found = fitting or found
         if len(found) > 1 and values["new_tag"]:
-            found = (
-                found.filtered(
-                    lambda p: (
-                        word_key(values["new_tag"])
-                        in map(word_key, p.category_id.mapped("name"))
-                    )
-                )
-                or found
+            tag = word_key(values["new_tag"])
+            fitting = found.filtered(
+                lambda p: tag in map(word_key, p.category_id.mapped("name"))
             )
+            found = fitting or found
         return found

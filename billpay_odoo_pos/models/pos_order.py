@@ -76,9 +76,11 @@ class PosOrder(models.Model):
             numbers = order.billpay_number_ids.filtered(
                 lambda n, order=order: n.name == order.billpay_number
             )
-            order.billpay_url = numbers[:1] and self.env[
-                "billpay.pay.page"
-            ]._get_pay_url(numbers[:1])
+            order.billpay_url = (
+                self.env["billpay.pay.page"]._get_pay_url(numbers[0])
+                if numbers
+                else False
+            )
 
     def _search_billpay_state(self, operator, value):
         """Orders are looked for among those that have BillPay lines."""
@@ -132,7 +134,7 @@ class PosOrder(models.Model):
                 continue
             # The receipt shows this one: another one asks for nothing any more.
             own._living()._close()
-            number.flush_recordset()
+            own.flush_recordset()
             number.write({"pos_order_uuid": self.uuid})
             own |= number
         for line in lines:
@@ -277,7 +279,8 @@ class PosOrder(models.Model):
             )
         if payment.currency_id.compare_amounts(over, 0) >= 0:
             self._billpay_numbers()._close()
-        elif lines:
+        elif lines and not self._billpay_numbers().move_id:
+            # An invoice that took the number over asks for the rest by itself.
             payment._flag_till(self._billpay_ask_for_rest(-over))
 
     def action_pos_order_cancel(self):

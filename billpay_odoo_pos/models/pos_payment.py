@@ -5,7 +5,7 @@ import logging
 from odoo import api, fields, models
 from odoo.tools import SQL
 
-from odoo.addons.billpay_odoo.transactions import CONFLICTS
+from odoo.addons.billpay_odoo.transactions import each
 
 _logger = logging.getLogger(__name__)
 
@@ -101,13 +101,12 @@ class PosPayment(models.Model):
         )
         orders = self.env["pos.order"].browse(row[0] for row in rows)
         for order in orders:
-            order = order.with_company(order.company_id)
-            try:
-                with self.env.cr.savepoint():
-                    order.payment_ids.filtered("is_billpay")._billpay_meet()
-            except CONFLICTS:
-                raise
-            except Exception:
+            each(
+                order.with_company(order.company_id),
+                lambda order: order.payment_ids.filtered("is_billpay")._billpay_meet(),
                 # The others meet all the same; this one is looked at again.
-                _logger.exception("Till order %s did not meet its money.", order.id)
+                lambda order, error: _logger.error(
+                    "Till order %s did not meet its money.", order.id, exc_info=error
+                ),
+            )
             self.env["ir.cron"]._commit_progress(1)

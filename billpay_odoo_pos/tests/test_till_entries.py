@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from odoo.tests import new_test_user, tagged
 
+from odoo.addons.billpay_odoo.const import LIVING
 from odoo.addons.billpay_odoo.tests.common import BillPayCommon
 
 from .common import TillSteps
@@ -208,6 +209,33 @@ class TestTillEntries(TillSteps, BillPayCommon):
         row = self._paid_at_till(item["number"], 45000)
         self.assertBooked(row, 45000)
         self.assertEqual((move.amount_residual, move.payment_state), (0, "paid"))
+
+    def test_a_part_of_an_invoice_with_the_number_of_the_receipt(self):
+        session = self._open()
+        self.provider.clickpesa_checkout_mode = "flexible"
+        [item] = self._lease()[:1]
+        order = self._send(
+            self._sale(
+                session,
+                [(self.billpay, 45000, item["number"])],
+                partner_id=self.partner.id,
+                to_invoice=True,
+            )
+        )
+        move = order.account_move
+        row = self._paid_at_till(item["number"], 20000)
+        self.assertBooked(row, 20000)
+        # The invoice alone asks for the rest, once.
+        asking = self.env["billpay.control.number"].search(
+            [("partner_id", "=", self.partner.id), ("state", "in", LIVING)]
+        )
+        self.assertEqual(asking, move.billpay_number_id)
+        self.assertEqual((asking.amount, move.amount_residual), (25000, 25000))
+
+    def test_an_order_without_a_number_has_no_address(self):
+        session = self._open()
+        order = self._send(self._sale(session, [(self.cash, 45000, False)]))
+        self.assertIs(order.billpay_url, False)
 
     def test_an_invoice_of_what_is_paid_already(self):
         session = self._open()

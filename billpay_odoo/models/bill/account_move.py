@@ -3,8 +3,7 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
-from odoo.tools import SQL
-from odoo.tools.sql import column_exists
+from odoo.tools.sql import column_exists, create_column
 
 from ... import const, money
 from ...actions import notify, window
@@ -127,7 +126,7 @@ class AccountMove(models.Model):
     )
     billpay_number_error = fields.Char(
         string="Control Number Trouble",
-        compute="_compute_billpay_number_error",
+        compute="_compute_billpay_number_id",
         compute_sudo=True,
     )
 
@@ -143,6 +142,7 @@ class AccountMove(models.Model):
     @api.depends(
         "billpay_number_ids.state",
         "billpay_number_ids.name",
+        "billpay_number_ids.sync_error",
         "billpay_carried_number_id.state",
     )
     def _compute_billpay_number_id(self):
@@ -155,17 +155,16 @@ class AccountMove(models.Model):
             move.billpay_number = move.billpay_number_id.display_number
             move.billpay_number_digits = move.billpay_number_id.name
             move.billpay_number_state = move.billpay_number_id.state
+            move.billpay_number_error = move.billpay_number_id.sync_error
 
     def _search_billpay_number(self, operator, value):
-        """Find an invoice by any of its numbers, typed with or without blanks."""
         if operator in Domain.NEGATIVE_OPERATORS:
             return NotImplemented  # Odoo asks for the opposite and turns it round
         numbers_sudo = self.env["billpay.control.number"].sudo()
         if operator == "in" and not all(value):
             numbered = numbers_sudo._search([("move_id", "!=", False)])
-            none = Domain("id", "not in", numbered.subselect("move_id")) & Domain(
-                "billpay_carried_number_id", "=", False
-            )
+            none = Domain("id", "not in", numbered.subselect("move_id"))
+            none &= Domain("billpay_carried_number_id", "=", False)
             given = [text for text in value if text]
             return none | Domain("billpay_number", "in", given) if given else none
         named = Domain("name", operator, number_as_stored(value))
@@ -196,10 +195,9 @@ class AccountMove(models.Model):
         "billpay_purpose_id",
     )
     def _compute_billpay_can_issue(self):
+        wanting = self.env["billpay.reservation"]._wanting(self)
         for move in self:
-            move.billpay_can_issue = bool(
-                self.env["billpay.reservation"]._wanting(move)
-            )
+            move.billpay_can_issue = move in wanting
 
     @api.depends("partner_id", "company_id", "move_type")
     def _compute_billpay_mode(self):
@@ -211,7 +209,6 @@ class AccountMove(models.Model):
 
     def _billpay_usual_mode(self):
         """Return the customer's mode, else the company's."""
-        self.ensure_one()
         wish = self.env["billpay.reservation"]._wish(self, "billpay_mode")
         return wish or self.company_id.billpay_default_mode
 
@@ -227,29 +224,14 @@ class AccountMove(models.Model):
             if move.state == "draft" or not move.billpay_purpose_id:
                 move.billpay_purpose_id = found[move] or move.billpay_purpose_id
 
-    @api.depends("billpay_number_ids.sync_error", "billpay_number_ids.state")
-    def _compute_billpay_number_error(self):
-        for move in self:
-            move.billpay_number_error = move.billpay_number_id.sync_error
-
     # === CRUD METHODS === #
 
     def _auto_init(self):
         # Invoices from before the add-on keep an empty mode, which means the
-        # company's, and no purpose: an installation is not for computing millions of
-        # them.
-        for name, kind in (
-            ("billpay_mode", SQL("varchar")),
-            ("billpay_purpose_id", SQL("integer")),
-        ):
-            if not column_exists(self.env.cr, "account_move", name):
-                self.env.cr.execute(
-                    SQL(
-                        "ALTER TABLE account_move ADD COLUMN %s %s",
-                        SQL.identifier(name),
-                        kind,
-                    )
-                )
+        # company's, and no purpose: an installation does not compute millions of them.
+        for name, kind in (("billpay_mode", "varchar"), ("billpay_purpose_id", "int4")):
+            if not column_exists(self.env.cr, self._table, name):
+                create_column(self.env.cr, self._table, name, kind)
         return super()._auto_init()
 
     def write(self, vals):
@@ -275,16 +257,12 @@ class AccountMove(models.Model):
     # === ACTION METHODS === #
 
     def _billpay_check_clerk(self):
-        """Numbers and payments belong to those who make invoices.
-
-        :raise AccessError: the user is none of them
-        """
+        """:raise AccessError: the user makes no invoices"""
         self.check_access("read")
         if not self.env.su:
             self.env.user._billpay_check("bill")
 
     def action_billpay_issue(self):
-        """Get a control number now (for invoices that get it by hand)."""
         self._billpay_check_clerk()
         if self._billpay_reserve():
             return
@@ -328,14 +306,10 @@ class AccountMove(models.Model):
                         error.message,
                     )
                 ) from None
-            paid = len(found.filtered(lambda payment: payment.state == "posted"))
-            waiting = len(
-                found.filtered(
-                    lambda p: (
-                        p.state in ("received", "confirmed", "unmatched", "failed")
-                    )
-                )
-            )
+            states = found.mapped("state")
+        paid = states.count("posted")
+        coming = ("received", "confirmed", "unmatched", "failed")
+        waiting = sum(state in coming for state in states)
         kind, message = "info", self.env._("ClickPesa knows of no payment yet.")
         if paid:
             kind = "success"
@@ -351,36 +325,25 @@ class AccountMove(models.Model):
         return notify(kind, message, reload)
 
     def action_billpay_pay_page(self):
-        self.ensure_one()
         self.check_access("read")
         # sudo: whoever may open an invoice need not be allowed to open its number.
         return self.billpay_number_id.sudo().action_open_pay_page()
 
     def action_view_billpay_numbers(self):
         self.ensure_one()
-        return window(
-            self.env,
-            "action_billpay_control_number",
-            domain=[
-                "|",
-                ("move_id", "=", self.id),
-                ("id", "=", self.billpay_carried_number_id.id),
-            ],
-        )
+        shown = Domain("id", "=", self.billpay_carried_number_id.id)
+        domain = list(Domain("move_id", "=", self.id) | shown)
+        return window(self.env, "action_billpay_control_number", domain=domain)
 
     def action_view_billpay_payments(self):
-        self.ensure_one()
-        return window(
-            self.env, "action_billpay_payment", domain=[("move_id", "=", self.id)]
-        )
+        domain = [("move_id", "=", self.id)]
+        return window(self.env, "action_billpay_payment", domain=domain)
 
     def action_billpay_retry_number(self):
-        """Try again to register the refused numbers of these invoices."""
         self.check_access("read")
         self.billpay_number_id.action_retry()
 
     def action_billpay_take_another_number(self):
-        """Register these invoices under other digits."""
         self.check_access("read")
         self.billpay_number_id.action_take_another_number()
 
@@ -396,7 +359,7 @@ class AccountMove(models.Model):
         """Override of `account`: use credit, then reserve numbers for the rest."""
         posted = super()._post(soft=soft)
         if sales := posted.filtered(
-            lambda move: move.is_sale_document(include_receipts=True)
+            lambda m: m.is_sale_document(include_receipts=True)
         ):
             reservation = self.env["billpay.reservation"]
             reservation._apply_checkout(sales)
@@ -406,10 +369,8 @@ class AccountMove(models.Model):
             reservation._say_rate_missing(issuing)
             # An invoice that was changed since may carry another number.
             reservation._recarry(sales)
-        if booked := posted._billpay_booked_payments():
-            booked._billpay_back_in_books()
-        if booked := posted.reversed_entry_id._billpay_booked_payments():
-            booked._billpay_reversed()
+        posted._billpay_booked_payments()._billpay_back_in_books()
+        posted.reversed_entry_id._billpay_booked_payments()._billpay_reversed()
         return posted
 
     # === BUSINESS METHODS === #
@@ -452,7 +413,6 @@ class AccountMove(models.Model):
 
         :param billpay.payment payment: the one that is to pay it, when there is one
         """
-        self.ensure_one()
         if self.state != "posted":
             return 0.0
         rate = payment._rate_of(self) if payment else money.bill_rate(self)
@@ -476,7 +436,6 @@ class AccountMove(models.Model):
         self.origin_payment_id._billpay_refuse_unlink()
 
     def _billpay_issue_moment(self):
-        self.ensure_one()
         return self.billpay_issue_on or self.company_id.billpay_issue_on
 
     def button_draft(self):
@@ -494,9 +453,7 @@ class AccountMove(models.Model):
     def _billpay_booked_payments(self):
         """Return the payments that these entries book, as far as ClickPesa's."""
         return self.origin_payment_id.filtered(
-            lambda payment: (
-                payment.billpay_payment_id and payment.state in const.ENTRY_POSTED
-            )
+            lambda p: p.billpay_payment_id and p.state in const.ENTRY_POSTED
         )
 
     def _invoice_paid_hook(self):
@@ -514,10 +471,11 @@ class AccountMove(models.Model):
         """A control number was paid: let the others follow, ask for the rest."""
         posted = self._billpay_posted()
         due = posted.filtered(money.is_due)
-        (posted - due)._billpay_numbers()._close()
-        reservation = self.env["billpay.reservation"]
-        reservation._follow(due)
-        reservation._reserve_or_say(posted)
+        (posted - due).sudo().billpay_number_ids._close()
+        if due:
+            reservation = self.env["billpay.reservation"]
+            reservation._follow(due)
+            reservation._reserve_or_say(due)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_billpay_numbers(self):
@@ -551,12 +509,9 @@ class AccountMove(models.Model):
                 )
 
     def _get_next_sequence_format(self):
-        """Override of `account`: look once per journal and day of a batch.
-
-        Odoo looks up the last name of the journal for each entry that it posts, which
-        takes three statements. In a batch of payments only the first one has to look:
-        the number itself comes from Odoo's cache of the name that it has locked
-        (``_locked_increment``), whatever was looked up.
+        """Override of `account`: look up the last name once per journal and day of a
+        batch, not per entry. The number comes from Odoo's cache of the name that it
+        has locked (``_locked_increment``), whatever was looked up.
         """
         formats = self.env.context.get("billpay_sequence_formats")
         if formats is None or not self.origin_payment_id:
@@ -574,16 +529,12 @@ class AccountMove(models.Model):
         """Override of `account`: reserve numbers before the invoices are locked.
 
         A number refers to its invoice and so cannot be stored while another
-        transaction holds the invoice's row; the sending itself is made under that
-        lock, and finds the numbers there. Invoices that wait for an application in
-        trouble keep their place and let the others pass.
+        transaction holds the invoice's row.
         """
         queue = self.with_context(billpay_send_queue=True)
-        queue = queue.with_context(
-            billpay_unreserved=queue.env[
-                "account.move.send"
-            ]._billpay_reserve_for_queue(job_count)
-        )
+        sending = queue.env["account.move.send"]
+        unreserved = sending._billpay_reserve_for_queue(job_count)
+        queue = queue.with_context(billpay_unreserved=unreserved)
         return super(AccountMove, queue)._cron_account_move_send(job_count=job_count)
 
     @api.model
@@ -592,18 +543,10 @@ class AccountMove(models.Model):
         if self.env.context.get("billpay_send_queue"):
             domain = Domain(domain)
             if any(c.field_expr == "sending_data" for c in domain.iter_conditions()):
-                domain &= Domain(
-                    "billpay_number_ids",
-                    "not any",
-                    [
-                        ("state", "=", "pending"),
-                        (
-                            "provider_id.billpay_paused_until",
-                            ">",
-                            fields.Datetime.now(),
-                        ),
-                    ],
-                )
+                now = fields.Datetime.now()
+                paused = Domain("provider_id.billpay_paused_until", ">", now)
+                paused &= Domain("state", "=", "pending")
+                domain &= Domain("billpay_number_ids", "not any", paused)
         return super()._search(domain, *args, **kwargs)
 
 
@@ -622,8 +565,7 @@ class AccountMoveLine(models.Model):
             invoices = checkout.invoice_ids.filtered(lambda m: m.state == "posted")
             if self.move_id not in invoices and not invoices:
                 return False
-        number = entry.billpay_payment_id
-        number = number.control_number_id
+        number = entry.billpay_payment_id.control_number_id
         if number.kind == "customer":
             return number.allocation_policy != CREDIT and bool(number._tiers(self))
         purpose = number.move_id.billpay_purpose_id

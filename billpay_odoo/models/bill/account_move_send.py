@@ -23,9 +23,7 @@ class AccountMoveSend(models.AbstractModel):
     def _billpay_reserve_for_queue(self, job_count):
         """Reserve the numbers that the next invoices of the queue get on sending.
 
-        :return: for those of whom it was not possible why, and whether it may be
-            later: ``{move_id: (text, bool)}``
-        :rtype: dict[int, tuple[str, bool]]
+        :return: why it was not possible: ``{move_id: (text, whether it may be later)}``
         """
         unreserved = {}
         with own_transaction(self.env) as env:
@@ -33,11 +31,7 @@ class AccountMoveSend(models.AbstractModel):
                 [
                     ("sending_data", "!=", False),
                     ("state", "=", "posted"),
-                    (
-                        "billpay_number_ids",
-                        "not any",
-                        [("state", "in", LIVING)],
-                    ),
+                    ("billpay_number_ids", "not any", [("state", "in", LIVING)]),
                 ],
                 order="date asc, invoice_date asc, sequence_number asc, id asc",
                 limit=job_count,
@@ -58,28 +52,18 @@ class AccountMoveSend(models.AbstractModel):
 
     def _billpay_reserve_on_sending(self, moves):
         free = moves.try_lock_for_update(allow_referencing=True)
-        free.filtered(
-            lambda move: move._billpay_issue_moment() == "send"
-        )._billpay_reserve()
-
-    def _billpay_note_waiting(self, move, text):
-        """Say once in the chatter that a queued invoice waits for ClickPesa."""
-        move.ensure_one()
-        if not move.sending_data.get("billpay_waiting"):
-            move.sending_data = {**move.sending_data, "billpay_waiting": True}
-            move._message_log(body=text)
+        free.filtered(lambda m: m._billpay_issue_moment() == "send")._billpay_reserve()
 
     # === SENDING === #
 
     def _billpay_confirm_before_sending(self, invoices):
         """Make sure that no document leaves with a number ClickPesa does not know.
 
-        Reserves numbers where that happens on sending, and makes the outstanding
-        calls in transactions of their own. In the background the invoices are locked
-        and an application in trouble is not asked.
+        The outstanding calls are made in transactions of their own; in the background
+        the invoices are locked and an application in trouble is not asked.
 
-        :return: an error as Odoo's sending wants it for each invoice that may not go:
-            ``error_title``, and ``retry`` if it may go later by itself
+        :return: Odoo's error for each invoice that may not go: ``error_title``, and
+            ``retry`` if it may go later by itself
         :rtype: dict[int, dict]
         """
         queued = bool(invoices.env.context.get("billpay_send_queue"))
@@ -97,19 +81,13 @@ class AccountMoveSend(models.AbstractModel):
                     number.id: shown.ids
                     for number, shown in reservation._pending(moves).items()
                 }
-            outcome = (
-                self.env["billpay.sync"]._sync_now(
-                    invoices.env["billpay.control.number"].browse(wanting),
-                    even_paused=not queued,
-                )
-                if wanting
-                else {}
-            )
+            sync = self.env["billpay.sync"]
+            numbers = invoices.env["billpay.control.number"].browse(wanting)
+            outcome = wanting and sync._sync_now(numbers, even_paused=not queued)
         except UserError as error:
             # Something is locked: these invoices wait, others of the batch do not.
-            return dict.fromkeys(
-                invoices.ids, {"error_title": str(error), "retry": True}
-            )
+            waits = {"error_title": str(error), "retry": True}
+            return dict.fromkeys(invoices.ids, waits)
         errors = {}
         unreserved = invoices.env.context.get("billpay_unreserved") or {}
         for move_id in lacking:
@@ -133,14 +111,11 @@ class AccountMoveSend(models.AbstractModel):
                     error=number["error"],
                     next_step=self._billpay_next_step(later),
                 )
-                errors |= {
-                    move_id: {"error_title": text, "retry": later}
-                    for move_id in move_ids
-                }
+                error = {"error_title": text, "retry": later}
+                errors |= dict.fromkeys(move_ids, error)
         return errors
 
     def _billpay_next_step(self, later):
-        """Return what is to be done about an invoice that was not sent."""
         if later and self.env.context.get("billpay_send_queue"):
             return self.env._("It is sent by itself as soon as the number is there.")
         return self.env._(
@@ -154,22 +129,18 @@ class AccountMoveSend(models.AbstractModel):
         is not open in it is looked at once more in a transaction of its own.
 
         :rtype: dict | None
-        :return: keys ``id``, ``name``, ``display_number``, ``amount`` (TZS, 0 for
-            any), ``url``
         """
-        move.ensure_one()
-        number_sudo = move.sudo().billpay_number_id
+        number_sudo, page = move.sudo().billpay_number_id, self.env["billpay.pay.page"]
         if move.currency_id.is_zero(move.amount_residual):
             return None
         if number_sudo.state == "open":
-            return self.env["billpay.pay.page"]._billpay_printed(number_sudo)
+            return page._billpay_printed(number_sudo)
         if number_sudo.state in ("paid", "closed"):
             return None
         with own_transaction(move.sudo().env) as env:
             number_sudo = move.with_env(env).exists().billpay_number_id
-            if number_sudo.state != "open":
-                return None
-            return self.env["billpay.pay.page"]._billpay_printed(number_sudo)
+            is_open = number_sudo.state == "open"
+            return page._billpay_printed(number_sudo) if is_open else None
 
     # === ALERTS === #
 
@@ -178,33 +149,32 @@ class AccountMoveSend(models.AbstractModel):
         # EXTENDS account
         alerts = super()._get_alerts(moves, moves_data)
         # sudo: who may send an invoice need not be allowed to open its number.
-        numbers = moves.sudo().billpay_number_id
-        if numbers.filtered(lambda number: number.state == "failed"):
-            alerts["billpay_refused"] = {
-                "level": "warning",
-                "message": self.env._(
+        numbers, one = moves.sudo().billpay_number_id, len(moves) == 1
+        if "failed" in numbers.mapped("state"):
+            text = (
+                self.env._(
                     "ClickPesa refused the control number of this invoice. Sending "
                     "tries once more and stops if it is refused again."
                 )
-                if len(moves) == 1
+                if one
                 else self.env._(
                     "ClickPesa refused the control number of some invoices. Sending "
                     "tries once more and leaves out those that are refused again."
-                ),
-            }
-        elif len(moves) == 1 and (
-            "email" in moves_data[moves]["sending_methods"]
+                )
+            )
+            alerts["billpay_refused"] = {"level": "warning", "message": text}
+        elif (
+            one
+            and "email" in moves_data[moves]["sending_methods"]
             and numbers.state in ("open", "pending")
             and not moves.currency_id.is_zero(moves.amount_residual)
         ):
-            alerts["billpay_mail"] = {
-                "level": "info",
-                "message": self.env._(
-                    "The e-mail ends with the control number %(number)s and a link to "
-                    "the steps for paying it.",
-                    number=numbers.display_number,
-                ),
-            }
+            text = self.env._(
+                "The e-mail ends with the control number %(number)s and a link to "
+                "the steps for paying it.",
+                number=numbers.display_number,
+            )
+            alerts["billpay_mail"] = {"level": "info", "message": text}
         return alerts
 
     # === DOCUMENTS === #
@@ -213,24 +183,16 @@ class AccountMoveSend(models.AbstractModel):
     def _call_web_service_before_invoice_pdf_render(self, invoices_data):
         """Confirm the control numbers before anything is printed or sent.
 
-        Odoo's hook for calls that the document depends on. An error stops that invoice
-        only: Odoo raises it to a person who sends one invoice, and notes it on the
-        invoice when many are sent.
+        An error stops that invoice only.
         """
         # EXTENDS account
         result = super()._call_web_service_before_invoice_pdf_render(invoices_data)
         moves = self.env["account.move"].union(
             *(move for move, data in invoices_data.items() if not data.get("error"))
         )
-        errors = (
-            self.env["account.move.send"]._billpay_confirm_before_sending(moves)
-            if moves
-            else {}
-        )
-        for move, move_data in invoices_data.items():
-            if error := errors.get(move.id):
-                move_data["error"] = error
-                move_data["billpay_stopped"] = True
+        errors = moves and self._billpay_confirm_before_sending(moves)
+        for move in moves.filtered(lambda move: move.id in errors):
+            invoices_data[move] |= {"error": errors[move.id], "billpay_stopped": True}
         return result
 
     @api.model
@@ -248,9 +210,10 @@ class AccountMoveSend(models.AbstractModel):
             and move_data["error"].get("retry")
         }
         for move, move_data in waiting.items():
-            self.env["account.move.send"]._billpay_note_waiting(
-                move, move_data["error"]["error_title"]
-            )
+            # Said once in the chatter.
+            if not move.sending_data.get("billpay_waiting"):
+                move.sending_data = {**move.sending_data, "billpay_waiting": True}
+                move._message_log(body=move_data["error"]["error_title"])
         errors = {m: data for m, data in moves_data.items() if m not in waiting}
         return super()._hook_if_errors(errors, allow_raising=allow_raising)
 
@@ -262,13 +225,12 @@ class AccountMoveSend(models.AbstractModel):
         be paid.
         """
         # EXTENDS account
-        return super()._generate_invoice_fallback_documents(
-            {
-                move: move_data
-                for move, move_data in invoices_data.items()
-                if not move_data.get("billpay_stopped")
-            }
-        )
+        going = {
+            move: move_data
+            for move, move_data in invoices_data.items()
+            if not move_data.get("billpay_stopped")
+        }
+        return super()._generate_invoice_fallback_documents(going)
 
     # === E-MAIL === #
 
@@ -276,31 +238,15 @@ class AccountMoveSend(models.AbstractModel):
     def _get_mail_params(self, move, move_data):
         """Put the control number and the link to its pay page under the message.
 
-        Done here and not in the template or its default body: the template is the
-        users' own, a number may be made only now, and what a user wrote in the wizard
-        stays untouched.
+        Not in the template, which is the users' own; a number may be made only now.
+        Nothing is added where a user wrote the link into the text.
         """
         # EXTENDS account
         params = super()._get_mail_params(move, move_data)
         if params:
-            params["body"] = self._billpay_complete_body(
-                move, params["body"], move_data.get("mail_lang")
-            )
+            body, page = Markup(params["body"] or ""), self.env["billpay.pay.page"]
+            billpay = page._document_for(move, move_data.get("mail_lang"))
+            if billpay and billpay["url"] not in body:
+                body += page._render_mail_block(billpay)
+            params["body"] = body
         return params
-
-    @api.model
-    def _billpay_complete_body(self, move, body, lang):
-        """Return the e-mail's body with the pay block at its end.
-
-        :param body: HTML as written by the user or the template
-        :param str lang: the e-mail's language code
-        :return: the body as it is when the invoice has no confirmed number to pay, or
-            when it tells it already, because a user wrote the link into the text
-        """
-        body = Markup(body or "")
-        billpay = self.env["billpay.pay.page"]._document_for(move, lang)
-        if not billpay or billpay["url"] in body:
-            return body
-        return body + self.env["ir.qweb"]._render(
-            "billpay_odoo.mail_pay_block", {"billpay": billpay}
-        )

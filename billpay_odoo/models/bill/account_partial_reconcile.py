@@ -20,15 +20,11 @@ class AccountPartialReconcile(models.Model):
     def unlink(self):
         moves = self._billpay_moves()
         result = super().unlink()
-        if moves:
-            self.env["billpay.reservation"]._follow(moves.exists())
+        self.env["billpay.reservation"]._follow(moves.exists())
         return result
 
     def _billpay_moves(self):
-        """Return the entries whose numbers are to follow.
-
-        While ClickPesa payments are posted the worker settles the numbers itself.
-        """
+        # While ClickPesa payments are posted the worker settles the numbers itself.
         if self.env.context.get("billpay_posting"):
             return self.env["account.move"]
         return (self.debit_move_id | self.credit_move_id).move_id

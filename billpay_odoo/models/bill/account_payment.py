@@ -58,27 +58,29 @@ class AccountPayment(models.Model):
     def create(self, vals_list):
         if any(vals.get(name) for vals in vals_list for name in _LINK_FIELDS):
             self._billpay_check_worker()
-        return super().create(vals_list)
+        payments = super().create(vals_list)
+        # Defaults, as of the context, are values as well.
+        if not self.env.su and any(
+            payment[name] for payment in payments for name in _LINK_FIELDS
+        ):
+            self._billpay_check_worker()
+        return payments
 
     def write(self, vals):
-        for name in _LINK_FIELDS:
-            if name in vals and any(
-                (vals[name] or False) != value
-                for value in (
-                    self._fields[name].convert_to_write(payment[name], payment) or False
-                    for payment in self
-                )
-            ):
+        for name in vals.keys() & set(_LINK_FIELDS):
+            write = self._fields[name].convert_to_write
+            if any((write(p[name], p) or 0) != (vals[name] or 0) for p in self):
                 self._billpay_check_worker()
         if "state" not in vals:
             return super().write(vals)
-        if not self._billpay_is_undoing():
+        # The context alone could come from anybody.
+        if not (self.env.su and self.env.context.get("billpay_undoing")):
             undone = self.filtered("billpay_undone_id")
             undone.filtered(lambda p: p.state != vals["state"])._billpay_refuse_undone()
         linked = self.filtered("billpay_payment_id")
-        before = linked.filtered(lambda payment: payment.state in const.ENTRY_POSTED)
+        before = linked.filtered(lambda p: p.state in const.ENTRY_POSTED)
         result = super().write(vals)
-        after = linked.filtered(lambda payment: payment.state in const.ENTRY_POSTED)
+        after = linked.filtered(lambda p: p.state in const.ENTRY_POSTED)
         (before - after)._billpay_out_of_books()
         (after - before)._billpay_back_in_books()
         if not self.env.context.get("billpay_posting"):
@@ -92,6 +94,14 @@ class AccountPayment(models.Model):
     @api.ondelete(at_uninstall=False)
     def _unlink_never_billpay(self):
         self._billpay_refuse_unlink()
+        if undone := self.filtered("billpay_undone_id"):
+            raise UserError(
+                self.env._(
+                    "%s shows that a ClickPesa payment was first booked for something "
+                    "else. It is not in the books and is kept as a trace.",
+                    undone[0].display_name,
+                )
+            )
 
     def _billpay_refuse_unlink(self):
         """:raise UserError: one of them books a ClickPesa payment"""
@@ -105,10 +115,6 @@ class AccountPayment(models.Model):
             )
 
     def _billpay_check_worker(self):
-        """The link to the money ledger is not a thing to be claimed by hand.
-
-        :raise AccessError: whoever asks is a user
-        """
         if not self.env.su:
             raise AccessError(
                 self.env._(
@@ -119,14 +125,9 @@ class AccountPayment(models.Model):
             )
 
     def action_cancel(self):
-        """Override of `account`: keep the entry, also one that is a draft.
-
-        It has the fee and the discount; one that Odoo made anew would lack them.
-        """
+        """Override of `account`: keep also a draft entry with its fee and discount."""
         drafts = self.filtered(
-            lambda payment: (
-                payment.billpay_payment_id and payment.move_id.state == "draft"
-            )
+            lambda p: p.billpay_payment_id and p.move_id.state == "draft"
         )
         if drafts:
             drafts.state = "canceled"
@@ -136,9 +137,8 @@ class AccountPayment(models.Model):
 
     def _billpay_out_of_books(self):
         """Their entries were reset or cancelled: say so in the money ledger."""
-        for row_sudo in self.sudo().billpay_payment_id:
-            if row_sudo.state != "posted":
-                continue
+        rows_sudo = self.sudo().billpay_payment_id
+        for row_sudo in rows_sudo.filtered(lambda row: row.state == "posted"):
             if row_sudo.status in REVERSED | FAILED:
                 row_sudo._move_to(
                     "reversed",
@@ -147,14 +147,14 @@ class AccountPayment(models.Model):
                         "or cancelled: nothing is left to do."
                     ),
                 )
-                continue
-            row_sudo._flag(
-                self.env._(
-                    "Its entry was reset or cancelled: this money is not in the "
-                    "books. Open it with the button Payment, set it to draft if "
-                    "it is cancelled, and confirm it."
+            else:
+                row_sudo._flag(
+                    self.env._(
+                        "Its entry was reset or cancelled: this money is not in the "
+                        "books. Open it with the button Payment, set it to draft if "
+                        "it is cancelled, and confirm it."
+                    )
                 )
-            )
 
     def _billpay_reversed(self):
         """Their entries were mirrored: say so in the money ledger.
@@ -177,33 +177,13 @@ class AccountPayment(models.Model):
             if row_sudo.state not in ("posted", "reversed"):
                 continue
             if row_sudo.status in REVERSED | FAILED:
-                row_sudo._move_to(
-                    "posted",
-                    self.env._(
-                        "ClickPesa took this money back, but its entry is posted "
-                        "again. Cancel it: the button Payment opens it."
-                    ),
-                    flagged=True,
+                text = self.env._(
+                    "ClickPesa took this money back, but its entry is posted "
+                    "again. Cancel it: the button Payment opens it."
                 )
-                continue
-            if row_sudo.state == "posted":
+                row_sudo._move_to("posted", text, flagged=True)
+            elif row_sudo.state == "posted":
                 row_sudo._settle()
-
-    @api.ondelete(at_uninstall=False)
-    def _unlink_never_undone(self):
-        undone = self.filtered("billpay_undone_id")
-        if undone:
-            raise UserError(
-                self.env._(
-                    "%s shows that a ClickPesa payment was first booked for something "
-                    "else. It is not in the books and is kept as a trace.",
-                    undone[0].display_name,
-                )
-            )
-
-    def _billpay_is_undoing(self):
-        # The context alone could come from anybody.
-        return self.env.su and self.env.context.get("billpay_undoing")
 
     def _billpay_refuse_undone(self):
         """:raise UserError: there are any"""
@@ -222,7 +202,6 @@ class AccountPayment(models.Model):
 
     def _billpay_leave_books(self):
         """Cancel the entry, or reverse it where it must not be touched any more."""
-        self.ensure_one()
         entry = self.move_id
         if not entry or self._billpay_may_be_cancelled(entry):
             self.action_cancel()
@@ -230,14 +209,9 @@ class AccountPayment(models.Model):
         # Reversed by hand it is out of the books already.
         reverse = entry.reversal_move_ids.filtered(lambda move: move.state == "posted")
         if not reverse:
-            reverse = entry._reverse_moves(
-                [
-                    {
-                        "date": self._billpay_open_day(entry),
-                        "ref": self.env._("Match undone: %s", entry.ref or entry.name),
-                    }
-                ]
-            )
+            ref = self.env._("Match undone: %s", entry.ref or entry.name)
+            values = {"date": self._billpay_open_day(entry), "ref": ref}
+            reverse = entry._reverse_moves([values])
             reverse.action_post()
         lines = entry.line_ids + reverse.line_ids
         open_lines = lines.filtered(
@@ -249,8 +223,7 @@ class AccountPayment(models.Model):
                 group.reconcile()
 
     def _billpay_may_be_cancelled(self, entry):
-        """Tell whether the entry may still be changed: open period, no hash, no bank
-        statement on its money."""
+        # Open period, no hash, no bank statement on its money.
         liquidity, _counterpart, _writeoff = self._seek_for_lines()
         locks = entry._get_violated_lock_dates(entry.date, False)
         at_bank = liquidity.matched_debit_ids or liquidity.matched_credit_ids

@@ -23,17 +23,11 @@ class BillpayBill(models.AbstractModel):
         return self._billpay_numbers()._living()
 
     def _billpay_booked(self):
-        """Return the payments that are booked for these bills.
-
-        What a person matched to something else is not among them.
-        """
+        """Return the payments booked for these bills, by no person's choice."""
         return self._billpay_numbers()._money(("posted",))
 
     def _billpay_received(self, states=("posted",)):
-        """Return the TZS that payers sent for these bills, by default what is booked.
-
-        :param states: of the payments to count
-        """
+        """Return the TZS of payments in these states, by default what is booked."""
         return self._billpay_numbers()._received(states)
 
     # === WHAT IS ASKED === #
@@ -47,36 +41,23 @@ class BillpayBill(models.AbstractModel):
         return max(self._billpay_asked() - self._billpay_received(), 0)
 
     def _billpay_open_items(self):
-        """Return the open receivable items that money for these bills pays.
-
-        A bill that is not in the books has none.
-        """
+        """Return the open receivable items that money for these bills pays."""
         return self.env["account.move.line"]
 
     def _billpay_title(self):
-        """Return how messages call the bill."""
         return self.display_name
 
     def _billpay_page_bill(self, number):
-        """Return what a pay page tells about the bill.
-
-        Only what the payer needs to recognise the own bill: the page is open to whoever
-        holds the link, so no address, phone or other bill is ever part of it.
+        """Return what a pay page tells about the bill, to whoever holds the link.
 
         :return: dict with ``name``, ``due`` (date or False) and ``customer`` (str), all
             possibly empty, and ``label`` where the bill is no invoice
         """
-        return {
-            "name": self._billpay_title() or "",
-            "due": False,
-            "customer": "",
-            "label": "order",
-        }
+        name = self._billpay_title() or ""
+        return {"name": name, "due": False, "customer": "", "label": "order"}
 
     def _billpay_reserve(self, wake=True):
         """Return the number that asks for what is left, made where it is missing.
-
-        Without any HTTP.
 
         :param bool wake: whether the sync worker is to register it
         :raise ConcurrencyError: another transaction makes it meanwhile

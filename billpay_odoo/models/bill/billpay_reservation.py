@@ -20,8 +20,7 @@ class BillpayReservation(models.AbstractModel):
     def _apply_checkout(self, moves):
         """Pay these invoices with all the parts that were paid at their checkout.
 
-        Odoo itself takes one payment of a transaction; a control number may have been
-        paid in several.
+        Odoo itself takes one payment of a transaction.
         """
         plan, others = [], []
         for move in moves.filtered(
@@ -36,36 +35,33 @@ class BillpayReservation(models.AbstractModel):
             entries = moves.env["account.payment"].search(
                 [("payment_transaction_id", "in", checkouts.ids)], order="date, id"
             )
-            due = move.line_ids.filtered(
-                lambda line: line.display_type == "payment_term" and not line.reconciled
+            due = self._due_lines(move)
+            credits = entries.move_id.line_ids.filtered(
+                lambda c: not c.reconciled and c.parent_state == "posted"
             )
-            for line in due:
-                own = entries.move_id.line_ids.filtered(
-                    lambda credit, line=line: (
-                        not credit.reconciled
-                        and credit.parent_state == "posted"
-                        and self._owner(moves, credit) == self._owner(moves, line)
-                    )
-                )
-                if own:
-                    plan.append(line + own)
+            by_owner = credits.grouped(self._owner)
+            plan += [
+                line + by_owner[owner]
+                for line in due
+                if (owner := self._owner(line)) in by_owner
+            ]
             others.append((due, entries.move_id.line_ids))
         if plan:
             moves.env["account.move.line"]._reconcile_plan(plan)
         for due, credits in others:
-            self._apply_shillings(moves, due, credits)
+            self._apply_shillings(due, credits)
 
-    def _apply_shillings(self, moves, due, credits):
+    def _apply_shillings(self, due, credits):
         """Pay an invoice in another currency with shillings, as its checkout asked."""
         for credit in credits:
             payment = credit.move_id.origin_payment_id.sudo().billpay_payment_id
-            owner = self._owner(moves, credit)[:3]
+            owner = self._owner(credit)[:3]
             own = due.filtered(
                 lambda line, credit=credit, owner=owner: (
                     not line.reconciled
                     and line.amount_residual_currency > 0
                     and line.currency_id != credit.currency_id
-                    and self._owner(moves, line)[:3] == owner
+                    and self._owner(line)[:3] == owner
                 )
             )
             open_credit = credit.parent_state == "posted" and not credit.reconciled
@@ -73,13 +69,10 @@ class BillpayReservation(models.AbstractModel):
                 payment._at_asked_rate(own, credit).reconcile()
 
     def _apply_credit(self, moves):
-        """Reconcile open credit of these customers, the oldest first.
-
-        One search, for companies that want it; none for others.
-        """
+        """Reconcile open credit of these customers, the oldest first, in one search."""
         invoices = moves.filtered(
             lambda move: (
-                move.move_type in ("out_invoice", "out_receipt")
+                move.move_type in INVOICES
                 and move.state == "posted"
                 and move.company_id.billpay_apply_credit
                 and move.currency_id.compare_amounts(move.amount_residual, 0) > 0
@@ -87,14 +80,11 @@ class BillpayReservation(models.AbstractModel):
         )
         if not invoices:
             return
+        owners = invoices.commercial_partner_id
         credits = moves.env["account.move.line"].search(
             [
                 ("company_id", "in", invoices.company_id.ids),
-                (
-                    "partner_id.commercial_partner_id",
-                    "in",
-                    invoices.commercial_partner_id.ids,
-                ),
+                ("partner_id.commercial_partner_id", "in", owners.ids),
                 ("account_id.account_type", "=", "asset_receivable"),
                 ("parent_state", "=", "posted"),
                 ("reconciled", "=", False),
@@ -112,19 +102,22 @@ class BillpayReservation(models.AbstractModel):
         )
         if not credits:
             return
-        by_owner = credits.grouped(lambda line: self._owner(moves, line))
+        by_owner = credits.grouped(self._owner)
         plan = []
-        for line in invoices.line_ids.filtered(
-            lambda line: line.display_type == "payment_term" and not line.reconciled
-        ).sorted(lambda line: (line.date_maturity or line.date, line.id)):
-            own = by_owner.get(self._owner(moves, line), credits.browse()).filtered(
-                lambda credit, line=line: line._billpay_may_take(credit)
-            )
-            if own:
+        for line in self._due_lines(invoices).sorted(
+            lambda line: (line.date_maturity or line.date, line.id)
+        ):
+            own = by_owner.get(self._owner(line), credits.browse())
+            if own := own.filtered(line._billpay_may_take):
                 plan.append(line + own)
-        moves.env["account.move.line"]._reconcile_plan(plan)
+        credits._reconcile_plan(plan)
 
-    def _owner(self, moves, line):
+    def _due_lines(self, moves):
+        return moves.line_ids.filtered(
+            lambda line: line.display_type == "payment_term" and not line.reconciled
+        )
+
+    def _owner(self, line):
         """What has to be the same for a credit to pay an invoice."""
         return (
             line.company_id,
@@ -146,12 +139,10 @@ class BillpayReservation(models.AbstractModel):
         The customer's own wish comes before the purpose's.
         """
         purpose = move.billpay_purpose_id
-        return (
-            bool(purpose)
-            and move.move_type in INVOICES
-            and "customer"
-            == (self._wish(move, "billpay_invoice_number") or purpose.invoice_number)
-        )
+        if not purpose or move.move_type not in INVOICES:
+            return False
+        wish = self._wish(move, "billpay_invoice_number")
+        return (wish or purpose.invoice_number) == "customer"
 
     def _wanting(self, moves):
         """Return the invoices that may show a control number and have none to pay."""
@@ -160,19 +151,15 @@ class BillpayReservation(models.AbstractModel):
     def _wanting_own(self, moves):
         """Return the invoices that may have a number of their own and have none.
 
-        Posted customer invoices with something due, of a company with an active
-        application. BillPay collects shillings: another currency needs a rate.
+        BillPay collects shillings: another currency needs a rate.
         """
-        providers = {
-            company: company.sudo().billpay_provider_id for company in moves.company_id
-        }
         return moves.filtered(
             lambda move: (
                 move.move_type in INVOICES
                 and move.state == "posted"
                 and not self._carries(move)
                 and money.is_due(move)
-                and providers[move.company_id]._billpay_is_on()
+                and move.company_id.sudo().billpay_provider_id._billpay_is_on()
                 and not move._billpay_living()
                 and self._rate(move) > 0
             )
@@ -206,11 +193,10 @@ class BillpayReservation(models.AbstractModel):
     # === RESERVE === #
 
     def _reserve(self, moves):
-        """Reserve one order number per invoice that wants one, without any HTTP.
+        """Reserve one order number per invoice that wants one, or the customer's.
 
         A closed number that was never paid is opened again; after a payment the new
-        number follows the paid one. Invoices that carry the customer's number get that
-        one, reserved where it is missing.
+        number follows the paid one.
 
         :return: the numbers, those of customers included
         """
@@ -227,32 +213,23 @@ class BillpayReservation(models.AbstractModel):
                         last._reopen()
                         numbers |= last
                         continue
-                vals_list.append(
-                    {
-                        "kind": "order",
-                        "move_id": move.id,
-                        "predecessor_id": last.id,
-                        **self._wanted_values(move),
-                    }
-                )
+                link = {"move_id": move.id, "predecessor_id": last.id}
+                wanted = {"kind": "order", **self._wanted_values(move)}
+                vals_list.append({**link, **wanted})
             numbers |= numbers._reserve(provider_sudo, vals_list)
         wanting = self._wanting_carried(moves)
         for purpose, group in wanting.grouped("billpay_purpose_id").items():
             owners = group.partner_id
             reserved = purpose.sudo()._reserve(owners)
+            carrying = group.sudo().grouped("partner_id")
             for partner, number in zip(owners, reserved, strict=True):
-                carrying = group.filtered(
-                    lambda move, who=partner: move.partner_id == who
-                )
-                carrying.sudo().billpay_carried_number_id = number
+                carrying[partner].billpay_carried_number_id = number
             numbers |= reserved.sudo()
         return numbers
 
     def _reserve_or_say(self, moves):
-        """Reserve numbers where they are not the point: posting, booking, reconciling.
-
-        An application that can make no digits stops none of it; the invoices say why
-        they have no number.
+        """Reserve numbers in posting, booking or reconciling, which no lack of digits
+        stops; the invoices say why they have no number.
         """
         try:
             self._reserve(moves)
@@ -267,12 +244,7 @@ class BillpayReservation(models.AbstractModel):
                 )
 
     def _recarry(self, moves):
-        """Let invoices give up a number that is not theirs any more.
-
-        Another customer or purpose was chosen since, or invoices of this purpose carry
-        numbers of their own now. Where numbers are made by themselves, the right one
-        takes its place; else it comes with the next click.
-        """
+        """Let invoices give up a number that is not theirs, for the right one."""
         wrong = moves.sudo().filtered(
             lambda move: (
                 (number := move.billpay_carried_number_id)
@@ -306,23 +278,17 @@ class BillpayReservation(models.AbstractModel):
     # === FOLLOW === #
 
     def _follow(self, moves):
-        """Let the numbers ask for what these invoices want now.
-
-        After something was (un)reconciled, or the invoice's mode, date, name or
-        customer changed. One search; none for companies without an application.
-        """
+        """Let the numbers ask for what these invoices want now, in one search."""
         moves = moves.filtered(
-            lambda move: (
-                move.move_type in INVOICES
-                and move.company_id.sudo().billpay_provider_id
+            lambda m: (
+                m.move_type in INVOICES and m.company_id.sudo().billpay_provider_id
             )
         )
         if not moves:
             return
-        numbers_sudo = (
-            moves.env["billpay.control.number"]
-            .sudo()
-            .search([("move_id", "in", moves.ids), ("kind", "=", "order")])
+        numbers_sudo = moves.env["billpay.control.number"].sudo()
+        numbers_sudo = numbers_sudo.search(
+            [("move_id", "in", moves.ids), ("kind", "=", "order")]
         )
         again = moves.browse()
         for move, numbers in numbers_sudo.grouped("move_id").items():
@@ -338,25 +304,17 @@ class BillpayReservation(models.AbstractModel):
                 if number._cannot_ask(wanted):
                     number._close()
                     again |= move
-                    continue
-                number._want(wanted)
+                else:
+                    number._want(wanted)
             last = numbers.sorted("id")[-1:]
-            if (
-                not asking
-                and last.state == "closed"
-                and not last._was_paid()
-                and self._asks_again(move)
-            ):
+            unpaid = last.state == "closed" and not last._was_paid()
+            if not asking and unpaid and self._asks_again(move):
                 # Due again: the number that was closed by another payment reopens.
                 again |= move
         self._reserve_or_say(again)
 
     def _pending(self, moves):
-        """Return the numbers that these invoices show and ClickPesa does not have.
-
-        :return: ``{number: invoices}``
-        :rtype: dict
-        """
+        """Return ``{number: invoices}`` of numbers that ClickPesa does not have."""
         pending = {}
         for move in moves.sudo():
             for number in move.billpay_number_ids | move.billpay_carried_number_id:
@@ -372,7 +330,6 @@ class BillpayReservation(models.AbstractModel):
         :param number: the number that asks; under the rate of its own day it keeps
             the rate at which it was made
         :return: 0.0 when Odoo knows no rate, where it would count one for one
-        :rtype: float
         """
         if (
             move.company_id.billpay_rate_date == "issue"
@@ -384,15 +341,11 @@ class BillpayReservation(models.AbstractModel):
         return money.asking_rate(move)
 
     def _wanted_values(self, move, number=None, reissue=False):
-        """Return what the number of an invoice is to ask for.
-
-        BillPay knows whole shillings only: cents are rounded up, and another currency
-        is converted.
+        """Return what the number of an invoice is to ask for, in whole shillings.
 
         :param number: the number that asks, when there is one
         :param bool reissue: it is handed out anew, so today's rate may count
-        :return: field values of a control number
-        :rtype: dict
+        :return: dict of field values
         """
         if number is None:
             number = move.env["billpay.control.number"]
@@ -419,9 +372,8 @@ class BillpayReservation(models.AbstractModel):
         # "Update"): a number that it has with one keeps asking for what is due.
         if policy == "open" and not number.known_amount:
             amount = 0
-        provider_sudo = (
-            number.sudo().provider_id or move.company_id.sudo().billpay_provider_id
-        )
+        provider_sudo = number.sudo().provider_id
+        provider_sudo = provider_sudo or move.company_id.sudo().billpay_provider_id
         limited = provider_sudo.clickpesa_max_collection and amount and not exact
         return {
             **values,
@@ -430,7 +382,6 @@ class BillpayReservation(models.AbstractModel):
         }
 
     def _may_be_less(self, move):
-        """Tell whether less than is due closes an invoice, if it is paid today."""
         today = move.company_id._billpay_today()
         return bool(
             move.invoice_payment_term_id.early_discount
@@ -440,21 +391,16 @@ class BillpayReservation(models.AbstractModel):
     def _number_text(self, move):
         """Return the text that ClickPesa shows beside the payment.
 
-        In the customer's language whoever triggers it: else each user's change would
-        send another text.
+        In the customer's language: else each user's change would send another text.
         """
         lang = move.partner_id.lang or move.company_id.partner_id.lang
         env = move.with_context(lang=lang).env if lang else move.env
-        customer, due = move.commercial_partner_id.name or "", move.invoice_date_due
-        if not due:
-            return env._(
-                "Invoice %(invoice)s, %(customer)s",
-                invoice=move.name,
-                customer=customer,
-            )
-        return env._(
-            "Invoice %(invoice)s, due %(date)s, %(customer)s",
-            invoice=move.name,
-            date=format_date(env, due, date_format="dd/MM/yyyy"),
-            customer=customer,
-        )
+        due = move.invoice_date_due
+        values = {
+            "invoice": move.name,
+            "customer": move.commercial_partner_id.name or "",
+            "date": due and format_date(env, due, date_format="dd/MM/yyyy"),
+        }
+        if due:
+            return env._("Invoice %(invoice)s, due %(date)s, %(customer)s", **values)
+        return env._("Invoice %(invoice)s, %(customer)s", **values)

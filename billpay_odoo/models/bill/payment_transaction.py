@@ -18,12 +18,7 @@ _logger = logging.getLogger(__name__)
 
 
 class PaymentTransaction(models.Model):
-    """A checkout: it has a number, and is done when that is paid.
-
-    The number is reserved and committed, then registered by a call of its own, and only
-    then shown. The payments worker books the money, and the transaction follows in the
-    same database transaction; what comes after is Odoo's own post-processing.
-    """
+    """A checkout: it has a number, and is done when that is paid."""
 
     _name = "payment.transaction"
     _inherit = ["payment.transaction", BillpayBill._name]
@@ -59,9 +54,7 @@ class PaymentTransaction(models.Model):
         number that is there.
 
         :return: whether there is a number to pay
-        :rtype: bool
         """
-        self.ensure_one()
         tx_sudo = self.sudo()
         if tx_sudo.state not in ("draft", "pending"):
             return tx_sudo.state == "done"
@@ -69,8 +62,6 @@ class PaymentTransaction(models.Model):
             payable = tx_sudo._billpay_make_payable()
         except (NoDigits, UserError):
             payable = False
-        # What was committed by the others is not in this transaction's snapshot, and
-        # need not be: the page that follows reads it.
         if payable:
             tx_sudo._set_pending()
         elif tx_sudo.state == "draft":
@@ -92,13 +83,10 @@ class PaymentTransaction(models.Model):
                 return False
             with own_transaction(self.env) as env:
                 number_id = self.with_env(env)._billpay_reserve(wake=False).id
-        number = self.env["billpay.control.number"].browse(number_id)
-        if (
-            self.env["billpay.sync"]._sync_with_others(number, self._billpay_patience)[
-                "state"
-            ]
-            == "open"
-        ):
+        number, sync = self.env["billpay.control.number"], self.env["billpay.sync"]
+        number = number.browse(number_id)
+        outcome = sync._sync_with_others(number, self._billpay_patience)
+        if outcome["state"] == "open":
             return True
         if not self.provider_id.clickpesa_checkout_offline:
             return False
@@ -107,7 +95,6 @@ class PaymentTransaction(models.Model):
 
     def _billpay_reserve(self, wake=True):
         # EXTENDS billpay.bill.mixin
-        self.ensure_one()
         if living := self._billpay_living()[-1:]:
             return living
         last = self._billpay_numbers()[-1:]
@@ -115,10 +102,7 @@ class PaymentTransaction(models.Model):
         return last.browse()._reserve(self.provider_id.sudo(), [values], wake=wake)
 
     def _billpay_reserve_offline(self):
-        """Make a number without ClickPesa instead of the one it does not know.
-
-        :return: whether there is one
-        """
+        """Make a number without ClickPesa instead of the one it does not know."""
         self._billpay_living()._close()
         provider = self.provider_id.sudo()
         numbers = self.env["billpay.control.number"].sudo()
@@ -127,7 +111,6 @@ class PaymentTransaction(models.Model):
     def _billpay_asked(self):
         # EXTENDS billpay.bill.mixin
         # What the payer was told first stands, whatever the rates do afterwards.
-        self.ensure_one()
         if money.is_shillings(self.currency_id):
             return money.whole_shillings(self.amount)
         first = self._billpay_numbers()[:1]
@@ -138,10 +121,9 @@ class PaymentTransaction(models.Model):
             lambda move: move.currency_id == self.currency_id
         )
         rates = {money.bill_rate(move) for move in invoices}
+        today = self.company_id._billpay_today()
         rate = rates.pop() if len(rates) == 1 else 0.0
-        rate = rate or money.day_rate(
-            self.currency_id, self.company_id, self.company_id._billpay_today()
-        )
+        rate = rate or money.day_rate(self.currency_id, self.company_id, today)
         if not rate:
             raise UserError(
                 self.env._(
@@ -180,26 +162,21 @@ class PaymentTransaction(models.Model):
 
     def _billpay_on_money(self, payment):
         # EXTENDS billpay.bill.mixin
-        self.ensure_one()
         asked, received = self._billpay_asked(), self._billpay_received()
+        text = ""
         if self.state == "done":
-            payment._flag_checkout(
-                self.env._(
-                    "%s is paid already: this is kept as customer credit.",
-                    self.reference,
-                )
+            text = self.env._(
+                "%s is paid already: this is kept as customer credit.", self.reference
             )
         elif self.state not in ("draft", "pending"):
-            payment._flag_checkout(
-                self.env._(
-                    "%s was given up before the money came: it is kept as customer "
-                    "credit. Deliver and invoice the order, or give the money back.",
-                    self.reference,
-                )
+            text = self.env._(
+                "%s was given up before the money came: it is kept as customer "
+                "credit. Deliver and invoice the order, or give the money back.",
+                self.reference,
             )
         elif received < asked:
             payment.account_payment_ids.payment_transaction_id = self
-            payment._flag_checkout(self._billpay_ask_for_rest(asked - received))
+            text = self._billpay_ask_for_rest(asked - received)
         else:
             # Each part belongs to the transaction: an invoice that comes later is
             # paid by all of them.
@@ -209,36 +186,33 @@ class PaymentTransaction(models.Model):
             self.provider_reference = payment.reference
             self._set_done()
             self.env.ref("payment.cron_post_process_payment_tx").sudo()._trigger()
-            if received > asked:
-                payment._flag_checkout(
-                    self.env._(
-                        "More than %(reference)s asked for: %(over)s is kept as "
-                        "customer credit.",
-                        reference=self.reference,
-                        over=payment.currency_id.format(received - asked),
-                    )
-                )
             self._billpay_living()._close()
+            if received > asked:
+                text = self.env._(
+                    "More than %(reference)s asked for: %(over)s is kept as "
+                    "customer credit.",
+                    reference=self.reference,
+                    over=payment.currency_id.format(received - asked),
+                )
+        if text:
+            payment._flag_checkout(text)
 
     # === WHAT WAITED TOO LONG === #
 
     @api.model
     def _cron_billpay_expire(self):
         """Give up transactions that waited too long. Idle, this is one query."""
-        providers = (
-            self.env["payment.provider"].sudo().search([("code", "=", "clickpesa")])
-        )
-        for provider in providers.filtered("clickpesa_checkout_hours"):
-            limit = fields.Datetime.now() - timedelta(
-                hours=provider.clickpesa_checkout_hours
-            )
-            waiting = Domain("state", "=", "pending") | (
-                Domain("state", "=", "draft")
-                & Domain("billpay_number_ids.state", "in", LIVING)
-            )
+        waiting = Domain("state", "=", "draft")
+        waiting &= Domain("billpay_number_ids.state", "in", LIVING)
+        waiting |= Domain("state", "=", "pending")
+        providers = self.env["payment.provider"].sudo()
+        for provider in providers.search(
+            [("code", "=", "clickpesa"), ("clickpesa_checkout_hours", ">", 0)]
+        ):
+            hours = timedelta(hours=provider.clickpesa_checkout_hours)
             old = self.search(
                 Domain("provider_id", "=", provider.id)
-                & Domain("last_state_change", "<", limit)
+                & Domain("last_state_change", "<", fields.Datetime.now() - hours)
                 & waiting,
                 order="last_state_change, id",
                 limit=500,
@@ -257,7 +231,6 @@ class PaymentTransaction(models.Model):
 
     def _billpay_expire(self):
         """Give this transaction up, unless money for it is on its way."""
-        self.ensure_one()
         if self._billpay_money_on_its_way():
             return
         booked = self._billpay_booked()
@@ -282,37 +255,20 @@ class PaymentTransaction(models.Model):
     def _billpay_money_on_its_way(self):
         """Tell whether a payment for this transaction is known and not settled."""
         numbers = self.sudo().billpay_number_ids
-        return bool(
-            self.env["billpay.payment"]
-            .sudo()
-            .search_count(
-                Domain("provider_id", "=", self.provider_id.id)
-                & Domain("state", "in", ("received", "confirmed", "failed"))
-                & (
-                    Domain("control_number_id", "in", numbers.ids)
-                    | Domain("number", "in", numbers.mapped("name"))
-                ),
-                limit=1,
-            )
-        )
+        ours = Domain("control_number_id", "in", numbers.ids)
+        ours |= Domain("number", "in", numbers.mapped("name"))
+        ours &= Domain("provider_id", "=", self.provider_id.id)
+        ours &= Domain("state", "in", ("received", "confirmed", "failed"))
+        return bool(self.env["billpay.payment"].sudo().search_count(ours, limit=1))
 
     # === WHAT THE CUSTOMER SEES === #
 
     def _billpay_page(self, lang=None):
-        """Return the values of the pay block for this transaction, if there is one.
-
-        :rtype: dict | None
-        """
-        self.ensure_one()
+        """Return the values of the pay block for this transaction, if there is one."""
         if self.provider_code != "clickpesa" or self.state not in ("pending", "done"):
             return None
         numbers = self._billpay_numbers()
         number = numbers.filtered(lambda n: n.state == "open")[-1:] or numbers[-1:]
         if not number:
             return None
-        values = self.env["billpay.pay.page"]._pay_page_values(number, lang=lang)
-        values["language_urls"] = {
-            code: f"{self.env['billpay.pay.page']._get_pay_path(number)}?lang={code}"
-            for code in values["languages"]
-        }
-        return values
+        return self.env["billpay.pay.page"]._pay_page_values(number, lang=lang)

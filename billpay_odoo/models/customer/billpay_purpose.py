@@ -34,10 +34,7 @@ class BillpayPurpose(models.Model):
     active = fields.Boolean(default=True)
     color = fields.Integer()
     company_id = fields.Many2one(
-        "res.company",
-        required=True,
-        default=lambda self: self.env.company,
-        index=True,
+        "res.company", required=True, default=lambda self: self.env.company, index=True
     )
     provider_id = fields.Many2one(
         "payment.provider",
@@ -140,8 +137,7 @@ class BillpayPurpose(models.Model):
     @api.constrains("description")
     def _check_description(self):
         for purpose in self:
-            unknown = set(_PLACEHOLDER.findall(purpose.description or "")) - _KNOWN
-            if unknown:
+            if unknown := set(_PLACEHOLDER.findall(purpose.description or "")) - _KNOWN:
                 raise ValidationError(
                     self.env._(
                         "The text at ClickPesa knows {purpose}, {customer} and "
@@ -184,31 +180,18 @@ class BillpayPurpose(models.Model):
 
     def _follow_texts(self):
         """Let the numbers of these purposes tell their new text to ClickPesa."""
-        numbers_sudo = (
-            self.env["billpay.control.number"]
-            .sudo()
-            .search(
-                [
-                    ("purpose_id", "in", self.ids),
-                    ("state", "in", LIVING),
-                ]
-            )
-        )
+        numbers_sudo = self.sudo().number_ids.filtered(lambda n: n.state in LIVING)
         for number in numbers_sudo.with_context(billpay_wake_later=True):
-            number._want(
-                {"description": number.purpose_id._number_text(number.partner_id)}
-            )
+            text = number.purpose_id._number_text(number.partner_id)
+            number._want({"description": text})
         if numbers_sudo.filtered("sync_at"):
             self.env["payment.provider"]._billpay_trigger("ir_cron_sync_numbers")
 
     def _number_text(self, partner):
-        """Return the text that ClickPesa shows beside payments of this customer.
-
-        In the customer's language whoever triggers it.
-        """
+        """Return the text at ClickPesa, in the customer's language."""
         self.ensure_one()
-        lang = partner.lang or self.company_id.partner_id.lang
-        purpose = self.with_context(lang=lang) if lang else self
+        lang = partner.lang or self.company_id.partner_id.lang or self.env.lang
+        purpose = self.with_context(lang=lang)
         text = purpose.description or "{purpose}, {customer}"
         values = {
             "purpose": purpose.name,
@@ -220,7 +203,6 @@ class BillpayPurpose(models.Model):
 
     def _provider(self):
         """Return the application that makes numbers of this purpose, if it may."""
-        self.ensure_one()
         provider_sudo = (self.provider_id or self.company_id.billpay_provider_id).sudo()
         return provider_sudo.filtered(lambda provider: provider._billpay_is_on())
 
@@ -239,20 +221,14 @@ class BillpayPurpose(models.Model):
 
     @api.model
     def _living_of(self, partners):
-        """Return the numbers on which customers may pay for a purpose.
-
-        :return: ``{(partner, purpose): number}``
-        :rtype: dict
-        """
-        numbers_sudo = self.env["billpay.control.number"].sudo()
-        numbers_sudo = numbers_sudo.search(
-            [
-                ("kind", "=", "customer"),
-                ("partner_id", "in", partners.ids),
-                ("purpose_id", "!=", False),
-                ("state", "in", LIVING),
-            ]
-        )
+        """Return ``{(partner, purpose): number}`` that customers may pay."""
+        domain = [
+            ("kind", "=", "customer"),
+            ("partner_id", "in", partners.ids),
+            ("purpose_id", "!=", False),
+            ("state", "in", LIVING),
+        ]
+        numbers_sudo = self.env["billpay.control.number"].sudo().search(domain)
         # Of several the one that is given out.
         numbers_sudo = numbers_sudo.sorted(lambda n: (bool(n.bill_key), n.id))
         return {(n.partner_id, n.purpose_id): n for n in numbers_sudo}
@@ -260,28 +236,25 @@ class BillpayPurpose(models.Model):
     def _reserve(self, partners):
         """Return the numbers of these customers for this purpose, made where missing.
 
-        Without any HTTP: the sync worker registers new ones. What lives already is
-        returned as it is; what was closed and is ours to hand out is opened again.
+        One per customer, in their order. What was closed and is ours to hand out is
+        opened again; the sync worker registers new ones.
 
-        :return: one number per customer, in their order
         :raise ConcurrencyError: another transaction made one of them meanwhile
         :raise UserError: the company has no active application
         """
         self.ensure_one()
         provider = self._provider()
         numbers_sudo = self.env["billpay.control.number"].sudo()
-        found = {
-            number.partner_id: number
-            for number in numbers_sudo.search(
-                [
-                    ("kind", "=", "customer"),
-                    ("partner_id", "in", partners.ids),
-                    ("purpose_id", "=", self.id),
-                ]
-            )
-            # The living one that is given out, else the last.
-            .sorted(lambda n: (n.state in LIVING, bool(n.bill_key), n.id))
-        }
+        domain = [
+            ("kind", "=", "customer"),
+            ("partner_id", "in", partners.ids),
+            ("purpose_id", "=", self.id),
+        ]
+        # The living one that is given out, else the last.
+        known = numbers_sudo.search(domain).sorted(
+            lambda n: (n.state in LIVING, bool(n.bill_key), n.id)
+        )
+        found = {number.partner_id: number for number in known}
         fresh = partners.browse()
         for partner in partners:
             number = found.get(partner, numbers_sudo)
@@ -290,8 +263,8 @@ class BillpayPurpose(models.Model):
             if provider and number._can_return(provider):
                 number._want(self._number_values(partner))
                 number._reopen()
-                continue
-            fresh |= partner
+            else:
+                fresh |= partner
         if fresh and not provider:
             raise UserError(
                 self.env._(
@@ -305,47 +278,32 @@ class BillpayPurpose(models.Model):
             provider, [self._number_values(partner) for partner in fresh]
         )
         found.update(zip(fresh, made, strict=True))
-        return numbers_sudo.union(*(found[partner] for partner in partners)).with_env(
-            self.env
-        )
+        numbers_sudo = numbers_sudo.union(*map(found.get, partners))
+        return numbers_sudo.with_env(self.env)
 
     def _tier(self, move):
-        """Tell when a payment for this purpose pays an invoice: early is low.
-
-        :return: a key to sort by; ``None`` when it never does
-        :rtype: tuple | None
-        """
+        """Return when a payment pays an invoice, to sort by; ``None`` if never."""
         self.ensure_one()
         purpose = move.billpay_purpose_id
         if purpose == self:
             return (0, 0, 0)
-        if self.reach == "own":
-            return None
         if not purpose:
-            return (1, 0, 0)
-        if self.reach == "any":
-            return (2, purpose.sequence, purpose.id)
-        return None
+            return None if self.reach == "own" else (1, 0, 0)
+        return (2, purpose.sequence, purpose.id) if self.reach == "any" else None
 
     @api.model
     def _of_invoices(self, moves):
-        """Return what each of these invoices is for, by its lines, else its journal.
-
-        :rtype: dict
-        """
+        """Return what each of these invoices is for, by its lines, else its journal."""
         found = {}
         for company, group in moves.grouped("company_id").items():
             purposes = self.sudo().search([("company_id", "parent_of", company.id)])
-            by_category, by_journal = {}, {}
-            for purpose in purposes:
-                for category in purpose.product_category_ids:
-                    by_category.setdefault(category.id, purpose)
-                for journal in purpose.journal_ids:
-                    by_journal.setdefault(journal.id, purpose)
+            # Of several the first: it is set last.
+            purposes = purposes[::-1]
+            by_category = {c.id: p for p in purposes for c in p.product_category_ids}
+            by_journal = {j.id: p for p in purposes for j in p.journal_ids}
             for move in group:
-                found[move] = self._of_lines(move, by_category) or by_journal.get(
-                    move.journal_id.id, self
-                )
+                by_default = by_journal.get(move.journal_id.id, self)
+                found[move] = self._of_lines(move, by_category) or by_default
         return found
 
     @api.model
@@ -362,8 +320,5 @@ class BillpayPurpose(models.Model):
 
     def action_view_numbers(self):
         self.ensure_one()
-        return window(
-            self.env,
-            "action_billpay_control_number",
-            domain=[("purpose_id", "=", self.id)],
-        )
+        domain = [("purpose_id", "=", self.id)]
+        return window(self.env, "action_billpay_control_number", domain=domain)

@@ -1,8 +1,4 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The statement of a customer's number: what was billed, what was paid, what is left.
-
-It is made of journal items alone, so that it says what the books say. Its last balance
-is the number's balance."""
 
 from datetime import date
 
@@ -15,7 +11,11 @@ from ...const import INVOICES
 
 
 class BillpayStatement(models.AbstractModel):
-    """State what was billed, paid and is left on customers' control numbers."""
+    """State what was billed, paid and is left on customers' control numbers.
+
+    Of journal items alone, so that it says what the books say. The last balance of a
+    statement is the number's balance.
+    """
 
     _name = "billpay.statement"
     _description = "BillPay Customer Statement"
@@ -25,8 +25,6 @@ class BillpayStatement(models.AbstractModel):
 
         Only invoices of the number's own purpose count, whatever else its payments may
         pay: what is due on one number is not due on another.
-
-        :rtype: dict[record, tuple[float, float]]
         """
         bills = self._bill_lines(numbers, [("reconciled", "=", False)])
         credits = self._payment_lines(
@@ -48,23 +46,13 @@ class BillpayStatement(models.AbstractModel):
         return balances
 
     def _receivable(self, numbers, domain):
-        return (
-            numbers.env["account.move.line"]
-            .sudo()
-            .search(
-                Domain("account_id.account_type", "=", "asset_receivable")
-                & Domain("parent_state", "=", "posted")
-                & Domain(domain),
-                order="date_maturity, id",
-            )
-        )
+        receivable = Domain("account_id.account_type", "=", "asset_receivable")
+        domain = receivable & Domain("parent_state", "=", "posted") & Domain(domain)
+        lines_sudo = numbers.env["account.move.line"].sudo()
+        return lines_sudo.search(domain, order="date_maturity, id")
 
     def _bill_lines(self, numbers, domain=()):
-        """Return the receivable items of all invoices that each number is about.
-
-        :param domain: that they also fulfil
-        :rtype: dict
-        """
+        """Return the receivable items of all invoices that each number is about."""
         lines = self._receivable(
             numbers,
             [
@@ -75,47 +63,33 @@ class BillpayStatement(models.AbstractModel):
             ],
         )
         by_partner = lines.grouped("partner_id")
-        return {
-            number: by_partner.get(
-                number.partner_id.commercial_partner_id, lines.browse()
-            ).filtered(
+        found = {}
+        for number in numbers:
+            owner = number.partner_id.commercial_partner_id
+            found[number] = by_partner.get(owner, lines.browse()).filtered(
                 lambda line, number=number: (
                     line.move_id.billpay_purpose_id == number.purpose_id
                     and number._is_for(line.move_id)
                 )
             )
-            for number in numbers
-        }
+        return found
 
     def _payment_lines(self, numbers, domain=()):
-        """Return the receivable items of all payments on each number.
-
-        :param domain: that they also fulfil
-        :rtype: dict
-        """
+        """Return the receivable items of all payments on each number."""
         path = "move_id.origin_payment_id.billpay_payment_id.control_number_id"
         lines = self._receivable(numbers, [(path, "in", numbers.ids), *domain])
-        by_number = lines.grouped(
-            lambda line: (
-                line.move_id.origin_payment_id.billpay_payment_id.control_number_id
-            )
-        )
+        by_number = lines.grouped(lambda line: line.mapped(path))
         return {number: by_number.get(number, lines.browse()) for number in numbers}
 
     def _statement(self, number, date_from=None, date_to=None):
-        """Return the statement of one number.
+        """Return the statement of one number, by default of this year until today.
 
-        :param date date_from: the first day; the first of this year by default. What
-            was before is one line, the opening balance.
-        :param date date_to: the last day; today by default
         :return: dict with ``date_from``, ``date_to``, ``opening``, ``closing`` (TZS)
             and ``lines``: dicts with ``date``, ``text``, ``detail``, ``due``, ``paid``
             and ``balance``
-        :rtype: dict
         """
         number.ensure_one()
-        today = number.company_id._billpay_today()
-        date_to = date_to or today
+        date_to = date_to or number.company_id._billpay_today()
         date_from = date_from or date(date_to.year, 1, 1)
         opening, balance, lines = 0.0, 0.0, []
         for entry in sorted(self._statement_entries(number), key=lambda e: e["order"]):
@@ -135,42 +109,41 @@ class BillpayStatement(models.AbstractModel):
         }
 
     def _statement_entries(self, numbers):
-        """Return everything that moved the balance of this number.
-
-        :rtype: list[dict]
-        """
+        """Return everything that moved the balance of this number, as dicts."""
+        env = numbers.env
         bills = self._bill_lines(numbers)[numbers]
         payments = self._payment_lines(numbers)[numbers]
         entries = []
-        for line in bills:
-            refund = line.move_id.move_type == "out_refund"
+
+        def add(day, rank, line, text, detail, due=0.0, paid=0.0):
             entries.append(
-                self._statement_entry(
-                    numbers,
-                    line.move_id.invoice_date or line.date,
-                    0 if refund else 1,
-                    line,
-                    numbers.env._("Credit note %s", line.move_id.name)
-                    if refund
-                    else numbers.env._("Invoice %s", line.move_id.name),
-                    self._statement_detail(numbers, line.move_id),
-                    due=money.billed_shillings(line, numbers),
-                )
+                {
+                    "order": (day, rank, line.id),
+                    "date": day,
+                    "text": text,
+                    "detail": detail,
+                    # A credit note takes back what was billed.
+                    "due": max(due, 0.0),
+                    "paid": paid - min(due, 0.0),
+                }
             )
+
+        for line in bills:
+            move, due = line.move_id, money.billed_shillings(line, numbers)
+            day = move.invoice_date or line.date
+            named = move.invoice_line_ids.filtered("name")[:1]
+            detail = (named.name or "").split("\n")[0]
+            if move.move_type == "out_refund":
+                add(day, 0, line, env._("Credit note %s", move.name), detail, due)
+            else:
+                add(day, 1, line, env._("Invoice %s", move.name), detail, due)
         for line in payments:
             payment = line.move_id.origin_payment_id.billpay_payment_id
             detail = (payment.channel_id.name, payment.receipt, payment.payer_name)
-            entries.append(
-                self._statement_entry(
-                    numbers,
-                    numbers.env["billpay.entries"]._day(payment),
-                    2,
-                    line,
-                    numbers.env._("Payment"),
-                    ", ".join(filter(None, detail)),
-                    paid=-money.billed_shillings(line, numbers),
-                )
-            )
+            detail = ", ".join(filter(None, detail))
+            day = env["billpay.entries"]._day(payment)
+            paid = -money.billed_shillings(line, numbers)
+            add(day, 2, line, env._("Payment"), detail, paid=paid)
         # What the bills got from elsewhere, and what the payments paid elsewhere.
         own = bills | payments
         for partial in own.matched_debit_ids | own.matched_credit_ids:
@@ -179,52 +152,14 @@ class BillpayStatement(models.AbstractModel):
                 continue
             settled = money.settled_shillings(partial, numbers)
             if debit in own:
-                entries.append(
-                    self._statement_entry(
-                        numbers,
-                        credit.date,
-                        2,
-                        credit,
-                        numbers.env._("Paid in another way"),
-                        credit.move_id.name,
-                        paid=settled,
-                    )
-                )
-            else:
-                entries.append(
-                    self._statement_entry(
-                        numbers,
-                        max(credit.date, debit.date),
-                        3,
-                        debit,
-                        numbers.env._("Taken back")
-                        if debit.move_id.reversed_entry_id == credit.move_id
-                        else numbers.env._("Used for %s", debit.move_id.name),
-                        "",
-                        due=settled,
-                    )
-                )
+                text = env._("Paid in another way")
+                add(credit.date, 2, credit, text, credit.move_id.name, paid=settled)
+                continue
+            text = env._("Used for %s", debit.move_id.name)
+            if debit.move_id.reversed_entry_id == credit.move_id:
+                text = env._("Taken back")
+            add(max(credit.date, debit.date), 3, debit, text, "", settled)
         return entries
 
-    def _statement_entry(
-        self, numbers, day, rank, line, text, detail, due=0.0, paid=0.0
-    ):
-        # A credit note takes back what was billed.
-        if due < 0:
-            due, paid = 0.0, -due
-        return {
-            "order": (day, rank, line.id),
-            "date": day,
-            "text": text,
-            "detail": detail,
-            "due": due,
-            "paid": paid,
-        }
-
-    def _statement_detail(self, numbers, move):
-        first = move.invoice_line_ids.filtered(lambda line: line.name)[:1]
-        return (first.name or "").split("\n")[0]
-
     def _statement_text(self, amount):
-        """Return an amount as it stands in a statement: whole shillings, grouped."""
-        return "" if not amount else f"{amount:,.0f}"
+        return f"{amount:,.0f}" if amount else ""

@@ -42,12 +42,10 @@ class ResPartner(models.Model):
         help="The number of the first purpose.",
     )
     billpay_number_count = fields.Integer(
-        compute="_compute_billpay_counts",
-        groups="billpay_odoo.group_billpay_user",
+        compute="_compute_billpay_counts", groups="billpay_odoo.group_billpay_user"
     )
     billpay_payment_count = fields.Integer(
-        compute="_compute_billpay_counts",
-        groups="billpay_odoo.group_billpay_user",
+        compute="_compute_billpay_counts", groups="billpay_odoo.group_billpay_user"
     )
     billpay_invoice_number = fields.Selection(
         [
@@ -78,12 +76,7 @@ class ResPartner(models.Model):
                 lambda n: n.state in ("open", "pending") and n.company_id in companies
             ).sorted(
                 # What is given out comes before what is payable beside it.
-                lambda n: (
-                    n.purpose_id.sequence,
-                    n.purpose_id.id,
-                    not n.bill_key,
-                    n.id,
-                )
+                lambda n: (n.purpose_id.sequence, n.purpose_id.id, not n.bill_key, n.id)
             )
             partner.billpay_number_id = numbers[:1]
             partner.billpay_number = numbers[:1].display_number
@@ -103,41 +96,28 @@ class ResPartner(models.Model):
         return Domain("id", "in", found.subselect("partner_id"))
 
     def _compute_billpay_counts(self):
-        numbers = dict(
-            self.env["billpay.control.number"]._read_group(
-                [("partner_id", "child_of", self.ids), ("kind", "=", "customer")],
-                ["partner_id"],
-                ["__count"],
-            )
-        )
-        payments = dict(
-            self.env["billpay.payment"]._read_group(
-                [("partner_id", "child_of", self.ids)], ["partner_id"], ["__count"]
-            )
-        )
-        for partner in self:
-            partner.billpay_number_count = partner._billpay_total(numbers)
-            partner.billpay_payment_count = partner._billpay_total(payments)
-
-    def _billpay_total(self, counts):
-        """Add up what the contact and those below it have."""
-        total = 0
-        for owner, count in counts.items():
-            while owner and owner != self:
-                owner = owner.parent_id
-            total += count if owner else 0
-        return total
+        below = [("partner_id", "child_of", self.ids)]
+        for name, model, domain in (
+            ("number", "billpay.control.number", [*below, ("kind", "=", "customer")]),
+            ("payment", "billpay.payment", below),
+        ):
+            totals = dict.fromkeys(self.ids, 0)
+            groups = self.env[model]._read_group(domain, ["partner_id"], ["__count"])
+            for owner, count in groups:
+                # What a contact has counts for those above it too.
+                while owner:
+                    if owner.id in totals:
+                        totals[owner.id] += count
+                    owner = owner.parent_id
+            for partner in self:
+                partner["billpay_%s_count" % name] = totals.get(partner._origin.id, 0)
 
     # === CRUD METHODS === #
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_billpay_numbers(self):
-        numbers = (
-            self.env["billpay.control.number"]
-            .sudo()
-            .search([("partner_id", "in", self.ids)], limit=1)
-        )
-        if numbers:
+        numbers_sudo = self.env["billpay.control.number"].sudo()
+        if numbers := numbers_sudo.search([("partner_id", "in", self.ids)], limit=1):
             raise UserError(
                 self.env._(
                     "%(customer)s has the control number %(number)s, on which money "
@@ -152,52 +132,37 @@ class ResPartner(models.Model):
 
     def action_billpay_cards(self):
         """Print the numbers of these contacts and of those below them."""
-        numbers = self.env["billpay.control.number"].search(
-            [
-                ("partner_id", "child_of", self.ids),
-                ("kind", "=", "customer"),
-                ("state", "in", ("open", "pending")),
-                ("company_id", "in", self.env.companies.ids),
-            ]
-        )
+        domain = [
+            ("partner_id", "child_of", self.ids),
+            ("kind", "=", "customer"),
+            ("state", "in", ("open", "pending")),
+            ("company_id", "in", self.env.companies.ids),
+        ]
+        numbers = self.env["billpay.control.number"].search(domain)
         having = numbers.partner_id | numbers.partner_id.parent_id
         return numbers._cards_action(numbers, self - having)
 
     def write(self, vals):
-        renamed = self.browse()
-        if "name" in vals:
-            # Forms and imports write names that stay the same.
-            renamed = self.filtered(lambda partner: partner.name != vals["name"])
+        # Forms and imports write names that stay the same.
+        renamed = "name" in vals and self.filtered(lambda p: p.name != vals["name"])
         result = super().write(vals)
         if renamed:
-            renamed._billpay_renamed()
+            # Numbers that payers may still use carry the customer's new name.
+            domain = [
+                ("partner_id", "child_of", renamed.ids),
+                ("move_id", "!=", False),
+                ("state", "in", LIVING),
+            ]
+            numbers_sudo = self.env["billpay.control.number"].sudo().search(domain)
+            self.env["billpay.reservation"]._follow(numbers_sudo.move_id)
         return result
-
-    def _billpay_renamed(self):
-        """Numbers that payers may still use carry the customer's new name."""
-        numbers_sudo = (
-            self.env["billpay.control.number"]
-            .sudo()
-            .search(
-                [
-                    ("partner_id", "child_of", self.ids),
-                    ("move_id", "!=", False),
-                    ("state", "in", LIVING),
-                ]
-            )
-        )
-        self.env["billpay.reservation"]._follow(numbers_sudo.move_id)
 
     @api.model
     def _billpay_find_same(self, field, key, texts, company):
-        """Find the contacts that texts mean by one field, such as their name.
+        """Find a company's active contacts that texts mean by one stored text field.
 
-        :param str field: a stored text field
         :param key: the function of ``identity`` that makes both sides alike
-        :param texts: as somebody wrote them; what has no key finds nobody
-        :param company: `res.company` that may use the contacts
-        :return: ``{key: contacts}``, archived ones and those of others left out
-        :rtype: dict
+        :return: ``{key: contacts}``
         """
         wanted = {key(text) for text in texts} - {""}
         if not wanted:
@@ -216,13 +181,9 @@ class ResPartner(models.Model):
             if (same := key(text)) in wanted
         }
         # Through the ORM, which knows whom this user may see.
-        partners = self.search(
-            [
-                ("id", "in", list(keys)),
-                ("company_id", "in", [False, *company.parent_ids.ids]),
-            ]
-        )
-        return partners.grouped(lambda partner: keys[partner.id])
+        companies = [False, *company.parent_ids.ids]
+        domain = [("id", "in", list(keys)), ("company_id", "in", companies)]
+        return self.search(domain).grouped(lambda partner: keys[partner.id])
 
     def _billpay_other_phone(self, text):
         """Return the phone by which a contact is not the one that a text means, or "".
@@ -231,23 +192,16 @@ class ResPartner(models.Model):
         contradicts.
         """
         self.ensure_one()
-        phones = {
-            partner.phone: phone_key(partner.phone)
-            for partner in self | self.parent_id
-            if phone_key(partner.phone)
-        }
+        known = (self | self.parent_id).filtered(lambda p: phone_key(p.phone))
         said = phone_key(text)
-        if not said or said in phones.values():
+        if not said or said in [phone_key(partner.phone) for partner in known]:
             return ""
-        return next(iter(phones), "")
+        return known[:1].phone or ""
 
     def _billpay_contact_values(self):
-        """Return what ClickPesa is told of a customer.
+        """Return ``name``, ``phone`` (``255…``) and ``email`` for ClickPesa.
 
         A pupil without phone or e-mail is reached through the parent.
-
-        :return: ``name``, ``phone`` (``255…``) and ``email``, each perhaps ""
-        :rtype: dict
         """
         self.ensure_one()
         phone = email = ""
@@ -259,11 +213,7 @@ class ResPartner(models.Model):
         return {"name": (self.name or "").strip(), "phone": phone, "email": email}
 
     def _billpay_contact_problems(self):
-        """Return why a customer's number cannot be made, for each contact.
-
-        :return: a sentence for a person, "" where nothing is missing
-        :rtype: dict
-        """
+        """Return why each contact's number cannot be made; "" if nothing is missing."""
         problems = {}
         for partner in self:
             values = partner._billpay_contact_values()
@@ -287,7 +237,6 @@ class ResPartner(models.Model):
     # === ACTION METHODS === #
 
     def action_billpay_customer_numbers(self):
-        """Open the dialog that makes numbers for these contacts."""
         return dialog(
             self.env["billpay.partner.number"],
             self.env._("Get Control Numbers"),
@@ -296,19 +245,10 @@ class ResPartner(models.Model):
 
     def action_view_billpay_numbers(self):
         self.ensure_one()
-        return window(
-            self.env,
-            "action_billpay_control_number",
-            domain=[
-                ("partner_id", "child_of", self.id),
-                ("kind", "=", "customer"),
-            ],
-        )
+        domain = [("partner_id", "child_of", self.id), ("kind", "=", "customer")]
+        return window(self.env, "action_billpay_control_number", domain=domain)
 
     def action_view_billpay_payments(self):
         self.ensure_one()
-        return window(
-            self.env,
-            "action_billpay_payment",
-            domain=[("partner_id", "child_of", self.id)],
-        )
+        domain = [("partner_id", "child_of", self.id)]
+        return window(self.env, "action_billpay_payment", domain=domain)

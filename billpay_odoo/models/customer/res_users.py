@@ -24,8 +24,6 @@ class ResUsers(models.Model):
         help="Whose control numbers and payments this user sees. Empty: everybody's.",
     )
 
-    # === CRUD METHODS === #
-
     def write(self, vals):
         result = super().write(vals)
         if "billpay_department_ids" in vals:
@@ -33,14 +31,8 @@ class ResUsers(models.Model):
             self.env.registry.clear_cache()
         return result
 
-    # === BUSINESS METHODS === #
-
     def _billpay_check(self, right):
-        """Check one of the rights of BillPay.
-
-        :param str right: a key of ``RIGHTS``
-        :raise AccessError: this user lacks it
-        """
+        """Refuse users who lack a right of ``RIGHTS``."""
         self.ensure_one()
         if any(self.has_group(group) for group in RIGHTS[right]):
             return

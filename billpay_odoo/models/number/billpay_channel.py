@@ -18,9 +18,8 @@ _USSD = re.compile(r"[*#][0-9*#]{1,30}\Z")
 class BillpayChannel(models.Model):
     """A way payers pay a control number: an operator's menu, a bank, an agent.
 
-    Menus and company numbers change without notice, so every text is a record that a
-    user can edit. A record without company serves all companies; a company's own
-    record with the same code replaces it there, and when archived hides it there.
+    A record without company serves all companies; a company's own record with the same
+    code replaces it there, and when archived hides it there.
     """
 
     _name = "billpay.channel"
@@ -40,11 +39,7 @@ class BillpayChannel(models.Model):
         "separated by commas. Capitals, spaces and hyphens make no difference.",
     )
     kind = fields.Selection(
-        selection=[
-            ("mobile", "Mobile Money"),
-            ("bank", "Bank"),
-            ("agent", "Agent"),
-        ],
+        selection=[("mobile", "Mobile Money"), ("bank", "Bank"), ("agent", "Agent")],
         default="mobile",
         required=True,
     )
@@ -111,11 +106,7 @@ class BillpayChannel(models.Model):
     # === COMPUTE METHODS === #
 
     @api.depends(
-        "steps_en",
-        "steps_sw",
-        "ussd_code",
-        "company_number",
-        "needs_company_number",
+        "steps_en", "steps_sw", "ussd_code", "company_number", "needs_company_number"
     )
     def _compute_complete(self):
         for channel in self:
@@ -124,11 +115,10 @@ class BillpayChannel(models.Model):
             missing = []
             if not steps.strip():
                 missing.append(self.env._("steps"))
-            if not channel.company_number and (
-                channel.needs_company_number or "company_number" in wanted
-            ):
+            own = channel.needs_company_number or "company_number" in wanted
+            if own and not channel.company_number:
                 missing.append(self.env._("company number"))
-            if not channel.ussd_code and "ussd" in wanted:
+            if "ussd" in wanted and not channel.ussd_code:
                 missing.append(self.env._("USSD code"))
             channel.missing = ", ".join(missing)
             channel.complete = not missing
@@ -144,17 +134,13 @@ class BillpayChannel(models.Model):
 
     # === CONSTRAINT METHODS === #
 
-    @api.constrains("color")
-    def _check_color(self):
+    @api.constrains("color", "ussd_code")
+    def _check_written(self):
         for channel in self:
             if channel.color and not _COLOR.match(channel.color):
                 raise ValidationError(
                     self.env._("A colour is written like #1f6f43, six digits after #.")
                 )
-
-    @api.constrains("ussd_code")
-    def _check_ussd_code(self):
-        for channel in self:
             if channel.ussd_code and not _USSD.match(channel.ussd_code):
                 raise ValidationError(
                     self.env._(
@@ -196,7 +182,6 @@ class BillpayChannel(models.Model):
     # === ACTION METHODS === #
 
     def action_customise(self):
-        """Open the current company's own version of a general channel."""
         self.ensure_one()
         own = self
         if not self.company_id:
@@ -210,22 +195,16 @@ class BillpayChannel(models.Model):
 
     @api.model
     def _for_company(self, company, complete=True):
-        """Return the channels to offer to payers of a company, in order.
+        """Return the channels to offer to payers of a company, in order, in sudo.
 
         A company's own record stands in for the general one of the same code, also when
         it is archived or incomplete: that is how one company hides a channel.
 
-        :param company: `res.company` record
         :param bool complete: also those that lack something when false
-        :return: `billpay.channel` records in sudo, so that anyone who may see a bill
-            may see how to pay it
         """
-        channels = (
-            self.sudo()
-            .with_context(active_test=False)
-            .search([("company_id", "in", [False, company.id])])
-        )
-        own_codes = {channel.code for channel in channels if channel.company_id}
+        channels = self.sudo().with_context(active_test=False)
+        channels = channels.search([("company_id", "in", [False, company.id])])
+        own_codes = set(channels.filtered("company_id").mapped("code"))
         return channels.filtered(
             lambda channel: (
                 channel.active
@@ -236,12 +215,10 @@ class BillpayChannel(models.Model):
 
     @api.model
     def _find_by_code(self, code, company=None):
-        """Return the channel that ClickPesa means by a payment's ``channel`` word.
+        """Return the channel of a payment's ``channel`` word, also archived.
 
         :param code: the word as ClickPesa sent it; anything, also None
         :param company: `res.company` whose own record is preferred
-        :return: one `billpay.channel`, archived ones included (old payments keep their
-            channel), or an empty recordset for a word that no record lists
         """
         word = word_key(code)
         if not word:
@@ -257,11 +234,8 @@ class BillpayChannel(models.Model):
 
         Cached: the payments worker asks for every payment, the records hardly change.
         """
-        channels = (
-            self.sudo()
-            .with_context(active_test=False)
-            .search([("clickpesa_codes", "!=", False)])
-        )
+        channels = self.sudo().with_context(active_test=False)
+        channels = channels.search([("clickpesa_codes", "!=", False)])
         words = {channel: channel.clickpesa_codes.split(",") for channel in channels}
         keys = word_keys({word for group in words.values() for word in group})
         ids_by_word = {}
@@ -274,20 +248,17 @@ class BillpayChannel(models.Model):
         return ids_by_word
 
     def _get_steps(self, lang, *, number, amount, short=False):
-        """Return the steps for one payer.
+        """Return the steps for one payer, as Markup with the payer's values in bold.
 
-        Only the four known placeholders are replaced, by plain text replacement: the
-        steps are user input, and `str.format` would let them reach into objects.
+        Only the four known placeholders are replaced: the steps are user input, and
+        `str.format` would let them reach into objects.
 
         :param str lang: ``sw`` or anything else for English; the other language is used
             when a record has steps in one only
-        :param str number: what the payer types, as text
         :param str amount: the amount as the payer should read it
         :param bool short: without the leading "Dial" step, which documents show as the
             channel's code instead
-        :return: list of Markup, the payer's own values in bold
         """
-        self.ensure_one()
         english, swahili = self.steps_en or "", self.steps_sw or ""
         steps = (swahili or english) if lang == "sw" else (english or swahili)
         values = {
@@ -299,19 +270,14 @@ class BillpayChannel(models.Model):
         lines = [line.strip() for line in steps.splitlines() if line.strip()]
         if short and len(lines) > 1 and "{ussd}" in lines[0]:
             lines = lines[1:]
-        return [self._fill_step(line, values) for line in lines]
-
-    @api.model
-    def _fill_step(self, line, values):
-        """Return one step with its placeholders replaced, escaped."""
-        parts = []
-        position = 0
-        for match in _PLACEHOLDER.finditer(line):
-            parts.append(escape(line[position : match.start()]))
-            parts.append(Markup("<strong>%s</strong>") % values[match[1]])
-            position = match.end()
-        parts.append(escape(line[position:]))
-        return Markup("").join(parts)
+        # Split by the names of the placeholders: every second part is one.
+        return [
+            Markup("").join(
+                Markup("<strong>%s</strong>") % values[part] if at % 2 else escape(part)
+                for at, part in enumerate(_PLACEHOLDER.split(line))
+            )
+            for line in lines
+        ]
 
     def _get_dial_link(self):
         """Return a ``tel:`` address for the USSD code, or False.
@@ -319,13 +285,8 @@ class BillpayChannel(models.Model):
         ``#`` must be encoded, or the phone takes it for the fragment of the address and
         drops it: ``*150*00#`` becomes ``tel:*150*00%23``.
         """
-        self.ensure_one()
         return self.ussd_code and "tel:" + quote(self.ussd_code, safe="*")
 
     def _get_initials(self):
-        """Return the one to three letters of the tab."""
-        self.ensure_one()
-        if self.initials:
-            return self.initials
         words = re.findall(r"\w+", self.name or "")
-        return "".join(word[0] for word in words[:2]).upper()
+        return self.initials or "".join(word[0] for word in words[:2]).upper()

@@ -5,7 +5,7 @@ from datetime import datetime, time
 
 import pytz
 
-from odoo import Command, api, fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
@@ -16,9 +16,6 @@ from ...allocation import EXACT_OLDEST
 from ...const import LIVING, MONEY, POLICIES
 from ...identity import number_as_stored, number_key
 from ...transactions import taken
-
-# Of new digits ClickPesa cannot know anything.
-UNSENT = {"sync_attempts": 0, "sync_error": False, "sent": False}
 
 
 class BillpayControlNumber(models.Model):
@@ -33,7 +30,7 @@ class BillpayControlNumber(models.Model):
     _inherit = ["mail.thread", "mail.activity.mixin"]
     _description = "BillPay Control Number"
     _order = "id desc"
-    _rec_name = "name"
+    _rec_name = "display_number"
     _rec_names_search = ["name"]
     _check_company_auto = True
     # Nobody writes on a number but the workers; people may still discuss it.
@@ -287,10 +284,7 @@ class BillpayControlNumber(models.Model):
 
     @api.model
     def _domain_of_keys(self, keys):
-        """Return the domain of the numbers with these keys, as the unique index has it.
-
-        :param keys: of ``identity.number_key``
-        """
+        """Return the domain of numbers by ``identity.number_key``, for the index."""
         if not keys:
             return Domain.FALSE
 
@@ -301,13 +295,7 @@ class BillpayControlNumber(models.Model):
         return Domain.custom(to_sql=to_sql)
 
     def _search_number(self, operator, value):
-        """Find a number typed with or without spaces."""
         return [("name", operator, number_as_stored(value))]
-
-    @api.depends("display_number")
-    def _compute_display_name(self):
-        for number in self:
-            number.display_name = number.display_number
 
     @api.depends("successor_ids")
     def _compute_successor_id(self):
@@ -317,12 +305,10 @@ class BillpayControlNumber(models.Model):
     @api.depends("payment_ids.amount", "payment_ids.state")
     def _compute_amount_paid(self):
         for number in self:
-            number.amount_paid = sum(
-                number.payment_ids.filtered(lambda p: p.state in MONEY).mapped("amount")
-            )
+            paid = number.payment_ids.filtered(lambda p: p.state in MONEY)
+            number.amount_paid = sum(paid.mapped("amount"))
 
     def _compute_balance(self):
-        """A few searches for all numbers at once."""
         balances = self.env["billpay.statement"]._balances(
             self.filtered(lambda number: number.kind == "customer")
         )
@@ -340,9 +326,8 @@ class BillpayControlNumber(models.Model):
             company = company or self.env.company
             begin = company._billpay_today().replace(month=1, day=1)
             begin = company._billpay_tz().localize(datetime.combine(begin, time()))
-            money = Domain("control_number_id", "in", numbers.ids) & Domain(
-                "state", "in", MONEY
-            )
+            money = Domain("control_number_id", "in", numbers.ids)
+            money &= Domain("state", "in", MONEY)
             since = begin.astimezone(pytz.utc).replace(tzinfo=None)
             last.update(payments._read_group(money, group, ["paid_at:max"]))
             money &= Domain("paid_at", ">=", since)
@@ -365,14 +350,12 @@ class BillpayControlNumber(models.Model):
         numbers = super().create(
             [{"bill_key": self._bill_key(vals), **vals} for vals in vals_list]
         )
-        if payable := numbers.filtered(lambda number: number.state == "open"):
-            payable._became_payable()
+        numbers.filtered(lambda number: number.state == "open")._became_payable()
         return numbers
 
     def write(self, vals):
-        opened = self.browse()
-        if vals.get("state") == "open":
-            opened = self.filtered(lambda number: number.state != "open")
+        opening = vals.get("state") == "open"
+        opened = self.filtered(lambda number: opening and number.state != "open")
         result = super().write(vals)
         if not vals.keys().isdisjoint(
             ("amount", "max_amount", "mode", "description", "wanted_active")
@@ -380,8 +363,7 @@ class BillpayControlNumber(models.Model):
             self._schedule_if_different()
         if "bill_key" not in vals and not self._bill_fields().isdisjoint(vals):
             self._take_place()
-        if opened:
-            opened._became_payable()
+        opened._became_payable()
         if vals.get("state") in ("open", "paid", "closed"):
             # sudo: an activity belongs to its user; its cause is gone all the same.
             self.sudo().refusal_activity_id.unlink()
@@ -403,19 +385,16 @@ class BillpayControlNumber(models.Model):
     def _never_left(self):
         """Return the numbers of which neither ClickPesa nor a payer can know."""
         return self.filtered(
-            lambda number: (
-                not number.confirmed_at
-                and not number.sync_attempts
-                and number.state != "paid"
-                and not number.payment_ids
+            lambda n: (
+                not (n.confirmed_at or n.sync_attempts or n.payment_ids)
+                and n.state != "paid"
             )
         )
 
     def _became_payable(self):
-        """Let money find these numbers that was there before them, and notify payers.
-
-        Payments are bound at the end of the transaction, once for all numbers of it.
-        """
+        """Bind earlier payments once, at the end of the transaction; notify payers."""
+        if not self:
+            return
         precommit = self.env.cr.precommit
         ids = precommit.data.setdefault("billpay.became_payable", set())
         if not ids:
@@ -448,19 +427,14 @@ class BillpayControlNumber(models.Model):
 
     def _was_paid(self):
         """Tell whether money came, or may yet turn out to have come."""
-        self.ensure_one()
         return any(payment.state != "ignored" for payment in self.payment_ids)
 
     def _takes_money_again(self):
         """Tell whether a payment may follow: an order number takes one alone."""
-        self.ensure_one()
         return self.kind == "customer" or not self._was_paid()
 
     def _can_return(self, provider):
-        """Tell whether this number may be handed out again instead of a new one.
-
-        :param payment.provider provider: the application that makes numbers now
-        """
+        """Tell whether an application may hand out this number again."""
         return bool(self) and (
             self.state == "closed"
             and self._takes_money_again()
@@ -470,7 +444,6 @@ class BillpayControlNumber(models.Model):
 
     def _want(self, values):
         """Write what differs of the wanted values; nothing is called."""
-        self.ensure_one()
         changed = {
             name: value
             for name, value in values.items()
@@ -482,27 +455,28 @@ class BillpayControlNumber(models.Model):
 
     @api.model
     def _reserve(self, provider, vals_list, offline=None, wake=True):
-        """Reserve numbers without any HTTP, in the caller's transaction.
+        """Reserve numbers in the caller's transaction; the sync worker registers them.
 
-        They are registered with ClickPesa by the sync worker, which is woken when
-        the transaction commits. Offline numbers are payable at once.
+        Offline numbers are payable at once.
 
-        :param payment.provider provider: the application
-        :param list vals_list: values without ``name``, ``provider_id``,
-            ``currency_id``, ``origin`` and ``state``, which are set here
-        :param bool offline: whether ClickPesa is not asked; by default as the
-            application says
+        :param bool offline: by default as the application says
         :param bool wake: whether the sync worker is woken; whoever makes the call
             next does not want it to be faster
-        :return: one number per item, in order
+        :return: one number per item of ``vals_list``, in order
         :raise ConcurrencyError: one of the bills got its number meanwhile
         """
         if not vals_list:
             return self.browse()
-        now = fields.Datetime.now()
         if offline is None:
             offline = provider.clickpesa_number_origin == "offline"
-        currency = self.env.ref("base.TZS")
+        now = fields.Datetime.now()
+        common = {
+            "provider_id": provider.id,
+            "currency_id": self.env.ref("base.TZS").id,
+            "origin": "offline" if offline else "api",
+            "state": "open" if offline else "pending",
+            "confirmed_at" if offline else "sync_at": now,
+        }
         references = self.env["billpay.numbering"]._next_references(
             provider, len(vals_list)
         )
@@ -512,16 +486,7 @@ class BillpayControlNumber(models.Model):
         with taken("A control number"):
             numbers = quiet.create(
                 [
-                    {
-                        **vals,
-                        "name": name,
-                        "provider_id": provider.id,
-                        "currency_id": currency.id,
-                        "origin": "offline" if offline else "api",
-                        "state": "open" if offline else "pending",
-                        "confirmed_at": now if offline else False,
-                        "sync_at": False if offline else now,
-                    }
+                    {**vals, **common, "name": name}
                     for vals, name in zip(vals_list, references, strict=True)
                 ]
             )
@@ -558,8 +523,6 @@ class BillpayControlNumber(models.Model):
         return False
 
     def _own_key(self):
-        """Return the key of the bill that this number asks for now."""
-        self.ensure_one()
         return self._bill_key(self._read_format(self._bill_fields(), load=None)[0])
 
     def _take_place(self):
@@ -579,7 +542,6 @@ class BillpayControlNumber(models.Model):
 
     def _is_known(self):
         """Tell whether ClickPesa has confirmed this number at least once."""
-        self.ensure_one()
         return bool(self.confirmed_at)
 
     def _schedule_if_different(self):
@@ -610,7 +572,7 @@ class BillpayControlNumber(models.Model):
         """
         numbers = self._living()
         imported = numbers.filtered(
-            lambda n: n.origin == "imported" and n.state in ("pending", "open")
+            lambda n: n.origin == "imported" and n.state != "failed"
         )
         for known, group in numbers.grouped(lambda n: n._is_known()).items():
             # A number that may be on its way to ClickPesa stays due: the worker
@@ -650,42 +612,24 @@ class BillpayControlNumber(models.Model):
         An order number takes one payment, even a partial one; under a maximum it takes
         payments until that is reached (ClickPesa docs, BillPay FAQ).
         """
+
+        def takes_more(number):
+            compare = number.currency_id.compare_amounts
+            more = compare(number.amount_paid, number.known_max_amount) < 0
+            return number.state == "open" and more
+
         paid = self.filtered(
-            lambda number: (
-                number.kind == "order"
-                and number.state != "paid"
-                and not (
-                    number.state == "open"
-                    and number.currency_id.compare_amounts(
-                        number.amount_paid, number.known_max_amount
-                    )
-                    < 0
-                )
-            )
+            lambda n: n.kind == "order" and n.state != "paid" and not takes_more(n)
         )
-        paid.with_context(tracking_disable=True).write(
-            {
-                "state": "paid",
-                # ClickPesa closes an order number by itself when it is paid.
-                "wanted_active": False,
-                "known_active": False,
-                "sync_at": False,
-            }
-        )
+        off = {"wanted_active": False, "known_active": False, "sync_at": False}
+        paid.with_context(tracking_disable=True).write({"state": "paid", **off})
 
     def _is_for(self, move):
-        """Tell whether an invoice is one that this customer's number is about.
-
-        A pupil's number is about the pupil's invoices, a parent's about those of the
-        whole family.
-        """
-        self.ensure_one()
+        """Tell whether an invoice is the customer's, or of one of the family below."""
         partner = move.partner_id
-        while partner:
-            if partner == self.partner_id:
-                return True
+        while partner and partner != self.partner_id:
             partner = partner.parent_id
-        return False
+        return bool(partner)
 
     def _tiers(self, lines):
         """Sort open lines of a family into those that are paid first, next and so on.
@@ -699,7 +643,6 @@ class BillpayControlNumber(models.Model):
         :return: the lines of each tier, in the same order
         :rtype: list
         """
-        self.ensure_one()
         tiers = defaultdict(lines.browse)
         commercial = self.partner_id.commercial_partner_id
         with_parents = self.company_id.billpay_entries_on == "commercial"
@@ -712,21 +655,16 @@ class BillpayControlNumber(models.Model):
                 tiers[0, rank] |= line
             elif move.partner_id == commercial and with_parents:
                 tiers[1, rank] |= line
-        return [tier for _rank, tier in sorted(tiers.items(), key=lambda item: item[0])]
+        return [tiers[rank] for rank in sorted(tiers)]
 
     def action_billpay_cards(self):
-        """Open the dialog that prints these numbers on cards."""
         living = self.filtered(lambda number: number.state in ("open", "pending"))
         return self._cards_action(living, self.env["res.partner"])
 
     @api.model
     def _cards_action(self, numbers, without):
-        wizard = self.env["billpay.card.print"].create(
-            {
-                "number_ids": [Command.set(numbers.ids)],
-                "without_ids": [Command.set(without.ids)],
-            }
-        )
+        values = {"number_ids": numbers.ids, "without_ids": without.ids}
+        wizard = self.env["billpay.card.print"].create(values)
         return dialog(wizard, self.env._("Print Cards"))
 
     def _check_customer_clerk(self):
@@ -741,50 +679,36 @@ class BillpayControlNumber(models.Model):
             )
 
     def _cannot_ask(self, values):
-        """Tell whether what is wanted is beyond this number.
-
-        ClickPesa is told nothing about imported ones: a phone takes the exact amount
-        that it has there, and nothing else.
-
-        :param dict values: what the invoice wants, see ``billpay.reservation``
-        """
-        self.ensure_one()
-        return (
-            self.origin == "imported"
-            and self.known_mode == "exact"
-            and bool(
-                self.currency_id.compare_amounts(self.known_amount, values["amount"])
-            )
-        )
+        """Tell whether these values are beyond an imported number, which never changes:
+        a phone takes the exact amount that ClickPesa has, and nothing else."""
+        fixed = self.origin == "imported" and self.known_mode == "exact"
+        differs = self.currency_id.compare_amounts(self.known_amount, values["amount"])
+        return fixed and bool(differs)
 
     @api.model
     def _names_in_capitals(self, provider, names):
-        """Return those of these names, all in capitals, that the application has.
-
-        :rtype: set
-        """
+        """Return the set of those of these names that the application has."""
         found = Domain("provider_id", "=", provider.id) & self._domain_of_keys(names)
         return {number_key(name) for name in self.sudo().search(found).mapped("name")}
 
     def action_print_statement(self):
-        self.ensure_one()
         return self.env.ref("billpay_odoo.action_report_statement").report_action(self)
 
     def _billpay_mail_block(self):
         """Return the pay block of an e-mail about this number, as HTML."""
-        self.ensure_one()
         partner = self.partner_id
         lang = partner.lang or partner.parent_id.lang or self.company_id.partner_id.lang
         pages = self.env["billpay.pay.page"]
-        return pages._mail_block(pages._billpay_printed(self), self.company_id, lang)
+        document = pages._billpay_printed(self)
+        return pages._render_mail_block(
+            pages._block_values(document, self.company_id, lang)
+        )
 
     def _billpay_mail_to(self):
-        self.ensure_one()
         return self.partner_id._billpay_contact_values()["email"]
 
     def _billpay_mail_text(self):
         """Return subject and greeting, in the customer's language."""
-        self.ensure_one()
         partner = self.partner_id
         lang = page_texts.page_language(
             partner.lang, partner.parent_id.lang, self.company_id.partner_id.lang
@@ -798,8 +722,6 @@ class BillpayControlNumber(models.Model):
     # === ACTION METHODS === #
 
     def action_open_pay_page(self):
-        """Show what the payer sees."""
-        self.ensure_one()
         # The address is a secret: whoever has it reads the bill.
         self.check_access("read")
         return {
@@ -808,21 +730,12 @@ class BillpayControlNumber(models.Model):
             "target": "new",
         }
 
-    def action_open_invoice(self):
-        self.ensure_one()
-        return self.move_id._get_records_action()
-
     def action_retry(self):
         """Try again to register refused numbers, under the same digits."""
         self._check_may_retry()
         refused = self.filtered(lambda n: n.state == "failed")
-        refused.sudo().write(
-            {
-                "state": "pending",
-                "sync_at": fields.Datetime.now(),
-                "sync_error": False,
-            }
-        )
+        now = fields.Datetime.now()
+        refused.sudo().write({"state": "pending", "sync_at": now, "sync_error": False})
         self.env["payment.provider"]._billpay_trigger("ir_cron_sync_numbers")
 
     def action_close(self):
@@ -852,7 +765,6 @@ class BillpayControlNumber(models.Model):
         closed_sudo._reopen()
 
     def action_change(self):
-        """Open the dialog that changes what these numbers ask for."""
         self._check_customer_clerk()
         return dialog(
             self.env["billpay.number.change"],
@@ -861,10 +773,6 @@ class BillpayControlNumber(models.Model):
         )
 
     def _check_may_retry(self):
-        """Refused numbers are for those who make invoices.
-
-        :raise AccessError: the user does not
-        """
         self.check_access("read")
         self.env.user._billpay_check("book")
 
@@ -872,37 +780,39 @@ class BillpayControlNumber(models.Model):
         """Register refused numbers under other digits."""
         self._check_may_retry()
         refused = self.filtered(lambda n: n.state == "failed" and n.origin == "api")
+        numbering = self.env["billpay.numbering"]
         for provider, numbers in refused.sudo().grouped("provider_id").items():
-            references = self.env["billpay.numbering"]._next_references(
-                provider, len(numbers)
-            )
+            references = numbering._next_references(provider, len(numbers))
             for number, reference in zip(numbers, references, strict=True):
-                number._take_digits(reference)
+                text = self.env._(
+                    "The control number %(name)s is taken instead of %(old)s, which "
+                    "ClickPesa refused and never registered. Nothing was paid on it; "
+                    "money that is sent to it all the same comes under BillPay "
+                    "Payments, Unmatched.",
+                    name=reference,
+                    old=number.name,
+                )
+                number._take_digits(reference, text, state="pending")
         if refused:
             self.env["payment.provider"]._billpay_trigger("ir_cron_sync_numbers")
 
-    def _take_digits(self, reference):
-        self.ensure_one()
-        old = self.name
+    def _take_digits(self, reference, text, **values):
+        """Register this number anew, under other digits.
+
+        :param str text: keeps the old digits findable: somebody may have copied them
+        """
         self.with_context(tracking_disable=True).write(
             {
                 "name": reference,
-                "state": "pending",
                 "sync_at": fields.Datetime.now(),
-                **UNSENT,
+                # Of new digits ClickPesa cannot know anything.
+                "sync_attempts": 0,
+                "sync_error": False,
+                "sent": False,
+                **values,
             }
         )
-        # The old digits stay findable: somebody may have copied them from a screen.
-        (self.move_id or self)._message_log(
-            body=self.env._(
-                "The control number %(name)s is taken instead of %(old)s, which "
-                "ClickPesa refused and never registered. Nothing was paid on it; "
-                "money that is sent to it all the same comes under BillPay Payments, "
-                "Unmatched.",
-                name=reference,
-                old=old,
-            )
-        )
+        (self.move_id or self)._message_log(body=text)
 
     # === CRON === #
 

@@ -36,11 +36,7 @@ class BillpayPayPage(models.AbstractModel):
     # === BUSINESS METHODS === #
 
     def _billpay_printed(self, number):
-        """Return what a document shows of this number.
-
-        :rtype: dict
-        """
-        number.ensure_one()
+        """Return what a document shows of this number, as a dict."""
         return {
             "id": number.id,
             "name": number.name,
@@ -52,33 +48,23 @@ class BillpayPayPage(models.AbstractModel):
     # === ADDRESS === #
 
     def _sign_pay_page(self, number_id, name):
-        """Return the signature of a pay page, 32 hexadecimal digits (128 bits).
-
-        :param int number_id: database id of the number
-        :param str name: its digits
-        """
+        """Return the signature of a pay page, 32 hexadecimal digits (128 bits)."""
         return hmac(self.env(su=True), "billpay-pay-page", (number_id, name))[:32]
 
     def _pay_signature(self, number):
-        """Return the second secret half of this number's pay page address."""
-        number.ensure_one()
         return self._sign_pay_page(number.id, number.name)
 
     def _get_pay_path(self, number):
-        """Return the address of the pay page on its server."""
-        number.ensure_one()
         return f"/billpay/{number.name}/{self._pay_signature(number)}"
 
     def _get_pay_url(self, number, lang=None):
-        """Return the absolute address of the pay page.
+        """Return the absolute address, of the company's website where there is one.
 
-        The address of the company's website where there is one. Not the application's
-        `get_base_url`: that follows the request, and a payer cannot reach the host name
-        under which the office reaches Odoo.
+        Not the application's: that follows the request, and a payer cannot reach the
+        host name under which the office reaches Odoo.
 
         :param str lang: ``en`` or ``sw``; without it the page chooses by the payer
         """
-        number.ensure_one()
         url = urljoin(number.company_id.get_base_url(), self._get_pay_path(number))
         return f"{url}?lang={lang}" if lang else url
 
@@ -91,31 +77,30 @@ class BillpayPayPage(models.AbstractModel):
         :param signature: anything
         :return: one record, or an empty recordset when anything is wrong
         """
-        numbers = self.env["billpay.control.number"].sudo().browse()
+        numbers = self.env["billpay.control.number"].sudo()
+        if not (name := self._page_name(number, signature)):
+            return numbers
+        found = numbers.search([("name", "=", name)])
+        return found.filtered(lambda n: consteq(self._pay_signature(n), signature))[:1]
+
+    def _page_name(self, number, signature):
+        """Return the digits of an address that is well-formed, else "".
+
+        Keeps null characters and lone surrogates away from the database, and text that
+        ``consteq`` cannot compare.
+        """
         if not isinstance(number, str) or not isinstance(signature, str):
-            return numbers
-        number = without_blanks(number)
-        # Also keeps null characters and lone surrogates away from the database, and
-        # text that `consteq` cannot compare.
-        if not _NUMBER.match(number) or not _SIGNATURE.match(signature):
-            return numbers
-        for candidate in (
-            self.env["billpay.control.number"].sudo().search([("name", "=", number)])
-        ):
-            if consteq(self._pay_signature(candidate), signature):
-                numbers |= candidate
-        return numbers[:1]
+            return ""
+        name = without_blanks(number)
+        return name if _NUMBER.match(name) and _SIGNATURE.match(signature) else ""
 
     # === QR CODE === #
 
     def _qr_png(self, data, box_size=8, border=2, mask=None):
-        """Return a QR code as PNG bytes.
+        """Return a QR code as PNG bytes, of one bit per pixel: sharp at any size.
 
-        Black and white without grey (one bit per pixel), so that it stays sharp when
-        printed at any size. Error correction M survives a fold or a stain and needs
-        fewer modules than Q.
+        Error correction M survives a fold or a stain and needs fewer modules than Q.
 
-        :param str data: what the code says
         :param int box_size: pixels per module
         :param int border: modules of white around; four by the standard, of which the
             document around it gives two
@@ -139,44 +124,21 @@ class BillpayPayPage(models.AbstractModel):
         png = base64.b64encode(self._qr_png(data, **options)).decode()
         return f"data:image/png;base64,{png}"
 
-    def _get_pay_qr_data_uri(self, numbers):
-        """Return the QR code of this number's pay page for an image on a screen."""
-        return self._qr_data_uri(self._get_pay_url(numbers), mask=SCREEN_MASK)
-
     # === STATE === #
 
-    def _get_amount_asked(self, number):
-        """Return what the payer should pay with this number, in its currency.
-
-        What ClickPesa has been told comes first: in exact mode it takes nothing else.
-
-        :return: float; 0.0 when the number asks for any amount and no bill tells more
-        """
-        number.ensure_one()
-        return number.amount or self._get_amount_due(number)
-
     def _get_foreign_amount(self, number):
-        """Return what the amount asked stands for in the bill's currency, as text.
-
-        :return: "" when the bill is in shillings
-        """
-        number.ensure_one()
+        """Return the amount asked in the bill's currency, as text; "" for shillings."""
         move = number.move_id
         if move and (not number.amount or self._get_page_state(number) == "partial"):
             # As the amount beside it: what is left of the bill.
             if money.is_shillings(move.currency_id) or not self._get_amount_due(number):
                 return ""
             return page_texts.amount_text(move.amount_residual, move.currency_id)
-        if not number.bill_currency_id or not number.amount:
-            return ""
-        return page_texts.amount_text(number.bill_amount, number.bill_currency_id)
+        shown = number.amount and number.bill_currency_id
+        return page_texts.amount_text(number.bill_amount, shown) if shown else ""
 
     def _get_amount_due(self, number):
-        """Return what is left to pay on the bill in the number's currency.
-
-        :return: float; 0.0 also when nothing tells how much
-        """
-        number.ensure_one()
+        """Return what is left to pay, in TZS; 0.0 also where nothing tells how much."""
         if number.move_id:
             residual = max(number.move_id.amount_residual, 0.0)
             asked = money.bill_shillings(number.move_id, residual)
@@ -193,14 +155,11 @@ class BillpayPayPage(models.AbstractModel):
             its successor), ``cancelled`` (the invoice was), ``closed`` or ``failed``
         :rtype: str
         """
-        number.ensure_one()
         move = number.move_id
         if number.state == "paid":
-            left = (
-                number.currency_id.compare_amounts(self._get_amount_due(number), 0.0)
-                > 0
-            )
-            return "partial" if left and self._is_bill_open(number) else "paid"
+            due = number.currency_id.compare_amounts(self._get_amount_due(number), 0.0)
+            asks = due > 0 and (not move or move.state == "posted")
+            return "partial" if asks else "paid"
         if number.state == "failed":
             return "failed"
         if move and move.state != "posted":
@@ -211,21 +170,12 @@ class BillpayPayPage(models.AbstractModel):
             return "replaced" if number.successor_id else "closed"
         return number.state
 
-    def _is_bill_open(self, number):
-        """Tell whether the bill behind the number still asks for money."""
-        number.ensure_one()
-        return not number.move_id or number.move_id.state == "posted"
-
     def _get_next_number(self, number):
-        """Return the number that the payer should use now instead of this one.
+        """Return the last successor, which the payer should use now, or none.
 
-        Follows successors to the last, so that an old paper leads to the right place.
-
-        :return: another payable or coming number, or an empty recordset
+        An old paper leads to the right place by it.
         """
-        number.ensure_one()
-        seen = number
-        current = number
+        seen = current = number
         while (following := current.successor_id) and following not in seen:
             seen |= following
             current = following
@@ -237,13 +187,12 @@ class BillpayPayPage(models.AbstractModel):
         Pages ask every few seconds, so nothing is read through records until something
         has happened.
 
-        :return: None when the address is wrong; else a dict for `state`, see
-            `_page_state_values`
+        :return: None when the address is wrong, else as `_page_state_values`
         """
-        number = without_blanks(number)
-        if not _NUMBER.match(number) or not _SIGNATURE.match(signature):
+        if not (number := self._page_name(number, signature)):
             return None
-        self.env["billpay.control.number"].flush_model(["name", "state", "move_id"])
+        numbers = self.env["billpay.control.number"].sudo()
+        numbers.flush_model(["name", "state", "move_id"])
         rows = self.env.execute_query(
             SQL(
                 """
@@ -261,61 +210,49 @@ class BillpayPayPage(models.AbstractModel):
         for number_id, state, move_state, payment_state, paid in rows:
             if not consteq(self._sign_pay_page(number_id, number), signature):
                 continue
-            if (
-                state in ("open", "pending")
-                and move_state in (None, "posted")
-                and payment_state in (None, "not_paid", "partial")
-            ):
+            asks = move_state in (None, "posted")
+            asks &= payment_state in (None, "not_paid", "partial")
+            if state in ("open", "pending") and asks:
                 # A number that is used again and again stays open when paid: the
                 # page sees its total grow.
-                return {
-                    "state": state,
-                    "paid": False,
-                    "amount_paid": float(paid or 0.0),
-                    "final": False,
-                }
-            return self._page_state_values(
-                self.env["billpay.control.number"].sudo().browse(number_id)
-            )
+                paid = float(paid or 0.0)
+                return dict(state=state, paid=False, amount_paid=paid, final=False)
+            return self._page_state_values(numbers.browse(number_id))
         return None
 
     def _page_state_values(self, number):
-        """Return the state of the page for its script.
+        """Return the state of the page for its script, amounts in TZS.
 
-        :return: dict with ``state`` (see `_get_page_state`), ``paid`` (bool),
-            ``amount_paid`` and ``amount_due`` (floats, in the number's currency, TZS),
-            ``amount_paid_text``, ``receipt``, ``successor_url`` (str, may be empty) and
-            ``final`` (bool: nothing more will happen)
+        :return: dict; ``final`` tells that nothing more will happen
         """
-        number.ensure_one()
         state = self._get_page_state(number)
         following = self._get_next_number(number)
         return {
             "state": state,
             "paid": state == "paid",
-            "amount_paid": number.amount_paid,
-            "amount_paid_text": page_texts.amount_text(
-                number.amount_paid, number.currency_id
-            ),
+            **self._paid_values(number),
             "amount_due": self._get_amount_due(number),
-            "receipt": self._get_receipts(number),
             "successor_url": self._get_pay_url(following) if following else "",
             "final": state in ("paid", "settled", "cancelled", "closed", "failed")
             or bool(following),
         }
 
-    def _get_receipts(self, number):
-        """Return the operators' receipt numbers of the payments, newest first.
+    def _paid_values(self, number):
+        """Return what was paid and the operators' receipts, newest first.
 
         A number that is used again and again shows its latest only.
         """
-        number.ensure_one()
         payments = number.payment_ids.filtered(
             lambda payment: payment.state in MONEY and payment.receipt
         ).sorted("id", reverse=True)
         if number.kind == "customer":
             payments = payments[:1]
-        return ", ".join(payments.mapped("receipt"))
+        paid = number.amount_paid
+        return {
+            "amount_paid": paid,
+            "amount_paid_text": page_texts.amount_text(paid, number.currency_id),
+            "receipt": ", ".join(payments.mapped("receipt")),
+        }
 
     def _page_wished_language(self, numbers):
         """Return the payer's language: the customer's if Swahili, else the browser's.
@@ -334,24 +271,20 @@ class BillpayPayPage(models.AbstractModel):
         :param str lang: ``en`` or ``sw``; anything else lets the page choose
         :return: dict; all texts plain and in one language, steps as Markup
         """
-        record.ensure_one()
         number = record.sudo()
         if lang not in page_texts.LANGUAGES:
             lang = self._page_wished_language(number)
         state = self._get_page_state(number)
         following = self._get_next_number(number)
-        asked = (
-            self._get_amount_due(number)
-            if state == "partial"
-            else self._get_amount_asked(number)
-        )
+        # What ClickPesa has comes first: in exact mode it takes nothing else.
+        asked = (state != "partial" and number.amount) or self._get_amount_due(number)
+        path, company = self._get_pay_path(number), number.company_id
         values = {
             "lang": lang,
             "state": state,
-            "payee": number.company_id.name,
-            "has_logo": bool(number.company_id.logo_web)
-            and not number.company_id.uses_default_logo,
-            "company_id": number.company_id.id,
+            "payee": company.name,
+            "has_logo": bool(company.logo_web) and not company.uses_default_logo,
+            "company_id": company.id,
             "number": number.name,
             "groups": number.display_number.split(),
             "kind": number.kind,
@@ -360,18 +293,17 @@ class BillpayPayPage(models.AbstractModel):
             "in_parts": bool(number.max_amount),
             "amount": page_texts.amount_text(asked, number.currency_id),
             "foreign_amount": self._get_foreign_amount(number),
-            "amount_paid": number.amount_paid,
-            "amount_paid_text": page_texts.amount_text(
-                number.amount_paid, number.currency_id
-            ),
-            "receipt": self._get_receipts(number),
+            **self._paid_values(number),
             "bill": number._bill()._billpay_page_bill(number),
             "next_url": following and self._get_pay_url(following, lang=lang),
             "next_groups": following and following.display_number.split(),
-            "watch_url": f"{self._get_pay_path(number)}/state",
+            "watch_url": f"{path}/state",
             "watch": state in ("pending", "open")
             or (state == "partial" and not following),
             "languages": page_texts.LANGUAGES,
+            "language_urls": {
+                code: f"{path}?lang={code}" for code in page_texts.LANGUAGES
+            },
         }
         values["due"] = page_texts.date_text(values["bill"]["due"], lang)
         values["t"] = page_texts.texts(
@@ -380,80 +312,58 @@ class BillpayPayPage(models.AbstractModel):
             amount=values["amount"],
             received=values["amount_paid_text"],
         )
-        values["channels"] = (
-            self._get_page_channels(number, lang, values) if state == "open" else []
-        )
-        values["qr"] = self._get_pay_qr_data_uri(number) if state == "open" else ""
-        return values
-
-    def _get_page_channels(self, numbers, lang, values):
-        """Return one dict per channel: how to pay this number with it."""
-        amount = values["amount"] if values["asks_amount"] else None
-        channels = numbers.env["billpay.channel"]._for_company(numbers.company_id)
-        return [
+        if state != "open":
+            return {**values, "channels": [], "qr": ""}
+        amount = values["amount"] if asked else values["t"]["your_amount"]
+        values["channels"] = [
             {
                 "id": channel.id,
                 "name": channel.name,
                 "kind": channel.kind,
                 "initials": channel._get_initials(),
                 "color": channel.color or "#4b5563",
-                "ussd": channel.ussd_code or "",
+                "ussd": (ussd := channel.ussd_code or ""),
                 "dial": channel._get_dial_link(),
-                "dial_text": page_texts.texts(lang, ussd=channel.ussd_code or "")[
-                    "dial"
-                ],
-                "steps": channel._get_steps(
-                    lang,
-                    number=numbers.name,
-                    amount=amount or values["t"]["your_amount"],
-                ),
+                "dial_text": page_texts.texts(lang, ussd=ussd)["dial"],
+                "steps": channel._get_steps(lang, number=number.name, amount=amount),
             }
-            for channel in channels
+            for channel in number.env["billpay.channel"]._for_company(number.company_id)
         ]
+        values["qr"] = self._qr_data_uri(self._get_pay_url(number), mask=SCREEN_MASK)
+        return values
 
     # === DOCUMENTS === #
 
     def _document_for(self, move, lang, limit=4):
         """Return the pay block of an invoice's PDF or e-mail.
 
-        The number is read as it is committed now and not through `move`: another
-        transaction has just made or confirmed it, and the current one cannot see that.
-
-        :param account.move move: one invoice
         :param lang: the document's language code
         :param int limit: channels at most, so that the block stays small
-        :return: None when there is no confirmed number to pay; else dict: ``number``,
-            ``groups``, ``amount`` (str, "" for any), ``url``, ``qr``, ``channels``
-            (list of dict with ``name``, ``ussd`` and ``steps``), ``lang``, ``t``
+        :return: as ``_block_values``; None when there is no confirmed number to pay
         """
-        company = move.company_id
-        if (
-            not company.sudo().billpay_provider_id
-            and not move.sudo().billpay_number_ids
-        ):
+        company, move_sudo = move.company_id, move.sudo()
+        if not (company.sudo().billpay_provider_id or move_sudo.billpay_number_ids):
             # Companies without BillPay do not pay for a second transaction.
             return None
         document = self.env["account.move.send"]._billpay_document_number(move)
-        if not document:
-            return None
-        return self._block_values(document, company, lang, limit)
+        return document and self._block_values(document, company, lang, limit)
 
     def _block_values(self, document, company, lang, limit=4):
         """Return the values of a pay block on paper or in an e-mail.
 
         :param dict document: see ``_billpay_printed``
-        :return: dict as of ``_document_for``
+        :return: dict; ``amount`` is a text, "" for any
         """
-        lang = page_texts.document_language(lang)
+        lang = page_texts.page_language(lang)
         t = page_texts.texts(lang, payee=company.name)
-        amount = document["amount"] and page_texts.amount_text(
-            document["amount"], self.env.ref("base.TZS")
-        )
+        amount, tzs = document["amount"], self.env.ref("base.TZS")
+        amount = page_texts.amount_text(amount, tzs) if amount else ""
+        number = document["name"]
         channels = self.env["billpay.channel"]._for_company(company)[:limit]
         return {
-            "number": document["name"],
+            "number": number,
             "groups": document["display_number"].split(),
-            "amount": amount or "",
+            "amount": amount,
             "url": document["url"],
             "qr": self._qr_data_uri(document["url"]),
             "channels": [
@@ -462,7 +372,7 @@ class BillpayPayPage(models.AbstractModel):
                     "ussd": channel.ussd_code or "",
                     "steps": channel._get_steps(
                         lang,
-                        number=document["name"],
+                        number=number,
                         amount=amount or t["your_amount"],
                         short=True,
                     ),
@@ -474,14 +384,6 @@ class BillpayPayPage(models.AbstractModel):
         }
 
     # === E-MAILS === #
-
-    def _mail_block(self, document, company, lang):
-        """Return the pay block of an e-mail, as HTML.
-
-        :param dict document: see ``_billpay_printed``
-        """
-        values = self._block_values(document, company, lang)
-        return self._render_mail_block(values)
 
     def _render_mail_block(self, values):
         return self.env["ir.qweb"]._render(
@@ -527,19 +429,18 @@ class BillpayPayPage(models.AbstractModel):
         pay_block = self._document_for(move, lang)
         if not pay_block:
             return
+        asked = number.amount or self._get_amount_due(number)
+        received = number.predecessor_id.amount_paid
         t = page_texts.texts(
             pay_block["lang"],
             payee=move.company_id.name,
             bill=move.name,
-            amount=page_texts.amount_text(
-                self._get_amount_asked(number), number.currency_id
-            ),
-            received=page_texts.amount_text(
-                number.predecessor_id.amount_paid, number.currency_id
-            ),
+            amount=page_texts.amount_text(asked, number.currency_id),
+            received=page_texts.amount_text(received, number.currency_id),
         )
         author = move.invoice_user_id.partner_id or move.company_id.partner_id
-        move.with_context(lang=lang).message_post(
+        move = move.with_context(lang=lang)
+        move.message_post(
             body=Markup("<p>%s</p>") % t["rest_body"]
             + self._render_mail_block(pay_block),
             subject=t["rest_subject"],
@@ -547,7 +448,7 @@ class BillpayPayPage(models.AbstractModel):
             author_id=author.id,
             email_layout_xmlid="mail.mail_notification_layout",
             # Else the mail's button says "View Journal Entry".
-            model_description=move.with_context(lang=lang).type_name,
+            model_description=move.type_name,
             force_send=False,
         )
         number.told_at = fields.Datetime.now()

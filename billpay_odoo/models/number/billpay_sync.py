@@ -1,17 +1,11 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The sync worker: brings ClickPesa to what we want, one short transaction at a time.
 
-A row is *claimed* by moving its ``sync_at`` into the near future and committing: a
-lease, not a lock, so nothing is held across HTTP, and a worker that dies gives its
-rows back by itself. References are ours, so a repeated creation can never make a twin:
-ClickPesa refuses it, the number is read back, and adopted when it is ours.
-
-A refusal of one number is stored on it. Whatever concerns the whole application is
-raised: the caller lets all its numbers wait. Methods named ``_store_…`` run in a fresh
-transaction, maybe more than once.
+A row is leased by moving its ``sync_at``; a creation that was refused is read back and
+adopted when it is ours (docs/decisions/leases.rst). Methods named ``_store_…`` run in a
+fresh transaction, maybe more than once.
 """
 
-import json
 import logging
 import threading
 import time
@@ -40,20 +34,16 @@ from ...transactions import (
     own_transaction,
     pause_after,
 )
-from .billpay_control_number import UNSENT
 
 _logger = logging.getLogger(__name__)
 
-# The change that switches a number off.
-OFF = {"active": False}
 _registrars, _lock = {}, threading.Lock()
 
 
 def _register(env, keys):
-    ids = [number_id for number_id, _patience in keys]
+    ids, patiences = zip(*keys, strict=True)
     numbers = env["billpay.control.number"].browse(ids)
-    patience = max(patience for _id, patience in keys)
-    outcomes = env["billpay.sync"]._sync_now(numbers, patience=patience)
+    outcomes = env["billpay.sync"]._sync_now(numbers, patience=max(patiences))
     return {key: outcomes.get(key[0]) for key in keys}
 
 
@@ -63,8 +53,6 @@ LEASE = 180
 
 
 class BillpaySync(models.AbstractModel):
-    """Bring ClickPesa to what control numbers want, one short transaction at a time."""
-
     _name = "billpay.sync"
     _description = "BillPay Synchronisation"
 
@@ -74,38 +62,25 @@ class BillpaySync(models.AbstractModel):
     # === CALLS === #
 
     def _request(self, number):
-        """Return what is to be created, as the gateway client wants it.
-
-        :raise ValueError: ClickPesa could only refuse it
-        """
-        number.ensure_one()
-        customer = (
-            number.partner_id.ensure_one()._billpay_contact_values()
-            if (number.kind == "customer")
-            else {}
-        )
+        """:raise ValueError: ClickPesa could only refuse it"""
+        customer = {}
+        if number.kind == "customer":
+            contact = number.partner_id.ensure_one()._billpay_contact_values()
+            for name in ("name", "phone", "email"):
+                customer[f"customer_{name}"] = contact[name]
         return NumberRequest(
             reference=number.name,
             amount=number.amount or None,
             mode=number.mode if number.amount else None,
             max_amount=number.max_amount or None,
             description=number.description or "",
-            **(
-                {
-                    "customer_name": customer["name"],
-                    "customer_phone": customer["phone"],
-                    "customer_email": customer["email"],
-                }
-                if number.kind == "customer"
-                else {}
-            ),
+            **customer,
         )
 
     def _send_creation(self, records, client, tries, earlier=None):
         """Register new numbers, up to 50 in one call.
 
-        :param dict earlier: what was sent of each number before this claim; read from
-            the rows when ``None``
+        :param dict earlier: what was sent of each number before this claim
         :return: whether ClickPesa answered
         :raise ClickPesaError: trouble of the application, not of one number
         """
@@ -123,10 +98,9 @@ class BillpaySync(models.AbstractModel):
         numbers = committed(records.env, self._note_sent, numbers, requests, tries)
         if not numbers:
             return False
+        order = numbers[0].kind == "order"
         create = (
-            client.create_order_numbers
-            if numbers[0].kind == "order"
-            else client.create_customer_numbers
+            client.create_order_numbers if order else client.create_customer_numbers
         )
         end_transaction(records.env)
         try:
@@ -154,85 +128,51 @@ class BillpaySync(models.AbstractModel):
         return True
 
     def _note_sent(self, records, requests, tries):
-        """Note what is about to be sent, before it is.
-
-        The bill may change while an outcome is unknown; by this a number is
-        recognised all the same.
+        """Note what is about to be sent: the bill may change before it is answered.
 
         :return: the rows that are still leased, and so may be sent
         """
         numbers = self._still_leased(records, tries)
-        if not numbers:
-            return numbers
-        rows = [
-            SQL(
-                "(%s, %s::jsonb)",
-                number.id,
-                json.dumps(
-                    [
-                        {
-                            "amount": float(requests[number.id].amount or 0),
-                            "description": requests[number.id].description or "",
-                        }
-                    ]
-                ),
-            )
-            for number in numbers
-        ]
-        records.env.cr.execute(
-            SQL(
-                """
-                    UPDATE billpay_control_number n
-                       SET sent = CASE jsonb_typeof(n.sent) WHEN 'array' THEN n.sent
-                                  ELSE '[]' END || v.sent
-                      FROM (VALUES %s) AS v (id, sent)
-                     WHERE n.id = v.id AND (n.sent @> v.sent) IS NOT TRUE
-                    """,
-                SQL(", ").join(rows),
-            )
-        )
-        numbers.invalidate_recordset(["sent"])
+        for number in self._quiet(numbers):
+            request, sent = requests[number.id], number.sent or []
+            item = {
+                "amount": float(request.amount or 0),
+                "description": request.description or "",
+            }
+            if item not in sent:
+                number.sent = [*sent, item]
         return numbers
 
     def _settle_refusal(self, number, client, reason, tries, sent):
         """A creation was refused: is the number there already, and is it ours?
 
-        :param list sent: what was sent before this claim; if nothing was, nobody can
-            have registered the number for us
+        :param list sent: what was sent before this claim
         """
-        number.ensure_one()
         name = number.name
         end_transaction(number.env)
         try:
             there = client.get_number(name)
-        except NotFound:
-            committed(number.env, self._store_trouble, number, Refused(reason), tries)
-            return
         except Refused as error:
             if error.application_wide:
                 raise
-            committed(number.env, self._store_trouble, number, error, tries)
+            refusal = Refused(reason) if isinstance(error, NotFound) else error
+            committed(number.env, self._store_trouble, number, refusal, tries)
             return
-        if any(self._is_what_was_sent(there, item) for item in sent):
-            committed(number.env, self._store_adopted, number, there, tries)
+        text, amount = to_ascii(there.description or "", 500), float(there.amount or 0)
+        # The description names the bill; only without one the amount has to do.
+        if any(
+            to_ascii(item["description"], 500) == text
+            and (text or item["amount"] == amount)
+            for item in sent
+        ):
+            there = {number.id: there}
+            committed(number.env, self._store_created, number, there, tries)
         else:
             committed(number.env, self._store_collision, number, tries)
 
-    def _is_what_was_sent(self, there, item):
-        """Tell whether a number at ClickPesa is the one that we sent.
-
-        The description names the bill; only without one the amount has to do.
-        """
-        text = to_ascii(item["description"], 500)
-        if to_ascii(there.description or "", 500) != text:
-            return False
-        return bool(text) or float(there.amount or 0) == item["amount"]
-
     def _difference(self, number):
-        """Return the members in which ClickPesa lags behind, for one PATCH.
+        """Return what ClickPesa lacks, as arguments of the client.
 
-        :return: keyword arguments of ``ClickPesaClient.update_number``; empty when
-            nothing differs
         :rtype: dict
         """
         difference, compare = {}, number.currency_id.compare_amounts
@@ -261,21 +201,20 @@ class BillpaySync(models.AbstractModel):
         :return: whether ClickPesa answered
         :raise ClickPesaError: trouble of the application, not of this number
         """
-        number.ensure_one()
         name, difference = number.name, self._difference(number)
         end_transaction(number.env)
         refusal = None
-        if difference:
-            try:
+        try:
+            if difference:
                 client.update_number(name, **difference)
-            except ClickPesaError as error:
-                if not isinstance(error, Refused) or error.application_wide:
-                    raise
-                # What is not there takes no money, which is all that was wanted.
-                if not (isinstance(error, NotFound) and difference == OFF):
-                    refusal = error
-            except ValueError as error:
-                refusal = Refused(str(error))
+        except Refused as error:
+            if error.application_wide:
+                raise
+            # What is not there takes no money, which is all that was wanted.
+            gone = isinstance(error, NotFound) and difference == {"active": False}
+            refusal = None if gone else error
+        except ValueError as error:
+            refusal = Refused(str(error))
         if refusal:
             committed(number.env, self._store_trouble, number, refusal, tries)
         else:
@@ -288,17 +227,16 @@ class BillpaySync(models.AbstractModel):
         """Register this number now; a crowd at this process shares the calls.
 
         :param float patience: seconds
-        :return: ``{"name": str, "state": str, "error": str}`` afterwards, as of
-            ``_sync_now``; the state is "" when nobody came to it
+        :return: as ``_sync_now`` for one; all of it is "" when nobody came to it
         :rtype: dict
         """
-        number.ensure_one()
         with _lock:
             registrar = _registrars.setdefault(
                 number.env.cr.dbname, Registrar(_register, self._bulk_limit)
             )
         outcome = registrar(number.env, (number.id, patience), patience)
-        return outcome or {"name": number.name, "state": "", "error": ""}
+        # Not read: it may have been made after the caller's snapshot.
+        return outcome or {"name": "", "state": "", "error": ""}
 
     def _still_leased(self, numbers, tries):
         """Keep the rows that nobody else has taken since we leased them.
@@ -314,29 +252,31 @@ class BillpaySync(models.AbstractModel):
     def _renew_lease(self, numbers, tries):
         """Lease once more before a further call; tell whether the row is still ours."""
         leased = self._still_leased(numbers, tries)
-        self._quiet(leased).write(
-            {"sync_at": fields.Datetime.now() + timedelta(seconds=LEASE)}
-        )
+        until = fields.Datetime.now() + timedelta(seconds=LEASE)
+        self._quiet(leased).sync_at = until
         return bool(leased)
 
     def _quiet(self, numbers):
         return numbers.with_context(tracking_disable=True)
 
     def _store_created(self, records, requests, tries):
-        """ClickPesa has these numbers now, as they were sent."""
+        """ClickPesa has these numbers: as sent now, or as an earlier try left them.
+
+        :param dict requests: ``NumberRequest`` or ``NumberReply`` of each id
+        """
         numbers = self._still_leased(records, tries)
         now = fields.Datetime.now()
         for number in self._quiet(numbers):
-            sent = requests[number.id]
+            there = requests[number.id]
             number.write(
                 {
                     "state": "open" if number.state == "pending" else number.state,
                     "confirmed_at": now,
-                    "known_active": True,
-                    "known_amount": sent.amount or 0,
-                    "known_mode": sent.mode or False,
-                    "known_max_amount": sent.max_amount or 0,
-                    "known_description": sent.description or False,
+                    "known_active": getattr(there, "active", None) is not False,
+                    "known_amount": there.amount or 0,
+                    "known_mode": there.mode or False,
+                    "known_max_amount": there.max_amount or 0,
+                    "known_description": there.description or False,
                     **SETTLED,
                 }
             )
@@ -344,55 +284,24 @@ class BillpaySync(models.AbstractModel):
         # A run ends with its last number, not at the next full minute.
         records.env["billpay.run"]._wake_running()
 
-    def _store_adopted(self, numbers, there, tries):
-        """An earlier try of ours had come through: take it as it is there."""
-        number = self._still_leased(numbers, tries)
-        if not number:
-            return
-        self._quiet(number).write(
-            {
-                "state": "open" if number.state == "pending" else number.state,
-                "confirmed_at": fields.Datetime.now(),
-                "known_active": True if there.active is None else there.active,
-                "known_amount": there.amount or 0,
-                "known_mode": there.mode or False,
-                "known_max_amount": there.max_amount or 0,
-                "known_description": there.description or False,
-                **SETTLED,
-            }
-        )
-        number._schedule_if_different()
-
     def _store_collision(self, numbers, tries):
         """These digits are taken by somebody else: take the next ones."""
         number = self._still_leased(numbers, tries)
         if not number:
             return
-        taken = number.name
-        self._quiet(number).write(
-            {
-                "name": numbers.env["billpay.numbering"]._next_references(
-                    number.provider_id, 1
-                )[0],
-                "sync_at": fields.Datetime.now(),
-                **UNSENT,
-            }
-        )
-        body = numbers.env._(
+        numbering = self.env["billpay.numbering"]
+        (reference,) = numbering._next_references(number.provider_id, 1)
+        text = numbers.env._(
             "The number %(taken)s was already in use at ClickPesa, so %(name)s is "
             "taken instead.",
-            taken=taken,
-            name=number.name,
+            taken=number.name,
+            name=reference,
         )
-        (number.move_id or number)._message_log(body=body)
+        number._take_digits(reference, text)
 
     def _store_known(self, numbers, difference, tries):
         """ClickPesa has taken over these changes."""
-        known = {
-            "known_%s" % key: value
-            for key, value in difference.items()
-            if key in ("active", "amount", "max_amount", "mode", "description")
-        }
+        known = {f"known_{key}": value for key, value in difference.items()}
         if difference.get("mode") == "exact":
             # The exact mode takes the maximum away (ClickPesa docs, "Update").
             known["known_max_amount"] = 0
@@ -431,10 +340,7 @@ class BillpaySync(models.AbstractModel):
         )
 
     def _tell_refusal(self, number, reason):
-        """Note a refusal in the chatter and ask the responsible user to act.
-
-        :param str reason: ClickPesa's words
-        """
+        """Note a refusal in the chatter and ask the responsible user to act."""
         bill = number.move_id or number
         user = number.company_id._billpay_person_in_charge(
             number.move_id.invoice_user_id, bill.create_uid
@@ -453,24 +359,12 @@ class BillpaySync(models.AbstractModel):
             number.refusal_activity_id.note = text
             return
         # Quietly: an application that is set up wrongly would send a mail per bill.
-        number.refusal_activity_id = bill.with_context(
-            mail_activity_quick_update=True
-        ).activity_schedule(
+        quiet = bill.with_context(mail_activity_quick_update=True)
+        number.refusal_activity_id = quiet.activity_schedule(
             "mail.mail_activity_data_warning",
             summary=env._("Control number %s was refused", number.name),
             note=text,
             user_id=user.id,
-        )
-
-    def _count_due(self):
-        return self.env["billpay.control.number"].search_count(
-            [
-                ("sync_at", "<=", fields.Datetime.now()),
-                *self.env["payment.provider"]._billpay_on_domain("provider_id."),
-                "|",
-                ("provider_id.billpay_paused_until", "=", False),
-                ("provider_id.billpay_paused_until", "<=", fields.Datetime.now()),
-            ]
         )
 
     def _claim(self, ids=None, down=(), even_paused=None):
@@ -488,58 +382,54 @@ class BillpaySync(models.AbstractModel):
         """
         if even_paused is None:
             even_paused = ids is not None
-        return committed(
-            self.env,
-            self._claim_once,
+        return committed(self.env, self._claim_once, ids, list(down), even_paused)
+
+    def _claim_once(self, ids, down, even_paused):
+        self.env.flush_all()
+        numbers, providers = (
             self.env["billpay.control.number"],
-            ids,
-            tuple(down),
+            self.env["payment.provider"],
+        )
+        now = fields.Datetime.now()
+        lease = now + timedelta(seconds=LEASE)
+        # A leased row has no error, a row in a pause has one.
+        wanted = SQL(
+            "(n.sync_at <= %s OR %s AND n.sync_at IS NOT NULL"
+            " AND n.sync_error IS NOT NULL)",
+            now,
             even_paused,
         )
-
-    def _claim_once(self, numbers, ids, down, even_paused):
-        numbers.env.flush_all()
-        now = fields.Datetime.now()
-        wanted = SQL("n.sync_at <= %s", now)
-        if even_paused:
-            # A leased row has no error, a row in a pause has one.
-            wanted = SQL("(%s OR n.sync_error IS NOT NULL)", wanted)
         if ids is not None:
-            wanted = SQL("n.id IN %s AND %s", tuple(ids) or (0,), wanted)
-        first = numbers.env.execute_query(
+            wanted = SQL("n.id = ANY(%s) AND %s", list(ids), wanted)
+        first = self.env.execute_query(
             SQL(
                 """
                     SELECT n.provider_id, n.kind, n.confirmed_at IS NULL,
                            p.billpay_trouble_count > 0
                       FROM billpay_control_number n
                       JOIN payment_provider p ON p.id = n.provider_id
-                     WHERE %s AND n.sync_at IS NOT NULL
-                       AND p.code = 'clickpesa' AND %s
-                       AND %s AND %s
+                     WHERE %s AND p.code = 'clickpesa' AND %s AND p.id != ALL(%s)
+                       AND (%s OR COALESCE(p.billpay_paused_until <= %s, TRUE))
                   ORDER BY n.sync_at, n.id
                      LIMIT 1
                        FOR NO KEY UPDATE OF n SKIP LOCKED
                     """,
                 wanted,
-                numbers.env["payment.provider"]._billpay_on_sql("p"),
-                SQL("p.id NOT IN %s", down) if down else SQL("TRUE"),
-                SQL("TRUE")
-                if even_paused
-                else SQL(
-                    "(p.billpay_paused_until IS NULL OR p.billpay_paused_until <= %s)",
-                    now,
-                ),
+                providers._billpay_on_sql("p"),
+                down,
+                even_paused,
+                now,
             )
         )
         if not first:
-            return numbers.browse()
+            return numbers
         provider_id, kind, new, in_trouble = first[0]
-        provider = numbers.env["payment.provider"].browse(provider_id)
+        provider = providers.browse(provider_id)
         if not provider._billpay_may_call():
-            return numbers.browse()
+            return numbers
         if in_trouble and not even_paused:
-            numbers.env["billpay.gate"]._probe(provider, now + timedelta(seconds=LEASE))
-        rows = numbers.env.execute_query(
+            self.env["billpay.gate"]._probe(provider, lease)
+        rows = self.env.execute_query(
             SQL(
                 """
                     UPDATE billpay_control_number
@@ -548,15 +438,14 @@ class BillpaySync(models.AbstractModel):
                      -- Once and for all, not per row: a plan could pass the limit.
                      WHERE id = ANY(ARRAY(
                            SELECT n.id FROM billpay_control_number n
-                            WHERE %s AND n.sync_at IS NOT NULL
-                              AND n.provider_id = %s AND n.kind = %s
+                            WHERE %s AND n.provider_id = %s AND n.kind = %s
                               AND (n.confirmed_at IS NULL) = %s
                          ORDER BY n.sync_at, n.id
                             LIMIT %s
                               FOR NO KEY UPDATE SKIP LOCKED))
                  RETURNING id
                     """,
-                now + timedelta(seconds=LEASE),
+                lease,
                 wanted,
                 provider_id,
                 kind,
@@ -570,8 +459,7 @@ class BillpaySync(models.AbstractModel):
     def _sync_claimed(self, numbers):
         """Make the call for leased numbers and store its outcome.
 
-        :return: False when the application itself is in trouble
-        :rtype: bool
+        :return: whether the application itself is not in trouble
         """
         tries = {number.id: number.sync_attempts for number in numbers}
         provider = numbers.provider_id
@@ -602,10 +490,9 @@ class BillpaySync(models.AbstractModel):
         number that a worker has leased is waited for.
 
         :param float patience: seconds to wait for a worker
-        :param bool even_paused: ask even an application in trouble; a scheduled
-            action does not
-        :return: ``{id: {"name": str, "state": str, "error": str}}`` as it stands
-            afterwards, for the numbers that are committed
+        :param bool even_paused: ask even an application in trouble
+        :return: ``{id: {"name": str, "state": str, "error": str}}`` afterwards, for the
+            numbers that are committed
         :rtype: dict
         """
         deadline = time.monotonic() + patience
@@ -654,24 +541,32 @@ class BillpaySync(models.AbstractModel):
         )
 
     def _why_not_called(self, number):
-        number.ensure_one()
-        if number.state == "pending" and not number.provider_id._billpay_may_call():
+        provider = number.provider_id
+        if number.state == "pending" and not provider._billpay_may_call():
             return number.env._(
-                "The ClickPesa application %s is switched off.", number.provider_id.name
+                "The ClickPesa application %s is switched off.", provider.name
             )
-        if number.state == "pending" and number.provider_id._billpay_is_paused():
-            return number.provider_id.billpay_trouble or ""
-        return ""
+        paused = number.state == "pending" and provider._billpay_is_paused()
+        return paused and provider.billpay_trouble or ""
 
     def _sync_numbers(self):
         """Synchronise all due numbers with ClickPesa."""
-        cron = self.env["ir.cron"]
+        cron, numbers = self.env["ir.cron"], self.env["billpay.control.number"]
         down = set()
         while claimed := self._claim(down=down):
             providers = claimed.provider_id
             if not self._sync_claimed(claimed):
                 # An application that does not answer does not hold up the others.
                 down.update(providers.ids)
-            remaining = self._count_due()
+            now = fields.Datetime.now()
+            remaining = numbers.search_count(
+                [
+                    ("sync_at", "<=", now),
+                    *self.env["payment.provider"]._billpay_on_domain("provider_id."),
+                    "|",
+                    ("provider_id.billpay_paused_until", "=", False),
+                    ("provider_id.billpay_paused_until", "<=", now),
+                ]
+            )
             if not cron._commit_progress(len(claimed), remaining=remaining):
                 break

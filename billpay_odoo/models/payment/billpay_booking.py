@@ -3,6 +3,7 @@
 
 import logging
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from markupsafe import Markup
 
@@ -53,6 +54,13 @@ class Part:
     rate: float | None = None
     balance: float | None = None
     account_payment: models.Model | None = None
+
+    @property
+    def lines(self):
+        """The journal items of its entry that pay invoices."""
+        return self.account_payment.move_id.line_ids.filtered(
+            lambda line: line.account_id == self.account and line.amount_currency < 0
+        )
 
     def takes(self, share, partner):
         """Whether one more share may be paid from the same journal item."""
@@ -347,15 +355,22 @@ class BillpayBooking(models.AbstractModel):
             share.rate = money.books_rate(move, rate)
             return
         # Neither currency is the company's: the entry gets the invoice's value.
-        worth = sum(share.lines.mapped("amount_residual"))
-        given = still_open.get(move, 0.0)
-        if share.full:
-            share.balance = worth - given
-        else:
+        # What its journal items are worth is counted down like what is open of them.
+        worth = {
+            line: still_open.get(("worth", line), line.amount_residual)
+            for line in share.lines
+        }
+        share.balance = sum(worth.values())
+        if not share.full:
             residual = sum(share.lines.mapped("amount_residual_currency"))
             asked = money.at_rate(residual, move.currency_id, payments._rate_of(move))
-            share.balance = company_currency.round(worth * share.amount / asked)
-        still_open[move] = given + share.balance
+            total = sum(share.lines.mapped("amount_residual"))
+            share.balance = company_currency.round(total * share.amount / asked)
+        left = share.balance
+        for line, value in worth.items():
+            part = min(left, value)
+            still_open["worth", line] = value - part
+            left -= part
 
     def _due_of(self, payments, lines, still_open):
         """Return what the payer has to pay to close these lines, in TZS."""
@@ -371,10 +386,9 @@ class BillpayBooking(models.AbstractModel):
 
     def _open_lines(self, payments, move):
         """Return the open receivable lines of a posted invoice, oldest due first."""
-        posted = move.state == "posted"
-        return (
-            move._billpay_open_items() if posted else payments.env["account.move.line"]
-        )
+        if move.state != "posted":
+            return payments.env["account.move.line"]
+        return money.open_items(move)
 
     def _plan_own_parts(self, payment, shares):
         """Return the shares of this payment as parts, and what is left over."""
@@ -418,8 +432,8 @@ class BillpayBooking(models.AbstractModel):
         """Write what was booked, with one write per kind of outcome."""
         credit = dict.fromkeys(payments, 0.0)
         for part in parts:
-            lines = payments.env["billpay.entries"]._credit_lines(payments, part)
-            credit[part.payment] -= sum(lines.mapped("amount_residual_currency"))
+            left = sum(part.lines.mapped("amount_residual_currency"))
+            credit[part.payment] -= left
         outcomes = payments.grouped(lambda p: self._why_unusual(p, credit[p]))
         now = fields.Datetime.now()
         for reason, group in outcomes.items():
@@ -559,4 +573,6 @@ class BillpayBooking(models.AbstractModel):
         due_dates = [day for day in bills.mapped("invoice_date_due") if day]
         if not due_dates or not payment.paid_at:
             return False
+        if payment.paid_at.date() + timedelta(days=1) <= max(due_dates):
+            return False  # in no time zone
         return payment.company_id._billpay_day(payment.paid_at) > max(due_dates)

@@ -178,7 +178,7 @@ class BillpayEntries(models.AbstractModel):
         """
         plans, turns = {}, {}
         for part in parts:
-            line, turn = self._credit_lines(payments, part), 0
+            line, turn = part.lines, 0
             for share in part.shares:
                 # What a part pays first it also pays first here.
                 turn = max(turn, turns.get(share.move, 0))
@@ -197,8 +197,3 @@ class BillpayEntries(models.AbstractModel):
             lines._reconcile_plan(
                 [items.filtered(lambda line: not line.reconciled) for items in plan]
             )
-
-    def _credit_lines(self, payments, part):
-        return part.account_payment.move_id.line_ids.filtered(
-            lambda line: line.account_id == part.account and line.amount_currency < 0
-        )

@@ -56,11 +56,8 @@ INSERT = (
 """
     % ROW_VERSION
 )
-EMPTY = {
-    **dict.fromkeys(("event", "body", "reason", "remote_addr", "version")),
-    "signed": False,
-    "times": 1,
-}
+EMPTY = dict.fromkeys(("event", "body", "reason", "remote_addr", "version"))
+EMPTY.update(signed=False, times=1)
 
 
 class Stored(NamedTuple):
@@ -81,10 +78,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,64}")
 
 @dataclass(frozen=True)
 class Address:
-    """What a delivery to one webhook address needs.
-
-    ``version`` is the state of the application that this was read from.
-    """
+    """What a delivery to one webhook address needs; ``version`` as of ROW_VERSION."""
 
     provider_id: int
     company_id: int
@@ -99,11 +93,10 @@ class _Addresses:
 
 
 class BillpayEvent(models.Model):
-    """One webhook delivery as it came, with its verdict. The audit log.
+    """One webhook delivery as it came, with its verdict: the audit log.
 
-    The identity of a delivery is its body and its verdict: a repeat counts up on the
-    same row. Refused ones share a row per application and day, so that they can never
-    stand in the way of the true one.
+    A repeat (same body, same verdict) counts up on the same row. Refused ones share a
+    row per application and day, so that they never stand in the way of the true one.
     """
 
     _name = "billpay.event"
@@ -189,12 +182,9 @@ class BillpayEvent(models.Model):
         which counts up.
 
         :param provider: the application, or the ``Address`` a delivery came to
-        :param bytes raw: the body
-        :param notification: what was parsed of it
         :param bool signed: whether a signature was verified
         :param str version: store it only while the application is in this state
-        :return: ``None`` when the application has changed
-        :rtype: Stored | None
+        :return: :class:`Stored`; ``None`` when the application has changed
         """
         verdict = b"accepted signed" if signed else b"accepted"
         return self._insert(
@@ -218,20 +208,12 @@ class BillpayEvent(models.Model):
     def _owner_values(self, provider):
         if isinstance(provider, models.BaseModel):
             return {"provider_id": provider.id, "company_id": provider.company_id.id}
-        return {
-            "provider_id": provider.provider_id,
-            "company_id": provider.company_id,
-        }
+        return {"provider_id": provider.provider_id, "company_id": provider.company_id}
 
     @api.model
     def _insert(self, values):
-        """Insert a row, or add to the count of the row with this digest.
-
-        :return: ``None`` when the application is not in the state ``version``
-        :rtype: Stored | None
-        """
-        now = fields.Datetime.now()
-        room = {"room": self._kept_of_day, "now": now}
+        """Insert a row, or add to the count of the row with this digest."""
+        room = {"room": self._kept_of_day, "now": fields.Datetime.now()}
         self.env.cr.execute(INSERT, {**EMPTY, **room, **values})
         row = self.env.cr.fetchone()
         self.invalidate_model()
@@ -241,12 +223,9 @@ class BillpayEvent(models.Model):
     def _needs_waking(self, stored):
         """Tell whether the worker has to be woken for a delivery that is committed.
 
-        Not when an older one waits: whoever works that one off looks again after its
-        own commit, and then sees ours. The oldest one always wakes the worker, so
-        every chain of deliveries that rely on an older one ends at a wake-up.
-
-        That holds only for a look after our commit. Before it, the worker could have
-        had its last look already, without seeing us.
+        Not when an older one waits: the worker looks again after its own commit, and
+        then sees ours. The oldest one always wakes the worker. That holds only for a
+        look after our commit.
         """
         self.env.cr.execute(
             "SELECT EXISTS (SELECT FROM billpay_event WHERE state = 'new' AND id < %s)",
@@ -257,10 +236,7 @@ class BillpayEvent(models.Model):
     # === PROCESSING === #
 
     def _process(self):
-        """Turn stored deliveries into payments of the ledger.
-
-        :return: the payments that were touched
-        """
+        """Turn stored deliveries into payments of the ledger; return those touched."""
         payments = self.env["billpay.payment"]
         for event in self:
             try:
@@ -281,19 +257,19 @@ class BillpayEvent(models.Model):
         return payments
 
     def _process_notification(self, notification):
-        self.ensure_one()
         payments = self.env["billpay.payment"]
-        told = notification.payment
+        told, state = notification.payment, None
         if notification.event.startswith(("PAYOUT", "DEPOSIT")):
+            state = "logged"
             reason = self.env._("Not a customer's payment: nothing to book.")
-            self.write({"state": "logged", "reason": reason})
-            return payments
-        if not told.id:
+        elif not told.id:
+            state = "failed"
             reason = self.env._(
                 "The delivery names no payment. If money was meant, the next poll "
                 "finds it at ClickPesa."
             )
-            self.write({"state": "failed", "reason": reason})
+        if state:
+            self.write({"state": state, "reason": reason})
             return payments
         trusted = (
             self.signed
@@ -309,9 +285,7 @@ class BillpayEvent(models.Model):
     def action_replay(self):
         """Process accepted deliveries once more; a payment is never booked twice."""
         self.env.user._billpay_check("manage")
-        events = self.filtered(
-            lambda event: event.state in ("done", "failed", "logged")
-        )
+        events = self.filtered(lambda e: e.state in ("done", "failed", "logged"))
         if events.filtered("reduced_at"):
             raise UserError(
                 self.env._(
@@ -330,11 +304,9 @@ class BillpayEvent(models.Model):
     def _quarantine(self, address, token, raw, notification, *, remote_addr):
         """Keep or count a delivery whose signature is missing or wrong.
 
-        :param Address address: where it came to
-        :param str token: of that address
-        :return: ``None``; or what the address is now, when its application was
+        :param str token: of the address
+        :return: ``None``; or the new :class:`Address` of an application that was
             changed meanwhile: the signature is then to be verified again
-        :rtype: Address | None
         """
         key = self.env.cr.dbname, address.provider_id
         count = self._write_allowance.take(key)
@@ -348,8 +320,7 @@ class BillpayEvent(models.Model):
                 lambda: self._write_allowance.give_back(key, count - 1)
             )
             self._keep_refused(address, raw, notification, count, remote_addr)
-        unlogged = self._log_allowance.take(key)
-        if unlogged:
+        if unlogged := self._log_allowance.take(key):
             _logger.warning(
                 "Application %s: %s deliveries with a missing or wrong signature were "
                 "refused since the last line like this.",
@@ -363,8 +334,6 @@ class BillpayEvent(models.Model):
         """Count refused deliveries on the row of the day (UTC), in one statement.
 
         The first bodies of the day are kept on it, each after its sender's address.
-
-        :param int count: deliveries to account for, this one included
         """
         company = self.env["res.company"].browse(address.company_id)
         texts = self.with_context(lang=company.partner_id.lang).env
@@ -389,9 +358,6 @@ class BillpayEvent(models.Model):
         """Reduce a batch of deliveries that are old enough.
 
         Never one that waits or that was not understood: a person has not settled it.
-
-        :return: how many were reduced, and whether more may wait
-        :rtype: tuple[int, bool]
         """
         done, room, now = 0, self._vacuum_batch, fields.Datetime.now()
         reduced = {"body": False, "remote_addr": False, "reduced_at": now}
@@ -399,16 +365,13 @@ class BillpayEvent(models.Model):
         for company in companies:
             before = now - timedelta(days=company.billpay_event_days)
             for states in (("done", "logged"), ("quarantine",)):
-                events = self.search(
-                    [
-                        ("company_id", "=", company.id),
-                        ("last_received_at", "<", before),
-                        ("state", "in", states),
-                        ("reduced_at", "=", False),
-                    ],
-                    limit=room,
-                    order="id",
-                )
+                domain = [
+                    ("company_id", "=", company.id),
+                    ("last_received_at", "<", before),
+                    ("state", "in", states),
+                    ("reduced_at", "=", False),
+                ]
+                events = self.search(domain, limit=room, order="id")
                 # A repeat that comes at this moment holds its row: that one is new.
                 events = events.try_lock_for_update()
                 if "quarantine" in states:
@@ -424,9 +387,7 @@ class BillpayEvent(models.Model):
     def _find_address(self, token, fresh=False):
         """Return the ``Address`` behind the token of a webhook address, or ``None``.
 
-        An unknown token costs no query: anybody can send one.
-
-        :param bool fresh: read it from the database, whatever was kept
+        An unknown token costs no query, unless ``fresh``: anybody can send one.
         """
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
             return None
@@ -439,8 +400,7 @@ class BillpayEvent(models.Model):
             fresh = time.monotonic() - known.read_at > self._unknown_for
         if fresh:
             known = self._read_addresses()
-            cache = type(self)._addresses.__cache__
-            cache.add_value(self, cache_value=known)
+            type(self)._addresses.__cache__.add_value(self, cache_value=known)
         return known.by_digest.get(digest)
 
     @tools.ormcache()

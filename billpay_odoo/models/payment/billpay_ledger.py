@@ -11,7 +11,13 @@ from odoo.tools import SQL
 from ... import const
 from ...clickpesa.values import FAILED, PAID, REVERSED
 from ...const import ENTERED
-from ...identity import number_key, number_spellings, receipt_key, without_our_names
+from ...identity import (
+    OUR_NAMES,
+    number_key,
+    number_spellings,
+    receipt_key,
+    without_our_names,
+)
 from ...transactions import CONFLICTS, taken
 
 _logger = logging.getLogger(__name__)
@@ -47,7 +53,10 @@ class BillpayLedger(models.AbstractModel):
         """
         self = self.sudo()
         if source not in ENTERED:
-            told_list = [without_our_names(told) for told in told_list]
+            told_list = [
+                without_our_names(told) if told.id.startswith(OUR_NAMES) else told
+                for told in told_list
+            ]
         found = {}
         for round_ in self._rounds(told_list):
             found.update(self._upsert_round(provider, round_, source, trusted))

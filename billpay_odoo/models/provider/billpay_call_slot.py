@@ -14,7 +14,6 @@ _logger = logging.getLogger(__name__)
 # No slot is used twice within a minute, and within the time that a request may need
 # to leave (seconds): what counts is when it arrives.
 WINDOW = 60 + 5
-# A slot that was not used for so long is forgotten; it is made anew when needed.
 UNUSED = timedelta(days=1)
 # Free slots were there, but other workers were faster this many times.
 TURNS = 5
@@ -23,9 +22,7 @@ TURNS = 5
 class BillpayCallSlot(models.Model):
     """The budget of calls to ClickPesa: one row per call that a minute may have.
 
-    A call takes a row that nobody has used for a minute. As every row serves once a
-    minute, no minute sees more calls than there are rows, however many workers and
-    servers share the database. The database's clock counts, not that of a server.
+    A call takes a row that nobody has used for a minute, by the database's clock.
     """
 
     _name = "billpay.call.slot"
@@ -45,12 +42,11 @@ class BillpayCallSlot(models.Model):
 
     @api.model
     def _gate(self, budget, limit):
-        """Return what a gateway client is to call before each request.
+        """Return the gate of a gateway client: it takes one slot and commits.
 
-        :param str budget: whose calls these are
+        The gate raises :class:`BudgetSpent` when there is none.
+
         :param int limit: calls per minute
-        :return: a function that takes one slot, committed when it returns; it raises
-            :class:`BudgetSpent` when there is none
         """
         registry = self.env.registry
         message = self.env._(
@@ -70,11 +66,7 @@ class BillpayCallSlot(models.Model):
 
     @api.model
     def _take(self, budget, limit):
-        """Take a slot and commit.
-
-        :return: 0, or the seconds until there is one to be had
-        :rtype: float
-        """
+        """Take a slot and commit; return 0, or the seconds until one is free."""
         for _turn in range(TURNS):
             try:
                 taken, wait = committed(self.env, self._take_once, budget, limit)
@@ -90,8 +82,12 @@ class BillpayCallSlot(models.Model):
 
     def _take_once(self, budget, limit):
         """Try to take a slot; return whether, and the seconds until one is free."""
-        now = SQL("(clock_timestamp() AT TIME ZONE 'UTC')")
-        window = SQL("interval '1 second' * %s", WINDOW)
+        values = {
+            "now": SQL("(clock_timestamp() AT TIME ZONE 'UTC')"),
+            "window": SQL("interval '1 second' * %s", WINDOW),
+            "budget": budget,
+            "limit": limit,
+        }
         # Of all free ones at random, so that workers seldom want the same one. One
         # used in the future is free: the clock was put back.
         taken = self.env.execute_query(
@@ -108,10 +104,7 @@ class BillpayCallSlot(models.Model):
                               FOR UPDATE SKIP LOCKED)
                  RETURNING id
                     """,
-                now=now,
-                budget=budget,
-                limit=limit,
-                window=window,
+                **values,
             )
         )
         if taken:
@@ -124,10 +117,7 @@ class BillpayCallSlot(models.Model):
                       FROM billpay_call_slot
                      WHERE budget = %(budget)s AND rank < %(limit)s
                     """,
-                now=now,
-                budget=budget,
-                limit=limit,
-                window=window,
+                **values,
             )
         )
         if count >= limit:
@@ -150,13 +140,7 @@ class BillpayCallSlot(models.Model):
     @api.autovacuum
     def _gc_call_slots(self):
         """Forget slots that nobody has used for a day."""
-        unused = self.search(
-            [
-                "|",
-                ("used_at", "=", False),
-                ("used_at", "<", fields.Datetime.now() - UNUSED),
-            ],
-            limit=1000,
-        )
+        old = [("used_at", "<", fields.Datetime.now() - UNUSED)]
+        unused = self.search(["|", ("used_at", "=", False), *old], limit=1000)
         unused.unlink()
         return len(unused), len(unused) == 1000

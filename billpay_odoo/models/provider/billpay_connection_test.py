@@ -30,7 +30,6 @@ class BillpayConnectionTest(models.AbstractModel):
 
         ``passed`` is ``None`` for what could not be tried.
         """
-        provider.ensure_one()
         env = provider.env
         if not provider._billpay_has_credentials():
             unasked = env._(
@@ -67,7 +66,6 @@ class BillpayConnectionTest(models.AbstractModel):
                     "Control numbers cannot be reached: %s Switch on the BillPay "
                     "feature of the application at ClickPesa."
                 ),
-                # Nobody has this number.
                 right=NotFound,
             ),
             self._try(
@@ -83,10 +81,7 @@ class BillpayConnectionTest(models.AbstractModel):
         ]
 
     def _try(self, call, good, bad, right=()):
-        """Make a call; ``bad`` has a place for what ClickPesa says.
-
-        :param right: an error that is the right answer all the same
-        """
+        """Make a call; ``right`` is an error that is the right answer all the same."""
         try:
             call()
         except ClickPesaError as error:

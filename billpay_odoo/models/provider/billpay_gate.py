@@ -15,52 +15,38 @@ class BillpayGate(models.AbstractModel):
     _name = "billpay.gate"
     _description = "BillPay Gate"
 
-    # === CONSTRAINT METHODS === #
-
     def _budget(self, provider):
         """Return whose budget this application has, and its calls per minute.
 
         ClickPesa counts per client ID, so applications that share one share the
         budget: the smallest limit of them holds. The client ID itself is for
         administrators, so slots carry a keyed hash of it.
-
-        :rtype: tuple[str, int]
         """
-        provider.ensure_one()
-        provider_sudo = provider.sudo()
+        provider_sudo = provider.sudo().with_context(active_test=False)
         address = (provider_sudo.clickpesa_base_url or "").rstrip("/")
         client_id = provider_sudo.clickpesa_client_id
-        limits = (
-            provider_sudo.with_context(active_test=False)
-            .search(
-                [
-                    ("code", "=", "clickpesa"),
-                    *provider_sudo._billpay_on_domain(),
-                    ("clickpesa_client_id", "=", client_id),
-                    ("clickpesa_base_url", "in", (address, address + "/")),
-                ]
-            )
-            .mapped("clickpesa_calls_per_minute")
+        sharing = provider_sudo.search(
+            [
+                ("code", "=", "clickpesa"),
+                *provider_sudo._billpay_on_domain(),
+                ("clickpesa_client_id", "=", client_id),
+                ("clickpesa_base_url", "in", (address, address + "/")),
+            ]
         )
-        budget = hmac(
-            provider.env(su=True), "billpay-call-budget", (address, client_id)
-        )
+        budget = hmac(provider_sudo.env, "billpay-call-budget", (address, client_id))
+        limits = sharing.mapped("clickpesa_calls_per_minute")
         return budget, min(filter(None, limits), default=0)
-
-    # === PAUSE === #
 
     def _pause(self, provider, error):
         """Let no scheduled action call again for a while, and say why.
 
         After the pause one call is made. If it fails the next pause is longer; as
-        soon as one succeeds everything goes on (`_billpay_answered`). A spent budget
-        only waits for its next slot.
+        soon as one succeeds everything goes on (`_answered`). A spent budget only
+        waits for its next slot.
 
         :param ClickPesaError error: what happened
         :return: when the next call is due
-        :rtype: datetime.datetime
         """
-        provider.ensure_one()
         # Of the database as it is now: another worker may have counted on.
         provider.invalidate_recordset(["billpay_trouble_count"])
         values = {"billpay_trouble": error.message}
@@ -97,18 +83,13 @@ class BillpayGate(models.AbstractModel):
         )
         # What failed waits for the next try; that is now. Leased rows have no error.
         now = fields.Datetime.now()
-        numbers_sudo = (
-            providers.env["billpay.control.number"]
-            .sudo()
-            .search(
-                [
-                    ("provider_id", "in", providers.ids),
-                    ("sync_at", ">", now),
-                    ("sync_error", "!=", False),
-                ]
-            )
-        )
-        numbers_sudo.write({"sync_at": now})
+        waiting = [
+            ("provider_id", "in", providers.ids),
+            ("sync_at", ">", now),
+            ("sync_error", "!=", False),
+        ]
+        numbers_sudo = providers.env["billpay.control.number"].sudo()
+        numbers_sudo.search(waiting).write({"sync_at": now})
         providers._billpay_trigger("ir_cron_sync_numbers")
         # Documents may have waited for their numbers.
         providers.env.ref("account.ir_cron_account_move_send").sudo()._trigger()

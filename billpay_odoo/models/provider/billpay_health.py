@@ -188,12 +188,11 @@ SELECT provider.id,
 
 
 def _age(moment, now):
-    """Return the whole seconds since a moment, 0 for none and for one to come."""
+    """Return the seconds since a moment, 0 for none and for one to come."""
     return max(0, int((now - moment).total_seconds())) if moment else 0
 
 
 def worst(colours):
-    """Return the worst of some colours."""
     return max(colours, key=COLOURS.index, default=GREEN)
 
 
@@ -216,18 +215,16 @@ class BillpayHealth(models.AbstractModel):
         now = fields.Datetime.now()
         rows = self.env.execute_query_dict(SQL(FIGURES, ids=tuple(ours.ids), now=now))
         late, cron = self._worker_delay(now)
-        reports = {}
-        for row in rows:
-            provider = ours.browse(row["id"])
-            row.update(cron=cron.name, late=late)
-            reports[provider.id] = self._check(provider, row, now)
-        return reports
+        worker = {"late": late, "cron": cron.name}
+        return {
+            row["id"]: self._check(ours.browse(row["id"]), {**row, **worker}, now)
+            for row in rows
+        }
 
     def _check(self, provider, row, now):
         """Return the checks of one application.
 
-        :param dict row: its row of ``FIGURES``, the latest ``cron`` and how ``late``
-            it is, in seconds
+        :param dict row: of ``FIGURES``, with the latest ``cron``, ``late`` in seconds
         """
         env, last_poll = provider.env, provider.billpay_last_poll_at
         polled = provider.billpay_polled_until
@@ -283,21 +280,11 @@ class BillpayHealth(models.AbstractModel):
             (value, measure), (label, good, bad) = found[name], TEXTS[name]
             grade = (measure >= rule.amber) + (measure >= rule.red)
             text = env._(sentences.get(name) or (bad if grade else good)) % words
-            checks.append(
-                Check(
-                    name,
-                    env._(label),
-                    COLOURS[grade],
-                    value,
-                    rule.unit,
-                    text,
-                    rule.action,
-                )
-            )
+            about = name, env._(label), COLOURS[grade], value
+            checks.append(Check(*about, rule.unit, text, rule.action))
         return checks
 
     def _span(self, env, seconds):
-        """Return a time span as people say it."""
         hours = seconds / HOUR
         if hours >= 48:
             return env._("%s days", int(hours // 24))
@@ -310,24 +297,20 @@ class BillpayHealth(models.AbstractModel):
         check is part of it.
         """
         crons = [self.env.ref("billpay_odoo.%s" % name).sudo() for name in WORKERS]
-        return max(
-            (
-                (_age(cron.nextcall, now) if cron.active else NEVER, cron)
-                for cron in crons
-                if cron.id != self.env.context.get("cron_id")
-            ),
-            key=lambda delay: delay[0],
-        )
+        delays = [
+            (_age(cron.nextcall, now) if cron.active else NEVER, cron)
+            for cron in crons
+            if cron.id != self.env.context.get("cron_id")
+        ]
+        return max(delays, key=lambda delay: delay[0])
 
     def _tell_health(self):
         """Create an activity for each check that fails, clear those of the others.
 
-        At most one per application and check is open. It is in the language of the
-        person who gets it.
+        At most one per application and check is open, in the language of its person.
         """
-        providers = (
-            self.env["payment.provider"].sudo().search([("code", "=", "clickpesa")])
-        )
+        providers_sudo = self.env["payment.provider"].sudo()
+        providers = providers_sudo.search([("code", "=", "clickpesa")])
         types = {
             name: f"billpay_odoo.mail_activity_type_{rule.activity}"
             for name, rule in RULES.items()
@@ -352,9 +335,5 @@ class BillpayHealth(models.AbstractModel):
                     theirs = provider.with_context(lang=user.lang)
                     [checks] = self._health_checks(theirs).values()
                     check = next(check for check in checks if check.name == name)
-                    theirs.activity_schedule(
-                        xml_id,
-                        summary=check.label,
-                        note=check.sentence,
-                        user_id=user.id,
-                    )
+                    words = {"summary": check.label, "note": check.sentence}
+                    theirs.activity_schedule(xml_id, user_id=user.id, **words)

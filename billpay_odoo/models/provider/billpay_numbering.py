@@ -26,15 +26,12 @@ class BillpayNumbering(models.AbstractModel):
         """Take ``count`` new order references.
 
         Prefix, a running number, two check digits (ISO 7064 MOD 97-10, which finds
-        every single wrong digit and every swap of neighbours). A PostgreSQL sequence
-        takes no lock; its gaps are harmless. Digits that are here already (imported,
-        or after the counter was set back) are skipped.
+        every single wrong digit and every swap of neighbours). Digits that are here
+        already (imported, or after the counter was set back) are skipped.
 
         :rtype: list[str]
-        :raise NoDigits: the application has no BillPay-Namba, or its digits are
-            used up
+        :raise NoDigits: no BillPay-Namba, or the digits are used up
         """
-        provider.ensure_one()
         if not provider._billpay_prefix():
             raise NoDigits(
                 provider.env._(
@@ -47,16 +44,13 @@ class BillpayNumbering(models.AbstractModel):
         references = []
         for _round in range(MAX_ROUNDS):
             fresh = self._count_on(provider, count - len(references))
-            taken = {
-                name
-                for (name,) in provider.env.execute_query(
-                    SQL(
-                        "SELECT name FROM billpay_control_number WHERE name IN %s",
-                        tuple(fresh),
-                    )
+            taken = provider.env.execute_query(
+                SQL(
+                    "SELECT name FROM billpay_control_number WHERE name IN %s",
+                    tuple(fresh),
                 )
-            }
-            references += [name for name in fresh if name not in taken]
+            )
+            references += [name for name in fresh if (name,) not in taken]
             if len(references) == count:
                 return references
         raise NoDigits(
@@ -69,10 +63,7 @@ class BillpayNumbering(models.AbstractModel):
         )
 
     def _count_on(self, providers, count):
-        """Return the next ``count`` references, taken or not.
-
-        :raise NoDigits: the digits are used up
-        """
+        """Return the next ``count`` references, taken or not."""
         sequence_sudo = (
             providers.sudo().clickpesa_sequence_id
             or providers.env.ref("billpay_odoo.sequence_control_number").sudo()

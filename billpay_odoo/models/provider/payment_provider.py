@@ -1,5 +1,6 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+import itertools
 import re
 import secrets
 
@@ -14,30 +15,29 @@ from odoo.tools.urls import urljoin
 from odoo.addons.payment import utils as payment_utils
 from odoo.addons.payment.const import SENSITIVE_KEYS
 
-from ... import const
+from ... import actions, const
 from ...clickpesa import InvalidConfiguration, get_client
 from ...clickpesa.transport import checked_url
 from .billpay_health import AMBER, GREEN, RED, worst
 
 SENSITIVE_KEYS |= const.SENSITIVE_KEYS
 
-# What is pasted from a dashboard, often with a blank at its end.
-_PASTED = (
+_CREDENTIALS = (
     "clickpesa_base_url",
     "clickpesa_client_id",
     "clickpesa_api_key",
     "clickpesa_checksum_key",
-    "clickpesa_billpay_namba",
 )
+_NUMBERING = (
+    "clickpesa_billpay_namba",
+    "clickpesa_number_prefix",
+    "clickpesa_number_length",
+    "clickpesa_number_origin",
+)
+# What is pasted from a dashboard, often with a blank at its end.
+_PASTED = (*_CREDENTIALS, "clickpesa_billpay_namba")
 # A changed one of these may be what ends the trouble.
-_SETTINGS = {
-    "state",
-    "clickpesa_base_url",
-    "clickpesa_client_id",
-    "clickpesa_api_key",
-    "clickpesa_checksum_key",
-    "clickpesa_calls_per_minute",
-}
+_SETTINGS = {*_CREDENTIALS, "state", "clickpesa_calls_per_minute"}
 # Colour and sign of a check.
 _MARKS = {
     True: ("text-success", "✓"),
@@ -247,7 +247,9 @@ class PaymentProvider(models.Model):
         "ir.sequence",
         string="Counter",
         domain="[('implementation', '=', 'standard')]",
-        default=lambda self: self._default_clickpesa_sequence_id(),
+        default=lambda self: self.env.ref(
+            "billpay_odoo.sequence_control_number", raise_if_not_found=False
+        ),
         ondelete="restrict",
         help="Counts the numbers. Applications whose numbers begin alike share one, so "
         "that they never make the same digits.",
@@ -285,13 +287,9 @@ class PaymentProvider(models.Model):
     @api.depends("code", "clickpesa_webhook_token")
     def _compute_clickpesa_webhook_url(self):
         for provider in self:
-            provider.clickpesa_webhook_url = (
-                urljoin(
-                    provider.get_base_url(),
-                    "/payment/clickpesa/webhook/%s" % provider.clickpesa_webhook_token,
-                )
-                if provider.code == "clickpesa" and provider.clickpesa_webhook_token
-                else False
+            token = provider.code == "clickpesa" and provider.clickpesa_webhook_token
+            provider.clickpesa_webhook_url = token and urljoin(
+                provider.get_base_url(), "/payment/clickpesa/webhook/%s" % token
             )
 
     def _compute_billpay_health(self):
@@ -304,12 +302,7 @@ class PaymentProvider(models.Model):
                 "billpay_odoo.health_report", {"checks": checks, "words": words}
             )
 
-    @api.depends(
-        "code",
-        "clickpesa_billpay_namba",
-        "clickpesa_number_prefix",
-        "clickpesa_number_length",
-    )
+    @api.depends("code", *_NUMBERING)
     def _compute_clickpesa_number_example(self):
         for provider in self:
             prefix, digits = provider._billpay_prefix(), provider._billpay_digits()
@@ -321,78 +314,78 @@ class PaymentProvider(models.Model):
 
     # === CONSTRAINT METHODS === #
 
-    @api.constrains("code", "clickpesa_billpay_namba")
-    def _check_clickpesa_billpay_namba(self):
-        for provider in self:
-            namba = provider.clickpesa_billpay_namba
-            if (
-                provider.code == "clickpesa"
-                and namba
-                and not re.match(r"[0-9]{4}\Z", namba)
-            ):
-                raise ValidationError(
-                    self.env._(
-                        "A BillPay-Namba has exactly four digits, such as 1122. "
-                        "ClickPesa shows yours on its dashboard, under BillPay."
-                    )
-                )
+    @api.constrains("code", "clickpesa_confirmation", *_SETTINGS, *_NUMBERING)
+    def _check_clickpesa_settings(self):
+        for provider_sudo in self.sudo().filtered(lambda p: p.code == "clickpesa"):
+            if fault := provider_sudo._billpay_fault():
+                raise ValidationError(fault)
 
-    @api.constrains("code", "clickpesa_confirmation", "clickpesa_checksum_key")
-    def _check_clickpesa_confirmation(self):
-        for provider in self.sudo():
-            if (
-                provider.code == "clickpesa"
-                and provider.clickpesa_confirmation == "signature"
-                and not provider.clickpesa_checksum_key
-            ):
-                raise ValidationError(
-                    self.env._(
-                        "Payments can be confirmed by signature only with a checksum "
-                        "key. Without one anybody could announce a payment: enter the "
-                        "key, or let ClickPesa be asked for each payment."
-                    )
-                )
-
-    @api.constrains(
-        "code",
-        "state",
-        "clickpesa_number_origin",
-        "clickpesa_client_id",
-        "clickpesa_api_key",
-    )
-    def _check_clickpesa_credentials(self):
-        """Numbers made offline need no call; registered ones do."""
-        for provider in self.sudo():
-            if (
-                provider._billpay_is_on()
-                and provider.clickpesa_number_origin == "api"
-                and not (provider.clickpesa_client_id and provider.clickpesa_api_key)
-            ):
-                raise ValidationError(
-                    self.env._(
-                        "Registering control numbers needs a client ID and an API key. "
-                        "Nothing was saved: enter both, or let numbers be made "
-                        "offline."
-                    )
-                )
-
-    @api.constrains("code", "clickpesa_base_url")
-    def _check_clickpesa_base_url(self):
-        for provider in self.sudo():
-            if provider.code != "clickpesa" or not provider.clickpesa_base_url:
-                continue
-            try:
-                checked_url(provider.clickpesa_base_url)
-            except InvalidConfiguration:
-                raise ValidationError(
-                    self.env._(
-                        "The API address %(url)s cannot be used: it must be a plain "
-                        "http:// or https:// address, such as %(example)s. Nothing "
-                        "was saved.",
-                        url=provider.clickpesa_base_url,
-                        example=const.DEFAULT_BASE_URL,
-                    )
-                ) from None
+    def _billpay_fault(self):
+        """Return which settings cannot work together, as a sentence, or ``None``."""
+        namba = self.clickpesa_billpay_namba or ""
+        prefix = self.clickpesa_number_prefix or ""
+        try:
+            checked_url(self.clickpesa_base_url or const.DEFAULT_BASE_URL)
+        except InvalidConfiguration:
+            return self.env._(
+                "The API address %(url)s cannot be used: it must be a plain http:// or "
+                "https:// address, such as %(example)s. Nothing was saved.",
+                url=self.clickpesa_base_url,
+                example=const.DEFAULT_BASE_URL,
+            )
+        if namba and not re.fullmatch(r"[0-9]{4}", namba):
+            return self.env._(
+                "A BillPay-Namba has exactly four digits, such as 1122. "
+                "ClickPesa shows yours on its dashboard, under BillPay."
+            )
+        if not 0 <= self.clickpesa_calls_per_minute <= 10000:
+            return self.env._(
+                "Calls per minute are between 1 and 10,000, or 0 for no "
+                "limit. Nothing was saved."
+            )
+        if self.clickpesa_confirmation == "signature" and (
+            not self.clickpesa_checksum_key
+        ):
+            return self.env._(
+                "Payments can be confirmed by signature only with a checksum "
+                "key. Without one anybody could announce a payment: enter the "
+                "key, or let ClickPesa be asked for each payment."
+            )
+        offline = self.clickpesa_number_origin == "offline"
+        if self._billpay_is_on() and not (offline or self._billpay_has_credentials()):
+            return self.env._(
+                "Registering control numbers needs a client ID and an API key. Nothing "
+                "was saved: enter both, or let numbers be made offline."
+            )
+        if not re.fullmatch(r"[0-9]*", prefix):
+            return self.env._(
+                "Control numbers begin with digits only: phone menus may take "
+                "no letters. Nothing was saved: correct %s.",
+                prefix,
+            )
+        if not SHORTEST <= self.clickpesa_number_length <= LONGEST:
+            return self.env._(
+                "A control number has between %(shortest)s and %(longest)s "
+                "digits. Nothing was saved: 14 is a good choice.",
+                shortest=SHORTEST,
+                longest=LONGEST,
+            )
+        if self._billpay_prefix() and self._billpay_digits() < FEWEST_DIGITS:
+            return self.env._(
+                "Of %(length)s digits the beginning %(prefix)s and two check "
+                "digits leave too few for a running number. Nothing was saved: "
+                "choose a greater length.",
+                length=self.clickpesa_number_length,
+                prefix=self._billpay_prefix(),
+            )
+        if offline and prefix and not prefix.startswith(namba):
+            return self.env._(
+                "Offline numbers begin with the BillPay-Namba %s: money sent "
+                "to others would not reach you. Nothing was saved: correct "
+                "the beginning, or leave it empty.",
+                namba,
+            )
+        return None
 
     @api.constrains("company_id")
     def _check_billpay_company(self):
@@ -401,10 +394,7 @@ class PaymentProvider(models.Model):
         )._check_billpay_provider_id()
 
     def copy_data(self, default=None):
-        """Give a copied application a name of its own.
-
-        Odoo takes no two payment method lines of one name in one journal.
-        """
+        # Odoo takes no two payment method lines of one name in one journal.
         vals_list = super().copy_data(default=default)
         for provider, vals in zip(self, vals_list, strict=True):
             if provider.code == "clickpesa" and "name" not in (default or {}):
@@ -412,8 +402,7 @@ class PaymentProvider(models.Model):
         return vals_list
 
     def _get_default_payment_method_codes(self):
-        """Override of `payment` to return the default payment method codes."""
-        self.ensure_one()
+        # EXTENDS payment
         if self.code != "clickpesa":
             return super()._get_default_payment_method_codes()
         return const.DEFAULT_PAYMENT_METHOD_CODES
@@ -450,109 +439,33 @@ class PaymentProvider(models.Model):
             if provider._billpay_is_on() and not company_sudo.billpay_provider_id:
                 company_sudo.billpay_provider_id = provider
 
-    @api.constrains("clickpesa_calls_per_minute")
-    def _check_clickpesa_calls_per_minute(self):
-        for provider in self.sudo():
-            if not 0 <= provider.clickpesa_calls_per_minute <= 10000:
-                raise ValidationError(
-                    self.env._(
-                        "Calls per minute are between 1 and 10,000, or 0 for no "
-                        "limit. Nothing was saved."
-                    )
-                )
-
-    @api.constrains(
-        "code",
-        "clickpesa_billpay_namba",
-        "clickpesa_number_prefix",
-        "clickpesa_number_length",
-        "clickpesa_number_origin",
-    )
-    def _check_clickpesa_numbering(self):
-        for provider in self.filtered(lambda p: p.code == "clickpesa"):
-            prefix = provider.clickpesa_number_prefix or ""
-            if prefix and not re.fullmatch(r"[0-9]+", prefix):
-                raise ValidationError(
-                    self.env._(
-                        "Control numbers begin with digits only: phone menus may take "
-                        "no letters. Nothing was saved: correct %s.",
-                        prefix,
-                    )
-                )
-            if not SHORTEST <= provider.clickpesa_number_length <= LONGEST:
-                raise ValidationError(
-                    self.env._(
-                        "A control number has between %(shortest)s and %(longest)s "
-                        "digits. Nothing was saved: 14 is a good choice.",
-                        shortest=SHORTEST,
-                        longest=LONGEST,
-                    )
-                )
-            if (
-                provider._billpay_prefix()
-                and provider._billpay_digits() < FEWEST_DIGITS
-            ):
-                raise ValidationError(
-                    self.env._(
-                        "Of %(length)s digits the beginning %(prefix)s and two check "
-                        "digits leave too few for a running number. Nothing was saved: "
-                        "choose a greater length.",
-                        length=provider.clickpesa_number_length,
-                        prefix=provider._billpay_prefix(),
-                    )
-                )
-            namba = provider.clickpesa_billpay_namba or ""
-            if (
-                provider.clickpesa_number_origin == "offline"
-                and prefix
-                and not prefix.startswith(namba)
-            ):
-                raise ValidationError(
-                    self.env._(
-                        "Offline numbers begin with the BillPay-Namba %s: money sent "
-                        "to others would not reach you. Nothing was saved: correct "
-                        "the beginning, or leave it empty.",
-                        namba,
-                    )
-                )
-
-    @api.constrains(
-        "code",
-        "clickpesa_billpay_namba",
-        "clickpesa_number_prefix",
-        "clickpesa_number_length",
-        "clickpesa_sequence_id",
-    )
+    @api.constrains("code", *_NUMBERING, "clickpesa_sequence_id")
     def _check_clickpesa_number_space(self):
         """No two applications can make the same digits."""
         ours = self.filtered(lambda p: p.code == "clickpesa" and p._billpay_prefix())
-        if not ours:
-            return
-        others = self.sudo().search([("code", "=", "clickpesa")])
-        for provider in ours:
-            mine = provider._billpay_prefix()
-            for other in others - provider:
-                theirs = other._billpay_prefix()
-                if (
-                    not theirs
-                    or other.clickpesa_number_length != provider.clickpesa_number_length
-                    or not (mine.startswith(theirs) or theirs.startswith(mine))
-                ):
-                    continue
-                if mine == theirs and (
-                    provider.clickpesa_sequence_id == other.clickpesa_sequence_id
-                ):
-                    continue
-                raise ValidationError(
-                    self.env._(
-                        "The applications %(name)s and %(other)s would make the same "
-                        "control numbers, and money could reach the wrong books. "
-                        "Nothing was saved: let their numbers begin differently, have "
-                        "another length, or begin alike and share one counter.",
-                        name=provider.name,
-                        other=other.name,
-                    )
+        others = ours.sudo().search([("code", "=", "clickpesa")])
+        for provider, other in itertools.product(ours, others):
+            mine, theirs = provider._billpay_prefix(), other._billpay_prefix()
+            if (
+                provider != other
+                and theirs
+                and other.clickpesa_number_length == provider.clickpesa_number_length
+                and (mine.startswith(theirs) or theirs.startswith(mine))
+                # One counter never counts to the same number twice.
+                and not (
+                    mine == theirs
+                    and provider.clickpesa_sequence_id == other.clickpesa_sequence_id
                 )
+            ):
+                message = self.env._(
+                    "The applications %(name)s and %(other)s would make the same "
+                    "control numbers, and money could reach the wrong books. Nothing "
+                    "was saved: let their numbers begin differently, have another "
+                    "length, or begin alike and share one counter.",
+                    name=provider.name,
+                    other=other.name,
+                )
+                raise ValidationError(message)
 
     # === CRUD METHODS === #
 
@@ -594,10 +507,7 @@ class PaymentProvider(models.Model):
 
     @api.model
     def _billpay_on_domain(self, path=""):
-        """Return the domain of applications that are switched on.
-
-        :param str path: to the application from what is searched, "provider_id."
-        """
+        """Return the same as a domain; ``path`` leads there, as in "provider_id."."""
         return Domain(f"{path}state", "!=", "disabled")
 
     @api.model
@@ -610,28 +520,19 @@ class PaymentProvider(models.Model):
         for provider in self:
             provider.billpay_is_on = provider._billpay_is_on()
 
-    @api.model
-    def _billpay_is_neutralized(self):
-        """Tell whether this is a copy of a database that must not call anybody."""
-        parameters_sudo = self.env["ir.config_parameter"].sudo()
-        return bool(parameters_sudo.get_param("database.is_neutralized"))
-
     def _billpay_may_call(self):
         """Tell whether this application may make HTTP calls.
 
         Never in a neutralised copy of a database, whatever its fields say.
         """
-        self.ensure_one()
-        return self._billpay_is_on() and not self._billpay_is_neutralized()
+        parameters_sudo = self.env["ir.config_parameter"].sudo()
+        neutralized = parameters_sudo.get_param("database.is_neutralized")
+        return self._billpay_is_on() and not neutralized
 
     def _billpay_client(self, patience=None):
-        """Return the gateway client, shared by this process.
+        """Return this process's gateway client; each request takes a call slot first.
 
-        Every request of it takes a slot of the application's budget first.
-
-        :param float patience: seconds that repeats of safe calls may add; ``None`` for
-            the client's own
-        :rtype: odoo.addons.billpay_odoo.clickpesa.ClickPesaClient
+        :param float patience: as for the client, in seconds
         :raise UserError: the application is disabled or the database neutralised
         """
         self.ensure_one()
@@ -659,25 +560,21 @@ class PaymentProvider(models.Model):
     @api.model
     def _billpay_trigger(self, cron_name, at=None):
         """Wake one of our scheduled actions after this transaction commits."""
-        cron_sudo = self.env.ref("billpay_odoo.%s" % cron_name).sudo()
-        cron_sudo._trigger(at=at)
+        self.env.ref("billpay_odoo.%s" % cron_name).sudo()._trigger(at=at)
 
     def action_billpay_numbers(self):
         """Open the control numbers of this application."""
         self.ensure_one()
-        action = self.env["ir.actions.act_window"]._for_xml_id(
-            "billpay_odoo.action_billpay_control_number"
+        return actions.window(
+            self.env,
+            "action_billpay_control_number",
+            domain=[("provider_id", "=", self.id)],
         )
-        return {**action, "domain": [("provider_id", "=", self.id)]}
 
     def _billpay_ask_again(self):
         """With other credentials ClickPesa may know what it did not before."""
-        waiting = (
-            self.env["billpay.payment"]
-            .sudo()
-            .search([("state", "=", "received"), ("provider_id", "in", self.ids)])
-        )
-        if waiting:
+        domain = [("state", "=", "received"), ("provider_id", "in", self.ids)]
+        if waiting := self.env["billpay.payment"].sudo().search(domain):
             waiting._due_now()
             self._billpay_trigger("ir_cron_process_payments")
 
@@ -687,9 +584,8 @@ class PaymentProvider(models.Model):
         for provider in self:
             hidden = channels
             if provider.code == "clickpesa":
-                hidden = channels._for_company(
-                    provider.company_id, complete=False
-                ).filtered(lambda channel: not channel.complete)
+                hidden = channels._for_company(provider.company_id, complete=False)
+                hidden = hidden.filtered(lambda channel: not channel.complete)
             provider.clickpesa_hidden_channels = "; ".join(
                 self.env._(
                     "%(channel)s (missing: %(what)s)",
@@ -701,9 +597,7 @@ class PaymentProvider(models.Model):
 
     def action_billpay_channels(self):
         """Open the ways to pay, where what is missing is entered."""
-        return self.env["ir.actions.act_window"]._for_xml_id(
-            "billpay_odoo.action_billpay_channel"
-        )
+        return actions.window(self.env, "action_billpay_channel")
 
     @api.depends("clickpesa_convert")
     def _compute_available_currency_ids(self):
@@ -724,12 +618,8 @@ class PaymentProvider(models.Model):
         unable = providers.filtered(
             lambda p: p.code == "clickpesa" and not p.sudo()._billpay_prefix()
         )
-        payment_utils.add_to_report(
-            report,
-            unable,
-            available=False,
-            reason=self.env._("the application has no BillPay-Namba"),
-        )
+        reason = self.env._("the application has no BillPay-Namba")
+        payment_utils.add_to_report(report, unable, available=False, reason=reason)
         return providers - unable
 
     @api.model
@@ -744,13 +634,8 @@ class PaymentProvider(models.Model):
         providers_sudo = self._billpay_of_companies()
         several = len(providers_sudo.company_id) > 1
         return [
-            (
-                str(provider.id),
-                f"{provider.name} ({provider.company_id.name})"
-                if several
-                else provider.name,
-            )
-            for provider in providers_sudo
+            (str(p.id), f"{p.name} ({p.company_id.name})" if several else p.name)
+            for p in providers_sudo
         ]
 
     @api.model
@@ -760,36 +645,22 @@ class PaymentProvider(models.Model):
         A switched-off one counts: its payments may be typed by hand. One that nobody
         ever set up does not, unless there is no other.
         """
-        providers_sudo = (
-            self.sudo()
-            .search(
-                [
-                    ("code", "=", "clickpesa"),
-                    ("company_id", "in", self.env.companies.ids),
-                ],
-                order="sequence, id",
-            )
-            .sorted(lambda p: not p._billpay_is_on())
+        own = [("company_id", "in", self.env.companies.ids)]
+        domain = [("code", "=", "clickpesa"), *own]
+        found = self.sudo().search(domain, order="sequence, id")
+        found = found.sorted(lambda p: not p._billpay_is_on())
+        set_up = found.filtered(
+            lambda p: p._billpay_is_on() or p.clickpesa_billpay_namba
         )
-        return (
-            providers_sudo.filtered(
-                lambda p: p._billpay_is_on() or p.clickpesa_billpay_namba
-            )
-            or providers_sudo
-        )
+        return set_up or found
 
     @api.model
     def _billpay_default_choice(self):
         """Return the id as text of the current company's application, or False."""
-        company_sudo = self.env.company.sudo()
-        provider = company_sudo.billpay_provider_id
-        choices = [key for key, _name in self._billpay_choices()]
-        if provider and str(provider.id) in choices:
-            return str(provider.id)
-        own = self._billpay_of_companies().filtered(
-            lambda p: p.company_id == self.env.company
-        )
-        return str(own[0].id) if own else choices[0] if choices else False
+        choices, company_sudo = self._billpay_of_companies(), self.env.company.sudo()
+        own = choices.filtered(lambda p: p.company_id == company_sudo)
+        best = (company_sudo.billpay_provider_id & choices) or own or choices
+        return bool(best) and str(best[0].id)
 
     @api.model
     def _billpay_chosen(self, choice):
@@ -800,12 +671,11 @@ class PaymentProvider(models.Model):
         for provider_sudo in self._billpay_of_companies():
             if str(provider_sudo.id) == choice:
                 return provider_sudo
-        raise AccessError(
-            self.env._(
-                "Choose a ClickPesa application of a company that you work in. Nothing "
-                "was changed."
-            )
+        message = self.env._(
+            "Choose a ClickPesa application of a company that you work in. Nothing "
+            "was changed."
         )
+        raise AccessError(message)
 
     def action_billpay_test_connection(self):
         """Check the application step by step, one sentence per check.
@@ -820,53 +690,28 @@ class PaymentProvider(models.Model):
             self.env["billpay.gate"]._answered(self)
         lines = Markup("").join(
             Markup('<li><span class="%s fw-bold">%s</span> %s</li>')
-            % (
-                *_MARKS[passed],
-                sentence,
-            )
+            % (*_MARKS[passed], sentence)
             for passed, sentence in checks
         )
+        now = format_datetime(self.env, fields.Datetime.now())
         self.billpay_connection_report = Markup(
             '<p class="mb-1">%s</p><ul class="list-unstyled">%s</ul>'
-        ) % (
-            self.env._(
-                "Tested on %s:", format_datetime(self.env, fields.Datetime.now())
-            ),
-            lines,
-        )
-
-    @api.model
-    def _default_clickpesa_sequence_id(self):
-        return self.env.ref(
-            "billpay_odoo.sequence_control_number", raise_if_not_found=False
-        )
+        ) % (self.env._("Tested on %s:", now), lines)
 
     def _billpay_prefix(self):
         """Return the digits with which this application's numbers begin."""
-        self.ensure_one()
         return self.clickpesa_number_prefix or self.clickpesa_billpay_namba or ""
 
     def _billpay_digits(self):
         """Return how many digits the running number has."""
-        self.ensure_one()
         return self.clickpesa_number_length - len(self._billpay_prefix()) - CHECK_DIGITS
 
-    @api.model
-    def _cron_poll_payments_deep(self):
-        """The nightly scan over a week, for what surfaced late."""
-        self._cron_poll_payments(deep=True)
-
     def _billpay_can_ask(self):
-        """Tell whether ClickPesa can be asked: live, and with credentials.
-
-        An application that only makes offline numbers may have none.
-        """
-        self.ensure_one()
+        """Tell whether ClickPesa can be asked: live, and with credentials."""
         return self._billpay_may_call() and self._billpay_has_credentials()
 
     def _billpay_has_credentials(self):
-        """Tell whether the application knows how to log in at ClickPesa."""
-        self.ensure_one()
+        """Tell whether it knows how to log in; one with offline numbers need not."""
         provider_sudo = self.sudo()
         return bool(
             provider_sudo.clickpesa_client_id and provider_sudo.clickpesa_api_key
@@ -876,28 +721,19 @@ class PaymentProvider(models.Model):
         """Poll at once, without waiting for the scheduled action."""
         self.check_access("write")
         self._billpay_trigger("ir_cron_poll_payments")
-        return {
-            "type": "ir.actions.client",
-            "tag": "display_notification",
-            "params": {
-                "type": "info",
-                "message": self.env._(
-                    "ClickPesa is asked for payments now; they appear under BillPay "
-                    "Payments in a moment."
-                ),
-            },
-        }
+        message = self.env._(
+            "ClickPesa is asked for payments now; they appear under BillPay "
+            "Payments in a moment."
+        )
+        return actions.notify("info", message)
 
     def unlink(self):
         result = super().unlink()
         self.env.registry.clear_cache()
         return result
 
-    # === PAUSE === #
-
     def _billpay_is_paused(self):
         """Tell whether scheduled actions have to wait before they call."""
-        self.ensure_one()
         until = self.billpay_paused_until
         return bool(until and until > fields.Datetime.now())
 
@@ -907,3 +743,8 @@ class PaymentProvider(models.Model):
     def _cron_poll_payments(self, deep=False):
         """Poll every active application."""
         self.env["billpay.poll"]._poll_all(deep=deep)
+
+    @api.model
+    def _cron_poll_payments_deep(self):
+        """The nightly scan over a week, for what surfaced late."""
+        self._cron_poll_payments(deep=True)

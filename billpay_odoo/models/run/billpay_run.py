@@ -39,7 +39,10 @@ class BillpayRun(models.Model):
 
     download = fields.Binary(attachment=False, readonly=True, copy=False)
     download_name = fields.Char(readonly=True, copy=False)
-    name = fields.Char(required=True, default=lambda self: self._default_name())
+    name = fields.Char(
+        required=True,
+        default=lambda self: self.env._("Run of %s", self.env.company._billpay_today()),
+    )
     company_id = fields.Many2one(
         "res.company",
         required=True,
@@ -107,8 +110,8 @@ class BillpayRun(models.Model):
             counted = run.line_count - run.problem_count - count["cancelled"]
             settled = run.done_count + run.failed_count
             run.progress = 100.0 * settled / counted if counted else 0.0
-            since = ((run.finished_at or now) - run.started_at) if run.started_at else 0
-            minutes = since.total_seconds() / 60 if since else 0
+            since = (run.finished_at or now) - (run.started_at or now)
+            minutes = since.total_seconds() / 60
             run.rate = settled / minutes if minutes > 0.02 else 0.0
             run.time_left = (
                 format_duration(run.remaining_count / run.rate / 60)
@@ -117,20 +120,13 @@ class BillpayRun(models.Model):
             )
 
     def _count_lines(self):
-        """Count lines by what became of them, in one statement.
-
-        Not stored: what a line is at is its number's state.
-
-        :return: ``{run id: {outcome: count}}``
-        :rtype: dict
-        """
+        """Return ``{run id: {outcome: count}}``, in one statement."""
         counts = defaultdict(Counter)
         # As the system: a number may be hidden from whoever may see the run.
         lines_sudo = self.env["billpay.run.line"].sudo()
+        groups = ["run_id", "state", "number_id.state"]
         for run, state, number_state, count in lines_sudo._read_group(
-            [("run_id", "in", self.ids)],
-            ["run_id", "state", "number_id.state"],
-            ["__count"],
+            [("run_id", "in", self.ids)], groups, ["__count"]
         ):
             counts[run.id][lines_sudo._outcome(state, number_state)] += count
         return counts
@@ -156,21 +152,10 @@ class BillpayRun(models.Model):
 
     def _compute_payment_total(self):
         self.currency_id = self.env.ref("base.TZS")
-        totals = dict(
-            self.env["billpay.run.line"]._read_group(
-                [("run_id", "in", self.ids), ("number_id", "!=", False)],
-                ["run_id"],
-                ["number_id:array_agg"],
-            )
-        )
         for run in self:
-            numbers = self.env["billpay.control.number"].browse(totals.get(run, ()))
+            of_run = ("control_number_id.run_line_ids.run_id", "in", run.ids)
             [(run.payment_total,)] = self.env["billpay.payment"]._read_group(
-                [
-                    ("control_number_id", "in", numbers.ids),
-                    ("state", "in", MONEY),
-                ],
-                aggregates=["amount:sum"],
+                [of_run, ("state", "in", MONEY)], aggregates=["amount:sum"]
             )
 
     # === CRUD METHODS === #
@@ -188,12 +173,6 @@ class BillpayRun(models.Model):
     # === BUSINESS METHODS === #
 
     @api.model
-    def _default_name(self):
-        return self.env._(
-            "Run of %s", fields.Date.to_string(self.env.company._billpay_today())
-        )
-
-    @api.model
     def _cron_bulk_runs(self):
         """Work on all running runs, then on printing. Idle, two indexed queries."""
         self._reserve_running()
@@ -203,28 +182,20 @@ class BillpayRun(models.Model):
                     return
 
     def _count_waiting(self):
-        self.ensure_one()
-        return self.env["billpay.run.line"].search_count(
-            [("run_id", "=", self.id), ("state", "=", "waiting")]
-        )
+        domain = [("run_id", "=", self.id), ("state", "=", "waiting")]
+        return self.env["billpay.run.line"].search_count(domain)
 
     def _reserve_chunk(self):
-        """Reserve the numbers of the next lines.
-
-        :return: how many lines were settled; 0 when there is nothing to do
-        """
+        """Reserve the numbers of the next lines, and return of how many."""
         self.ensure_one()
         self.invalidate_recordset(["state"])
         if self.state != "running":
             return 0
+        domain = [("run_id", "=", self.id), ("state", "=", "waiting")]
         waiting = self.env["billpay.run.line"].search(
-            [("run_id", "=", self.id), ("state", "=", "waiting")],
-            order="id",
-            limit=2 * self._chunk,
+            domain, order="id", limit=2 * self._chunk
         )
         lines = waiting.try_lock_for_update(limit=self._chunk)
-        if not lines:
-            return 0
         try:
             with self.env.cr.savepoint():
                 lines._reserve_numbers()
@@ -234,8 +205,7 @@ class BillpayRun(models.Model):
             # One of them cannot be made: each for itself, so that it fails alone.
             _logger.info("A chunk of %s is taken line by line", self, exc_info=True)
             lines.invalidate_recordset()
-            lines_type = type(lines)
-            each(lines, lines_type._reserve_numbers, lines_type._note_failure)
+            each(lines, type(lines)._reserve_numbers, type(lines)._note_failure)
         return len(lines)
 
     def _finish(self):
@@ -272,16 +242,13 @@ class BillpayRun(models.Model):
     def _wake_running(self):
         """Wake the run worker while a run waits for its numbers."""
         if self.search_count([("state", "=", "running")], limit=1):
-            self.env["payment.provider"]._billpay_trigger("ir_cron_bulk_runs")
+            self._wake()
 
     # === ACTION METHODS === #
 
-    def _check_clerk(self):
-        self.check_access("write")
-
     def action_start(self):
         """Let the worker begin. What has a problem is left out."""
-        self._check_clerk()
+        self.check_access("write")
         for run in self.filtered(lambda run: run.state == "draft"):
             if not run.waiting_count:
                 raise UserError(
@@ -305,32 +272,30 @@ class BillpayRun(models.Model):
 
     def action_pause(self):
         """Stop reserving after the chunk at hand; what is reserved is registered."""
-        self._check_clerk()
+        self.check_access("write")
         self.filtered(lambda run: run.state == "running").state = "paused"
 
     def action_resume(self):
-        self._check_clerk()
+        self.check_access("write")
         self.filtered(lambda run: run.state == "paused").state = "running"
         self._wake()
 
     def action_cancel(self):
         """Make no more numbers. Those that exist stay; they can be closed."""
-        self._check_clerk()
+        self.check_access("write")
         runs = self.filtered(lambda run: run.state in ("draft", "running", "paused"))
         runs.write({"state": "cancelled", "finished_at": fields.Datetime.now()})
         runs.line_ids.filtered(lambda line: line.state == "waiting").state = "cancelled"
 
     def action_close_numbers(self):
         """Close the unpaid numbers that this run made."""
-        self._check_clerk()
-        numbers_sudo = self.line_ids.filtered("is_made").sudo().number_id
-        numbers_sudo.filtered(
-            lambda n: n.state in LIVING and not n._was_paid()
-        )._close()
+        self.check_access("write")
+        made_sudo = self.line_ids.filtered("is_made").sudo().number_id
+        made_sudo.filtered(lambda n: n.state in LIVING and not n._was_paid())._close()
 
     def action_retry_failed(self):
         """Try again what ClickPesa refused, and what could not be reserved."""
-        self._check_clerk()
+        self.check_access("write")
         for run in self:
             failed = run.line_ids.filtered(lambda line: line.outcome == "failed")
             refused = failed.filtered("number_id")
@@ -344,36 +309,29 @@ class BillpayRun(models.Model):
         self.env["payment.provider"]._billpay_trigger("ir_cron_bulk_runs")
 
     def action_view_lines(self):
-        return self._view("run_line", [("run_id", "=", self.id)])
+        return self._view("run_line", "run_id")
 
     def action_view_problems(self):
-        outcomes = ("problem", "failed")
-        domain = [("run_id", "=", self.id), ("outcome", "in", outcomes)]
-        return self._view("run_line", domain)
+        left_out = ("outcome", "in", ("problem", "failed"))
+        return self._view("run_line", "run_id", left_out)
 
     def action_view_unreachable(self):
-        domain = [("run_id", "=", self.id), ("unreachable", "=", True)]
-        return self._view("run_line", domain)
+        return self._view("run_line", "run_id", ("unreachable", "=", True))
 
     def action_view_numbers(self):
-        return self._view("control_number", [("run_line_ids.run_id", "=", self.id)])
+        return self._view("control_number", "run_line_ids.run_id")
 
     def action_view_payments(self):
-        domain = [("control_number_id.run_line_ids.run_id", "=", self.id)]
-        return self._view("payment", domain)
+        return self._view("payment", "control_number_id.run_line_ids.run_id")
 
-    def _view(self, name, domain):
-        self.ensure_one()
+    def _view(self, name, path, *conditions):
+        domain = [(path, "=", self.ensure_one().id), *conditions]
         return window(self.env, "action_billpay_%s" % name, domain=domain)
 
     def action_download(self):
-        """Download all lines as a spreadsheet."""
         self.ensure_one()
-        outcomes = dict(
-            self.env["billpay.run.line"]
-            ._fields["outcome"]
-            ._description_selection(self.env)
-        )
+        outcome = self.line_ids._fields["outcome"]
+        outcomes = dict(outcome._description_selection(self.env))
         rows = [
             {
                 self.env._("Row"): line.row,
@@ -393,10 +351,7 @@ class BillpayRun(models.Model):
         return download_xlsx(self, self.name, header, map(dict.values, rows))
 
     def _ready_lines(self):
-        """Return the lines whose numbers a payer can use.
-
-        :raise UserError: there are none
-        """
+        """Return the lines whose numbers a payer can use; refuse to return none."""
         self.ensure_one()
         lines = self.line_ids.filtered(
             lambda line: line.state == "reserved" and line.number_id.state == "open"
@@ -411,25 +366,20 @@ class BillpayRun(models.Model):
         return lines
 
     def action_send_all(self):
-        """Send invoices as Odoo does, and customers an e-mail with their number.
-
-        Whoever has no e-mail address is shown first.
-        """
-        self._check_clerk()
+        """Send invoices as Odoo does, and customers an e-mail with their number."""
+        self.check_access("write")
         lines = self._ready_lines()
         without = lines.filtered(
             lambda line: not line.partner_id._billpay_contact_values()["email"]
         )
         if without and not self.env.context.get("billpay_send_anyway"):
-            return dialog(
-                self.env["billpay.run.send"],
-                self.env._("Who Gets No E-Mail"),
-                context={
-                    "default_run_id": self.id,
-                    "default_line_ids": without.ids,
-                    "default_others_count": len(lines) - len(without),
-                },
-            )
+            context = {
+                "default_run_id": self.id,
+                "default_line_ids": without.ids,
+                "default_others_count": len(lines - without),
+            }
+            title = self.env._("Who Gets No E-Mail")
+            return dialog(self.env["billpay.run.send"], title, context=context)
         reachable = lines - without
         moves = reachable.move_id
         numbers = reachable.filtered(lambda line: not line.move_id).number_id
@@ -443,7 +393,7 @@ class BillpayRun(models.Model):
 
     def action_print_all(self):
         """Print all invoices in the background; one PDF comes in the end."""
-        self._check_clerk()
+        self.check_access("write")
         lines = self._ready_lines()
         if not lines.move_id:
             return self.action_cards()
@@ -464,7 +414,7 @@ class BillpayRun(models.Model):
 
     def action_sms_list(self):
         """Download phone and text per line, for whoever sends SMS."""
-        self._check_clerk()
+        self.check_access("write")
         rows = []
         for line in self._ready_lines():
             phone = line.partner_id._billpay_contact_values()["phone"]
@@ -475,30 +425,31 @@ class BillpayRun(models.Model):
         return download_xlsx(self, self.env._("%s SMS", self.name), header, rows)
 
     def _print_chunk(self):
-        """Render the next invoices; in the end join all that was rendered.
-
-        :return: whether there may be more to do
-        """
+        """Render the next invoices, in the end join all; return whether to go on."""
         self.ensure_one()
         self.invalidate_recordset()
         if not self.printing:
             return False
+        domain = [
+            ("run_id", "=", self.id),
+            ("id", ">", self.printed_line_id.id or 0),
+            ("move_id", "!=", False),
+            ("state", "=", "reserved"),
+            ("number_id.state", "=", "open"),
+        ]
         lines = self.env["billpay.run.line"].search(
-            [
-                ("run_id", "=", self.id),
-                ("id", ">", self.printed_line_id.id or 0),
-                ("move_id", "!=", False),
-                ("state", "=", "reserved"),
-                ("number_id.state", "=", "open"),
-            ],
-            order="id",
-            limit=self._print_chunk_size,
+            domain, order="id", limit=self._print_chunk_size
         )
         parts = self._printed_parts()
         if not lines:
             self.printing = False
             if parts:
-                self._join_parts(parts)
+                content = merge_pdf([part.raw for part in parts])
+                parts.unlink()
+                self.message_post(
+                    body=self.env._("The invoices of this run, to print."),
+                    attachments=[("%s.pdf" % self.name, content)],
+                )
             return False
         content, _type = self.env["ir.actions.report"]._render_qweb_pdf(
             "account.account_invoices", res_ids=lines.move_id.ids
@@ -516,18 +467,9 @@ class BillpayRun(models.Model):
         return True
 
     def _printed_parts(self):
-        """Return what has been rendered of this run and is not joined yet."""
         domain = [
             ("res_model", "=", self._name),
             ("res_id", "=", self.id),
             ("description", "=", PART),
         ]
         return self.env["ir.attachment"].sudo().search(domain, order="id")
-
-    def _join_parts(self, parts):
-        content = merge_pdf([part.raw for part in parts])
-        parts.unlink()
-        self.message_post(
-            body=self.env._("The invoices of this run, to print."),
-            attachments=[("%s.pdf" % self.name, content)],
-        )

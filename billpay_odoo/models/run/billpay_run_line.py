@@ -8,24 +8,16 @@ from odoo.fields import Domain
 from odoo.tools.sql import escape_psql
 
 from ... import money, page_texts
-from ...const import LIVING
+from ...const import LIVING, NUMBER_MODES
 from ...identity import name_key, phone_key, phone_spellings, reference_key, word_key
 
 _logger = logging.getLogger(__name__)
 
+# What a reserved line is at: its number's states.
 _OUTCOMES = {
-    "coming": [("state", "=", "reserved"), ("number_id.state", "=", "pending")],
-    "failed": [
-        "|",
-        ("state", "=", "failed"),
-        "&",
-        ("state", "=", "reserved"),
-        ("number_id.state", "=", "failed"),
-    ],
-    "done": [
-        ("state", "=", "reserved"),
-        ("number_id.state", "in", ("open", "paid", "closed")),
-    ],
+    "coming": ("pending",),
+    "failed": ("failed",),
+    "done": ("open", "paid", "closed"),
 }
 
 
@@ -41,7 +33,6 @@ class BillpayRunLine(models.Model):
         "billpay.run", required=True, ondelete="cascade", index=True, readonly=True
     )
     company_id = fields.Many2one(related="run_id.company_id")
-    run_state = fields.Selection(related="run_id.state", string="State of the Run")
     row = fields.Integer(readonly=True, help="The row in the file.")
     state = fields.Selection(
         [
@@ -74,9 +65,7 @@ class BillpayRunLine(models.Model):
     amount = fields.Monetary(
         readonly=True, help="In TZS. Zero: what the invoice or the purpose says."
     )
-    mode = fields.Selection(
-        [("flexible", "Any amount"), ("exact", "Exact amount")], readonly=True
-    )
+    mode = fields.Selection(NUMBER_MODES, readonly=True)
     # A row of a spreadsheet that is no contact yet.
     new_name = fields.Char(string="Name in the File", readonly=True)
     new_ref = fields.Char(string="Reference in the File", readonly=True)
@@ -171,18 +160,19 @@ class BillpayRunLine(models.Model):
     def _search_outcome(self, operator, value):
         if operator != "in":
             return NotImplemented
+        reserved = Domain("state", "=", "reserved")
         return Domain.OR(
-            Domain(_OUTCOMES.get(outcome, [("state", "=", outcome)]))
+            Domain("state", "=", outcome)
+            | (reserved & Domain("number_id.state", "in", _OUTCOMES.get(outcome, ())))
             for outcome in value
         )
 
     @api.depends("partner_id.email", "partner_id.phone")
     def _compute_unreachable(self):
         for line in self:
-            values = (
-                line.partner_id._billpay_contact_values() if line.partner_id else {}
-            )
-            line.unreachable = not (values.get("phone") or values.get("email"))
+            partner = line.partner_id
+            values = partner and partner._billpay_contact_values()
+            line.unreachable = not (values and (values["phone"] or values["email"]))
 
     def _search_unreachable(self, operator, value):
         if operator != "in":
@@ -214,7 +204,6 @@ class BillpayRunLine(models.Model):
         return t["sms_amount"] if amount else t["sms"]
 
     def _note_failure(self, error):
-        """Say why this line has no number."""
         text = str(error)
         if not isinstance(error, UserError):
             _logger.error("No number for %s", self, exc_info=error)
@@ -222,10 +211,7 @@ class BillpayRunLine(models.Model):
         self.write({"state": "failed", "error": text[:500]})
 
     def _reserve_numbers(self):
-        """Give these lines their numbers, those that exist already included.
-
-        :raise UserError: one of them cannot have any
-        """
+        """Give these lines their numbers, those that exist already included."""
         invoices = self.filtered("move_id")
         invoices._reserve_for_invoices()
         customers = self - invoices
@@ -234,20 +220,10 @@ class BillpayRunLine(models.Model):
             lines._reserve_for_customers(purpose)
 
     def _settle(self, numbers, made):
-        """Link lines with their numbers.
-
-        :param dict numbers: ``{line: number}``
-        :param made: the numbers that did not exist before
-        """
+        """Link lines with their numbers, of which some did not exist before."""
+        settled = {"state": "reserved", "error": False}
         for line, number in numbers.items():
-            line.write(
-                {
-                    "state": "reserved",
-                    "error": False,
-                    "number_id": number.id,
-                    "is_made": number in made,
-                }
-            )
+            line.write({**settled, "number_id": number.id, "is_made": number in made})
 
     def _reserve_for_invoices(self):
         if not self:
@@ -263,12 +239,11 @@ class BillpayRunLine(models.Model):
         numbers = {}
         for line in self:
             number = line.move_id.sudo().billpay_number_id
-            if number.state in LIVING or number.state == "paid":
+            if number.state in (*LIVING, "paid"):
                 numbers[line] = number
             else:
-                line.write(
-                    {"state": "failed", "error": self._why_no_number(line.move_id)}
-                )
+                problem = self._why_no_number(line.move_id)
+                line.write({"state": "failed", "error": problem})
         self._settle(numbers, moves_sudo.billpay_number_id - before)
 
     @api.model
@@ -284,15 +259,12 @@ class BillpayRunLine(models.Model):
         reservation = self.env["billpay.reservation"]
         if not reservation._rate(move):
             return reservation._rate_missing_text(move)
-        if move.company_id.sudo().billpay_provider_id.state in (False, "disabled"):
+        if not move.company_id.sudo().billpay_provider_id._billpay_is_on():
             return self.env._("Its company has no active ClickPesa application.")
         return self.env._("The invoice can have no number. Open it to see why.")
 
     def _make_contacts(self):
-        """Make contacts of the rows that are none yet: parents first.
-
-        Parents are told apart by name and phone, so that children share theirs.
-        """
+        """Make contacts of new rows: parents first, the same by name and phone."""
         rows = self.filtered(lambda line: not line.partner_id and line.new_name)
         if not rows:
             return
@@ -312,35 +284,22 @@ class BillpayRunLine(models.Model):
                 found = partners.search(domain).filtered(
                     lambda p, name=key[0]: name_key(p.name) == name
                 )
-                parents[key] = found[:1] or partners.create(
-                    {
-                        "name": line.new_parent,
-                        "phone": line.new_phone,
-                        "email": line.new_email,
-                        "company_id": company.id,
-                    }
-                )
-        tags = {}
+                values = {"name": line.new_parent, "company_id": company.id}
+                reached = {"phone": line.new_phone, "email": line.new_email}
+                parents[key] = found[:1] or partners.create({**values, **reached})
+        tags, tag_sudo = {}, self.env["res.partner.category"].sudo()
         for name in set(rows.filtered("new_tag").mapped("new_tag")):
-            tag = self.env["res.partner.category"].sudo()
-            tags[name] = tag.search([("name", "=", name)], limit=1) or tag.create(
-                {"name": name}
-            )
+            found = tag_sudo.search([("name", "=", name)], limit=1)
+            tags[name] = found or tag_sudo.create({"name": name})
         known = rows._known_contacts()
-        for identity, lines in rows.grouped(lambda line: line._identity()).items():
+        for identity, lines in rows.grouped(self._identity_of).items():
             lines.partner_id = known.get(identity) or partners.create(
                 lines[0]._contact_values(parents, tags)
             )
 
-    def _identity(self):
-        return self._identity_of(self)
-
     @api.model
     def _identity_of(self, values):
-        """Return what makes two rows of a file mean the same contact.
-
-        The reference; without one name, parent, phone and class.
-        """
+        """Return what makes two rows of a file mean the same contact."""
         if values["new_ref"]:
             return reference_key(values["new_ref"])
         return (
@@ -361,14 +320,11 @@ class BillpayRunLine(models.Model):
                 ("new_ref", "in", list(set(self.mapped("new_ref")) - {False})),
             ]
         )
-        return {line._identity(): line.partner_id for line in earlier}
+        return {self._identity_of(line): line.partner_id for line in earlier}
 
     def _contact_values(self, parents, tags):
-        self.ensure_one()
-        parent = parents.get(
-            (name_key(self.new_parent), self.new_phone or ""),
-            self.env["res.partner"],
-        )
+        key = name_key(self.new_parent), self.new_phone or ""
+        parent = parents.get(key, self.env["res.partner"])
         return {
             "name": self.new_name,
             "ref": self.new_ref,
@@ -383,15 +339,11 @@ class BillpayRunLine(models.Model):
     def _reserve_for_customers(self, purpose):
         partners = self.partner_id
         problems = partners._billpay_contact_problems()
-        has = {
-            partner: number
-            for (partner, what), number in purpose._living_of(partners).items()
-            if what == purpose
-        }
+        living = purpose._living_of(partners)
         good = self.browse()
         for line in self:
             problem = problems[line.partner_id]
-            if problem and line.partner_id not in has:
+            if problem and (line.partner_id, purpose) not in living:
                 line.write({"state": "failed", "error": problem})
             else:
                 good |= line
@@ -407,4 +359,4 @@ class BillpayRunLine(models.Model):
                 asks = line.amount or number.amount
                 wanted["mode"] = line.mode if asks else "flexible"
             number._want(wanted)
-        self._settle(numbers, reserved - reserved.browse().union(*has.values()))
+        self._settle(numbers, reserved - reserved.browse().union(*living.values()))
