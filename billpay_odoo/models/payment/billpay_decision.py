@@ -163,10 +163,7 @@ class BillpayDecision(models.AbstractModel):
         return env._("Matched by %(user)s: %(what)s.", user=user, what=what)
 
     def _use_credit(self, payment, moves):
-        """Let open credit of this booked payment pay invoices of its customer.
-
-        :param moves: open invoices, the first is paid first
-        """
+        """Let open credit of this payment pay its customer's invoices, in order."""
         payment._check_accountant()
         payment._hold()
         env = payment.env
@@ -214,10 +211,7 @@ class BillpayDecision(models.AbstractModel):
             payment_sudo._settle()
 
     def _put_aside(self, payments, why):
-        """Decide that this money is not ours, or not to be booked here.
-
-        :param str why: kept, and shown with the payment
-        """
+        """Decide that this money is not ours; ``why`` is shown with the payment."""
         payments._check_accountant()
         payments._hold()
         env = payments.env

@@ -453,10 +453,7 @@ class BillpayLedger(models.AbstractModel):
         return {**owners, **self._owners_of_shared(provider, sharing, owners, asked)}
 
     def _owners_of_shared(self, provider, sharing, owners, asked):
-        """Return whose the payments are that more than one application may know.
-
-        :param dict sharing: applications with the client ID, by payment
-        """
+        """Return whose the payments are that several applications (`sharing`) know."""
         if not sharing:
             return {}
         payments = self.env["billpay.payment"]
@@ -489,10 +486,8 @@ class BillpayLedger(models.AbstractModel):
         return result
 
     def _bring_home(self, rows, owner):
-        """Move what was filed of one payment to its owner.
-
-        :return: the owner; or another one, where the payment is decided about
-        """
+        """Move what was filed of one payment to its owner, unless it is decided about;
+        return where it is."""
         home = rows.filtered(lambda row: row.provider_id == owner)
         for stray in rows - home:
             if stray._is_persons_choice() or any(stray[name] for name in DECIDED):

@@ -105,10 +105,7 @@ class BillpayReceipt(models.AbstractModel):
         return numbers_sudo._names_in_capitals(provider, names) if names else set()
 
     def _where_it_stands(self, payment, amount):
-        """Say of a payment that is told once more what has become of it.
-
-        :param float amount: TZS, as it is told now
-        """
+        """Say what has become of a payment that is told again, over ``amount`` TZS."""
         env = payment.env
         states = dict(payment._fields["state"]._description_selection(payment.env))
         receipt, state = payment.receipt or payment.reference, states[payment.state]

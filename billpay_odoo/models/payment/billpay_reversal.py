@@ -60,10 +60,7 @@ class BillpayReversal(models.AbstractModel):
         )
 
     def _reverse_entries(self, payments):
-        """Mirror the entries of this payment; history stays as it is.
-
-        :return: the invoices that are open again
-        """
+        """Mirror the entries of this payment; return the invoices open again."""
         entries = self._booked_account_payments(payments).move_id.filtered(
             lambda entry: entry.state == "posted"
         )
