@@ -10,7 +10,7 @@ from odoo.fields import Domain
 from ... import const, money
 from ...const import LIVING
 from ...crowd import turn
-from ...exceptions import NoDigits
+from ...exceptions import NumberSpaceExhausted
 from ...transactions import CONFLICTS, own_transaction
 from .billpay_bill import BillpayBill
 
@@ -60,7 +60,7 @@ class PaymentTransaction(models.Model):
             return tx_sudo.state == "done"
         try:
             payable = tx_sudo._billpay_make_payable()
-        except (NoDigits, UserError):
+        except (NumberSpaceExhausted, UserError):
             payable = False
         if payable:
             tx_sudo._set_pending()
