@@ -37,7 +37,7 @@ TEXTS = {
     "no_channel": _lt("Please ask %(payee)s how to pay with this control number."),
     "dial": _lt("Dial %(ussd)s"),
     "pin": _lt("Enter your PIN on your phone only. Never tell it to anybody."),
-    "waiting": _lt("Waiting for your payment. This page shows it by itself."),
+    "waiting": _lt("Waiting for your payment. This page updates automatically."),
     "reload": _lt("Load this page again after paying to see your payment."),
     "scan": _lt("Scan to open this page on your phone"),
     "language": _lt("Language"),

@@ -35,10 +35,10 @@ class ResCompany(models.Model):
         required=True,
     )
     billpay_notify_salesperson = fields.Boolean(
-        string="Tell Salespeople of Payments",
+        string="Notify Salespeople of Payments",
         default=True,
-        help="A message on the salesperson's screen as soon as money is booked on an "
-        "invoice.",
+        help="Notify the salesperson on the screen when a payment of an invoice is "
+        "posted.",
     )
     billpay_instalments = fields.Selection(
         selection=[
@@ -59,13 +59,14 @@ class ResCompany(models.Model):
         required=True,
     )
     billpay_tell_successor = fields.Boolean(
-        string="Tell Payers of the Number for the Rest",
-        help="Whoever paid a part gets an e-mail with the control number for the rest.",
+        string="Notify Payers of the Remaining Balance",
+        help="After a partial payment, e-mail the payer the control number for the "
+        "balance.",
     )
     billpay_apply_credit = fields.Boolean(
         string="Credit Pays the Next Invoice",
-        help="What a customer paid too much by control number pays the next invoice "
-        "as soon as that is confirmed. Its number asks for the rest only.",
+        help="Overpayments by control number pay the customer's next invoice as soon "
+        "as it is confirmed. Its number collects the rest only.",
     )
     billpay_entries_on = fields.Selection(
         selection=[

@@ -278,7 +278,7 @@ class TestInvoice(BillPayCommon):
         self.provider.clickpesa_base_url = "https://sandbox.example.test/nowhere"
         with self._workers(), self.assertRaises(UserError) as caught:
             move.action_billpay_check()
-        self.assertIn("No money is affected", str(caught.exception))
+        self.assertIn("No payment is lost", str(caught.exception))
 
     def test_connection_test_reads_only(self):
         self.provider.clickpesa_webhook_token = "x" * 32

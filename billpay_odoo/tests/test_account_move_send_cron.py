@@ -58,7 +58,7 @@ class TestSendCron(BillPayCommon):
                     self.assertTrue(move.sending_data)
                     self.assertFalse(self._mailed(move))
                     notes = move.message_ids.filtered(
-                        lambda m: "sent by itself" in (m.body or "")
+                        lambda m: "sends it as soon as" in (m.body or "")
                     )
                     self.assertEqual(len(notes), 1)
                 self.sandbox.faults.clear()

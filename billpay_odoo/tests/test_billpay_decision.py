@@ -359,7 +359,7 @@ class TestDeskMatch(DeskCommon):
         draft = self._invoice(5000, post=False).with_user(clerk)
         for allocations, partner, word in (
             ([], none, "at least one invoice"),
-            ([(move, 5001)], none, "asks for"),
+            ([(move, 5001)], none, "is due on"),
             ([(move, 0)], none, "more than zero"),
             ([(move, 3000)], elsewhere, "another company"),
             ([(draft, 3000)], none, "not an open customer invoice"),
@@ -565,7 +565,7 @@ class TestDeskUndo(DeskCommon):
         entry = row.sudo().account_payment_ids.move_id
         entry._reverse_moves([{"date": entry.date}], cancel=True)
         self.assertTrue(row.attention)
-        self.assertIn("reversed by hand", row.reason)
+        self.assertIn("reversed manually", row.reason)
         self.env["billpay.decision"]._undo_match(row, "Reversed by mistake")
         mirror = entry.reversal_move_ids
         self.assertEqual(len(mirror), 1)
@@ -617,7 +617,7 @@ class TestDeskUndo(DeskCommon):
         row.sudo().status = "REVERSED"
         with self.assertRaises(UserError) as caught:
             self.env["billpay.decision"]._undo_match(row, "x")
-        self.assertIn("took the money", str(caught.exception))
+        self.assertIn("ClickPesa reversed", str(caught.exception))
         other = self._paid("1122000000", 5000)
         with self.assertRaises(UserError) as caught:
             self.env["billpay.decision"]._undo_match(other, "x")

@@ -223,7 +223,7 @@ class TestUpsertBatch(UpsertCommon):
         self.assertFalse(provisional.provisional)
         self.assertTrue(provisional.entered_at and provisional.poll_at)
         self.assertIn(typed, "".join(provisional.message_ids.mapped("body")))
-        self.assertIn("gave the money back", rows[3].reason)
+        self.assertIn("refunded the payer", rows[3].reason)
 
     def test_page_takes_back_what_is_booked(self):
         move, other = self._registered_invoice(7000), self._registered_invoice(5000)

@@ -487,7 +487,7 @@ class TestImportNumbers(ImportCommon):
         calls = self.sandbox.count_calls()
         move.button_cancel()
         self.assertEqual(number.state, "closed")
-        self.assertIn("still pay it", number.message_ids[:1].body)
+        self.assertIn("payers can still use", number.message_ids[:1].body)
         self._sync()
         self.assertEqual(self.sandbox.count_calls(), calls)
         row = self._type("N1", amount=5000)

@@ -75,7 +75,7 @@ class TestNumbering(BillPayCommon):
         )
         with self.assertRaises(UserError) as caught:
             self.env["billpay.numbering"]._next_references(self.provider, 1)
-        self.assertIn("used up", str(caught.exception))
+        self.assertIn("no control numbers left", str(caught.exception))
 
     def test_used_up_digits_stop_neither_invoices_nor_money(self):
         counter = self._own_counter(number_next=999)
@@ -86,7 +86,7 @@ class TestNumbering(BillPayCommon):
         other = self._invoice(20000)
         self.assertEqual(other.state, "posted")
         self.assertFalse(other.billpay_number_ids)
-        self.assertIn("used up", other.message_ids[0].body)
+        self.assertIn("no control numbers left", other.message_ids[0].body)
         self.assertIn("Get Control Number", other.message_ids[0].body)
         # A part is paid, and there is no number for the rest.
         payment = self._pay(move.billpay_number_id.name, 100000)
@@ -95,7 +95,9 @@ class TestNumbering(BillPayCommon):
         self.assertBooked(self._ledger(payment), 100000)
         self.assertEqual(move.amount_residual, 50000)
         self.assertEqual(move.billpay_number_ids.mapped("state"), ["paid"])
-        self.assertIn("used up", "".join(move.message_ids.mapped("body")))
+        self.assertIn(
+            "no control numbers left", "".join(move.message_ids.mapped("body"))
+        )
         with self.assertRaises(UserError):
             move.action_billpay_issue()
         self.provider.clickpesa_number_length = 14

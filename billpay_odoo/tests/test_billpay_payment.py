@@ -628,7 +628,7 @@ class TestPayment(BillPayCommon):
         ):
             action = move.action_billpay_check()
         self.assertEqual(action["params"]["type"], "warning")
-        self.assertIn("not booked yet", action["params"]["message"])
+        self.assertIn("not posted", action["params"]["message"])
 
     def test_instalments_are_paid_oldest_first(self):
         terms = self.env["account.payment.term"].create(

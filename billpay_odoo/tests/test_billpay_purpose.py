@@ -336,7 +336,7 @@ class TestPurposeNumbers(PurposeCommon):
             line["text"]
             for line in self.env["billpay.statement"]._statement(number)["lines"]
         ]
-        self.assertEqual(texts, ["Payment", "Taken back"])
+        self.assertEqual(texts, ["Payment", "Reversed"])
         self.assertEqual(self.env["billpay.statement"]._statement(number)["closing"], 0)
 
     def test_customers_with_numbers_are_not_deleted(self):

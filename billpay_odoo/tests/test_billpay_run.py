@@ -212,7 +212,7 @@ class TestRuns(RunCommon):
         run = self._prepared(source="invoices")
         self._prepared(source="invoices").unlink()
         run.action_start()
-        with self.assertRaisesRegex(UserError, "is kept"):
+        with self.assertRaisesRegex(UserError, "cannot delete"):
             run.unlink()
 
     def test_idle_runs_cost_one_query_for_each_kind_of_work(self):
@@ -484,7 +484,7 @@ class TestRunSheets(RunCommon):
         run = self._sheet(
             ("Name", "Phone"), ("Zuhura", "0712000001"), create_contacts=False
         )
-        self.assertIn("new ones are not", run.line_ids.reason)
+        self.assertIn("creating contacts is disabled", run.line_ids.reason)
 
     def test_contacts_are_known_however_they_are_written(self):
         """Case, blanks, apostrophes, dropped zeros: nobody is made twice."""

@@ -165,7 +165,7 @@ class TestCheckout(CheckoutSteps, BillPayCommon):
         self.assertBooked(row, 150000)
         self.assertEqual(tx.state, "cancel")
         self.assertFalse(tx.payment_id)
-        self.assertIn("given up", row.reason)
+        self.assertIn("expired before it was paid", row.reason)
         self.assertTrue(row.activity_ids)
 
     def test_a_second_payment_is_credit_and_told(self):
@@ -345,7 +345,7 @@ class TestCheckout(CheckoutSteps, BillPayCommon):
         self.assertBooked(row, 100000)
         self.assertEqual((tx.state, len(tx.billpay_number_ids)), ("pending", 1))
         self.assertTrue(row.attention)
-        self.assertIn("used up", row.reason)
+        self.assertIn("no number could be created", row.reason)
 
     def test_what_a_person_assigned_elsewhere_does_not_count(self):
         self.provider.clickpesa_checkout_mode = "flexible"

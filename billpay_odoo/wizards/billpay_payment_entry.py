@@ -31,8 +31,7 @@ class BillpayPaymentEntry(models.TransientModel):
         "res.currency", required=True, default=lambda self: self.env.ref("base.TZS")
     )
     receipt = fields.Char(
-        help="The operator's receipt, such as 9XK4F7Q2. It tells this payment from "
-        "all others."
+        help="The operator's receipt, such as 9XK4F7Q2. It identifies this payment."
     )
     paid_at = fields.Datetime(default=fields.Datetime.now, help="As the receipt says.")
     channel_id = fields.Many2one("billpay.channel", string="Paid By")
@@ -81,9 +80,9 @@ class BillpayPaymentEntry(models.TransientModel):
                 entry.warning = receipts._where_it_stands(known, entry.amount)
             elif code and not number:
                 entry.warning = self.env._(
-                    "No control number %s was made here. The payment is kept, but not "
-                    "booked: it waits in BillPay Payments under Unmatched until you "
-                    "say what it pays.",
+                    "Control number %s does not exist in Odoo. The payment is kept, "
+                    "but not booked: it waits in BillPay Payments under Unmatched "
+                    "until you match it.",
                     code,
                 )
 

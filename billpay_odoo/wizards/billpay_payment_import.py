@@ -152,8 +152,7 @@ class BillpayPaymentImport(models.TransientModel):
             yield self.env._("“%s” is no ClickPesa ID.", reference)
         if not reference and not receipt:
             yield self.env._(
-                "Neither a ClickPesa ID nor a receipt: nothing tells this payment "
-                "from another one."
+                "Neither a ClickPesa ID nor a receipt: nothing identifies this payment."
             )
         elif not reference:
             yield why_not_receipt(self.env, receipt)
@@ -162,9 +161,7 @@ class BillpayPaymentImport(models.TransientModel):
         if amount is None or amount <= 0:
             yield self.env._("There is no amount above zero in this row.")
         if status and word_key(status) not in _PAID:
-            yield self.env._(
-                "Its status is “%s”: no money that is here and can be booked.", status
-            )
+            yield self.env._("Its status is “%s”, not a completed payment.", status)
         if not paid_at:
             yield self.env._("There is no date in this row.")
         elif paid_at > fields.Datetime.now():

@@ -27,7 +27,7 @@ class BillpayPaymentMatch(models.TransientModel):
     reason = fields.Char(related="payment_id.reason", string="What Happened")
     uses_credit = fields.Boolean(
         readonly=True,
-        help="The payment is booked: what is given out is its open credit.",
+        help="The payment is booked: its open credit is allocated.",
     )
     amount = fields.Monetary(string="To Match", readonly=True)
     line_ids = fields.One2many("billpay.payment.match.line", "match_id")

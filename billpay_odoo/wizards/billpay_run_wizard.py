@@ -386,12 +386,12 @@ class BillpayRunWizard(models.TransientModel):
             )
         if not self.create_contacts:
             return self.env._(
-                "No contact of this name is known, and new ones are not to be made."
+                "No contact matches this name, and creating contacts is disabled."
             )
         if not values["new_phone"] and not values["new_email"]:
             return self.env._(
                 "A new contact needs a phone number or an e-mail address: ClickPesa "
-                "asks for one of them."
+                "requires one of them."
             )
         return ""
 

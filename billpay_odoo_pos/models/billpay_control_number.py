@@ -39,7 +39,7 @@ class BillpayControlNumber(models.Model):
     )
 
     pos_given_up = fields.Boolean(
-        readonly=True, copy=False, help="The till took this number back."
+        readonly=True, copy=False, help="The till cancelled this number."
     )
 
     # What a device has left to print.

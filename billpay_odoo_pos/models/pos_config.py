@@ -47,7 +47,7 @@ class PosConfig(models.Model):
         string="Orders May Be Paid Later",
         default="offline",
         required=True,
-        help="An order is finished before its money came. It stays open on the "
+        help="Validate orders before they are paid. The balance stays on the "
         "customer's account until the control number is paid.",
     )
     billpay_change = fields.Boolean(
@@ -67,7 +67,8 @@ class PosConfig(models.Model):
         default=lambda self: self.env.ref(
             "billpay_odoo_pos.partner_till", raise_if_not_found=False
         ),
-        help="On whose account BillPay money stands while an order names no customer.",
+        help="Customer whose account carries BillPay payments of orders without a "
+        "customer.",
     )
 
     # === COMPUTE METHODS === #
@@ -544,7 +545,7 @@ class PosConfig(models.Model):
         number = payment.control_number_id
         order = number._till_order() if number else self.env["pos.order"]
         if payment.state == "ignored":
-            return self.env._("No money came: ClickPesa says that it failed.")
+            return self.env._("The payment failed at ClickPesa. No money was received.")
         if payment.state == "received":
             return self.env._("ClickPesa has not confirmed it yet: wait a moment.")
         if payment.state == "unmatched":
@@ -553,7 +554,7 @@ class PosConfig(models.Model):
                 "number, and let the accountant match it."
             )
         if payment.state == "reversed":
-            return self.env._("ClickPesa gave the money back to the payer.")
+            return self.env._("ClickPesa refunded the payer.")
         if number.pos_config_id and number.pos_config_id != self:
             return self.env._(
                 "Paid at the till %s, not at this one.", number.pos_config_id.name
@@ -564,4 +565,4 @@ class PosConfig(models.Model):
             return self.env._("Paid for an order of this till.")
         if number.pos_config_id:
             return self.env._("Paid with a number of this till that has no order yet.")
-        return self.env._("Paid for something else than an order of this till.")
+        return self.env._("This payment is not for an order of this till.")

@@ -246,9 +246,9 @@ class PosOrder(models.Model):
         elif number.pos_given_up:
             payment._flag_till(
                 self.env._(
-                    "The till gave this number up before the money came: it is kept "
-                    "as customer credit. Ask at the till whether the order was paid "
-                    "otherwise, then give the money back or use it."
+                    "The till cancelled this number before it was paid. The payment is "
+                    "customer credit. Check whether the order was paid another way, "
+                    "then pay it back or use it."
                 )
             )
         # The channel is known to whoever has the till's page: it only says "look".
@@ -271,8 +271,8 @@ class PosOrder(models.Model):
         elif payment.currency_id.compare_amounts(over, 0) > 0:
             payment._flag_till(
                 self.env._(
-                    "More than the till order %(order)s asked for: %(over)s is kept "
-                    "as customer credit. Give it back, or use it.",
+                    "Till order %(order)s is overpaid by %(over)s, kept as customer "
+                    "credit. Pay it back, or use it.",
                     order=self.pos_reference,
                     over=payment.currency_id.format(over),
                 )

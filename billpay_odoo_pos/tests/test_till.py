@@ -111,7 +111,7 @@ class TestTill(TillSteps, BillPayCommon):
         row = self._ledger(payment)
         self.assertBooked(row, 45000)
         self.assertTrue(row.attention)
-        self.assertIn("gave this number up", row.reason)
+        self.assertIn("cancelled this number", row.reason)
         [stand] = self.till.billpay_status([uuid])
         self.assertEqual(stand["state"], "paid")
 
@@ -249,7 +249,7 @@ class TestTill(TillSteps, BillPayCommon):
         [item] = self.till.billpay_search("33000")
         self.assertEqual(item["id"], other.id)
         # What it is for is nobody's business at the till.
-        self.assertIn("something else", item["verdict"])
+        self.assertIn("not for an order of this till", item["verdict"])
         self.assertNotIn(move.name, str(item))
 
     def test_search_finds_what_has_no_number_of_ours(self):

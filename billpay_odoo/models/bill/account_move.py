@@ -71,7 +71,7 @@ class AccountMove(models.Model):
         ],
         string="Get Control Number",
         copy=False,
-        help="When this invoice gets its control number. Empty: as the company does.",
+        help="When this invoice gets its control number. Empty: company default.",
     )
     billpay_payment_ids = fields.One2many(
         "billpay.payment",
@@ -96,7 +96,7 @@ class AccountMove(models.Model):
         precompute=True,
         readonly=False,
         copy=False,
-        help="What the payer's phone accepts for the control number of this invoice.",
+        help="Amounts that the control number of this invoice accepts.",
     )
     billpay_refund_by_hand = fields.Boolean(
         compute="_compute_billpay_refund_by_hand",
@@ -300,9 +300,8 @@ class AccountMove(models.Model):
             except ClickPesaError as error:
                 raise UserError(
                     self.env._(
-                        "ClickPesa could not be asked: %s No money is affected: what "
-                        "was paid is found as soon as ClickPesa answers. Try again "
-                        "in a minute.",
+                        "The request to ClickPesa failed: %s No payment is lost; the "
+                        "next poll finds it. Try again in a minute.",
                         error.message,
                     )
                 ) from None
@@ -317,8 +316,8 @@ class AccountMove(models.Model):
         elif waiting:
             kind = "warning"
             message = self.env._(
-                "%s payment(s) known, but not booked yet. Under BillPay Payments each "
-                "says why, and what comes next.",
+                "%s payment(s) received but not posted. Open BillPay Payments to see "
+                "the reasons.",
                 waiting,
             )
         reload = {"type": "ir.actions.client", "tag": "soft_reload"}

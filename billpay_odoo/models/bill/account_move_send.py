@@ -117,7 +117,7 @@ class AccountMoveSend(models.AbstractModel):
 
     def _billpay_next_step(self, later):
         if later and self.env.context.get("billpay_send_queue"):
-            return self.env._("It is sent by itself as soon as the number is there.")
+            return self.env._("Odoo sends it as soon as the number is registered.")
         return self.env._(
             "Send the invoice again in a moment, or look at its control number."
         )

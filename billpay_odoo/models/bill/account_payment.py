@@ -143,8 +143,8 @@ class AccountPayment(models.Model):
                 row_sudo._move_to(
                     "reversed",
                     self.env._(
-                        "ClickPesa took this money back, and its entry was reset "
-                        "or cancelled: nothing is left to do."
+                        "ClickPesa reversed this payment, and its entry was reset or "
+                        "cancelled: nothing is left to do."
                     ),
                 )
             else:
@@ -165,8 +165,8 @@ class AccountPayment(models.Model):
             if row_sudo.state == "posted" and row_sudo.status not in REVERSED | FAILED:
                 row_sudo._flag(
                     self.env._(
-                        "Its entry was reversed by hand: this money is not in the "
-                        "books. Press Undo Match, then choose what it pays."
+                        "The journal entry was reversed manually, so this payment is "
+                        "not in the books. Press Undo Match, then match it again."
                     )
                 )
 
@@ -178,8 +178,8 @@ class AccountPayment(models.Model):
                 continue
             if row_sudo.status in REVERSED | FAILED:
                 text = self.env._(
-                    "ClickPesa took this money back, but its entry is posted "
-                    "again. Cancel it: the button Payment opens it."
+                    "ClickPesa reversed this payment, but its entry is posted again. "
+                    "Cancel it: the button Payment opens it."
                 )
                 row_sudo._move_to("posted", text, flagged=True)
             elif row_sudo.state == "posted":

@@ -89,14 +89,14 @@ class BillpayBill(models.AbstractModel):
                 rest = self._billpay_reserve()
         except NumberSpaceExhausted as error:
             return self.env._(
-                "A part of %(reference)s: %(left)s is left to pay, but there is no "
-                "number for it: %(error)s Ask the customer for the rest another way.",
+                "%(reference)s is partially paid; %(left)s remains, but no number "
+                "could be created: %(error)s Collect it another way.",
                 error=error,
                 **values,
             )
         return self.env._(
-            "A part of %(reference)s: %(left)s is left to pay, with the number "
-            "%(number)s. The order waits for it.",
+            "%(reference)s is partially paid. Control number %(number)s collects the "
+            "remaining %(left)s.",
             number=rest.display_number,
             **values,
         )

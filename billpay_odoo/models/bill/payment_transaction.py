@@ -244,9 +244,9 @@ class PaymentTransaction(models.Model):
             received = sum(booked.mapped("amount"))
             booked[-1:]._flag_checkout(
                 self.env._(
-                    "%(reference)s was given up: only %(received)s came in time. It is "
-                    "kept as customer credit. Deliver and invoice the order, or give "
-                    "the money back.",
+                    "%(reference)s expired with only %(received)s paid. The amount is "
+                    "customer credit. Deliver and invoice the order, or pay the "
+                    "customer back.",
                     reference=self.reference,
                     received=booked.currency_id.format(received),
                 )

@@ -157,7 +157,7 @@ class BillpayStatement(models.AbstractModel):
                 continue
             text = env._("Used for %s", debit.move_id.name)
             if debit.move_id.reversed_entry_id == credit.move_id:
-                text = env._("Taken back")
+                text = env._("Reversed")
             add(max(credit.date, debit.date), 3, debit, text, "", settled)
         return entries
 

@@ -18,8 +18,8 @@ class ResPartner(models.Model):
         selection=const.MODES,
         string="Control Numbers Take",
         company_dependent=True,
-        help="What this customer's phone accepts for a control number. Empty: as the "
-        "company does. Holds for invoices made from now on.",
+        help="Amounts that control numbers of this customer accept. Empty: company "
+        "default. Applies to new invoices.",
     )
     billpay_number_ids = fields.One2many(
         "billpay.control.number",
@@ -229,8 +229,8 @@ class ResPartner(models.Model):
                 )
             else:
                 problems[partner] = self.env._(
-                    "Neither a phone number nor an e-mail address is known, also not "
-                    "of the parent contact. ClickPesa asks for one of them."
+                    "ClickPesa requires a phone number or an e-mail address. Neither "
+                    "the contact nor its parent has one."
                 )
         return problems
 

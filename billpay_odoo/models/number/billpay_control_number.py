@@ -95,8 +95,8 @@ class BillpayControlNumber(models.Model):
     currency_id = fields.Many2one("res.currency", required=True, readonly=True)
     max_amount = fields.Monetary(
         string="Takes at Most",
-        help="In TZS: all that the number may collect, what was paid on it included. "
-        "Zero: ClickPesa closes the number at its first payment.",
+        help="Maximum total in TZS, including payments already received. 0: the first "
+        "payment closes the number.",
     )
     # A bill in another currency: what `amount` stands for in it.
     bill_amount = fields.Monetary(
@@ -156,7 +156,7 @@ class BillpayControlNumber(models.Model):
         readonly=True,
         copy=False,
         index="btree_not_null",
-        help="The number whose payment left the rest that this one asks for.",
+        help="The partially paid number whose balance this one collects.",
     )
     successor_ids = fields.One2many(
         "billpay.control.number", "predecessor_id", string="Successors"
@@ -178,7 +178,7 @@ class BillpayControlNumber(models.Model):
         string="Next Call",
         readonly=True,
         copy=False,
-        help="When ClickPesa is told next. Empty: it knows what we want.",
+        help="Next update to ClickPesa. Empty: ClickPesa is up to date.",
     )
     sync_attempts = fields.Integer(default=0, readonly=True, copy=False)
     sync_error = fields.Char(string="Last Trouble", readonly=True, copy=False)
@@ -194,16 +194,16 @@ class BillpayControlNumber(models.Model):
     )
     balance = fields.Monetary(
         compute="_compute_balance",
-        help="In TZS: what is due, less the credit. Below zero the customer has money "
-        "with you.",
+        help="In TZS: what is due, less the credit. A negative balance is customer "
+        "credit.",
     )
     paid_this_year = fields.Monetary(compute="_compute_paid")
     last_payment_at = fields.Datetime(string="Last Payment", compute="_compute_paid")
     sent = fields.Json(
         readonly=True,
         copy=False,
-        help="Every amount (TZS) and description under which ClickPesa was asked to "
-        "register these digits. An answer may have been lost.",
+        help="Amounts (TZS) and descriptions sent to register this number. A response "
+        "may be missing.",
     )
     purpose_id = fields.Many2one(
         "billpay.purpose",
@@ -229,10 +229,10 @@ class BillpayControlNumber(models.Model):
         "after all, or closed.",
     )
     told_at = fields.Datetime(
-        string="Payer Told",
+        string="Payer Notified",
         readonly=True,
         copy=False,
-        help="When the payer was written to that this number asks for the rest.",
+        help="When the payer was notified that this number collects the balance.",
     )
     transaction_id = fields.Many2one(
         "payment.transaction",
@@ -375,8 +375,8 @@ class BillpayControlNumber(models.Model):
         if kept.filtered(lambda number: number.state != "failed" or number.payment_ids):
             raise UserError(
                 self.env._(
-                    "A control number that a payer may have is not deleted: money "
-                    "could still be sent to it. Close it instead."
+                    "You cannot delete a control number that a payer may have: it "
+                    "could still be paid. Close it instead."
                 )
             )
 
@@ -583,9 +583,9 @@ class BillpayControlNumber(models.Model):
         for number in imported:
             number._message_log(
                 body=self.env._(
-                    "Closed here only. This number was imported, so ClickPesa is not "
-                    "told and a payer can still pay it. Money that comes is booked. "
-                    "To stop it, switch the number off on the ClickPesa dashboard."
+                    "Closed in Odoo only. ClickPesa does not know of it, so payers can "
+                    "still use this imported number; their payments are posted. To "
+                    "stop them, disable the number on the ClickPesa dashboard."
                 )
             )
 
@@ -768,7 +768,7 @@ class BillpayControlNumber(models.Model):
         self._check_customer_clerk()
         return dialog(
             self.env["billpay.number.change"],
-            self.env._("Change What Is Asked For"),
+            self.env._("Change Amount"),
             context={"default_number_ids": self.ids},
         )
 
@@ -785,9 +785,8 @@ class BillpayControlNumber(models.Model):
             references = numbering._next_references(provider, len(numbers))
             for number, reference in zip(numbers, references, strict=True):
                 text = self.env._(
-                    "The control number %(name)s is taken instead of %(old)s, which "
-                    "ClickPesa refused and never registered. Nothing was paid on it; "
-                    "money that is sent to it all the same comes under BillPay "
+                    "Control number %(name)s replaces %(old)s, which ClickPesa "
+                    "refused. Payments sent to the old number appear under BillPay "
                     "Payments, Unmatched.",
                     name=reference,
                     old=number.name,

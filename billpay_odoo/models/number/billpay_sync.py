@@ -292,8 +292,8 @@ class BillpaySync(models.AbstractModel):
         numbering = self.env["billpay.numbering"]
         (reference,) = numbering._next_references(number.provider_id, 1)
         text = numbers.env._(
-            "The number %(taken)s was already in use at ClickPesa, so %(name)s is "
-            "taken instead.",
+            "The number %(taken)s was already in use at ClickPesa. Control number "
+            "%(name)s replaces it.",
             taken=number.name,
             name=reference,
         )

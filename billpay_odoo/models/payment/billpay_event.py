@@ -250,8 +250,8 @@ class BillpayEvent(models.Model):
                 if not isinstance(error, ValueError):
                     _logger.exception("Delivery %s could not be processed.", event.id)
                 reason = self.env._(
-                    "This delivery could not be understood. If money was meant, the "
-                    "poll finds it at ClickPesa."
+                    "This delivery could not be read. The next poll imports any "
+                    "payment it reported."
                 )
                 event.write({"state": "failed", "reason": reason})
         return payments
@@ -265,8 +265,8 @@ class BillpayEvent(models.Model):
         elif not told.id:
             state = "failed"
             reason = self.env._(
-                "The delivery names no payment. If money was meant, the next poll "
-                "finds it at ClickPesa."
+                "The delivery names no payment. The next poll imports any payment it "
+                "reported."
             )
         if state:
             self.write({"state": state, "reason": reason})
@@ -290,8 +290,8 @@ class BillpayEvent(models.Model):
             raise UserError(
                 self.env._(
                     "The contents of this delivery were removed when it was old "
-                    "enough, so it cannot be processed again. What it told is on its "
-                    "payment; no money is affected. To ask ClickPesa anew, use Ask "
+                    "enough, so it cannot be processed again. What it reported is on "
+                    "its payment; no money is affected. To ask ClickPesa anew, use Ask "
                     "for Payments Now on the application."
                 )
             )

@@ -510,8 +510,8 @@ class BillpayLedger(models.AbstractModel):
 
     def _merge_into_home(self, payment, home):
         reason = payment.env._(
-            "It was announced here and belongs to the application %s, where it "
-            "is: one payment, told twice.",
+            "Reported here, but it belongs to the application %s, where it is "
+            "recorded.",
             home.provider_id.name,
         )
         payment._move_to("ignored", reason, merged_into_id=home.id)

@@ -135,11 +135,9 @@ class BillpayPayment(models.Model):
         group_expand="_group_expand_state",
     )
     reason = fields.Char(
-        readonly=True, help="Why it is in this state, and what comes next."
+        readonly=True, help="Reason for the current state, and the next step."
     )
-    attention = fields.Boolean(
-        readonly=True, help="Booked, but a person should look at it."
-    )
+    attention = fields.Boolean(readonly=True, help="Needs review.")
     ignored_by_id = fields.Many2one("res.users", readonly=True)
     next_try_at = fields.Datetime(readonly=True)
     attempts = fields.Integer(readonly=True)
@@ -197,11 +195,11 @@ class BillpayPayment(models.Model):
     confirmed_by_id = fields.Many2one(
         "res.users",
         readonly=True,
-        help="The person who vouched for it. Empty: ClickPesa itself.",
+        help="User who confirmed the payment. Empty if ClickPesa confirmed it.",
     )
     provisional = fields.Boolean(
         readonly=True,
-        help="Known from a person and its receipt: ClickPesa has not told of it yet.",
+        help="Entered from a receipt; not yet reported by ClickPesa.",
     )
     receipt_key = fields.Char(
         compute="_compute_receipt_key", store=True, index="btree_not_null"
@@ -210,7 +208,7 @@ class BillpayPayment(models.Model):
         "billpay.payment",
         readonly=True,
         index="btree_not_null",
-        help="The same money: the payment that is booked in its place.",
+        help="The payment of which this one is a duplicate.",
     )
     can_confirm_by_hand = fields.Boolean(compute="_compute_can_confirm_by_hand")
     purpose_id = fields.Many2one(
@@ -338,8 +336,8 @@ class BillpayPayment(models.Model):
     def _unlink_never(self):
         raise UserError(
             self.env._(
-                "A ClickPesa payment is never deleted: it is money. It stays in the "
-                "list, whatever became of it."
+                "You cannot delete a ClickPesa payment. It stays in the list in every "
+                "state."
             )
         )
 
@@ -445,8 +443,8 @@ class BillpayPayment(models.Model):
         if undone and undone == self:
             raise UserError(
                 self.env._(
-                    "The match of this payment was undone, so it is not booked by "
-                    "itself again. Press Match and choose what it pays."
+                    "The match of this payment was undone, so it is not booked "
+                    "automatically. Press Match and choose what it pays."
                 )
             )
         self._check_accountant()

@@ -49,7 +49,7 @@ class BillpayReceipt(models.AbstractModel):
         completed = (rows & provisional).filtered(lambda row: not row.provisional)
         how = dict(payments._fields["entered_how"]._description_selection(self.env))
         body = self.env._(
-            "%(how)s by %(user)s, who vouches for it.",
+            "%(how)s by %(user)s, who confirmed it.",
             how=how[source],
             user=self.env.user.name,
         )
@@ -309,9 +309,9 @@ class BillpayReceipt(models.AbstractModel):
         if row.state not in BOOKABLE or row._is_persons_choice():
             return
         reason = payment.env._(
-            "Receipt %(receipt)s over the same amount stands here as %(other)s "
-            "already, so this one is not booked. If it is the same money, put "
-            "it aside; if it is another payment, press Match.",
+            "Receipt %(receipt)s over the same amount already exists as %(other)s, so "
+            "this one is not booked. If it is the same payment, put it aside; if it is "
+            "another payment, press Match.",
             receipt=row.receipt,
             other=other.reference,
         )

@@ -42,7 +42,7 @@ class BillpayReversal(models.AbstractModel):
             return
         invoices = self._reverse_entries(payment)
         reason = payment.env._(
-            "ClickPesa took this money back (%(status)s): %(amount)s. Its entry is "
+            "ClickPesa reversed this payment (%(status)s): %(amount)s. Its entry is "
             "reversed and what it paid is open again. Ask the payer.",
             status=payment.status,
             amount=payment.currency_id.format(payment.amount),
@@ -105,7 +105,7 @@ class BillpayReversal(models.AbstractModel):
         """Raise an activity for whoever answers for the invoice."""
         payments.activity_schedule(
             "mail.mail_activity_data_warning",
-            summary=payments.env._("Money taken back: %s", payments.display_name),
+            summary=payments.env._("Payment reversed: %s", payments.display_name),
             note=reason,
             user_id=payments.company_id._billpay_person_in_charge(
                 payments.move_id.invoice_user_id

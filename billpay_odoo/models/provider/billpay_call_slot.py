@@ -50,8 +50,8 @@ class BillpayCallSlot(models.Model):
         """
         registry = self.env.registry
         message = self.env._(
-            "The limit of %s calls per minute to ClickPesa is reached, so it was not "
-            "asked. No money is affected: it goes on by itself within a minute.",
+            "The limit of %s calls per minute to ClickPesa is reached. No money is "
+            "affected: Odoo continues within a minute.",
             limit,
         )
 

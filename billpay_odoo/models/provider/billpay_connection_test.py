@@ -123,10 +123,9 @@ class BillpayConnectionTest(models.AbstractModel):
         if config["workers"] == 1:
             # The only HTTP worker is busy with this very click.
             return None, env._(
-                "Whether the webhook URL answers could not be tried: Odoo runs with "
-                "one worker, which cannot call itself. The poll finds payments all the "
-                "same. Open the URL in a browser: Method Not Allowed is the right "
-                "answer."
+                "The webhook URL was not tested: Odoo runs with a single worker and "
+                "cannot call itself. The poll still finds payments. Open the URL in a "
+                "browser: Method Not Allowed is the right answer."
             )
         url = provider.sudo().clickpesa_webhook_url or ""
         try:

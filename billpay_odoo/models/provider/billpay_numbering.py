@@ -79,10 +79,9 @@ class BillpayNumbering(models.AbstractModel):
         if rows[-1][0] >= 10**digits:
             raise NumberSpaceExhausted(
                 providers.env._(
-                    "The control numbers of the ClickPesa application %(name)s are "
-                    "used up: %(digits)s digits count no further. No number was made "
-                    "and no money is affected: set a greater length on the "
-                    "application.",
+                    "Application %(name)s has no control numbers left with %(digits)s "
+                    "digits. No number was created and no money is affected: increase "
+                    "the number length on the application.",
                     name=providers.name,
                     digits=digits,
                 )

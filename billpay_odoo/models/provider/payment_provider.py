@@ -152,11 +152,11 @@ class PaymentProvider(models.Model):
         "billpay.control.number", "provider_id", string="Control Numbers"
     )
     clickpesa_reversal = fields.Selection(
-        string="Money Taken Back",
-        help="What happens when ClickPesa takes money back that is booked already.",
+        string="Reversed Payments",
+        help="What happens when ClickPesa reverses a payment that is already booked.",
         selection=[
-            ("auto", "Reverse the entry and tell somebody"),
-            ("alert", "Only tell somebody"),
+            ("auto", "Reverse the entry and notify"),
+            ("alert", "Only notify"),
         ],
         default="auto",
         required=True,
@@ -183,7 +183,7 @@ class PaymentProvider(models.Model):
         string="Next Try",
         readonly=True,
         copy=False,
-        help="Until then ClickPesa is not told of control numbers, since it did not "
+        help="Odoo sends no control numbers to ClickPesa until then, since it did not "
         "answer or the limit of calls is reached.",
     )
     billpay_trouble = fields.Char(string="Trouble", readonly=True, copy=False)
@@ -205,13 +205,13 @@ class PaymentProvider(models.Model):
     clickpesa_checkout_hours = fields.Integer(
         string="Checkout Numbers Wait",
         default=48,
-        help="Hours after which an unpaid checkout is given up and its number closed. "
+        help="Hours after which an unpaid checkout expires and its number is closed. "
         "0: never.",
     )
     clickpesa_checkout_offline = fields.Boolean(
         string="Offline When ClickPesa Does Not Answer",
-        help="The number is made from the BillPay-Namba without asking ClickPesa, so "
-        "that the customer can pay all the same.",
+        help="If ClickPesa does not respond, create the number offline from the "
+        "BillPay-Namba.",
     )
     clickpesa_convert = fields.Boolean(
         string="Also for Other Currencies",
@@ -347,9 +347,9 @@ class PaymentProvider(models.Model):
             not self.clickpesa_checksum_key
         ):
             return self.env._(
-                "Payments can be confirmed by signature only with a checksum "
-                "key. Without one anybody could announce a payment: enter the "
-                "key, or let ClickPesa be asked for each payment."
+                "Payments can be confirmed by signature only with a checksum key. "
+                "Without one anybody could report a payment: enter the checksum key, "
+                "or confirm each payment by query."
             )
         offline = self.clickpesa_number_origin == "offline"
         if self._billpay_is_on() and not (offline or self._billpay_has_credentials()):

@@ -165,8 +165,7 @@ class BillpayRun(models.Model):
         if self.filtered(lambda run: run.state != "draft"):
             raise UserError(
                 self.env._(
-                    "A run that has started is kept: it tells where numbers come "
-                    "from. Cancel it instead."
+                    "You cannot delete a run that has started. Cancel it instead."
                 )
             )
 
