@@ -170,8 +170,8 @@ class PaymentTransaction(models.Model):
             )
         elif self.state not in ("draft", "pending"):
             text = self.env._(
-                "%s was given up before the money came: it is kept as customer "
-                "credit. Deliver and invoice the order, or give the money back.",
+                "%s expired before it was paid. The payment is customer credit. "
+                "Deliver and invoice the order, or pay the customer back.",
                 self.reference,
             )
         elif received < asked:
@@ -189,8 +189,7 @@ class PaymentTransaction(models.Model):
             self._billpay_living()._close()
             if received > asked:
                 text = self.env._(
-                    "More than %(reference)s asked for: %(over)s is kept as "
-                    "customer credit.",
+                    "%(reference)s is overpaid by %(over)s, kept as customer credit.",
                     reference=self.reference,
                     over=payment.currency_id.format(received - asked),
                 )

@@ -105,7 +105,7 @@ class BillpayBooking(models.AbstractModel):
             reason = env._("The control number belongs to no invoice and no customer.")
             if not number:
                 reason = env._(
-                    "No control number %s was made here. The money is at "
+                    "Control number %s does not exist in Odoo. The money is at "
                     "ClickPesa and not booked.",
                     payment.number or "?",
                 )
@@ -198,8 +198,8 @@ class BillpayBooking(models.AbstractModel):
         if not isinstance(error, UserError):
             reason = env._("An unexpected error, written to the server's log.")
         reason = env._(
-            "The money is at ClickPesa but not in the books yet: %s It is "
-            "tried again by itself; correct the cause, then press Process Now.",
+            "The money is at ClickPesa but not in the books yet: %s Odoo retries "
+            "automatically. Correct the cause, then press Process Now.",
             reason,
         )
         payment._move_to("failed", reason)

@@ -69,8 +69,8 @@ class BillpayDecision(models.AbstractModel):
             )
         if not currency or payments.amount <= 0:
             return env._(
-                "ClickPesa told no amount in TZS for this payment, so nothing can "
-                "be booked. Press Process Now to ask again, or compare with the "
+                "ClickPesa reported no amount in TZS, so this payment cannot be "
+                "booked. Press Process Now to ask again, or compare with the "
                 "ClickPesa dashboard."
             )
         if not allocations and not partner:
@@ -92,8 +92,8 @@ class BillpayDecision(models.AbstractModel):
         chosen = sum(amount for _move, amount in allocations)
         if currency.compare_amounts(chosen, payments.amount) > 0:
             return env._(
-                "You gave out %(chosen)s, but only %(amount)s were paid. Nothing "
-                "was booked: lower one of the amounts.",
+                "You allocated %(chosen)s, but only %(amount)s was paid. Nothing was "
+                "booked: lower one of the amounts.",
                 chosen=currency.format(chosen),
                 amount=currency.format(payments.amount),
             )
@@ -130,8 +130,8 @@ class BillpayDecision(models.AbstractModel):
             )
         if currency.compare_amounts(amount, due) > 0:
             return env._(
-                "%(invoice)s asks for %(due)s only. Nothing was booked: lower the "
-                "amount; what is left over is kept as credit.",
+                "Only %(due)s is due on %(invoice)s. Nothing was booked: lower the "
+                "amount; the remainder becomes customer credit.",
                 invoice=move.display_name,
                 due=currency.format(due),
             )

@@ -236,14 +236,14 @@ class BillpayLedger(models.AbstractModel):
         news = told.status != payment.status
         if payment.state != "reversed" and news and (told.status in REVERSED | FAILED):
             reason = env._(
-                "ClickPesa took this money back (%s). The entry still stands: "
+                "ClickPesa reversed this payment (%s). The entry is still posted: "
                 "reverse the payment, then the invoice is open again.",
                 told.status,
             )
             facts.update(due=fields.Datetime.now(), attempts=0)
         elif payment.state == "reversed" and news and told.status in PAID:
             reason = env._(
-                "ClickPesa says that this money came after all (%s), but its entry is "
+                "ClickPesa reports this payment as %s again, but its entry is "
                 "reversed. Compare with the ClickPesa dashboard and book it by hand.",
                 told.status,
             )
@@ -256,9 +256,9 @@ class BillpayLedger(models.AbstractModel):
             and payment.currency_id.compare_amounts(float(told.amount), payment.amount)
         ):
             reason = env._(
-                "ClickPesa now tells of %(told)s, but %(booked)s is booked. The "
-                "books were not changed: compare with the ClickPesa dashboard, and "
-                "correct the entry with the button Payment.",
+                "ClickPesa now reports %(told)s, but %(booked)s is booked. The books "
+                "were not changed: compare with the ClickPesa dashboard, and correct "
+                "the entry with the button Payment.",
                 told=payment.currency_id.format(float(told.amount)),
                 booked=payment.currency_id.format(payment.amount),
             )
@@ -306,7 +306,7 @@ class BillpayLedger(models.AbstractModel):
                 {"due": now},
             )
         if told.status in FAILED:
-            reason = env._("The payment failed at ClickPesa: no money came.")
+            reason = env._("The payment failed at ClickPesa. No money was received.")
             return "ignored", reason, {}
         if told.status in REVERSED:
             reason = env._("ClickPesa gave the money back to the payer.")
@@ -319,8 +319,8 @@ class BillpayLedger(models.AbstractModel):
         trouble = False
         if told.amount is None or told.amount <= 0:
             trouble = env._(
-                "ClickPesa gave no amount that can be booked. Compare with the "
-                "ClickPesa dashboard and book it by hand."
+                "ClickPesa reported no valid amount. Compare with the ClickPesa "
+                "dashboard and book it by hand."
             )
         elif told.currency not in ("", const.CURRENCY):
             trouble = env._(

@@ -555,7 +555,7 @@ class BillpayPayment(models.Model):
             if event.signed:
                 text = env._("%s, with a valid signature", text)
             yield event.received_at, f"fa-bell-o {GREY}", text
-        yield self.poll_at, f"fa-search {GREY}", env._("Seen when we asked")
+        yield self.poll_at, f"fa-search {GREY}", env._("Found in the ClickPesa query")
         how = self._fields["entered_how"].convert_to_export(self.entered_how, self)
         user = self.entered_by_id.name
         text = env._("%(how)s by %(user)s", how=how or "", user=user)
@@ -573,7 +573,7 @@ class BillpayPayment(models.Model):
         text = env._("Put aside by %(user)s: %(why)s", user=user, why=why)
         yield self.ignored_at, f"fa-archive {AMBER}", text
         if self.state in ("received", "failed"):
-            text = env._("The next try, after %s so far", self.attempts)
+            text = env._("Next attempt (%s made)", self.attempts)
             yield self.next_try_at, f"fa-clock-o {GREY}", text
         if self.control_number_id and not self.matched_at:
             number = self.control_number_id.display_number

@@ -119,7 +119,7 @@ class BillpayReceipt(models.AbstractModel):
                 state=state,
             )
         return env._(
-            "Receipt %(receipt)s is here already (%(state)s). Nothing new is made.",
+            "Receipt %(receipt)s already exists (%(state)s). Nothing was created.",
             receipt=receipt,
             state=state,
         )
@@ -363,7 +363,7 @@ class BillpayReceipt(models.AbstractModel):
             # The id is unique, so it is let go here before it is taken there.
             extra["reference"] = "%s%s" % (MERGED_PREFIX, told.id)
         reason = env._(
-            "The same money as %s, which stands in the books: one payment, told twice.",
+            "Duplicate of %s, which is booked.",
             reference,
         )
         gone._move_to("ignored", reason, **extra)
@@ -377,7 +377,7 @@ class BillpayReceipt(models.AbstractModel):
                 keep[name] = gone[name]
         gone.event_ids.write({"payment_id": keep.id})
         body = env._(
-            "Told twice, by receipt and as %s: made one payment, booked once.",
+            "Reported twice (receipt and %s). Merged into one payment.",
             reference,
         )
         keep._message_log(body=body)
@@ -395,7 +395,7 @@ class BillpayReceipt(models.AbstractModel):
         """One receipt, two amounts: ClickPesa's counts, and a person has to look."""
         env = payment.env
         reason = env._(
-            "ClickPesa tells of receipt %(receipt)s over %(told)s, but %(entered)s was "
+            "ClickPesa reports %(told)s for receipt %(receipt)s, but %(entered)s was "
             "entered by hand.",
             receipt=payment.receipt,
             told=told.currency_id.format(told.amount),

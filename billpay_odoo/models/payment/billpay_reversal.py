@@ -121,9 +121,9 @@ class BillpayReversal(models.AbstractModel):
         if not isinstance(error, UserError):
             why = env._("an unexpected error, written to the log.")
         reason = env._(
-            "ClickPesa took this money back (%(status)s), but its entry could "
-            "not be reversed: %(error)s It is tried again by itself; correct "
-            "the cause, or reverse the entry by hand with the button Payment.",
+            "ClickPesa reversed this payment (%(status)s), but its entry could not "
+            "be reversed: %(error)s Odoo retries automatically. Correct the cause, "
+            "or reverse the entry by hand with the button Payment.",
             status=payment.status,
             error=why,
         )
