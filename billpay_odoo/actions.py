@@ -4,7 +4,7 @@
 CLOSE = {"type": "ir.actions.act_window_close"}
 
 
-def window(env, name, **values):
+def window(env, name, /, **values):
     """Return one of the add-on's window actions.
 
     :param str name: the external ID, without the add-on

@@ -1,11 +1,9 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Payers who wait in front of a screen, many at once.
 
-Two things are scarce in a server process: database connections, of which each request
-holds one already and the pool ends at 64, and calls to ClickPesa, of which a minute
-has few. So a crowd reserves its numbers a few at a time (:func:`turn`), and one of it
-registers those of all others with one call (:class:`Registrar`), while the next ones
-gather.
+Database connections and calls to ClickPesa are scarce. So a crowd reserves its numbers
+a few at a time (:func:`turn`), and one of it registers those of all others with one
+call (:class:`Registrar`), while the next ones gather.
 """
 
 import threading
@@ -52,10 +50,9 @@ class Registrar:
         self._gathered, self._led = [], False
 
     def __call__(self, env, key, patience):
-        """Return the outcome of one key.
+        """Return the outcome of one key, ``None`` when the time was over.
 
         :param float patience: seconds until its turn; the work itself may take longer
-        :return: None when the time was over
         :raise Exception: what the work raised, for all that it was done for
         """
         me = _Waiting(key)
@@ -100,12 +97,11 @@ class Registrar:
 
     def _do(self, env, batch):
         outcomes, error = {}, None
-        keys = [waiting.key for waiting in batch]
         try:
-            outcomes = self._work(env, keys)
+            outcomes = self._work(env, [waiting.key for waiting in batch])
         except Exception as problem:  # noqa: BLE001 - each of them is told
             error = problem
-        for key, waiting in zip(keys, batch, strict=True):
-            waiting.outcome, waiting.error = outcomes.get(key), error
+        for waiting in batch:
+            waiting.outcome, waiting.error = outcomes.get(waiting.key), error
             waiting.done = True
             waiting.woken.set()

@@ -3,7 +3,7 @@
 from odoo.exceptions import UserError
 
 
-class NoDigits(UserError):
+class NumberSpaceExhausted(UserError):
     """An application can make no digits; nothing was written yet."""
 
 

@@ -28,10 +28,7 @@ from . import const
 
 
 def whole_shillings(amount):
-    """Round an amount in TZS up: a handset takes no cents.
-
-    What is less than half a cent is the float's, and not the payer's.
-    """
+    """Round an amount in TZS up; less than half a cent is the float's."""
     return math.ceil(round(amount, 2) - 0.001)
 
 
@@ -40,7 +37,6 @@ def is_shillings(currency):
 
 
 def shillings(env):
-    """Return the currency that BillPay collects."""
     return env.ref("base.TZS")
 
 
@@ -68,10 +64,7 @@ def rates_known(currency, company):
 
 
 def day_rate(currency, company, day):
-    """Return the shillings for one unit of a currency on a day.
-
-    :rtype: float
-    """
+    """Return the shillings for one unit of a currency on a day."""
     if is_shillings(currency):
         return 1.0
     if not rates_known(currency, company):
@@ -84,9 +77,7 @@ def day_rate(currency, company, day):
 def asking_rate(move, day=None):
     """Return the rate at which a number made on a day asks for an invoice.
 
-    :param date day: today by default; it counts where the company asks at the rate of
-        the day
-    :rtype: float
+    :param date day: today by default
     """
     company, currency = move.company_id, move.currency_id
     if is_shillings(currency):
@@ -100,11 +91,7 @@ def asking_rate(move, day=None):
 
 
 def number_rate(number, currency):
-    """Return the rate at which a number asks for its bill.
-
-    :return: 0.0 for a number that asks for no bill in this currency
-    :rtype: float
-    """
+    """Return the rate of a number's bill, 0.0 for one in another currency."""
     if number.bill_currency_id != currency:
         return 0.0
     asked, bill, rate = number.amount, number.bill_amount, number.bill_rate
@@ -115,11 +102,9 @@ def number_rate(number, currency):
 
 
 def asked_rate(move, number=None):
-    """Return the rate at which a control number asked for a bill.
+    """Return the rate at which a control number asked for a bill, 0.0 where none did.
 
     :param number: the control number that was paid, when there is one
-    :return: 0.0 where no number asked
-    :rtype: float
     """
     currency, move_sudo = move.currency_id, move.sudo()
     if is_shillings(currency):
@@ -128,11 +113,8 @@ def asked_rate(move, number=None):
     candidates = number_sudo.browse()
     if number_sudo.move_id == move or move in number_sudo.transaction_id.invoice_ids:
         candidates |= number_sudo
-    for numbers in (
-        move_sudo.billpay_number_ids,
-        move_sudo.transaction_ids.billpay_number_ids,
-    ):
-        candidates |= numbers.sorted(
+    for owner in (move_sudo, move_sudo.transaction_ids):
+        candidates |= owner.billpay_number_ids.sorted(
             lambda asking: (asking.state in const.LIVING, asking.id), reverse=True
         )
     rates = (number_rate(candidate, currency) for candidate in candidates)
@@ -145,7 +127,6 @@ def bill_rate(move, number=None, day=None):
     :param account.move move: an invoice, or the entry of another bill
     :param number: the control number that was paid, or on whose screen this is shown
     :param date day: of the payment's entry; today by default
-    :rtype: float
     """
     if rate := asked_rate(move, number):
         return rate
@@ -161,42 +142,30 @@ def bill_rate(move, number=None, day=None):
 
 
 def at_rate(amount, currency, rate):
-    """Return what an amount of a bill asks for: itself in TZS, else whole shillings.
-
-    :rtype: float
-    """
+    """Return what an amount of a bill asks for: itself in TZS, else whole shillings."""
     if is_shillings(currency):
         return amount
     return float(math.copysign(whole_shillings(abs(amount) * rate), amount))
 
 
 def of_bill(amount, currency, rate):
-    """Return what shillings pay of a bill, in its currency. The opposite of `at_rate`.
-
-    :rtype: float
-    """
+    """Return what shillings pay of a bill, in its currency: undo `at_rate`."""
     if is_shillings(currency):
         return amount
     return currency.round(amount / rate) if rate else 0.0
 
 
 def bill_shillings(move, amount, number=None, day=None):
-    """Return what an amount of a bill asks for, in TZS.
-
-    :param float amount: in the bill's currency
-    :rtype: float
-    """
+    """Return what an amount of a bill, in its currency, asks for in TZS."""
     return at_rate(amount, move.currency_id, bill_rate(move, number, day))
 
 
 def checkout_values(amount, currency, asked, left):
-    """Return what a number for the rest of a checkout keeps in the bill's currency.
+    """Return the field values of a number for the rest of a checkout.
 
-    :param float amount: of the checkout
+    :param float amount: of the checkout, in its currency
     :param float asked: TZS for all of it
     :param float left: TZS that the number asks for
-    :return: field values of a control number
-    :rtype: dict
     """
     if is_shillings(currency) or not amount:
         return {}
@@ -209,20 +178,14 @@ def checkout_values(amount, currency, asked, left):
 
 
 def number_shillings(move):
-    """Return what the control number of an invoice asks for, made or still to be made.
-
-    :rtype: float
-    """
+    """Return what an invoice's control number asks for, made or still to be made."""
     rate = asked_rate(move) or asking_rate(move)
     return at_rate(max(move.amount_residual, 0.0), move.currency_id, rate)
 
 
 def books_rate(move, rate):
     """Return a bill's rate as Odoo reconciles with it: units of the other currency for
-    one of the company's.
-
-    :return: 0.0 where Odoo takes no rate: neither currency is the company's
-    :rtype: float
+    one of the company's; 0.0 where neither currency is the company's.
     """
     currency, company_currency = move.currency_id, move.company_id.currency_id
     if not rate or is_shillings(currency):
@@ -251,8 +214,6 @@ def due(move):
 
     Where accounting is installed, a payment may have no entry before the bank
     statement shows it. The invoice is "In Payment" then, with all of it due.
-
-    :rtype: float
     """
     coming = move.sudo().matched_payment_ids.filtered(
         lambda payment: (
@@ -263,9 +224,7 @@ def due(move):
     )
     if coming and move.line_ids.matched_credit_ids:
         # What the statement showed is paid and reconciled: not due any more.
-        coming = coming.filtered(
-            lambda payment: payment.state == const.ENTRY_NOT_AT_BANK
-        )
+        coming = coming.filtered(lambda p: p.state == const.ENTRY_NOT_AT_BANK)
     currency, company = move.currency_id, move.company_id
     on_its_way = sum(
         convert(payment.amount, payment.currency_id, currency, company, payment.date)
@@ -279,10 +238,8 @@ def is_due(move):
 
 
 def due_now(move):
-    """Return what a number is to ask for of an invoice, in its currency.
-
-    :return: the amount, and whether it covers several instalments
-    :rtype: tuple[float, bool]
+    """Return what a number is to ask for of an invoice, in its currency, and whether
+    it covers several instalments.
     """
     items, left = open_items(move), due(move)
     if len(items) > 1 and move.company_id.billpay_instalments == "next":
@@ -294,21 +251,13 @@ def due_now(move):
 
 
 def open_shillings(line, number):
-    """Return what is open of a journal item, in TZS.
-
-    :param account.move.line line: receivable item of a bill, a credit note or a payment
-    :param number: the customer's number that asks for it
-    :rtype: float
-    """
+    """Return what is open of a receivable item, in TZS, for a customer's number."""
     return _item_shillings(line, line.amount_residual_currency, number)
 
 
 def billed_shillings(line, number):
     """Return what was billed by a journal item, in TZS: the shillings that settled
-    it, and those that are asked for the rest.
-
-    :return: below zero for a credit note
-    :rtype: float
+    it, and those that are asked for the rest. Below zero for a credit note.
     """
     if is_shillings(line.currency_id):
         return line.amount_currency
@@ -324,25 +273,17 @@ def settled_shillings(partial, number):
 
     Where one side is in TZS those count; what Odoo books on its exchange accounts for
     it is part of them.
-
-    :rtype: float
     """
     debit, credit = partial.debit_move_id, partial.credit_move_id
     if is_exchange(partial):
         return 0.0
     exchange = partial.exchange_move_id
-    if is_shillings(credit.currency_id):
-        return partial.credit_amount_currency + sum(
-            other.credit_amount_currency
-            for other in credit.matched_debit_ids
-            if exchange and other.debit_move_id.move_id == exchange
-        )
-    if is_shillings(debit.currency_id):
-        return partial.debit_amount_currency + sum(
-            other.debit_amount_currency
-            for other in debit.matched_credit_ids
-            if exchange and other.credit_move_id.move_id == exchange
-        )
+    for side, other, line in (("credit", "debit", credit), ("debit", "credit", debit)):
+        if is_shillings(line.currency_id):
+            booked = line[f"matched_{other}_ids"].filtered(
+                lambda p, other=other: p[f"{other}_move_id"].move_id == exchange
+            )
+            return sum((partial | booked).mapped(f"{side}_amount_currency"))
     return _item_shillings(debit, partial.debit_amount_currency, number)
 
 

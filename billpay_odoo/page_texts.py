@@ -1,9 +1,8 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """What payers read, in English and Swahili.
 
-Odoo translates templates and `env._` only into languages that the database has
-installed. A Tanzanian payer gets Swahili from any database, so these texts are marked
-for translation here and looked up in ``i18n/<language>.po`` directly.
+A payer gets Swahili also from a database that has not installed it, so these texts are
+looked up in ``i18n/<language>.po`` directly.
 """
 
 from babel.dates import format_date
@@ -92,30 +91,16 @@ TEXTS = {
 
 
 def page_language(*wishes):
-    """Return ``sw`` or ``en`` for the first wish that names one of them.
-
-    :param wishes: language codes such as ``sw``, ``sw_TZ``, ``en_US``; empty values and
-        other languages are passed over
-    """
-    for wish in wishes:
-        code = wish[:2].lower() if isinstance(wish, str) else ""
-        if code in LANGUAGES:
-            return code
-    return "en"
-
-
-def document_language(lang):
-    """Return ``sw`` for a Swahili document, ``en`` for any other."""
-    return page_language(lang)
+    """Return ``sw`` or ``en`` for the first wish (``sw_TZ``) that names one of them."""
+    codes = (wish[:2].lower() for wish in wishes if isinstance(wish, str))
+    return next((code for code in codes if code in LANGUAGES), "en")
 
 
 def texts(lang, **values):
-    """Return every payer text in one language.
+    """Return every payer text in one language, by the keys of `TEXTS`.
 
-    :param str lang: ``sw`` or ``en``
-    :param values: for the placeholders; texts with a placeholder that is not given are
-        left out, so that a template that forgot one fails in its test
-    :return: dict of str by the keys of `TEXTS`
+    Texts with a placeholder that has no value are left out, so that a template that
+    forgot one fails in its test.
     """
     code = "sw" if lang == "sw" else "en_US"
     result = {}
@@ -131,11 +116,7 @@ def texts(lang, **values):
 
 
 def amount_text(amount, currency):
-    """Return an amount as payers read it: ``TZS 150,000``.
-
-    The currency's code and not its symbol, as operators' menus and receipts show it;
-    without ``.00``, which nobody can type on a handset.
-    """
+    """Return an amount as operators' menus show it: ``TZS 150,000``."""
     digits = 0 if currency.is_zero(amount - round(amount)) else currency.decimal_places
     return f"{currency.name}\u00a0{amount:,.{digits}f}"
 
@@ -143,8 +124,7 @@ def amount_text(amount, currency):
 def date_text(date, lang):
     """Return a date with the month as a word: ``6 Dec 2026``, ``6 Des 2026``.
 
-    Not Odoo's own format: without Swahili installed it would be the American one, and
-    the sixth of December would be read as the twelfth of June.
+    Odoo's own format is the American one where Swahili is not installed.
     """
     locale = "sw_TZ" if lang == "sw" else "en_GB"
     return format_date(date, "d MMM y", locale=locale) if date else ""

@@ -1,8 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Tables out of files that people upload, and tables to hand back. No ORM.
 
-Everything comes out as text, as a person sees it in the sheet: an import decides for
-itself what a text means, and can quote it in its reasons.
+Everything comes out as text, as a person sees it in the sheet.
 """
 
 import csv
@@ -17,16 +16,8 @@ from decimal import Decimal
 import openpyxl
 import xlsxwriter
 
-from . import binaries
-from .identity import (
-    is_placeholder,
-    number_as_stored,
-    number_key,
-    number_spellings,
-    receipt_text,
-    without_blanks,
-    word_key,
-)
+from . import binaries, identity
+from .identity import is_placeholder, without_blanks, word_key
 
 _logger = logging.getLogger(__name__)
 
@@ -86,13 +77,11 @@ Sheet = namedtuple("Sheet", "header rows")
 
 
 def read(data, max_rows, is_header):
-    """Read the first sheet of an XLSX file, or a CSV file.
+    """Read the first :class:`Sheet` of an XLSX file, or a CSV file, but empty rows.
 
-    :param bytes data: the file
     :param int max_rows: how many rows below the header are accepted
     :param is_header: tells of a list of texts whether it is the header; the first
         row that holds anything is taken when none is
-    :return: a :class:`Sheet`; empty rows are left out
     :raises SpreadsheetError: for any bytes that are no such file
     """
     if len(data) > MAX_BYTES:
@@ -126,9 +115,8 @@ def read(data, max_rows, is_header):
 
 def _csv_lines(data):
     utf_16 = data.startswith((b"\xff\xfe", b"\xfe\xff"))
-    if data.startswith((b"%PDF", b"\x89PNG", b"\xff\xd8")):
-        raise SpreadsheetError("not_a_sheet")
-    if not utf_16 and b"\x00" in data[:4096]:
+    binary = not utf_16 and b"\x00" in data[:4096]
+    if binary or data.startswith((b"%PDF", b"\x89PNG", b"\xff\xd8")):
         raise SpreadsheetError("not_a_sheet")
     try:
         text = data.decode("utf-16" if utf_16 else "utf-8-sig")
@@ -206,29 +194,23 @@ def xlsx_text(value):
 
 
 def find_columns(header, columns):
-    """Find columns by their headings, in any order.
+    """Find columns by their headings, in any order: ``{field: index}``.
+
+    Of two columns with one meaning the first counts.
 
     :param dict columns: ``{field: "headings, that, mean it"}``
-    :return: ``{field: index}``; of two columns with one meaning the first counts
     """
     meanings = {
         word_key(heading): field
         for field, headings in columns.items()
         for heading in (field, *headings.split(", "))
     }
-    found = {}
-    for index, heading in enumerate(header):
-        field = meanings.get(word_key(heading))
-        if field and field not in found:
-            found[field] = index
-    return found
+    fields = [meanings.get(word_key(heading)) for heading in header]
+    return {field: fields.index(field) for field in fields if field}
 
 
 def check_value(text):
-    """Refuse what a sheet has spoilt.
-
-    :raises SpreadsheetError: "formula" or "cell_error"
-    """
+    """Refuse what a sheet has spoilt."""
     if text == NO_VALUE:
         raise SpreadsheetError("formula")
     if text.upper() in _ERRORS:
@@ -237,10 +219,7 @@ def check_value(text):
 
 
 def read_code(text):
-    """Return a number or receipt without blanks, letter case kept.
-
-    :raises SpreadsheetError: "digits_lost" for "1.12E+13"
-    """
+    """Return a number or receipt without blanks; "1.12E+13" is refused."""
     text = without_blanks(check_value(text))
     if _SCIENTIFIC.fullmatch(text):
         raise SpreadsheetError("digits_lost")
@@ -248,39 +227,26 @@ def read_code(text):
 
 
 def read_reference(text):
-    """Return a reference without blanks; "" for a placeholder such as ``N/A``.
-
-    :raises SpreadsheetError: "digits_lost"
-    """
+    """Return a reference without blanks; "" for a placeholder such as ``N/A``."""
     text = read_code(text)
     return "" if is_placeholder(text) else text
 
 
 def read_number(text):
-    """Return a control number as it is stored; with a suffix it stays as it is.
-
-    :raises SpreadsheetError: "digits_lost"
-    """
+    """Return a control number as it is stored; with a suffix it stays as it is."""
     text = read_code(text)
-    return (
-        number_as_stored(text) if number_key(text) in number_spellings(text) else text
-    )
+    known = identity.number_key(text) in identity.number_spellings(text)
+    return identity.number_as_stored(text) if known else text
 
 
 def read_receipt(text):
-    """Return a receipt without blanks and label.
-
-    :raises SpreadsheetError: "digits_lost"
-    """
+    """Return a receipt without blanks and label."""
     read_code(text)
-    return receipt_text(text)
+    return identity.receipt_text(text)
 
 
 def read_phone(text):
-    """Return a phone number as text, also one that a sheet shows as 2.55712345678E+11.
-
-    :raises SpreadsheetError: "digits_lost" when the sheet has kept too few of them
-    """
+    """Return a phone number as text, also one shown as 2.55712345678E+11."""
     text = check_value(text).strip()
     if is_placeholder(text):
         return ""
@@ -301,8 +267,6 @@ def read_money(text):
 
     Takes ``150000``, ``150,000.00`` and ``TZS 150 000/=``. What could be read in
     two ways, such as ``150.000``, is refused.
-
-    :raises SpreadsheetError: "not_money"
     """
     text = check_value(text)
     bare = " ".join(_MONEY_WORDS.sub(" ", text).split())
@@ -319,10 +283,8 @@ def read_moment(text, zone):
     """Return a moment in UTC, without zone, or ``None`` for an empty text.
 
     Day first (``25/11/2026 14:30``) or year first; a workbook's own number of a date.
-    Local time, unless it says ``Z`` or an offset.
 
-    :param zone: pytz zone of what says none
-    :raises SpreadsheetError: "not_a_date"
+    :param zone: pytz zone of what has neither ``Z`` nor an offset
     """
     text = check_value(text).strip()
     if not text:
@@ -349,11 +311,9 @@ def read_moment(text, zone):
 
 
 def write_xlsx(title, header, rows):
-    """Return an XLSX file with one sheet in which every cell is text.
+    """Return the bytes of an XLSX file with one sheet in which every cell is text.
 
     Text keeps long numbers whole, and nothing of it is ever run as a formula.
-
-    :rtype: bytes
     """
     buffer = io.BytesIO()
     with xlsxwriter.Workbook(buffer, {"in_memory": True}) as book:
@@ -371,22 +331,14 @@ def write_xlsx(title, header, rows):
 
 
 def download_xlsx(record, name, header, rows):
-    """Keep a spreadsheet on a record, and return the action that fetches it.
-
-    :param record: has the fields ``download`` and ``download_name``
-    :param header: headings
-    :param rows: an iterable of rows of texts
+    """Keep a spreadsheet in ``download`` of a record; return the action that fetches
+    it.
     """
-    record.ensure_one()
-    record.sudo().write(
-        {
-            "download": binaries.to_field(write_xlsx(name, header, rows)),
-            "download_name": "%s.xlsx" % name,
-        }
-    )
+    content = binaries.to_field(write_xlsx(name, header, rows))
+    record.sudo().write({"download": content, "download_name": "%s.xlsx" % name})
+    url = "/web/content/%s/%s/download?download=true&filename_field=download_name"
     return {
         "type": "ir.actions.act_url",
-        "url": "/web/content/%s/%s/download?download=true&filename_field="
-        "download_name" % (record._name, record.id),
+        "url": url % (record._name, record.id),
         "target": "download",
     }

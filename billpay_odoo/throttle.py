@@ -8,11 +8,8 @@ import time
 class Allowance:
     """A bucket of tokens per key, in the memory of this process.
 
-    What is not allowed is counted, and the count is handed out with the next token: a
-    number that is told late, and never forgotten while the process lives.
-
-    Keys are our own (applications of databases), never what a stranger sends: memory
-    stays small.
+    What is not allowed is counted, and the count is handed out with the next token.
+    Keys are our own, never what a stranger sends: memory stays small.
 
     :param int burst: tokens of a full bucket
     :param float per_second: tokens that are added per second
@@ -26,11 +23,7 @@ class Allowance:
         self._lock = threading.Lock()
 
     def take(self, key):
-        """Ask for one token.
-
-        :return: 0 for none; else 1 plus how many asked in vain since the last one
-        :rtype: int
-        """
+        """Return 0 for no token; else 1 plus how many asked in vain since the last."""
         now = self._clock()
         with self._lock:
             tokens, since, missed = self._buckets.get(key, (self._burst, now, 0))

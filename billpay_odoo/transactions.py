@@ -1,9 +1,8 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Transactions of our own, for work that talks to the gateway.
 
-Odoo's cursors are REPEATABLE READ and its requests are replayed on conflicts. Work
-that calls out therefore runs in short transactions of its own: read and commit, call,
-write and commit. Nothing that Odoo may replay encloses the call.
+Odoo replays requests on conflicts. Work that calls out therefore runs in short
+transactions of its own: read and commit, call, write and commit.
 """
 
 import logging
@@ -40,9 +39,7 @@ def pause_after(attempts):
 def own_transaction(env):
     """Yield an environment on a new cursor, committed at the end.
 
-    The caller's uncommitted rows are not visible in it, and rows that the caller has
-    locked stay locked for it: PostgreSQL cannot see that the caller waits for us, so
-    waiting is bounded.
+    Rows that the caller has locked stay locked for it, so waiting is bounded.
 
     :raise UserError: a row stayed locked
     """
@@ -77,7 +74,6 @@ def committed(env, work, *args):
     """Run ``work(*args)`` and commit; on a conflict roll back and run it afresh.
 
     :param work: writes to the database only; it may run several times
-    :return: what ``work`` returned
     :raise Exception: what ``work`` raised, after a rollback; a conflict only after
         six tries
     """
@@ -86,19 +82,14 @@ def committed(env, work, *args):
             result = work(*args)
             end_transaction(env)
             return result
-        except CONFLICTS as error:
+        except Exception as error:
             env.cr.rollback()
             env.invalidate_all(flush=False)
-            if attempt == MAX_TRIES or isinstance(
-                error, psycopg2.errors.LockNotAvailable
-            ):
+            locked = isinstance(error, psycopg2.errors.LockNotAvailable)
+            if locked or attempt == MAX_TRIES or not isinstance(error, CONFLICTS):
                 raise
             _logger.info("Conflict with another transaction, try %s.", attempt)
             time.sleep(random.uniform(0.0, 0.02 * 2**attempt))
-        except Exception:
-            env.cr.rollback()
-            env.invalidate_all(flush=False)
-            raise
 
 
 def each(records, work, failed):
@@ -107,7 +98,6 @@ def each(records, work, failed):
     Each record has a savepoint of its own. A conflict with another transaction is no
     fault of the record and is raised, so that the caller's transaction is run afresh.
 
-    :param work: called with one record
     :param failed: called with the record and the exception, after the rollback
     :return: the records whose work succeeded
     """
@@ -130,11 +120,9 @@ def each(records, work, failed):
 def taken(what):
     """Let a unique index decide between two transactions.
 
-    What another transaction has just stored is not in our snapshot: the caller's
-    transaction is run afresh and then finds it. Rows are to be written inside, with
-    ``create`` or a flush.
+    What another transaction has just stored is not in our snapshot: the caller's is
+    run afresh and then finds it. Write rows inside, with ``create`` or a flush.
 
-    :param str what: for the log
     :raise ConcurrencyError: another transaction has stored the same key
     """
     try:

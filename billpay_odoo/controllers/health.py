@@ -26,8 +26,6 @@ class BillPayHealth(http.Controller):
     def billpay_health(self, token):
         """Answer for the application whose webhook address has this token.
 
-        Figures only: no name, no secret.
-
         :return: 200 with ``{"status": "green", "checks": [{"name", "status", "value",
             "unit"}, …]}``; 404 unknown address, or an application that is off
         """

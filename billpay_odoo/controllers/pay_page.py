@@ -16,6 +16,19 @@ _PRIVATE = {
 }
 
 
+# What a payer can still use.
+PAYABLE = ("open", "pending")
+
+
+def page_values(number, lang, url):
+    """Return what a page shows of a number; ``url`` takes the code of a language."""
+    values = request.env["billpay.pay.page"]._pay_page_values(number, lang=lang)
+    values["language_urls"] = {
+        code: url.replace("%s", code) for code in values["languages"]
+    }
+    return values
+
+
 class BillpayPayPage(http.Controller):
     """The public page that tells a payer how to pay one control number."""
 
@@ -31,18 +44,15 @@ class BillpayPayPage(http.Controller):
         save_session=False,
     )
     def pay_page(self, number, signature, lang=None, **_kwargs):
-        """Show how to pay, and whether it is paid.
-
-        Whatever is wrong with the address, the answer is the 404 of any other page.
-        """
-        number_sudo = request.env["billpay.pay.page"]._find_for_page(number, signature)
+        """Show how to pay, and whether it is paid; 404 for any wrong address."""
+        page = request.env["billpay.pay.page"]
+        number_sudo = page._find_for_page(number, signature)
         if not number_sudo:
             if "\x00" in number + signature:
                 # Odoo's page looks for an attachment at this address first, and
                 # PostgreSQL takes no null character: it would be a 500.
                 return NotFound().get_response()
             raise request.not_found()
-        page = request.env["billpay.pay.page"]
         values = page._pay_page_values(number_sudo, lang=lang)
         response = request.render("billpay_odoo.pay_page", {"billpay": values})
         response.headers.update(_PRIVATE)
@@ -71,19 +81,10 @@ class BillpayPortalAccount(PortalAccount):
         # EXTENDS account_payment
         values = super()._invoice_get_page_view_values(invoice, access_token, **kwargs)
         number_sudo = invoice.sudo().billpay_number_id
-        if number_sudo.state in ("open", "pending") and (
+        state = number_sudo.state in PAYABLE and (
             request.env["billpay.pay.page"]._get_page_state(number_sudo)
-            in ("open", "pending")
-        ):
-            lang = kwargs.get("lang")
-            billpay = request.env["billpay.pay.page"]._pay_page_values(
-                number_sudo, lang=lang
-            )
-            billpay["language_urls"] = {
-                code: invoice.get_portal_url(
-                    query_string=f"&lang={code}", anchor="billpay"
-                )
-                for code in billpay["languages"]
-            }
-            values["billpay"] = billpay
+        )
+        if state in PAYABLE:
+            url = invoice.get_portal_url(query_string="&lang=%s", anchor="billpay")
+            values["billpay"] = page_values(number_sudo, kwargs.get("lang"), url)
         return values

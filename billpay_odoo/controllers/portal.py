@@ -5,8 +5,7 @@ from odoo.http import request
 
 from odoo.addons.portal.controllers.portal import CustomerPortal, pager
 
-# What a payer can still use.
-_SHOWN = ("open", "pending")
+from .pay_page import PAYABLE, page_values
 
 
 class BillpayPortal(CustomerPortal):
@@ -35,7 +34,7 @@ class BillpayPortal(CustomerPortal):
             partner = partner.commercial_partner_id
         return [
             ("kind", "=", "customer"),
-            ("state", "in", _SHOWN),
+            ("state", "in", PAYABLE),
             ("partner_id", "child_of", partner.id),
         ]
 
@@ -61,15 +60,13 @@ class BillpayPortal(CustomerPortal):
             limit=self._items_per_page,
             offset=pages["offset"],
         )
-        values = self._prepare_portal_layout_values()
-        values.update(
-            {
-                "page_name": "billpay",
-                "default_url": "/my/billpay",
-                "pager": pages,
-                "owners": list(found.grouped("partner_id").items()),
-            }
-        )
+        values = {
+            **self._prepare_portal_layout_values(),
+            "page_name": "billpay",
+            "default_url": "/my/billpay",
+            "pager": pages,
+            "owners": list(found.grouped("partner_id").items()),
+        }
         return request.render("billpay_odoo.portal_my_billpay", values)
 
     @http.route(
@@ -82,20 +79,13 @@ class BillpayPortal(CustomerPortal):
     def portal_my_billpay_number(self, number_id, lang=None, **_kwargs):
         """Show how to pay one number, and what was billed and paid on it."""
         number = self._billpay_find(number_id)
-        billpay = request.env["billpay.pay.page"]._pay_page_values(number, lang=lang)
-        billpay["language_urls"] = {
-            code: f"/my/billpay/{number.id}?lang={code}"
-            for code in billpay["languages"]
+        values = {
+            **self._prepare_portal_layout_values(),
+            "page_name": "billpay",
+            "number": number,
+            "billpay": page_values(number, lang, f"/my/billpay/{number.id}?lang=%s"),
+            "statement": request.env["billpay.statement"]._statement(number),
         }
-        values = self._prepare_portal_layout_values()
-        values.update(
-            {
-                "page_name": "billpay",
-                "number": number,
-                "billpay": billpay,
-                "statement": request.env["billpay.statement"]._statement(number),
-            }
-        )
         return request.render("billpay_odoo.portal_my_billpay_number", values)
 
     @http.route(
@@ -112,29 +102,21 @@ class BillpayPortal(CustomerPortal):
             .sudo()
             ._render_qweb_pdf("billpay_odoo.report_billpay_statement", number.ids)
         )
-        return request.make_response(
-            content,
-            headers=[
-                ("Content-Type", "application/pdf"),
-                ("Content-Length", len(content)),
-                (
-                    "Content-Disposition",
-                    http.content_disposition(
-                        "Statement %s.pdf" % number.name, disposition_type="inline"
-                    ),
-                ),
-                ("Cache-Control", "no-store"),
-            ],
+        disposition = http.content_disposition(
+            "Statement %s.pdf" % number.name, disposition_type="inline"
         )
+        headers = {
+            "Content-Type": "application/pdf",
+            "Content-Length": len(content),
+            "Content-Disposition": disposition,
+            "Cache-Control": "no-store",
+        }
+        return request.make_response(content, headers=list(headers.items()))
 
     def _billpay_find(self, number_id):
-        """Return one of the visitor's numbers.
-
-        :raise NotFound: it is another one's, or there is none
-        """
-        number = self._billpay_numbers().search(
-            [*self._billpay_domain(), ("id", "=", number_id)]
-        )
+        """Return one of the visitor's numbers; 404 for any other."""
+        domain = [*self._billpay_domain(), ("id", "=", number_id)]
+        number = self._billpay_numbers().search(domain)
         if not number:
             raise request.not_found()
         return number

@@ -11,8 +11,7 @@ from ..transactions import end_transaction
 class BillPayWebhook(http.Controller):
     """Verify, store, wake the worker, answer. Nothing else happens in the request.
 
-    Refusals are returned and not raised: an exception would roll back the row that
-    has to survive them. They cost as little as possible, since anybody can cause them.
+    Refusals are returned, since an exception would roll back the row that they leave.
     """
 
     # No user: finding the public one and its language would be half of the work.
@@ -60,13 +59,9 @@ class BillPayWebhook(http.Controller):
                 # The key was changed a moment ago.
                 address = fresh
                 continue
+            known = {"signed": signed, "version": address.version}
             stored = events._store_delivery(
-                address,
-                raw,
-                notification,
-                signed=signed,
-                version=address.version,
-                remote_addr=sender,
+                address, raw, notification, remote_addr=sender, **known
             )
             if stored:
                 self._wake_worker(env, stored)
@@ -82,11 +77,7 @@ class BillPayWebhook(http.Controller):
 
     @staticmethod
     def _wake_worker(env, stored):
-        """Wake the worker once per backlog, and not once per delivery.
-
-        :return: whether it was woken
-        :rtype: bool
-        """
+        """Wake the worker once per backlog; return whether it was woken."""
         if not stored.waiting:
             return False
         if not stored.alone:

@@ -22,11 +22,7 @@ TUITION, HOSTEL = 450_000, 280_000
 
 
 def purposes(env, company):
-    """Make what the school collects money for, with the products that say so.
-
-    :return: Tuition, Hostel and Pocket money, each ``(purpose, product)``
-    :rtype: list
-    """
+    """Make Tuition, Hostel and Pocket money, each as ``(purpose, product)``."""
     made = []
     for name, swahili, price, values in (
         ("Tuition", "Ada ya shule", TUITION, {}),
@@ -61,10 +57,7 @@ def purposes(env, company):
 
 
 def pupils(env, company, count, seed=19):
-    """Make families with one to three pupils, each in a class.
-
-    :return: the pupils
-    """
+    """Make families with one to three pupils, each in a class; return the pupils."""
     dice = random.Random(seed)
     tags = {}
     for name in CLASSES:
@@ -112,11 +105,17 @@ def invoices(env, company, owners, products, date, dues=()):
     :param list dues: the days on which the terms are due, one invoice for each
     """
     tuition, hostel = products[:2]
-    moves = (
-        env["account.move"].with_company(company).with_context(tracking_disable=True)
-    )
+    moves = env["account.move"].with_company(company)
     tzs = env.ref("base.TZS")
-    made = moves.create(
+    lines = {
+        product: {
+            "product_id": product.id,
+            "price_unit": product.list_price,
+            "tax_ids": [Command.clear()],
+        }
+        for product in (tuition, hostel)
+    }
+    made = moves.with_context(tracking_disable=True).create(
         [
             {
                 "move_type": "out_invoice",
@@ -124,15 +123,7 @@ def invoices(env, company, owners, products, date, dues=()):
                 "currency_id": tzs.id,
                 "invoice_date": date,
                 "invoice_date_due": due,
-                "invoice_line_ids": [
-                    Command.create(
-                        {
-                            "product_id": product.id,
-                            "price_unit": product.list_price,
-                            "tax_ids": [Command.clear()],
-                        }
-                    )
-                ],
+                "invoice_line_ids": [Command.create(lines[product])],
             }
             for due in dues
             for index, pupil in enumerate(owners)
@@ -145,17 +136,14 @@ def invoices(env, company, owners, products, date, dues=()):
 
 def numbers(env, company, owners, wanted):
     """Start a bulk run that gives all pupils a number for each purpose."""
-    wizard = (
-        env["billpay.run.wizard"]
-        .with_company(company)
-        .create(
-            {
-                "company_id": company.id,
-                "source": "contacts",
-                "partner_ids": [Command.set(owners.ids)],
-                "purpose_ids": [Command.set([purpose.id for purpose in wanted])],
-            }
-        )
+    wizard = env["billpay.run.wizard"].with_company(company)
+    wizard = wizard.create(
+        {
+            "company_id": company.id,
+            "source": "contacts",
+            "partner_ids": [Command.set(owners.ids)],
+            "purpose_ids": [Command.set([purpose.id for purpose in wanted])],
+        }
     )
     run = env["billpay.run"].browse(wizard.action_prepare()["res_id"])
     run.action_start()
@@ -169,13 +157,6 @@ def build(env, company, count=300):
     made = purposes(env, company)
     owners = pupils(env, company, count)
     run = numbers(env, company, owners, [purpose for purpose, _product in made])
-    today = company._billpay_today()
-    moves = invoices(
-        env,
-        company,
-        owners,
-        [product for _purpose, product in made],
-        today,
-        [today.replace(day=1)],
-    )
+    today, products = company._billpay_today(), [product for _purpose, product in made]
+    moves = invoices(env, company, owners, products, today, [today.replace(day=1)])
     return owners, run, moves

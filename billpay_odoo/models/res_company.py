@@ -111,8 +111,11 @@ class ResCompany(models.Model):
 
     def _billpay_today(self):
         """Return the date that it is at this company now."""
-        now = pytz.utc.localize(fields.Datetime.now())
-        return now.astimezone(self._billpay_tz()).date()
+        return self._billpay_day(fields.Datetime.now())
+
+    def _billpay_day(self, moment):
+        """Return the date of a moment (UTC) at this company."""
+        return pytz.utc.localize(moment).astimezone(self._billpay_tz()).date()
 
     def _billpay_tz(self):
         """Return the time zone in which this company's days begin (pytz)."""

@@ -15,7 +15,7 @@ from odoo.exceptions import UserError
 from odoo.tests import Form, tagged
 
 from .. import page_texts
-from .test_purposes import PurposeCommon
+from .test_billpay_purpose import PurposeCommon
 
 INVOICED, PAID, TODAY = "2026-03-01", "2026-03-05", "2026-03-20"
 

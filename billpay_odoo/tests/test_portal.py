@@ -4,7 +4,7 @@
 from odoo import Command
 from odoo.tests import HttpCase, tagged
 
-from .test_purposes import PurposeCommon
+from .test_billpay_purpose import PurposeCommon
 
 
 @tagged("post_install", "-at_install")

@@ -5,7 +5,7 @@ from odoo import Command
 from odoo.tests import tagged
 
 from odoo.addons.billpay_odoo.tests.common import BillPayCommon, BillPayHttpCommon
-from odoo.addons.billpay_odoo.tests.test_checkout import CheckoutSteps
+from odoo.addons.billpay_odoo.tests.test_payment_transaction import CheckoutSteps
 
 
 class OrderSteps(CheckoutSteps):

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
+ADDON = ROOT / "billpay_odoo"
 PAGE = (ROOT / "docs" / "architecture.rst").read_text()
 MODEL = re.compile(r'^    _name = "(billpay\.[a-z.]+)"', re.M)
 MOST_WORDS = 2500
@@ -12,7 +13,7 @@ MOST_WORDS = 2500
 
 def models():
     """Names of the models and services of the core add-on, wizards left out."""
-    files = (ROOT / "billpay_odoo" / "models").rglob("*.py")
+    files = (ADDON / "models").rglob("*.py")
     return {name for path in files for name in MODEL.findall(path.read_text())}
 
 
@@ -33,7 +34,7 @@ def test_every_file_on_the_page_exists():
     missing = [
         name
         for name in sorted(named)
-        if not list(ROOT.glob(name)) and not list((ROOT / "billpay_odoo").glob(name))
+        if not list(ROOT.glob(name)) and not list(ADDON.rglob(name))
     ]
     assert not missing
 

@@ -126,7 +126,7 @@ class AccountMove(models.Model):
     )
     billpay_number_error = fields.Char(
         string="Control Number Trouble",
-        compute="_compute_billpay_number_error",
+        compute="_compute_billpay_number_id",
         compute_sudo=True,
     )
 
@@ -142,6 +142,7 @@ class AccountMove(models.Model):
     @api.depends(
         "billpay_number_ids.state",
         "billpay_number_ids.name",
+        "billpay_number_ids.sync_error",
         "billpay_carried_number_id.state",
     )
     def _compute_billpay_number_id(self):
@@ -154,6 +155,7 @@ class AccountMove(models.Model):
             move.billpay_number = move.billpay_number_id.display_number
             move.billpay_number_digits = move.billpay_number_id.name
             move.billpay_number_state = move.billpay_number_id.state
+            move.billpay_number_error = move.billpay_number_id.sync_error
 
     def _search_billpay_number(self, operator, value):
         if operator in Domain.NEGATIVE_OPERATORS:
@@ -221,11 +223,6 @@ class AccountMove(models.Model):
             # What a person chose stays where the lines tell nothing.
             if move.state == "draft" or not move.billpay_purpose_id:
                 move.billpay_purpose_id = found[move] or move.billpay_purpose_id
-
-    @api.depends("billpay_number_ids.sync_error", "billpay_number_ids.state")
-    def _compute_billpay_number_error(self):
-        for move in self:
-            move.billpay_number_error = move.billpay_number_id.sync_error
 
     # === CRUD METHODS === #
 

@@ -54,12 +54,6 @@ class AccountMoveSend(models.AbstractModel):
         free = moves.try_lock_for_update(allow_referencing=True)
         free.filtered(lambda m: m._billpay_issue_moment() == "send")._billpay_reserve()
 
-    def _billpay_note_waiting(self, move, text):
-        """Say once in the chatter that a queued invoice waits for ClickPesa."""
-        if not move.sending_data.get("billpay_waiting"):
-            move.sending_data = {**move.sending_data, "billpay_waiting": True}
-            move._message_log(body=text)
-
     # === SENDING === #
 
     def _billpay_confirm_before_sending(self, invoices):
@@ -155,33 +149,32 @@ class AccountMoveSend(models.AbstractModel):
         # EXTENDS account
         alerts = super()._get_alerts(moves, moves_data)
         # sudo: who may send an invoice need not be allowed to open its number.
-        numbers = moves.sudo().billpay_number_id
-        if numbers.filtered(lambda number: number.state == "failed"):
-            alerts["billpay_refused"] = {
-                "level": "warning",
-                "message": self.env._(
+        numbers, one = moves.sudo().billpay_number_id, len(moves) == 1
+        if "failed" in numbers.mapped("state"):
+            text = (
+                self.env._(
                     "ClickPesa refused the control number of this invoice. Sending "
                     "tries once more and stops if it is refused again."
                 )
-                if len(moves) == 1
+                if one
                 else self.env._(
                     "ClickPesa refused the control number of some invoices. Sending "
                     "tries once more and leaves out those that are refused again."
-                ),
-            }
-        elif len(moves) == 1 and (
-            "email" in moves_data[moves]["sending_methods"]
+                )
+            )
+            alerts["billpay_refused"] = {"level": "warning", "message": text}
+        elif (
+            one
+            and "email" in moves_data[moves]["sending_methods"]
             and numbers.state in ("open", "pending")
             and not moves.currency_id.is_zero(moves.amount_residual)
         ):
-            alerts["billpay_mail"] = {
-                "level": "info",
-                "message": self.env._(
-                    "The e-mail ends with the control number %(number)s and a link to "
-                    "the steps for paying it.",
-                    number=numbers.display_number,
-                ),
-            }
+            text = self.env._(
+                "The e-mail ends with the control number %(number)s and a link to "
+                "the steps for paying it.",
+                number=numbers.display_number,
+            )
+            alerts["billpay_mail"] = {"level": "info", "message": text}
         return alerts
 
     # === DOCUMENTS === #
@@ -217,7 +210,10 @@ class AccountMoveSend(models.AbstractModel):
             and move_data["error"].get("retry")
         }
         for move, move_data in waiting.items():
-            self._billpay_note_waiting(move, move_data["error"]["error_title"])
+            # Said once in the chatter.
+            if not move.sending_data.get("billpay_waiting"):
+                move.sending_data = {**move.sending_data, "billpay_waiting": True}
+                move._message_log(body=move_data["error"]["error_title"])
         errors = {m: data for m, data in moves_data.items() if m not in waiting}
         return super()._hook_if_errors(errors, allow_raising=allow_raising)
 

@@ -13,7 +13,8 @@ class AccountPartialReconcile(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         partials = super().create(vals_list)
-        self.env["billpay.reservation"]._follow(partials._billpay_moves())
+        if moves := partials._billpay_moves():
+            self.env["billpay.reservation"]._follow(moves)
         return partials
 
     def unlink(self):

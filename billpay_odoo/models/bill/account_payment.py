@@ -73,7 +73,8 @@ class AccountPayment(models.Model):
                 self._billpay_check_worker()
         if "state" not in vals:
             return super().write(vals)
-        if not self._billpay_is_undoing():
+        # The context alone could come from anybody.
+        if not (self.env.su and self.env.context.get("billpay_undoing")):
             undone = self.filtered("billpay_undone_id")
             undone.filtered(lambda p: p.state != vals["state"])._billpay_refuse_undone()
         linked = self.filtered("billpay_payment_id")
@@ -93,6 +94,14 @@ class AccountPayment(models.Model):
     @api.ondelete(at_uninstall=False)
     def _unlink_never_billpay(self):
         self._billpay_refuse_unlink()
+        if undone := self.filtered("billpay_undone_id"):
+            raise UserError(
+                self.env._(
+                    "%s shows that a ClickPesa payment was first booked for something "
+                    "else. It is not in the books and is kept as a trace.",
+                    undone[0].display_name,
+                )
+            )
 
     def _billpay_refuse_unlink(self):
         """:raise UserError: one of them books a ClickPesa payment"""
@@ -175,21 +184,6 @@ class AccountPayment(models.Model):
                 row_sudo._move_to("posted", text, flagged=True)
             elif row_sudo.state == "posted":
                 row_sudo._settle()
-
-    @api.ondelete(at_uninstall=False)
-    def _unlink_never_undone(self):
-        if undone := self.filtered("billpay_undone_id"):
-            raise UserError(
-                self.env._(
-                    "%s shows that a ClickPesa payment was first booked for something "
-                    "else. It is not in the books and is kept as a trace.",
-                    undone[0].display_name,
-                )
-            )
-
-    def _billpay_is_undoing(self):
-        # The context alone could come from anybody.
-        return self.env.su and self.env.context.get("billpay_undoing")
 
     def _billpay_refuse_undone(self):
         """:raise UserError: there are any"""

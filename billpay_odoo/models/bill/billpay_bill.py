@@ -3,7 +3,7 @@
 from odoo import models
 
 from ... import money
-from ...exceptions import NoDigits
+from ...exceptions import NumberSpaceExhausted
 
 
 class BillpayBill(models.AbstractModel):
@@ -61,7 +61,7 @@ class BillpayBill(models.AbstractModel):
 
         :param bool wake: whether the sync worker is to register it
         :raise ConcurrencyError: another transaction makes it meanwhile
-        :raise NoDigits: the application can make no more numbers
+        :raise NumberSpaceExhausted: the application can make no more numbers
         """
         raise NotImplementedError(self._name)
 
@@ -87,7 +87,7 @@ class BillpayBill(models.AbstractModel):
         try:
             with self.env.cr.savepoint():
                 rest = self._billpay_reserve()
-        except NoDigits as error:
+        except NumberSpaceExhausted as error:
             return self.env._(
                 "%(reference)s is partially paid; %(left)s remains, but no number "
                 "could be created: %(error)s Collect it another way.",

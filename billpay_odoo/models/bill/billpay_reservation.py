@@ -6,7 +6,7 @@ from odoo.tools import format_date
 from ... import money
 from ...clickpesa.values import FAILED, REVERSED
 from ...const import INVOICES, LIVING
-from ...exceptions import NoDigits
+from ...exceptions import NumberSpaceExhausted
 
 
 class BillpayReservation(models.AbstractModel):
@@ -233,7 +233,7 @@ class BillpayReservation(models.AbstractModel):
         """
         try:
             self._reserve(moves)
-        except NoDigits as error:
+        except NumberSpaceExhausted as error:
             for move in self._wanting_own(moves):
                 move._message_log(
                     body=moves.env._(

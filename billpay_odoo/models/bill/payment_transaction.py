@@ -10,7 +10,7 @@ from odoo.fields import Domain
 from ... import const, money
 from ...const import LIVING
 from ...crowd import turn
-from ...exceptions import NoDigits
+from ...exceptions import NumberSpaceExhausted
 from ...transactions import CONFLICTS, own_transaction
 from .billpay_bill import BillpayBill
 
@@ -18,12 +18,7 @@ _logger = logging.getLogger(__name__)
 
 
 class PaymentTransaction(models.Model):
-    """A checkout: it has a number, and is done when that is paid.
-
-    The number is reserved and committed, then registered by a call of its own, and only
-    then shown. The payments worker books the money, and the transaction follows in the
-    same database transaction; what comes after is Odoo's own post-processing.
-    """
+    """A checkout: it has a number, and is done when that is paid."""
 
     _name = "payment.transaction"
     _inherit = ["payment.transaction", BillpayBill._name]
@@ -65,7 +60,7 @@ class PaymentTransaction(models.Model):
             return tx_sudo.state == "done"
         try:
             payable = tx_sudo._billpay_make_payable()
-        except (NoDigits, UserError):
+        except (NumberSpaceExhausted, UserError):
             payable = False
         if payable:
             tx_sudo._set_pending()
@@ -168,24 +163,20 @@ class PaymentTransaction(models.Model):
     def _billpay_on_money(self, payment):
         # EXTENDS billpay.bill.mixin
         asked, received = self._billpay_asked(), self._billpay_received()
+        text = ""
         if self.state == "done":
-            payment._flag_checkout(
-                self.env._(
-                    "%s is paid already: this is kept as customer credit.",
-                    self.reference,
-                )
+            text = self.env._(
+                "%s is paid already: this is kept as customer credit.", self.reference
             )
         elif self.state not in ("draft", "pending"):
-            payment._flag_checkout(
-                self.env._(
-                    "%s expired before it was paid. The payment is customer credit. "
-                    "Deliver and invoice the order, or pay the customer back.",
-                    self.reference,
-                )
+            text = self.env._(
+                "%s expired before it was paid. The payment is customer credit. "
+                "Deliver and invoice the order, or pay the customer back.",
+                self.reference,
             )
         elif received < asked:
             payment.account_payment_ids.payment_transaction_id = self
-            payment._flag_checkout(self._billpay_ask_for_rest(asked - received))
+            text = self._billpay_ask_for_rest(asked - received)
         else:
             # Each part belongs to the transaction: an invoice that comes later is
             # paid by all of them.
@@ -195,16 +186,15 @@ class PaymentTransaction(models.Model):
             self.provider_reference = payment.reference
             self._set_done()
             self.env.ref("payment.cron_post_process_payment_tx").sudo()._trigger()
-            if received > asked:
-                payment._flag_checkout(
-                    self.env._(
-                        "%(reference)s is overpaid by %(over)s, kept as customer "
-                        "credit.",
-                        reference=self.reference,
-                        over=payment.currency_id.format(received - asked),
-                    )
-                )
             self._billpay_living()._close()
+            if received > asked:
+                text = self.env._(
+                    "%(reference)s is overpaid by %(over)s, kept as customer credit.",
+                    reference=self.reference,
+                    over=payment.currency_id.format(received - asked),
+                )
+        if text:
+            payment._flag_checkout(text)
 
     # === WHAT WAITED TOO LONG === #
 

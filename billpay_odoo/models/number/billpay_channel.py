@@ -134,17 +134,13 @@ class BillpayChannel(models.Model):
 
     # === CONSTRAINT METHODS === #
 
-    @api.constrains("color")
-    def _check_color(self):
+    @api.constrains("color", "ussd_code")
+    def _check_written(self):
         for channel in self:
             if channel.color and not _COLOR.match(channel.color):
                 raise ValidationError(
                     self.env._("A colour is written like #1f6f43, six digits after #.")
                 )
-
-    @api.constrains("ussd_code")
-    def _check_ussd_code(self):
-        for channel in self:
             if channel.ussd_code and not _USSD.match(channel.ussd_code):
                 raise ValidationError(
                     self.env._(

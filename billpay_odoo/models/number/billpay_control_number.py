@@ -30,7 +30,7 @@ class BillpayControlNumber(models.Model):
     _inherit = ["mail.thread", "mail.activity.mixin"]
     _description = "BillPay Control Number"
     _order = "id desc"
-    _rec_name = "name"
+    _rec_name = "display_number"
     _rec_names_search = ["name"]
     _check_company_auto = True
     # Nobody writes on a number but the workers; people may still discuss it.
@@ -296,11 +296,6 @@ class BillpayControlNumber(models.Model):
 
     def _search_number(self, operator, value):
         return [("name", operator, number_as_stored(value))]
-
-    @api.depends("display_number")
-    def _compute_display_name(self):
-        for number in self:
-            number.display_name = number.display_number
 
     @api.depends("successor_ids")
     def _compute_successor_id(self):

@@ -126,13 +126,6 @@ class BillpayPayPage(models.AbstractModel):
 
     # === STATE === #
 
-    def _get_amount_asked(self, number):
-        """Return what the payer should pay, in TZS; 0.0 where nothing tells how much.
-
-        What ClickPesa has been told comes first: in exact mode it takes nothing else.
-        """
-        return number.amount or self._get_amount_due(number)
-
     def _get_foreign_amount(self, number):
         """Return the amount asked in the bill's currency, as text; "" for shillings."""
         move = number.move_id
@@ -283,19 +276,15 @@ class BillpayPayPage(models.AbstractModel):
             lang = self._page_wished_language(number)
         state = self._get_page_state(number)
         following = self._get_next_number(number)
-        asked = (
-            self._get_amount_due(number)
-            if state == "partial"
-            else self._get_amount_asked(number)
-        )
-        path = self._get_pay_path(number)
+        # What ClickPesa has comes first: in exact mode it takes nothing else.
+        asked = (state != "partial" and number.amount) or self._get_amount_due(number)
+        path, company = self._get_pay_path(number), number.company_id
         values = {
             "lang": lang,
             "state": state,
-            "payee": number.company_id.name,
-            "has_logo": bool(number.company_id.logo_web)
-            and not number.company_id.uses_default_logo,
-            "company_id": number.company_id.id,
+            "payee": company.name,
+            "has_logo": bool(company.logo_web) and not company.uses_default_logo,
+            "company_id": company.id,
             "number": number.name,
             "groups": number.display_number.split(),
             "kind": number.kind,
@@ -365,7 +354,7 @@ class BillpayPayPage(models.AbstractModel):
         :param dict document: see ``_billpay_printed``
         :return: dict; ``amount`` is a text, "" for any
         """
-        lang = page_texts.document_language(lang)
+        lang = page_texts.page_language(lang)
         t = page_texts.texts(lang, payee=company.name)
         amount, tzs = document["amount"], self.env.ref("base.TZS")
         amount = page_texts.amount_text(amount, tzs) if amount else ""
@@ -440,19 +429,14 @@ class BillpayPayPage(models.AbstractModel):
         pay_block = self._document_for(move, lang)
         if not pay_block:
             return
-        asked, received = (
-            page_texts.amount_text(amount, number.currency_id)
-            for amount in (
-                self._get_amount_asked(number),
-                number.predecessor_id.amount_paid,
-            )
-        )
+        asked = number.amount or self._get_amount_due(number)
+        received = number.predecessor_id.amount_paid
         t = page_texts.texts(
             pay_block["lang"],
             payee=move.company_id.name,
             bill=move.name,
-            amount=asked,
-            received=received,
+            amount=page_texts.amount_text(asked, number.currency_id),
+            received=page_texts.amount_text(received, number.currency_id),
         )
         author = move.invoice_user_id.partner_id or move.company_id.partner_id
         move = move.with_context(lang=lang)

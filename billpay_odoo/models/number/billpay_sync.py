@@ -1,14 +1,9 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The sync worker: brings ClickPesa to what we want, one short transaction at a time.
 
-A row is *claimed* by moving its ``sync_at`` into the near future and committing: a
-lease, not a lock, so nothing is held across HTTP, and a worker that dies gives its
-rows back by itself. References are ours, so a repeated creation can never make a twin:
-ClickPesa refuses it, the number is read back, and adopted when it is ours.
-
-A refusal of one number is stored on it. Whatever concerns the whole application is
-raised: the caller lets all its numbers wait. Methods named ``_store_…`` run in a fresh
-transaction, maybe more than once.
+A row is leased by moving its ``sync_at``; a creation that was refused is read back and
+adopted when it is ours (docs/decisions/leases.rst). Methods named ``_store_…`` run in a
+fresh transaction, maybe more than once.
 """
 
 import logging

@@ -90,12 +90,9 @@ class BillpayBooking(models.AbstractModel):
     _description = "BillPay Booking"
 
     def _match(self, payments):
-        """Find the control numbers.
-
-        :return: the payments of which is known what they are for
-        """
+        """Find the control numbers; return payments known to be for something."""
         payments = payments.env["billpay.receipt"]._without_twins(payments)
-        _ = payments.env._
+        env = payments.env
         matched = payments.browse()
         numbers = payments.env["billpay.ledger"]._find_control_numbers(payments)
         for payment in payments:
@@ -105,9 +102,9 @@ class BillpayBooking(models.AbstractModel):
             if payment._is_persons_choice() or number.move_id or number.partner_id:
                 matched |= payment
                 continue
-            reason = _("The control number belongs to no invoice and no customer.")
+            reason = env._("The control number belongs to no invoice and no customer.")
             if not number:
-                reason = _(
+                reason = env._(
                     "Control number %s does not exist in Odoo. The money is at "
                     "ClickPesa and not booked.",
                     payment.number or "?",
@@ -116,10 +113,7 @@ class BillpayBooking(models.AbstractModel):
         return matched
 
     def _book(self, payments):
-        """Create, post and reconcile all together; write the outcome.
-
-        Other bills than invoices hear of the money in the same transaction.
-        """
+        """Create, post and reconcile all together; write the outcome."""
         if not payments:
             return
         self._note_asked(payments)
@@ -181,10 +175,7 @@ class BillpayBooking(models.AbstractModel):
         self._toast_salespeople(payments)
 
     def _book_together(self, payments):
-        """Book all at once; if that fails, each half for itself, down to the cause.
-
-        So a bad record among two hundred costs some eight more tries.
-        """
+        """Book all at once; if that fails, each half for itself, down to the cause."""
         try:
             with payments.env.cr.savepoint():
                 self._book(self._match(payments))
@@ -202,11 +193,11 @@ class BillpayBooking(models.AbstractModel):
     def _note_failure(self, payment, error):
         """Keep a payment that could not be booked in sight and try it again later."""
         _logger.warning("Payment %s was not booked.", payment.reference, exc_info=error)
-        _ = payment.env._
+        env = payment.env
         reason = str(error)
         if not isinstance(error, UserError):
-            reason = _("An unexpected error, written to the server's log.")
-        reason = _(
+            reason = env._("An unexpected error, written to the server's log.")
+        reason = env._(
             "The money is at ClickPesa but not in the books yet: %s Odoo retries "
             "automatically. Correct the cause, then press Process Now.",
             reason,
@@ -215,10 +206,7 @@ class BillpayBooking(models.AbstractModel):
         payment._try_later()
 
     def _plan_parts(self, payments):
-        """Divide the money of these payments, in their order.
-
-        :rtype: list[Part]
-        """
+        """Return the parts of these payments, in their order."""
         # What of journal items is still open, in their currency, when the payments
         # before have paid.
         still_open, parts = {}, []
@@ -230,11 +218,10 @@ class BillpayBooking(models.AbstractModel):
         return parts
 
     def _plan_shares(self, payment, wanted, still_open):
-        """Return what this payment pays, in order.
+        """Return the shares that this payment pays, in order.
 
         :param list wanted: open journal items of an invoice, and TZS for them at most
         :param dict still_open: what is open of journal items; counted down
-        :rtype: list[Share]
         """
         shares, left = [], payment.amount
         for lines, limit in wanted:
@@ -321,7 +308,7 @@ class BillpayBooking(models.AbstractModel):
             self._value(payments, share, still_open)
         taken = sum(still_open[line] for line in lines)
         if not share.full:
-            rate = payments._rate_of(move)
+            rate = self._rate(payments, move)
             taken = min(money.of_bill(amount, move.currency_id, rate), taken)
         for line in lines:
             part = min(taken, still_open[line])
@@ -330,10 +317,7 @@ class BillpayBooking(models.AbstractModel):
         return share
 
     def _discount(self, payments, share, due):
-        """Close the invoice with less, when it is paid early and that was agreed.
-
-        The conditions and the journal items are Odoo's own.
-        """
+        """Close the invoice with less, when it is paid early and that was agreed."""
         move, line, currency = share.move, share.lines, payments.currency_id
         company = payments.company_id
         day = payments.env["billpay.entries"]._day(payments)
@@ -393,7 +377,12 @@ class BillpayBooking(models.AbstractModel):
         due = sum(
             still_open.setdefault(line, line.amount_residual_currency) for line in lines
         )
-        return money.at_rate(due, lines.currency_id, payments._rate_of(lines.move_id))
+        rate = self._rate(payments, lines.move_id)
+        return money.at_rate(due, lines.currency_id, rate)
+
+    def _rate(self, payment, move):
+        same = move.currency_id == payment.currency_id
+        return 1.0 if same else payment._rate_of(move)
 
     def _open_lines(self, payments, move):
         """Return the open receivable lines of a posted invoice, oldest due first."""
@@ -402,10 +391,7 @@ class BillpayBooking(models.AbstractModel):
         return money.open_items(move)
 
     def _plan_own_parts(self, payment, shares):
-        """Group the shares of this payment, and add what is left over.
-
-        :rtype: list[Part]
-        """
+        """Return the shares of this payment as parts, and what is left over."""
         parts, left = [], payment.amount
         for share in shares:
             # The entry of a till's session has no customer of its own; its lines do.
@@ -454,10 +440,7 @@ class BillpayBooking(models.AbstractModel):
             group._move_to("posted", reason, flagged=bool(reason), posted_at=now)
 
     def _why_unusual(self, payment, credit):
-        """Return in what way the booking is unusual, or ``False``.
-
-        :param float credit: TZS that paid no invoice
-        """
+        """Return how the booking is unusual: ``credit`` (TZS) paid no invoice."""
         move = payment.move_id
         # Numbers ask for whole shillings: less than one is rounding, not a surplus.
         if credit < 1 or not move or payment._is_persons_choice():
@@ -522,13 +505,13 @@ class BillpayBooking(models.AbstractModel):
             if not user.active or user.share or user == rows.env.user:
                 continue
             payments = payments.with_context(lang=user.lang)
-            _ = payments.env._
+            env = payments.env
             count = len(payments)
-            title = _("Paid by BillPay")
+            title = env._("Paid by BillPay")
             if count > 1:
-                title = _("%s payments by BillPay", count)
+                title = env._("%s payments by BillPay", count)
             named = [
-                _(
+                env._(
                     "%(customer)s: %(amount)s for %(invoice)s",
                     customer=payment.partner_id.display_name,
                     amount=payment.currency_id.format(payment.amount),
@@ -537,7 +520,7 @@ class BillpayBooking(models.AbstractModel):
                 for payment in payments[:NAMED]
             ]
             if count > NAMED:
-                named.append(_("and %s more", count - NAMED))
+                named.append(env._("and %s more", count - NAMED))
             message = {"type": "success", "title": title, "message": "; ".join(named)}
             user._bus_send("simple_notification", message)
 
@@ -557,7 +540,7 @@ class BillpayBooking(models.AbstractModel):
                 if move not in left:
                     open_now = move.state == "posted"
                     left[move] = max(move.amount_residual, 0.0) if open_now else 0.0
-                rate = payment._rate_of(move)
+                rate = self._rate(payment, move)
                 wanted = money.at_rate(left[move], move.currency_id, rate)
                 due += wanted
                 used = min(rest, wanted)
@@ -592,4 +575,4 @@ class BillpayBooking(models.AbstractModel):
             return False
         if payment.paid_at.date() + timedelta(days=1) <= max(due_dates):
             return False  # in no time zone
-        return payment.env["billpay.entries"]._day(payment) > max(due_dates)
+        return payment.company_id._billpay_day(payment.paid_at) > max(due_dates)

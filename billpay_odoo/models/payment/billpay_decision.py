@@ -18,8 +18,6 @@ class BillpayDecision(models.AbstractModel):
     _name = "billpay.decision"
     _description = "BillPay Decision"
 
-    # === BEFORE IT IS BOOKED === #
-
     def _match_by_hand(self, payment, allocations, partner):
         """Decide what this payment pays, and book it.
 
@@ -59,24 +57,24 @@ class BillpayDecision(models.AbstractModel):
 
     def _refusal(self, payments, allocations, partner):
         """Return why a decision cannot be booked, or ``None``."""
-        _ = payments.env._
+        env = payments.env
         currency = payments.currency_id
         if payments.state not in MATCHABLE:
             states = payments._fields["state"]._description_selection(payments.env)
-            return _(
+            return env._(
                 "This payment is not waiting for a decision any more: its state "
                 "is %s. Nothing was changed. To decide anew about a booked "
                 "payment, undo its match first.",
                 dict(states)[payments.state],
             )
         if not currency or payments.amount <= 0:
-            return _(
+            return env._(
                 "ClickPesa reported no amount in TZS, so this payment cannot be "
-                "booked. Press Process Now to ask again, or compare with the ClickPesa "
-                "dashboard."
+                "booked. Press Process Now to ask again, or compare with the "
+                "ClickPesa dashboard."
             )
         if not allocations and not partner:
-            return _(
+            return env._(
                 "Choose at least one invoice, or the customer whose credit this "
                 "money is. Nothing was booked."
             )
@@ -84,7 +82,7 @@ class BillpayDecision(models.AbstractModel):
             if refusal := self._refusal_of(payments, move, amount):
                 return refusal
         if partner.company_id and partner.company_id != payments.company_id:
-            return _(
+            return env._(
                 "%(customer)s belongs to another company, so money of %(company)s "
                 "cannot be this customer's credit. Nothing was booked: choose "
                 "another customer.",
@@ -93,7 +91,7 @@ class BillpayDecision(models.AbstractModel):
             )
         chosen = sum(amount for _move, amount in allocations)
         if currency.compare_amounts(chosen, payments.amount) > 0:
-            return _(
+            return env._(
                 "You allocated %(chosen)s, but only %(amount)s was paid. Nothing was "
                 "booked: lower one of the amounts.",
                 chosen=currency.format(chosen),
@@ -104,11 +102,11 @@ class BillpayDecision(models.AbstractModel):
     def _refusal_of(self, payment, move, amount):
         """Return why this amount of an invoice cannot be paid, or ``None``."""
         move.check_access("read")
-        _ = payment.env._
+        env = payment.env
         currency = payment.currency_id
         is_open = payment.env["billpay.suggestion"]._open_bill_domain(payment)
         if not move.filtered_domain(is_open):
-            return _(
+            return env._(
                 "%(invoice)s of %(customer)s is not an open customer invoice of "
                 "%(company)s (any more), so it cannot be paid. Nothing was booked: "
                 "choose another one, or keep the money as credit.",
@@ -118,7 +116,7 @@ class BillpayDecision(models.AbstractModel):
             )
         due = move._billpay_left(payment)
         if not payment._rate_of(move):
-            return _(
+            return env._(
                 "%(invoice)s is in %(currency)s, and Odoo knows no exchange rate "
                 "between it and TZS. Nothing was booked: enter the rate under "
                 "Invoicing, Configuration, Currencies, then match again.",
@@ -126,12 +124,12 @@ class BillpayDecision(models.AbstractModel):
                 currency=move.currency_id.name,
             )
         if currency.compare_amounts(amount, 0) <= 0:
-            return _(
+            return env._(
                 "The amount for %s must be more than zero. Nothing was booked.",
                 move.display_name,
             )
         if currency.compare_amounts(amount, due) > 0:
-            return _(
+            return env._(
                 "Only %(due)s is due on %(invoice)s. Nothing was booked: lower the "
                 "amount; the remainder becomes customer credit.",
                 invoice=move.display_name,
@@ -140,12 +138,12 @@ class BillpayDecision(models.AbstractModel):
         return None
 
     def _decision_text(self, payments, allocations, partner):
-        _ = payments.env._
+        env = payments.env
         shown = payments.currency_id.format
         parts, rest = [], payments.amount
         for move, amount in allocations:
             parts.append(
-                _(
+                env._(
                     "%(amount)s for %(invoice)s",
                     amount=shown(amount),
                     invoice=move.display_name,
@@ -155,29 +153,24 @@ class BillpayDecision(models.AbstractModel):
         if payments.currency_id.compare_amounts(rest, 0) > 0:
             name = partner.display_name
             parts.append(
-                _(
+                env._(
                     "%(amount)s as credit of %(customer)s",
                     amount=shown(rest),
                     customer=name,
                 )
             )
         user, what = payments.env.user.name, ", ".join(parts)
-        return _("Matched by %(user)s: %(what)s.", user=user, what=what)
-
-    # === AFTER IT IS BOOKED === #
+        return env._("Matched by %(user)s: %(what)s.", user=user, what=what)
 
     def _use_credit(self, payment, moves):
-        """Let open credit of this booked payment pay invoices of its customer.
-
-        :param moves: open invoices, the first is paid first
-        """
+        """Let open credit of this payment pay its customer's invoices, in order."""
         payment._check_accountant()
         payment._hold()
-        _ = payment.env._
+        env = payment.env
         payment_sudo = payment.sudo()
         if payment.state != "posted" or payment.credit_open <= 0:
             raise UserError(
-                _(
+                env._(
                     "%s has no open credit (any more), so nothing was changed. Look at "
                     "the payment again.",
                     payment.display_name,
@@ -189,7 +182,7 @@ class BillpayDecision(models.AbstractModel):
             refusal = self._refusal_of(payment, move, asked)
             owner = move.partner_id.commercial_partner_id
             if not refusal and owner != customer.commercial_partner_id:
-                refusal = _(
+                refusal = env._(
                     "The credit belongs to %(customer)s, and %(invoice)s does not. "
                     "Nothing was changed: if the money was booked for the wrong "
                     "customer, undo the match first.",
@@ -208,7 +201,7 @@ class BillpayDecision(models.AbstractModel):
                     payment_sudo._at_asked_rate(due, credit).reconcile()
         payment.invalidate_recordset(["credit_open"])
         payment_sudo._message_log(
-            body=_(
+            body=env._(
                 "%(user)s used its credit for %(invoices)s.",
                 user=payment.env.user.name,
                 invoices=", ".join(moves.mapped("display_name")),
@@ -217,26 +210,21 @@ class BillpayDecision(models.AbstractModel):
         if payment.currency_id.compare_amounts(payment.credit_open, 1) < 0:
             payment_sudo._settle()
 
-    # === PUT ASIDE === #
-
     def _put_aside(self, payments, why):
-        """Decide that this money is not ours, or not to be booked here.
-
-        :param str why: kept, and shown with the payment
-        """
+        """Decide that this money is not ours; ``why`` is shown with the payment."""
         payments._check_accountant()
         payments._hold()
-        _ = payments.env._
+        env = payments.env
         booked = payments.filtered(lambda payment: payment.state not in UNDECIDED)
         if booked:
             raise UserError(
-                _(
+                env._(
                     "%s is booked or put aside already, so nothing was changed. Undo "
                     "the match of a booked payment before you put it aside.",
                     ", ".join(booked.mapped("display_name")),
                 )
             )
-        reason = _(
+        reason = env._(
             "Put aside by %(user)s: %(why)s. The money is at ClickPesa and "
             "not in the books; Take Up Again brings it back.",
             user=payments.env.user.name,
@@ -251,8 +239,6 @@ class BillpayDecision(models.AbstractModel):
         )
         payments.sudo()._message_log_batch(dict.fromkeys(payments.ids, reason))
 
-    # === BUSINESS METHODS === #
-
     def _undo_match(self, payments, why):
         """Take booked payments out of the books; they are unmatched again.
 
@@ -263,11 +249,11 @@ class BillpayDecision(models.AbstractModel):
         """
         payments._check_accountant()
         payments._hold()
-        _ = payments.env._
+        env = payments.env
         for payment in payments:
             if payment.state != "posted":
                 raise UserError(
-                    _(
+                    env._(
                         "%s is not booked, so there is no match to undo. Nothing was "
                         "changed: press Match to say what it pays.",
                         payment.display_name,
@@ -275,9 +261,10 @@ class BillpayDecision(models.AbstractModel):
                 )
             if payment.status in REVERSED | FAILED:
                 raise UserError(
-                    _(
-                        "ClickPesa reversed %s, so it cannot be matched with something "
-                        "else. Nothing was changed: its entry is to be reversed.",
+                    env._(
+                        "ClickPesa took the money of %s back, so it cannot be matched "
+                        "with something else. Nothing was changed: its entry is to be "
+                        "reversed.",
                         payment.display_name,
                     )
                 )
@@ -285,7 +272,7 @@ class BillpayDecision(models.AbstractModel):
             self._undo_one(payment_sudo, why)
 
     def _undo_one(self, payment, why):
-        _ = payment.env._
+        env = payment.env
         bookings = payment.account_payment_ids
         entries = bookings.move_id
         receivable = entries.line_ids.filtered(
@@ -293,7 +280,7 @@ class BillpayDecision(models.AbstractModel):
         )
         invoices = receivable.matched_debit_ids.debit_move_id.move_id - entries
         bookings.write({"billpay_payment_id": False, "billpay_undone_id": payment.id})
-        reason = _(
+        reason = env._(
             "Match undone by %(user)s: %(why)s. The money is at ClickPesa and "
             "not in the books: press Match and choose what it pays.",
             user=payment.env.user.name,
@@ -313,7 +300,7 @@ class BillpayDecision(models.AbstractModel):
         receivable.remove_move_reconcile()
         for booking in bookings.with_context(billpay_undoing=True):
             booking._billpay_leave_books()
-        body = _(
+        body = env._(
             "No longer the booking of ClickPesa payment %(payment)s. %(reason)s",
             payment=payment.display_name,
             reason=reason,

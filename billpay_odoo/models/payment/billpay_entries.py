@@ -1,7 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The entries of a batch, made together: see docs/decisions/batch-posting.rst."""
 
-from datetime import timedelta, timezone
+from datetime import timedelta
 
 from odoo import models
 from odoo.exceptions import UserError
@@ -10,17 +10,24 @@ from odoo.tools import SQL
 from ... import money
 
 
+def _words(*texts):
+    return " ".join(filter(None, texts))
+
+
 class BillpayEntries(models.AbstractModel):
     """Create, post and reconcile the entries of a batch."""
 
     _name = "billpay.entries"
     _description = "BillPay Entries"
 
-    # === CREATE AND POST === #
-
     def _make_account_payments(self, payments, parts):
         """Create and post one ``account.payment`` per part, with its entry."""
-        vals_list = self._prepare_account_payments(payments, parts)
+        vals_list, index, booked = [], 0, None
+        for part in parts:
+            index = index + 1 if part.payment == booked else 0
+            booked = part.payment
+            vals = self._prepare_account_payment(booked, part)
+            vals_list.append({**vals, "billpay_part": index})
         account_payments = payments.env["account.payment"].create(vals_list)
         for part, account_payment in zip(parts, account_payments, strict=True):
             part.account_payment = account_payment
@@ -33,19 +40,11 @@ class BillpayEntries(models.AbstractModel):
         # Entries of one day and journal have names of one format: found once.
         account_payments.with_context(billpay_sequence_formats={}).action_post()
 
-    def _prepare_account_payments(self, payments, parts):
-        vals_list, index, booked = [], 0, None
-        for part in parts:
-            index = index + 1 if part.payment == booked else 0
-            booked = part.payment
-            vals = self._prepare_account_payment(part.payment, part)
-            vals_list.append({**vals, "billpay_part": index})
-        return vals_list
-
     def _prepare_account_payment(self, payment, part):
         """Return the values of the ``account.payment`` for a part of this payment."""
         method_line = self._payment_method_line(payment)
         names = [share.move.name for share in part.shares]
+        receipt, reference, number = payment.receipt, payment.reference, payment.number
         return {
             "billpay_payment_id": payment.id,
             "payment_type": "inbound",
@@ -59,14 +58,8 @@ class BillpayEntries(models.AbstractModel):
             "company_id": payment.company_id.id,
             "payment_method_line_id": method_line.id,
             "destination_account_id": part.account.id,
-            "payment_reference": " ".join(
-                filter(None, (payment.receipt, payment.reference, payment.number))
-            ),
-            "memo": " ".join(
-                filter(
-                    None, (*names, payment.number, payment.reference, payment.receipt)
-                )
-            ),
+            "payment_reference": _words(receipt, reference, number),
+            "memo": _words(*names, number, reference, receipt),
         }
 
     def _make_entries(self, payments, parts, account_payments):
@@ -82,8 +75,7 @@ class BillpayEntries(models.AbstractModel):
             if part.fee:
                 write_offs.append(self._prepare_fee_line(part.payment, part))
             vals = account_payment._generate_move_vals(write_off_line_vals=write_offs)
-            self._force_balance(payments, vals, part)
-            self._set_analytics(payments, vals, part)
+            self._adjust_lines(vals, part)
             for _command, _id, line_vals in vals["line_ids"] if no_analytics else ():
                 line_vals.setdefault("analytic_distribution", False)
             vals_list.append(vals)
@@ -93,10 +85,7 @@ class BillpayEntries(models.AbstractModel):
         self._link_entries(payments, account_payments)
 
     def _link_entries(self, payments, account_payments):
-        """Let payments know the entries that were made for them.
-
-        One statement: a write per payment would recompute and flush each by itself.
-        """
+        """Let payments know their entries, in one statement."""
         payments.env["account.move"].flush_model(["origin_payment_id"])
         account_payments.flush_recordset(["move_id"])
         payments.env.execute_query(
@@ -116,42 +105,35 @@ class BillpayEntries(models.AbstractModel):
 
     def _prepare_fee_line(self, payments, part):
         """Return the journal item of the fee: the merchant bears it."""
-        channel = payments.channel_id.name
+        company, currency = payments.company_id, payments.currency_id
+        day = self._accounting_date(payments)
         return {
             "name": payments.env._(
                 "Fee of %(channel)s: %(payment)s",
-                channel=channel,
+                channel=payments.channel_id.name,
                 payment=payments.reference,
             ),
             "account_id": payments.provider_id.clickpesa_fee_account_id.id,
             "partner_id": part.partner.id,
-            "currency_id": payments.currency_id.id,
+            "currency_id": currency.id,
             "amount_currency": part.fee,
             "balance": money.convert(
-                part.fee,
-                payments.currency_id,
-                payments.company_id.currency_id,
-                payments.company_id,
-                self._accounting_date(payments),
+                part.fee, currency, company.currency_id, company, day
             ),
         }
 
-    def _force_balance(self, payments, vals, part):
-        """Let an entry be worth in the company's currency what its share is."""
-        if part.balance is None:
-            return
+    def _adjust_lines(self, vals, part):
+        """Set what Odoo does not: the share's worth and the purpose's analytics."""
         liquidity, receivable, *others = (command[2] for command in vals["line_ids"])
-        kept = sum(item["balance"] for item in others)
-        liquidity.update(debit=part.balance - kept, credit=0.0)
-        receivable.update(debit=0.0, credit=part.balance)
-
-    def _set_analytics(self, payments, vals, part):
-        """Let credit count for the purpose it was paid for."""
+        if part.balance is not None:
+            # In the company's currency, the entry is worth what its share is.
+            kept = sum(item["balance"] for item in others)
+            liquidity.update(debit=part.balance - kept, credit=0.0)
+            receivable.update(debit=0.0, credit=part.balance)
         purpose = part.payment.control_number_id.purpose_id
-        if part.shares or not purpose.analytic_distribution:
-            return
-        _liquidity, receivable, *_others = (command[2] for command in vals["line_ids"])
-        receivable["analytic_distribution"] = purpose.analytic_distribution
+        if not part.shares and purpose.analytic_distribution:
+            # Credit counts for the purpose it was paid for.
+            receivable["analytic_distribution"] = purpose.analytic_distribution
 
     def _payment_method_line(self, payments):
         """Return the method line of the application's journal.
@@ -175,20 +157,16 @@ class BillpayEntries(models.AbstractModel):
 
     def _day(self, payment):
         """Return the day of the payment where the company is (ClickPesa tells UTC)."""
-        moment = payment.paid_at.replace(tzinfo=timezone.utc)
-        return moment.astimezone(payment.company_id._billpay_tz()).date()
+        return payment.company_id._billpay_day(payment.paid_at)
 
     def _accounting_date(self, payments):
         """Return the day of the entry: that of the payment, or the first open one."""
         return self._open_day(payments, self._day(payments))
 
     def _open_day(self, payments, day):
-        locked = payments.company_id._get_user_fiscal_lock_date(
-            payments.provider_id.journal_id
-        )
+        journal = payments.provider_id.journal_id
+        locked = payments.company_id._get_user_fiscal_lock_date(journal)
         return max(day, locked + timedelta(days=1))
-
-    # === RECONCILE === #
 
     def _reconcile_booked(self, payments, parts):
         """Reconcile each part with its invoices: one plan for all, in their order.
@@ -215,9 +193,7 @@ class BillpayEntries(models.AbstractModel):
                 # As the register wizard does it: differences go to the exchange
                 # account, and what was asked is what was paid.
                 lines = lines.with_context(forced_rate_from_register_payment=rate)
+            plan = (due + paid for due, paid in pairs)
             lines._reconcile_plan(
-                [
-                    (due + paid).filtered(lambda line: not line.reconciled)
-                    for due, paid in pairs
-                ]
+                [items.filtered(lambda line: not line.reconciled) for items in plan]
             )

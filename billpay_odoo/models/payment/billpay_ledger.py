@@ -23,6 +23,10 @@ from ...transactions import CONFLICTS, taken
 _logger = logging.getLogger(__name__)
 
 
+# A payment with one of these is booked, or a person has had a hand in it.
+DECIDED = ("account_payment_ids", "confirmed_by_id", "ignored_by_id", "undone_at")
+
+
 def _naive(moment):
     """Odoo keeps moments in UTC without saying so."""
     return moment.astimezone(timezone.utc).replace(tzinfo=None) if moment else False
@@ -34,8 +38,6 @@ class BillpayLedger(models.AbstractModel):
     _name = "billpay.ledger"
     _description = "BillPay Ledger"
 
-    # === THE ONE UPSERT === #
-
     def _upsert(self, provider, told_list, *, source, trusted):
         """Write payments into the ledger, whoever tells of them.
 
@@ -44,8 +46,7 @@ class BillpayLedger(models.AbstractModel):
         :param str source: "webhook", "query" (asked for this one), "poll", or with a
             person behind it "typed" or "import"
         :param bool trusted: told by ClickPesa itself (a query or a verified
-            signature) or by an accountant, not by anybody who knows the webhook
-            address
+            signature) or by an accountant
         :return: the rows, in the order of ``told_list``
         :raise ConcurrencyError: another transaction has just stored one of them;
             to be run again on a fresh snapshot
@@ -66,7 +67,6 @@ class BillpayLedger(models.AbstractModel):
         """Write all at once; if that fails, each half for itself, down to the cause.
 
         :return: the rows, and the ids of payments that could not be stored
-        :rtype: tuple
         """
         nothing = self.env["billpay.payment"]
         if not told_list:
@@ -100,11 +100,7 @@ class BillpayLedger(models.AbstractModel):
         return rounds
 
     def _upsert_round(self, provider, told_list, source, trusted):
-        """Write payments that are all different.
-
-        :return: ``{told: row}``
-        :rtype: dict
-        """
+        """Write payments that are all different; return ``{told: row}``."""
         receipts = self.env["billpay.receipt"]
         entered = source in ENTERED
         if entered:
@@ -168,10 +164,6 @@ class BillpayLedger(models.AbstractModel):
         return payments._values_of_new(state, reason, **values, **how)
 
     def _insert_told(self, vals_list):
-        """Create payments.
-
-        :raise ConcurrencyError: another transaction has just stored one of them
-        """
         payments = self.env["billpay.payment"].with_context(
             tracking_disable=True, mail_create_nolog=True
         )
@@ -237,20 +229,20 @@ class BillpayLedger(models.AbstractModel):
 
     def _learn_booked(self, payment, told, seen):
         """The books stand; the worker takes out of them what went back afterwards."""
-        _ = payment.env._
+        env = payment.env
         facts = {**seen, "status": told.status, "message": told.message}
         if told.updated_at:
             facts["told_at"] = _naive(told.updated_at)
         news = told.status != payment.status
         if payment.state != "reversed" and news and (told.status in REVERSED | FAILED):
-            reason = _(
+            reason = env._(
                 "ClickPesa reversed this payment (%s). The entry is still posted: "
                 "reverse the payment, then the invoice is open again.",
                 told.status,
             )
             facts.update(due=fields.Datetime.now(), attempts=0)
         elif payment.state == "reversed" and news and told.status in PAID:
-            reason = _(
+            reason = env._(
                 "ClickPesa reports this payment as %s again, but its entry is "
                 "reversed. Compare with the ClickPesa dashboard and book it by hand.",
                 told.status,
@@ -263,7 +255,7 @@ class BillpayLedger(models.AbstractModel):
             and told.amount is not None
             and payment.currency_id.compare_amounts(float(told.amount), payment.amount)
         ):
-            reason = _(
+            reason = env._(
                 "ClickPesa now reports %(told)s, but %(booked)s is booked. The books "
                 "were not changed: compare with the ClickPesa dashboard, and correct "
                 "the entry with the button Payment.",
@@ -305,27 +297,33 @@ class BillpayLedger(models.AbstractModel):
 
     def _turn_told(self, told, trusted):
         """Return where a payment told like this belongs: state, reason, more values."""
-        _ = self.env._
+        env = self.env
         now = fields.Datetime.now()
         if not trusted and told.status not in FAILED:
-            return "received", _("Waiting for ClickPesa to confirm it."), {"due": now}
+            return (
+                "received",
+                env._("Waiting for ClickPesa to confirm it."),
+                {"due": now},
+            )
         if told.status in FAILED:
-            reason = _("The payment failed at ClickPesa. No money was received.")
+            reason = env._("The payment failed at ClickPesa. No money was received.")
             return "ignored", reason, {}
         if told.status in REVERSED:
-            reason = _("ClickPesa refunded the payer.")
+            reason = env._("ClickPesa gave the money back to the payer.")
             return "ignored", reason, {}
         if told.status not in PAID:
-            reason = _("ClickPesa has not finished this payment yet (%s).", told.status)
+            reason = env._(
+                "ClickPesa has not finished this payment yet (%s).", told.status
+            )
             return "received", reason, {"due": now}
         trouble = False
         if told.amount is None or told.amount <= 0:
-            trouble = _(
+            trouble = env._(
                 "ClickPesa reported no valid amount. Compare with the ClickPesa "
                 "dashboard and book it by hand."
             )
         elif told.currency not in ("", const.CURRENCY):
-            trouble = _(
+            trouble = env._(
                 "ClickPesa reports the currency %s, but control numbers collect TZS. "
                 "Nothing was booked: compare with the ClickPesa dashboard.",
                 told.currency,
@@ -359,21 +357,20 @@ class BillpayLedger(models.AbstractModel):
         known = {(n.provider_id, number_key(n.name)): n for n in found}
         result = {}
         for payment, names in spelled.items():
-            keys = ((provider, name) for name in names for provider in among[payment])
-            result[payment] = next((known[k] for k in keys if k in known), numbers)
+            keys = [(provider, name) for name in names for provider in among[payment]]
+            hits = [known[key] for key in keys if key in known]
+            result[payment] = hits[0] if hits else numbers
         return result
 
     # === LATE BINDING === #
 
     def _bind_forgotten(self):
-        """Let payments be booked whose number appeared unseen.
+        """Wake the worker for payments whose number appeared unseen; return them.
 
         A number that is committed while a worker books does not see a payment that
         this worker is leaving unmatched, and the worker does not see the number. Nor
         does a number wake anybody that ClickPesa confirms after it was closed, or that
         gets its customer later. The cost grows with unmatched payments, not numbers.
-
-        :return: the payments that the worker is woken for
         """
         payments = self.env["billpay.payment"].sudo()
         unmatched = payments.search(
@@ -384,10 +381,7 @@ class BillpayLedger(models.AbstractModel):
         return self._wake_bookable(payments.browse(known))
 
     def _bind_waiting(self, numbers):
-        """Let payments be booked that waited for these control numbers to be payable.
-
-        :return: the payments that the worker is woken for
-        """
+        """Wake the worker for payments that waited for these control numbers."""
         names = {number_key(number.name) for number in numbers if number.confirmed_at}
         payments = self.env["billpay.payment"].sudo()
         if not names:
@@ -407,11 +401,8 @@ class BillpayLedger(models.AbstractModel):
         return self._wake_bookable(payments.browse(ids))
 
     def _wake_bookable(self, payments):
-        """Let those of these unmatched payments be booked that can be.
-
-        Not what a person took apart, and no receipt that is booked and reported twice:
-        that is for a person.
-        """
+        """Let those of these unmatched payments be booked that are not for a person:
+        no undone match, and no receipt that is booked already."""
         payments = payments.filtered(lambda p: p._is_bookable() and not p.undone_at)
         if not payments:
             return payments
@@ -434,17 +425,11 @@ class BillpayLedger(models.AbstractModel):
             self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
         return waiting
 
-    # === BUSINESS METHODS === #
-
     def _owners(self, provider, told_list, asked):
         """Return the application that each payment belongs to.
 
-        One merchant may have several applications, and the query API may tell one of
-        the payments of the other.
-
         :param payment.provider provider: the application that is told
         :param bool asked: ClickPesa itself tells, so what was filed elsewhere moves
-        :rtype: dict
         """
         # What names no application is of one that has the client ID of the teller.
         own = provider.sudo().clickpesa_client_id
@@ -468,10 +453,7 @@ class BillpayLedger(models.AbstractModel):
         return {**owners, **self._owners_of_shared(provider, sharing, owners, asked)}
 
     def _owners_of_shared(self, provider, sharing, owners, asked):
-        """Return whose the payments are that more than one application may know.
-
-        :param dict sharing: applications with the client ID, by payment
-        """
+        """Return whose the payments are that several applications (`sharing`) know."""
         if not sharing:
             return {}
         payments = self.env["billpay.payment"]
@@ -504,19 +486,11 @@ class BillpayLedger(models.AbstractModel):
         return result
 
     def _bring_home(self, rows, owner):
-        """Move what was filed of one payment to its owner.
-
-        :return: the owner; or another one, where the payment is decided about
-        """
+        """Move what was filed of one payment to its owner, unless it is decided about;
+        return where it is."""
         home = rows.filtered(lambda row: row.provider_id == owner)
         for stray in rows - home:
-            if (
-                stray.account_payment_ids
-                or stray.confirmed_by_id
-                or stray.ignored_by_id
-                or stray.undone_at
-                or stray._is_persons_choice()
-            ):
+            if stray._is_persons_choice() or any(stray[name] for name in DECIDED):
                 return stray.provider_id
             if home:
                 self._merge_into_home(stray, home)

@@ -250,8 +250,7 @@ class BillpayPayment(models.Model):
     )
 
     _reference_unique = models.UniqueIndex(
-        "(provider_id, reference)",
-        "This ClickPesa payment is already in the ledger.",
+        "(provider_id, reference)", "This ClickPesa payment is already in the ledger."
     )
     _waiting = models.Index("(id) WHERE state IN ('received', 'confirmed', 'failed')")
     _attention = models.Index("(id) WHERE attention")
@@ -346,11 +345,7 @@ class BillpayPayment(models.Model):
 
     @api.model
     def _values_of_new(self, state, reason, **how):
-        """Return the values with which a row is created.
-
-        :param how: as for ``_entering``
-        :raise ForbiddenMove: no payment begins like this
-        """
+        """Return the values of a new row; ``how`` and errors as for ``_move_to``."""
         if NEW not in STATES[state].origins:
             raise ForbiddenMove("No payment is %s when it is new." % state)
         return self._entering(state, reason, **how)
@@ -398,7 +393,6 @@ class BillpayPayment(models.Model):
         self._write_changed({"attention": False, "reason": False})
 
     def _seen(self):
-        """A person has looked at these; the reason stays."""
         self._write_changed({"attention": False})
 
     def _wait_until(self, moment, **extra):
@@ -409,7 +403,6 @@ class BillpayPayment(models.Model):
         self._wait_until(fields.Datetime.now())
 
     def _leave_turn(self):
-        """Nothing is to be done about these booked payments by the worker."""
         self._wait_until(False)
 
     def _try_later(self):
@@ -465,10 +458,11 @@ class BillpayPayment(models.Model):
         self._check_accountant()
         seen = self.filtered("attention").sudo()
         seen._seen()
-        user, _ = self.env.user.name, self.env._
+        env = self.env
+        user = env.user.name
         for payment in seen:
             why = payment.reason
-            body = _("Seen by %(user)s: %(reason)s", user=user, reason=why)
+            body = env._("Seen by %(user)s: %(reason)s", user=user, reason=why)
             payment._message_log(body=body)
 
     def _check_accountant(self):
@@ -516,11 +510,8 @@ class BillpayPayment(models.Model):
         return money.bill_rate(move, self.control_number_id, day)
 
     def _at_asked_rate(self, due, credit):
-        """Return journal items that are to be reconciled as the bill asked.
-
-        :param due: open journal items of one bill
-        :param credit: open journal items of this payment
-        """
+        """Return open journal items of one bill and of this payment, to be reconciled
+        as the bill asked."""
         move = due.move_id
         residual = sum(due.mapped("amount_residual_currency"))
         rate = self._rate_of(move)
@@ -548,57 +539,56 @@ class BillpayPayment(models.Model):
             payment.story = table % Markup().join(rows)
 
     def _story_steps(self):
-        """Yield ``(moment, icon, text)`` of all that may have happened, not sorted.
-
-        A step without a moment (UTC) has not happened.
-        """
+        """Yield ``(moment, icon, text)``; a step without a moment has not happened."""
         self.ensure_one()
-        _ = self.env._
+        env = self.env
         payer = self.payer_name or self.payer_phone or "?"
         channel = self.channel_id.name or self.channel_code or "BillPay"
-        text = _("Paid by %(payer)s with %(channel)s", payer=payer, channel=channel)
+        text = env._("Paid by %(payer)s with %(channel)s", payer=payer, channel=channel)
         yield self.paid_at, f"fa-mobile {GREY}", text
         for event in self.event_ids:
-            text = _("Announced by a delivery of ClickPesa")
+            text = env._("Announced by a delivery of ClickPesa")
             if event.times > 1:
-                text = _("Announced by a delivery of ClickPesa, %s times", event.times)
+                text = env._(
+                    "Announced by a delivery of ClickPesa, %s times", event.times
+                )
             if event.signed:
-                text = _("%s, with a valid signature", text)
+                text = env._("%s, with a valid signature", text)
             yield event.received_at, f"fa-bell-o {GREY}", text
-        yield self.poll_at, f"fa-search {GREY}", _("Found in the ClickPesa query")
+        yield self.poll_at, f"fa-search {GREY}", env._("Found in the ClickPesa query")
         how = self._fields["entered_how"].convert_to_export(self.entered_how, self)
         user = self.entered_by_id.name
-        text = _("%(how)s by %(user)s", how=how or "", user=user)
+        text = env._("%(how)s by %(user)s", how=how or "", user=user)
         yield self.entered_at, f"fa-keyboard-o {GREY}", text
-        text = _("Confirmed: the money is at ClickPesa")
+        text = env._("Confirmed: the money is at ClickPesa")
         if self.confirmed_by_id:
-            text = _("Confirmed by %s", self.confirmed_by_id.name)
+            text = env._("Confirmed by %s", self.confirmed_by_id.name)
         yield self.confirmed_at, f"fa-check {GREEN}", text
-        text = _("Matched by %s", self.matched_by_id.name)
+        text = env._("Matched by %s", self.matched_by_id.name)
         yield self.matched_at, f"fa-link {GREEN}", text
         user, why = self.undone_by_id.name, self.undone_why
-        text = _("Match undone by %(user)s: %(why)s", user=user, why=why)
+        text = env._("Match undone by %(user)s: %(why)s", user=user, why=why)
         yield self.undone_at, f"fa-chain-broken {AMBER}", text
         user, why = self.ignored_by_id.name, self.ignored_why
-        text = _("Put aside by %(user)s: %(why)s", user=user, why=why)
+        text = env._("Put aside by %(user)s: %(why)s", user=user, why=why)
         yield self.ignored_at, f"fa-archive {AMBER}", text
         if self.state in ("received", "failed"):
-            text = _("Next attempt (%s made)", self.attempts)
+            text = env._("Next attempt (%s made)", self.attempts)
             yield self.next_try_at, f"fa-clock-o {GREY}", text
         if self.control_number_id and not self.matched_at:
             number = self.control_number_id.display_number
-            text = _("Matched by the control number %s", number)
+            text = env._("Matched by the control number %s", number)
             yield self.posted_at, f"fa-link {GREEN}", text
         for booking in self.account_payment_ids:
             name, bills = booking.display_name, booking.reconciled_invoice_ids
-            text = _(
+            text = env._(
                 "Booked as %(payment)s, credit of %(customer)s",
                 payment=name,
                 customer=booking.partner_id.display_name,
             )
             if bills:
                 bills = ", ".join(bills.mapped("display_name"))
-                text = _(
+                text = env._(
                     "Booked as %(payment)s for %(invoices)s",
                     payment=name,
                     invoices=bills,
@@ -606,10 +596,8 @@ class BillpayPayment(models.Model):
             yield self.posted_at, f"fa-book {GREEN}", text
         for booking in self.undone_payment_ids:
             name = booking.display_name
-            text = _("Booked as %s, which was taken out of the books again", name)
+            text = env._("Booked as %s, which was taken out of the books again", name)
             yield booking.create_date, f"fa-book {GREY}", text
-
-    # === LOCK === #
 
     def _hold(self):
         """Lock these rows for a decision.
@@ -645,24 +633,24 @@ class BillpayPayment(models.Model):
     def action_confirm_by_hand(self):
         """Vouch for announced payments of which ClickPesa cannot be asked."""
         self._check_accountant()
-        _ = self.env._
+        env = self.env
         for payment in self.sudo():
             refusal, name = None, payment.display_name
             if payment.state != "received":
-                refusal = _(
+                refusal = env._(
                     "Only a payment that waits for confirmation can be confirmed. "
                     "%(payment)s is not waiting any more; nothing was changed. "
                     "Reload the page to see where it stands.",
                     payment=name,
                 )
             elif payment.provider_id._billpay_can_ask():
-                refusal = _(
+                refusal = env._(
                     "ClickPesa can be asked about %(payment)s, and its word is "
                     "better than ours. Nothing was booked: press Process Now.",
                     payment=name,
                 )
             elif payment.currency_id.name != "TZS" or payment.amount <= 0:
-                refusal = _(
+                refusal = env._(
                     "%(payment)s was announced without an amount in TZS that can "
                     "be booked. Nothing was booked: compare with the ClickPesa "
                     "dashboard, and enter the payment from its receipt.",
@@ -672,10 +660,6 @@ class BillpayPayment(models.Model):
                 raise UserError(refusal)
         self.env["billpay.receipt"]._confirm_by_person(self.sudo())
         self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
-
-    # === ASSIGN === #
-
-    # === ASSIGN === #
 
     def message_subscribe(self, partner_ids=None, subtype_ids=None):
         """Whoever sees a payment may ask a colleague to look at it.
@@ -721,11 +705,7 @@ class BillpayPayment(models.Model):
 
     @api.model
     def retrieve_desk(self):
-        """Return what waits at the desk, for the line of figures above the list.
-
-        :return: ``{name of a filter: count}``, and "quarantine": deliveries
-        :rtype: dict
-        """
+        """Return ``{name of a filter: count}``, and "quarantine": deliveries."""
         self.check_access("read")
         domains = {
             "todo": self._todo_domain(),
@@ -752,10 +732,6 @@ class BillpayPayment(models.Model):
             ("attempts", ">=", 5),
         ]
 
-    # === MATCH === #
-
-    # === MATCH === #
-
     def _is_bookable(self):
         """Whether ClickPesa or a person confirmed it, with an amount to book."""
         return bool(self.confirmed_at and self.currency_id and self.amount > 0)
@@ -764,12 +740,8 @@ class BillpayPayment(models.Model):
         return "confirmed" if self._is_bookable() else "received"
 
     def _is_persons_choice(self):
-        """Whether a person decided what this payment is for."""
         return bool(self.allocation_ids or self.matched_partner_id)
-
-    # === CRON === #
 
     @api.model
     def _cron_process_payments(self):
-        """Process deliveries and payments that are due. Idle: one indexed query."""
         self.env["billpay.worker"]._process_payments()

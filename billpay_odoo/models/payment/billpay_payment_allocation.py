@@ -4,11 +4,10 @@ from odoo import fields, models
 
 
 class BillpayPaymentAllocation(models.Model):
-    """What a person decided that a ClickPesa payment pays.
+    """What a person decided that a ClickPesa payment pays, in this order.
 
-    A payment with allocations is booked on these invoices, in this order; what is
-    left over is credit of ``billpay.payment.partner_id``. Without any, the control
-    number decides.
+    What is left over is credit of ``billpay.payment.partner_id``. Without any, the
+    control number decides.
     """
 
     _name = "billpay.payment.allocation"
@@ -23,11 +22,7 @@ class BillpayPaymentAllocation(models.Model):
         related="payment_id.company_id", store=True, index=True
     )
     move_id = fields.Many2one(
-        "account.move",
-        string="Invoice",
-        required=True,
-        ondelete="restrict",
-        index=True,
+        "account.move", string="Invoice", required=True, ondelete="restrict", index=True
     )
     amount = fields.Monetary(required=True, help="In TZS: how much of the payment.")
     currency_id = fields.Many2one(related="payment_id.currency_id")

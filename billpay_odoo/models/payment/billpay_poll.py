@@ -33,8 +33,8 @@ class BillpayPoll(models.AbstractModel):
         Commits page by page.
 
         :return: whether the ledger learned of a payment to be booked
-        :rtype: bool
         """
+        env = provider.env
         started = fields.Datetime.now()
         known_until = provider.billpay_polled_until
         horizon = min(known_until or started, started) - OVERLAP
@@ -44,31 +44,27 @@ class BillpayPoll(models.AbstractModel):
         if begun := self._begun_poll(provider):
             started, horizon = map(fields.Datetime.to_datetime, begun["moments"])
             skip, complete = begun["skip"], begun["complete"]
+        # Which zone the date filter means is not documented: a day more.
+        start = (horizon - timedelta(days=1)).date()
         try:
             client = provider._billpay_client()
-            end_transaction(provider.env)
+            end_transaction(env)
             for _page in range(MAX_PAGES):
                 page = client.payments_page(
-                    # Which zone the date filter means is not documented: a day more.
-                    start=(horizon - timedelta(days=1)).date(),
-                    skip=skip,
-                    limit=const.POLL_PAGE,
+                    start=start, skip=skip, limit=const.POLL_PAGE
                 )
                 new, failures, nameless = committed(
-                    provider.env, self._store_page, provider, page.payments
+                    env, self._store_page, provider, page.payments
                 )
                 found |= new
                 if nameless:
                     # Nothing that could be stored or asked for again: what is known
                     # goes on growing, and a person is told.
+                    where = (provider.id, nameless, skip)
                     _logger.warning(
-                        "Application %s: %s payment(s) without an id in the list of "
-                        "ClickPesa, behind row %s.",
-                        provider.id,
-                        nameless,
-                        skip,
+                        "Application %s: %s payments without id behind row %s.", *where
                     )
-                    trouble = trouble or provider.env._(
+                    trouble = trouble or env._(
                         "ClickPesa lists %s payment(s) without an identity, which "
                         "cannot be booked. Compare its dashboard with BillPay "
                         "Payments; all others are stored.",
@@ -76,7 +72,7 @@ class BillpayPoll(models.AbstractModel):
                     )
                 if failures:
                     complete = False
-                    trouble = provider.env._(
+                    trouble = env._(
                         "These payments could not be stored: %s. They are asked for "
                         "again; see the server's log.",
                         ", ".join(failures[:5]),
@@ -90,46 +86,34 @@ class BillpayPoll(models.AbstractModel):
                     break
             else:
                 complete = False
-                trouble = provider.env._("There are more payments than one poll reads.")
+                trouble = env._("There are more payments than one poll reads.")
         except (ClickPesaError, UserError) as error:
             _logger.warning("Poll of application %s: %s", provider.id, error)
             trouble = str(error)
             if isinstance(error, BudgetSpent):
+                moments = map(fields.Datetime.to_string, (started, horizon))
                 rest = {
                     "skip": skip,
-                    "moments": [
-                        fields.Datetime.to_string(moment)
-                        for moment in (started, horizon)
-                    ],
+                    "moments": list(moments),
                     "complete": complete,
-                    "budget": provider.env["billpay.gate"]._budget(provider)[0],
+                    "budget": env["billpay.gate"]._budget(provider)[0],
                 }
                 due = fields.Datetime.now() + timedelta(seconds=error.retry_after)
                 provider._billpay_trigger("ir_cron_poll_payments", at=due)
             complete = False
-        committed(
-            provider.env, self._note_poll, provider, started, trouble, complete, rest
-        )
+        committed(env, self._note_poll, provider, started, trouble, complete, rest)
         return found
 
     def _begun_poll(self, providers):
-        """Return where a scan that the limit of calls cut short is to go on.
+        """Return where a scan that the limit of calls cut short is to go on, if any.
 
-        A long one takes more calls than a minute has; beginning anew each time, it
-        would never end. Payments that arrived meanwhile only push rows further back,
-        so none is passed over; they are in front of the next poll.
-
-        :rtype: dict | None
+        Payments that arrived meanwhile only push rows further back, so none is passed
+        over; they are in front of the next poll.
         """
         rest = providers.billpay_poll_rest
         # Another client ID has other rows.
-        if (
-            rest
-            and rest["skip"]
-            and rest["budget"] == providers.env["billpay.gate"]._budget(providers)[0]
-        ):
-            return rest
-        return None
+        budget = rest and providers.env["billpay.gate"]._budget(providers)[0]
+        return rest if rest and rest["skip"] and rest["budget"] == budget else None
 
     def _note_poll(self, providers, started, trouble, complete=False, rest=None):
         """Note how a poll ended; only a complete one moves the known ground.
@@ -154,7 +138,6 @@ class BillpayPoll(models.AbstractModel):
 
         :return: whether something waits for the worker, what could not be stored, and
             how many rows name no payment at all
-        :rtype: tuple[bool, list[str], int]
         """
         named = [told for told in told_list if told.id]
         payments, failures = providers.env["billpay.ledger"]._upsert_each(
@@ -175,8 +158,7 @@ class BillpayPoll(models.AbstractModel):
         providers = self.env["payment.provider"].sudo()
         providers = providers.search(
             [("code", "=", "clickpesa"), *providers._billpay_on_domain()]
-        )
-        providers = providers.filtered(lambda provider: provider._billpay_can_ask())
+        ).filtered(lambda provider: provider._billpay_can_ask())
         cron._commit_progress(remaining=len(providers))
         found = False
         for provider in providers:
@@ -186,13 +168,8 @@ class BillpayPoll(models.AbstractModel):
                 _logger.exception("Poll of application %s failed.", provider.id)
                 self.env.cr.rollback()
                 message = self.env._("Unexpected error; see the server's log.")
-                committed(
-                    self.env,
-                    self._note_poll,
-                    provider,
-                    fields.Datetime.now(),
-                    message,
-                )
+                now = fields.Datetime.now()
+                committed(self.env, self._note_poll, provider, now, message)
             if not cron._commit_progress(1):
                 break
         committed(self.env, self.env["billpay.ledger"]._bind_forgotten)

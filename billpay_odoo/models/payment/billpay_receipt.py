@@ -25,8 +25,6 @@ class BillpayReceipt(models.AbstractModel):
     _name = "billpay.receipt"
     _description = "BillPay Receipts"
 
-    # === BUSINESS METHODS === #
-
     def _enter(self, provider, told_list, *, source):
         """Store payments that the user vouches for, and wake the worker.
 
@@ -36,7 +34,6 @@ class BillpayReceipt(models.AbstractModel):
         :param list told_list: ``clickpesa.Payment`` objects with an ``id``
         :param str source: "typed" or "import"
         :return: ``(rows, new rows, rows that were completed, ids that failed)``
-        :rtype: tuple
         """
         payments = self.env["billpay.payment"]
         payments._check_accountant()
@@ -102,32 +99,26 @@ class BillpayReceipt(models.AbstractModel):
         )
 
     def _numbers_known(self, provider, names):
-        """Return those of these numbers that a payment would find, in capitals.
-
-        :rtype: set
-        """
+        """Return those of these numbers that a payment would find, in capitals."""
         names = {name for sent in names for name in number_spellings(sent)}
         numbers_sudo = self.env["billpay.control.number"].sudo()
         return numbers_sudo._names_in_capitals(provider, names) if names else set()
 
     def _where_it_stands(self, payment, amount):
-        """Say of a payment that is told once more what has become of it.
-
-        :param float amount: TZS, as it is told now
-        """
-        _ = payment.env._
+        """Say what has become of a payment that is told again, over ``amount`` TZS."""
+        env = payment.env
         states = dict(payment._fields["state"]._description_selection(payment.env))
         receipt, state = payment.receipt or payment.reference, states[payment.state]
         if payment.amount != amount:
-            return _(
-                "Receipt %(receipt)s already exists, over %(here)s and not %(told)s "
-                "(%(state)s). Nothing was created: compare the amounts.",
+            return env._(
+                "Receipt %(receipt)s is here already, over %(here)s and not %(told)s "
+                "(%(state)s). Nothing new is made: compare the amounts.",
                 receipt=receipt,
                 here=payment.currency_id.format(payment.amount),
                 told=payment.currency_id.format(amount),
                 state=state,
             )
-        return _(
+        return env._(
             "Receipt %(receipt)s already exists (%(state)s). Nothing was created.",
             receipt=receipt,
             state=state,
@@ -154,8 +145,6 @@ class BillpayReceipt(models.AbstractModel):
             )
             payment._message_log(body=body)
 
-    # === UPSERT === #
-
     def _find_told(self, owners, believed, entered=False):
         """Find the rows that are here already, by id or by receipt.
 
@@ -164,7 +153,6 @@ class BillpayReceipt(models.AbstractModel):
             Whoever knows a receipt must not give its payment another name.
         :param bool entered: a person tells, who may have copied a wrong id
         :return: ``{told: row}``; a told payment that nothing is known of is left out
-        :rtype: dict
         """
         keys = {receipt_key(told.receipt) for told in believed} - {""}
         domain = [("reference", "in", [told.id for told in owners])]
@@ -244,22 +232,20 @@ class BillpayReceipt(models.AbstractModel):
 
     def _note_other_number(self, payments, entered, told):
         """The money was paid to another number than a person had entered."""
-        _ = payments.env._
-        text = _(
-            "It was entered for number %(entered)s, but ClickPesa reports that it was "
-            "paid to %(told)s.",
+        env = payments.env
+        text = env._(
+            "It was entered for number %(entered)s, but ClickPesa says it was paid to "
+            "%(told)s.",
             entered=entered or "?",
             told=told,
         )
         if payments.account_payment_ids:
-            reason = _(
+            reason = env._(
                 "%s It stays booked as entered: check that the right bill was paid.",
                 text,
             )
             payments._flag(reason)
         payments._message_log(body=text)
-
-    # === BOOKING === #
 
     def _without_twins(self, payments):
         """Merge what is one payment; return those that are still to be booked."""
@@ -361,7 +347,7 @@ class BillpayReceipt(models.AbstractModel):
         Whichever is booked stays. Of two that are not, it is the one that is about to
         be, ClickPesa's first, unless a person has decided about the other.
         """
-        _ = payment.env._
+        env = payment.env
         if told.account_payment_ids:
             keep = told
         elif payment.account_payment_ids:
@@ -376,7 +362,7 @@ class BillpayReceipt(models.AbstractModel):
         if gone == told:
             # The id is unique, so it is let go here before it is taken there.
             extra["reference"] = "%s%s" % (MERGED_PREFIX, told.id)
-        reason = _(
+        reason = env._(
             "Duplicate of %s, which is booked.",
             reference,
         )
@@ -390,7 +376,7 @@ class BillpayReceipt(models.AbstractModel):
             if not keep[name] and gone[name]:
                 keep[name] = gone[name]
         gone.event_ids.write({"payment_id": keep.id})
-        body = _(
+        body = env._(
             "Reported twice (receipt and %s). Merged into one payment.",
             reference,
         )
@@ -407,8 +393,8 @@ class BillpayReceipt(models.AbstractModel):
 
     def _note_other_amount(self, payment, told):
         """One receipt, two amounts: ClickPesa's counts, and a person has to look."""
-        _ = payment.env._
-        reason = _(
+        env = payment.env
+        reason = env._(
             "ClickPesa reports %(told)s for receipt %(receipt)s, but %(entered)s was "
             "entered by hand.",
             receipt=payment.receipt,
@@ -416,14 +402,14 @@ class BillpayReceipt(models.AbstractModel):
             entered=payment.currency_id.format(payment.amount),
         )
         if payment.account_payment_ids:
-            reason = _(
+            reason = env._(
                 "%s Both are booked: cancel the entry of this one with the button "
                 "Payment, if the amount was mistyped.",
                 reason,
             )
             payment._flag(reason)
         else:
-            reason = _(
+            reason = env._(
                 "%s This one is not booked, ClickPesa's is: nothing is left to do if "
                 "the amount was mistyped.",
                 reason,

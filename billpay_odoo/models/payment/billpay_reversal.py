@@ -2,7 +2,6 @@
 """Money that ClickPesa took back: see docs/decisions/reversal.rst."""
 
 import logging
-from datetime import timezone
 
 from odoo import fields, models
 from odoo.exceptions import UserError
@@ -52,8 +51,7 @@ class BillpayReversal(models.AbstractModel):
         # The state of the row is written before: it says that this was no accident.
         self._booked_account_payments(payment).action_reject()
         invoices._billpay_after_payment()
-        for invoice in invoices:
-            invoice._message_log(body=reason)
+        invoices._message_log_batch(bodies=dict.fromkeys(invoices.ids, reason))
         self._call_a_person(payment, reason)
 
     def _booked_account_payments(self, payments):
@@ -62,10 +60,7 @@ class BillpayReversal(models.AbstractModel):
         )
 
     def _reverse_entries(self, payments):
-        """Mirror the entries of this payment; history stays as it is.
-
-        :return: the invoices that are open again
-        """
+        """Mirror the entries of this payment; return the invoices open again."""
         entries = self._booked_account_payments(payments).move_id.filtered(
             lambda entry: entry.state == "posted"
         )
@@ -75,28 +70,23 @@ class BillpayReversal(models.AbstractModel):
         paid = credits.matched_debit_ids.debit_move_id.move_id
         # A bank statement that shows the money keeps its match: it did come.
         credits.remove_move_reconcile()
-        open_entries = entries.filtered(
-            lambda entry: (
-                not entry.reversal_move_ids.filtered(
-                    lambda mirror: mirror.state == "posted"
-                )
-            )
+        entries = entries.filtered(
+            lambda entry: "posted" not in entry.reversal_move_ids.mapped("state")
         )
-        if open_entries:
-            mirrors = open_entries._reverse_moves(
-                [
-                    {
-                        "date": self._day_taken_back(payments, entry),
-                        "ref": payments.env._(
-                            "Reversed by ClickPesa (%(status)s): %(ref)s",
-                            status=payments.status,
-                            ref=entry.ref,
-                        ),
-                    }
-                    for entry in open_entries
-                ]
-            )
-            for entry, mirror in zip(open_entries, mirrors, strict=True):
+        vals_list = [
+            {
+                "date": self._day_taken_back(payments, entry),
+                "ref": payments.env._(
+                    "Taken back by ClickPesa (%(status)s): %(ref)s",
+                    status=payments.status,
+                    ref=entry.ref,
+                ),
+            }
+            for entry in entries
+        ]
+        if entries:
+            mirrors = entries._reverse_moves(vals_list)
+            for entry, mirror in zip(entries, mirrors, strict=True):
                 # A copy of an entry leaves the customer out.
                 mirror.with_context(skip_invoice_sync=True).write(
                     {"partner_id": entry.partner_id.id}
@@ -106,11 +96,10 @@ class BillpayReversal(models.AbstractModel):
 
     def _day_taken_back(self, payments, entry):
         """Return the day ClickPesa told of it, not before the entry, not locked."""
-        moment = (payments.told_at or fields.Datetime.now()).replace(
-            tzinfo=timezone.utc
-        )
-        day = moment.astimezone(payments.company_id._billpay_tz()).date()
-        return payments.env["billpay.entries"]._open_day(payments, max(day, entry.date))
+        entries = payments.env["billpay.entries"]
+        moment = payments.told_at or fields.Datetime.now()
+        day = payments.company_id._billpay_day(moment)
+        return entries._open_day(payments, max(day, entry.date))
 
     def _call_a_person(self, payments, reason):
         """Raise an activity for whoever answers for the invoice."""
@@ -125,18 +114,18 @@ class BillpayReversal(models.AbstractModel):
 
     def _note_reversal_failure(self, payment, error):
         """The entry still stands: keep it in sight and try again later."""
+        env, why = payment.env, str(error)
         _logger.warning(
             "Payment %s was not reversed.", payment.reference, exc_info=error
         )
-        payment._flag(
-            payment.env._(
-                "ClickPesa reversed this payment (%(status)s), but its entry could not "
-                "be reversed: %(error)s Odoo retries automatically. Correct the cause, "
-                "or reverse the entry by hand with the button Payment.",
-                status=payment.status,
-                error=str(error)
-                if isinstance(error, UserError)
-                else payment.env._("an unexpected error, written to the log."),
-            )
+        if not isinstance(error, UserError):
+            why = env._("an unexpected error, written to the log.")
+        reason = env._(
+            "ClickPesa reversed this payment (%(status)s), but its entry could not "
+            "be reversed: %(error)s Odoo retries automatically. Correct the cause, "
+            "or reverse the entry by hand with the button Payment.",
+            status=payment.status,
+            error=why,
         )
+        payment._flag(reason)
         payment._try_later()

@@ -2,24 +2,10 @@
 """What a payment that found no bill was probably meant for. For a person to judge.
 
 Nothing here books anything. Candidates are looked up through indexes, each kind with a
-limit, and only then weighed in Python, so it does not matter how many invoices there
-are:
-
-=================================  ======  ==========================================
-Sign                               Points  Looked up by
-=================================  ======  ==========================================
-Number with two digits swapped     60      all numbers one slip away, one query on the
-... with one digit wrong           55      unique index of the numbers
-... with a digit missing or extra  50
-Bill of the number that was paid   40      the payment's control number
-Phone of the customer              35      the phone index of contacts
-This phone paid for them before    30      the phone index of the ledger
-Bill with exactly this amount      30      the index of open customer invoices
-Name of payer like the customer's  ≤ 25    contacts whose name begins with a word of it
-=================================  ======  ==========================================
-
-Signs that speak for a customer speak for each of the customer's open bills. A slip in
-a number whose bill is settled speaks, with 20 less, for the customer's other bills."""
+limit, and only then weighed: see docs/decisions/matching.rst. Signs that speak for a
+customer speak for each of the customer's open bills. A slip in a number whose bill is
+settled speaks, with 20 points less, for the customer's other bills.
+"""
 
 from dataclasses import dataclass, field
 from datetime import date
@@ -28,20 +14,16 @@ from odoo import models
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ... import money
+from ... import likeness, money
 from ...identity import name_parts, number_spellings, phone_spellings
-from ...likeness import (
-    EXTRA,
-    MISSING,
-    REPLACED,
-    SWAPPED,
-    ZEROS,
-    name_likeness,
-    neighbours,
-    slip,
-)
 
-SLIP_POINTS = {ZEROS: 60, SWAPPED: 60, REPLACED: 55, MISSING: 50, EXTRA: 50}
+SLIP_POINTS = {
+    likeness.ZEROS: 60,
+    likeness.SWAPPED: 60,
+    likeness.REPLACED: 55,
+    likeness.MISSING: 50,
+    likeness.EXTRA: 50,
+}
 SETTLED_LESS = 20
 OWN_NUMBER_POINTS = 40
 PHONE_POINTS = 35
@@ -91,15 +73,9 @@ class BillpaySuggestion(models.AbstractModel):
     _name = "billpay.suggestion"
     _description = "BillPay Suggestion"
 
-    # === BUSINESS METHODS === #
-
     def _suggest(self, payment, limit=SHOWN):
-        """Return what this payment may be meant for, the likeliest first.
-
-        Sees what the user may see, in the payment's company and its branches.
-
-        :return: list of ``Suggestion``
-        """
+        """Return ``Suggestion`` objects, the likeliest first, of what the user may see
+        in the payment's company and its branches."""
         bills, customers = {}, {}
         for look in (
             self._signs_of_number,
@@ -115,23 +91,17 @@ class BillpaySuggestion(models.AbstractModel):
                 partner = record.commercial_partner_id
                 if not partner.company_id or partner.company_id == payment.company_id:
                     customers.setdefault(partner, []).append(sign)
-        found = self._open_bills_of(payment, customers)
-        found |= payment.env["account.move"].browse([move.id for move in bills])
-        suggestions = [
-            Suggestion(
-                move.partner_id,
-                move,
-                bills.get(move, [])
-                + customers.get(move.partner_id.commercial_partner_id, []),
-            )
-            for move in found
-        ]
+        moves = payment.env["account.move"]
+        found = self._open_bills_of(payment, customers).union(*bills)
+        suggestions = []
+        for move in found:
+            owner = move.partner_id
+            signs = bills.get(move, []) + customers.get(owner.commercial_partner_id, [])
+            suggestions.append(Suggestion(owner, move, signs))
         served = found.partner_id.commercial_partner_id
-        suggestions += [
-            Suggestion(partner, payment.env["account.move"], signs)
-            for partner, signs in customers.items()
-            if partner not in served
-        ]
+        for partner, signs in customers.items():
+            if partner not in served:
+                suggestions.append(Suggestion(partner, moves, signs))
         for suggestion in suggestions:
             self._weigh_name(payment, suggestion)
         suggestions = [suggestion for suggestion in suggestions if suggestion.score]
@@ -140,8 +110,6 @@ class BillpaySuggestion(models.AbstractModel):
             key=lambda s: (-s.score, s.move.invoice_date_due or date.max, s.move.id)
         )
         return suggestions[:limit]
-
-    # === LOOKING === #
 
     def _open_bill_domain(self, payment):
         """Customer invoices that still ask for money. Served by a partial index."""
@@ -157,11 +125,8 @@ class BillpaySuggestion(models.AbstractModel):
 
     def _open_bills_of(self, payments, customers):
         """Return open bills of these commercial partners, oldest due first."""
-        moves = payments.env["account.move"]
-        if not customers:
-            return moves
         ids = [partner.id for partner in customers]
-        return moves.search(
+        return payments.env["account.move"].search(
             self._open_bill_domain(payments)
             & Domain("partner_id.commercial_partner_id", "in", ids),
             order="invoice_date_due, id",
@@ -182,33 +147,36 @@ class BillpaySuggestion(models.AbstractModel):
         typed = [n for n in number_spellings(payments.number) if "-" not in n]
         model = payments.env["billpay.control.number"]
         numbers = model.search(
-            model._domain_of_keys({near for name in typed for near in neighbours(name)})
+            model._domain_of_keys(
+                {near for name in typed for near in likeness.neighbours(name)}
+            )
             & Domain("provider_id", "=", payments.provider_id.id),
             limit=CANDIDATES,
         )
         for number in numbers:
-            kind = next(filter(None, (slip(name, number.name) for name in typed)), None)
+            kind = next(
+                filter(None, (likeness.slip(name, number.name) for name in typed)), None
+            )
             if kind is None:
                 continue
-            points = SLIP_POINTS[kind]
-            text = self._slip_text(payments, kind, number)
+            sign = Sign(SLIP_POINTS[kind], self._slip_text(payments, kind, number))
             if number.move_id.filtered_domain(self._open_bill_domain(payments)):
-                yield number.move_id, Sign(points, text)
+                yield number.move_id, sign
             elif number.partner_id:
-                yield number.partner_id, Sign(points - SETTLED_LESS, text)
+                sign.points -= SETTLED_LESS
+                yield number.partner_id, sign
 
     def _slip_text(self, payments, kind, number):
+        env = payments.env
         # The digits stay on one line.
         shown = number.display_number.replace(" ", "\u00a0")
-        if kind == SWAPPED:
-            return payments.env._("Two digits swapped: %s", shown)
-        if kind == REPLACED:
-            return payments.env._("One digit differs: %s", shown)
-        if kind == MISSING:
-            return payments.env._("One digit left out: %s", shown)
-        if kind == ZEROS:
-            return payments.env._("Leading zeros differ: %s", shown)
-        return payments.env._("One digit too many: %s", shown)
+        return {
+            likeness.SWAPPED: env._("Two digits swapped: %s", shown),
+            likeness.REPLACED: env._("One digit differs: %s", shown),
+            likeness.MISSING: env._("One digit left out: %s", shown),
+            likeness.ZEROS: env._("Leading zeros differ: %s", shown),
+            likeness.EXTRA: env._("One digit too many: %s", shown),
+        }[kind]
 
     def _signs_of_phone(self, payments):
         """Contacts with the payer's phone, and customers it paid for before."""
@@ -238,25 +206,26 @@ class BillpaySuggestion(models.AbstractModel):
             yield partner, Sign(BEFORE_POINTS, text)
 
     def _signs_of_amount(self, payments):
-        """Open bills that ask for exactly this amount."""
+        """Open bills that ask for exactly this amount, in any currency."""
         if not payments.currency_id or payments.amount <= 0:
             return
-        same = self._other_currency_bills(payments) | payments.env[
-            "account.move"
-        ].search(
-            self._open_bill_domain(payments)
-            & Domain(
-                [
-                    ("amount_residual", "=", payments.amount),
-                    ("currency_id", "=", payments.currency_id.id),
-                ]
-            ),
-            order="invoice_date_due desc, id desc",
-            limit=CANDIDATES,
-        )
+        amount, own = payments.amount, payments.currency_id
+        same = self._other_currency_bills(payments)
+        same |= self._bills_between(payments, own, amount, amount, CANDIDATES)
         text = payments.env._("Exactly this amount is due")
         for move in same:
             yield move, Sign(AMOUNT_POINTS, text)
+
+    def _bills_between(self, payment, currency, least, most, limit):
+        """Return open bills of which so much is left, the last due first."""
+        return payment.env["account.move"].search(
+            self._open_bill_domain(payment)
+            & Domain("currency_id", "=", currency.id)
+            & Domain("amount_residual", ">=", least)
+            & Domain("amount_residual", "<=", most),
+            order="invoice_date_due desc, id desc",
+            limit=limit,
+        )
 
     def _other_currency_bills(self, payment):
         """Return open bills in other currencies that ask for exactly this amount.
@@ -272,26 +241,17 @@ class BillpaySuggestion(models.AbstractModel):
             if not rate:
                 continue
             about = money.of_bill(payment.amount, currency, rate)
-            moves |= moves.search(
-                self._open_bill_domain(payment)
-                & Domain(
-                    [
-                        ("currency_id", "=", currency.id),
-                        ("amount_residual", ">=", about * (1 - NEAR)),
-                        ("amount_residual", "<=", about * (1 + NEAR)),
-                    ]
-                ),
-                order="invoice_date_due desc, id desc",
-                limit=10 * CANDIDATES,
+            least, most = about * (1 - NEAR), about * (1 + NEAR)
+            moves |= self._bills_between(
+                payment, currency, least, most, 10 * CANDIDATES
             ).filtered(lambda move: move._billpay_left(payment) == payment.amount)
         return moves[:CANDIDATES]
 
     def _signs_of_name(self, payments):
-        """Contacts whose name has the two longest words of the payer's, one of them
-        first.
+        """Contacts whose name has the two longest words of the payer's, one first.
 
-        Operators cut names and spell them in their own way, so the beginnings of the
-        words do. The likeness itself is weighed later, for everybody who was found.
+        Operators cut and misspell names, so the beginnings of the words do. The
+        likeness itself is weighed later, for everybody who was found.
         """
         words = sorted(name_parts(payments.payer_name), key=len, reverse=True)[:2]
         stems = [word[:STEM] for word in words if len(word) >= 3]
@@ -317,10 +277,9 @@ class BillpaySuggestion(models.AbstractModel):
     def _weigh_name(self, payments, suggestion):
         """Add what the likeness of the names says."""
         suggestion.signs = [sign for sign in suggestion.signs if sign.points]
-        names = suggestion.partner | suggestion.partner.commercial_partner_id
-        best = max(names, key=lambda p: name_likeness(payments.payer_name, p.name))
-        likeness = name_likeness(payments.payer_name, best.name)
-        if likeness < NAME_LIKE:
-            return
-        text = payments.env._("Payer's name: %s", payments.payer_name)
-        suggestion.signs.append(Sign(round(NAME_POINTS * likeness), text))
+        payer, partner = payments.payer_name, suggestion.partner
+        names = (partner | partner.commercial_partner_id).mapped("name")
+        alike = max(likeness.name_likeness(payer, name) for name in names)
+        if alike >= NAME_LIKE:
+            text = payments.env._("Payer's name: %s", payer)
+            suggestion.signs.append(Sign(round(NAME_POINTS * alike), text))

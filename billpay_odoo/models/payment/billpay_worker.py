@@ -37,8 +37,6 @@ class BillpayWorker(models.AbstractModel):
     _post_batch = 200
     _reverse_batch = 20
 
-    # === BUSINESS METHODS === #
-
     def _confirm_due(self):
         """Ask ClickPesa about payments that somebody announced; return how many.
 
@@ -60,20 +58,15 @@ class BillpayWorker(models.AbstractModel):
                     break
                 if not self.env["ir.cron"]._commit_progress():
                     # Out of time: those not asked for must not wait out their pause.
-                    now = fields.Datetime.now()
-                    committed(self.env, self._give_back, (payments - asked), now)
+                    committed(self.env, self._store_unasked, payments - asked)
                     return len(payments)
         return len(payments)
 
     def _take_unconfirmed(self):
         """Give due payments their next turn; return those to ask for."""
+        active = self.env["payment.provider"]._billpay_on_domain("provider_id.")
         payments = self._lock_some(
-            self.env["billpay.payment"],
-            [
-                *self._due_domain("received"),
-                *self.env["payment.provider"]._billpay_on_domain("provider_id."),
-            ],
-            CONFIRM_BATCH,
+            "billpay.payment", [*self._due_domain("received"), *active], CONFIRM_BATCH
         )
         able = payments.provider_id.filtered(lambda p: p._billpay_can_ask())
         asked = payments.filtered(lambda p: p.provider_id in able)
@@ -83,44 +76,37 @@ class BillpayWorker(models.AbstractModel):
 
     def _wait_for_a_person(self, payments):
         """Nobody can be asked about these announcements: they prove nothing."""
+        tomorrow = fields.Datetime.now() + timedelta(days=1)
         for provider, group in payments.grouped("provider_id").items():
             if not provider._billpay_may_call():
                 continue
-            group._flag(
-                payments.env._(
-                    "The application %s has no Client ID and API key, so ClickPesa "
-                    "cannot be asked, and nothing is booked. Compare with the "
-                    "ClickPesa dashboard. Enter both on the application, then "
-                    "press Process Now.",
-                    provider.name,
-                ),
-                due=fields.Datetime.now() + timedelta(days=1),
+            reason = payments.env._(
+                "The application %s has no Client ID and API key, so ClickPesa cannot "
+                "be asked, and nothing is booked. Compare with the ClickPesa "
+                "dashboard. Enter both on the application, then press Process Now.",
+                provider.name,
             )
+            group._flag(reason, due=tomorrow)
 
     def _due(self):
         """Return what is due: "deliveries", "booking", "reversal" or "asking"."""
         self.env["billpay.event"].flush_model(["state"])
         self.env["billpay.payment"].flush_model(["state", "next_try_at"])
-        now = fields.Datetime.now()
-        [row] = self.env.execute_query(
-            SQL(
-                """
-                    SELECT EXISTS (SELECT FROM billpay_event WHERE state = 'new'),
-                           EXISTS (
-                               SELECT FROM billpay_payment
+        query = SQL(
+            """
+                SELECT EXISTS (SELECT FROM billpay_event WHERE state = 'new'),
+                       EXISTS (SELECT FROM billpay_payment
                                 WHERE state IN ('confirmed', 'failed')
                                   AND (next_try_at IS NULL OR next_try_at <= %(now)s)),
-                           EXISTS (
-                               SELECT FROM billpay_payment
+                       EXISTS (SELECT FROM billpay_payment
                                 WHERE state = 'posted' AND next_try_at <= %(now)s),
-                           EXISTS (
-                               SELECT FROM billpay_payment
+                       EXISTS (SELECT FROM billpay_payment
                                 WHERE state = 'received'
                                   AND (next_try_at IS NULL OR next_try_at <= %(now)s))
-                    """,
-                now=now,
-            )
+                """,
+            now=fields.Datetime.now(),
         )
+        [row] = self.env.execute_query(query)
         steps = ("deliveries", "booking", "reversal", "asking")
         return {step for step, due in zip(steps, row, strict=True) if due}
 
@@ -144,23 +130,16 @@ class BillpayWorker(models.AbstractModel):
         ]
 
     def _lock_some(self, model, domain, size):
-        """Lock the first rows of a domain that no other worker has locked.
-
-        Looks past what others have locked. A row that was changed since this
-        transaction began ends in a conflict, so what is locked is as it was read.
-        """
-        waiting = model.search(domain, order="id", limit=size * LOOK_AHEAD)
+        """Lock the first rows of a domain that no other worker has locked."""
+        waiting = self.env[model].search(domain, order="id", limit=size * LOOK_AHEAD)
         return waiting.try_lock_for_update(limit=size)
 
     def _check_numbers_now(self, numbers, patience=CLICK_PATIENCE):
-        """Ask ClickPesa about these numbers and book what it knows, for a person.
+        """Ask ClickPesa about these numbers, book and return the payments it knows.
 
-        To be called in a transaction of its own (it commits). A payment that a worker
-        is booking at this moment is waited for.
+        To be called in a transaction of its own (it commits).
 
-        :param numbers: control numbers
-        :param float patience: seconds to wait for a worker
-        :return: the payments that ClickPesa knows for them
+        :param float patience: seconds to wait for a worker that books one of them
         :raise ClickPesaError: ClickPesa could not be asked
         """
         found = self.env["billpay.payment"].browse()
@@ -199,22 +178,16 @@ class BillpayWorker(models.AbstractModel):
                 break
             remaining = self._count_waiting()
             if not cron._commit_progress(done, remaining=remaining):
-                if not remaining:
-                    break
-                # Out of time: Odoo would go on when its scheduler looks next, and a
-                # delivery that sees an older one waiting does not wake it.
-                self.env["payment.provider"]._billpay_trigger(
-                    "ir_cron_process_payments"
-                )
+                if remaining:
+                    # Out of time: Odoo would go on when its scheduler looks next, and
+                    # a delivery that sees an older one waiting does not wake it.
+                    self.env["payment.provider"]._billpay_trigger(
+                        "ir_cron_process_payments"
+                    )
                 break
 
-    # === ASK === #
-
     def _confirm_window(self, provider, payments):
-        """Ask for all payments of the days of these, page by page.
-
-        :return: the payments that were not there: to be asked for one by one
-        """
+        """Ask for all payments of the days of these; return those not there."""
         missing = {payment.reference: payment.id for payment in payments}
         now = fields.Datetime.now()
         # Anybody may announce any moment: no page is asked for from the year one.
@@ -228,10 +201,7 @@ class BillpayWorker(models.AbstractModel):
             for _page in range(WINDOW_PAGES):
                 end_transaction(self.env)
                 page = client.payments_page(
-                    start=start,
-                    end=end,
-                    skip=skip,
-                    limit=const.POLL_PAGE,
+                    start=start, end=end, skip=skip, limit=const.POLL_PAGE
                 )
                 skip += page.rows
                 told_list = [told for told in page.payments if told.id in missing]
@@ -246,11 +216,7 @@ class BillpayWorker(models.AbstractModel):
         return self.env["billpay.payment"].browse(missing.values())
 
     def _confirm_one(self, payment):
-        """Ask ClickPesa for one payment and store the answer.
-
-        :return: the trouble when ClickPesa does not answer, else ``None``
-        :rtype: Exception | None
-        """
+        """Ask ClickPesa for one payment and store the answer; return the trouble."""
         provider, number = payment.provider_id, payment.number
         reference = payment.reference
         if not number:
@@ -273,20 +239,18 @@ class BillpayWorker(models.AbstractModel):
         committed(self.env, self._store_answer, provider, told_list)
         return None
 
-    def _store_unasked(self, payments, error):
-        """The limit of calls was reached: this was no try, and its turn is soon."""
-        due = fields.Datetime.now() + timedelta(seconds=error.retry_after)
-        self._give_back(payments, due)
-        payments.env["payment.provider"]._billpay_trigger(
-            "ir_cron_process_payments", at=due
-        )
-
-    def _give_back(self, payments, due):
-        """Their turn comes again: what was taken was not asked for."""
+    def _store_unasked(self, payments, spent=None):
+        """This was no try: their turn comes again, when the limit of calls allows."""
+        now = fields.Datetime.now()
+        due = now + timedelta(seconds=spent.retry_after) if spent else now
         payments.filtered(lambda p: p.state == "received")._give_back_try(due)
+        if spent:
+            self.env["payment.provider"]._billpay_trigger(
+                "ir_cron_process_payments", at=due
+            )
 
     def _note_trouble(self, payment, error):
-        """ClickPesa did not answer: say so, unless somebody else has learned more."""
+        # Somebody else may have learned more.
         if payment.state == "received":
             payment.reason = str(error)
 
@@ -297,23 +261,20 @@ class BillpayWorker(models.AbstractModel):
         """
         if payment.state != "received":
             return
-        now = fields.Datetime.now()
-        if payment.attempts < DENIED_OFTEN or payment.create_date > now - DENIED_LONG:
+        now, since = fields.Datetime.now(), payment.create_date
+        if payment.attempts < DENIED_OFTEN or since > now - DENIED_LONG:
             payment.reason = payment.env._(
                 "ClickPesa does not know this payment, so nothing is booked. It is "
                 "asked again; if it stays unknown, the announcement was false."
             )
             return
-        payment._flag(
-            payment.env._(
-                "ClickPesa does not know this payment since %s: the announcement "
-                "seems to be false, and nothing is booked. It is asked once a day. "
-                "Compare with the ClickPesa dashboard; if the money is there, "
-                "press Process Now.",
-                fields.Date.to_string(payment.create_date),
-            ),
-            due=now + timedelta(days=1),
+        reason = payment.env._(
+            "ClickPesa does not know this payment since %s: the announcement seems to "
+            "be false, and nothing is booked. It is asked once a day. Compare with the "
+            "ClickPesa dashboard; if the money is there, press Process Now.",
+            fields.Date.to_string(since),
         )
+        payment._flag(reason, due=now + timedelta(days=1))
 
     def _store_answer(self, provider, told_list):
         told_list = [told for told in told_list if told.id]
@@ -322,39 +283,27 @@ class BillpayWorker(models.AbstractModel):
         )
         return rows
 
-    # === STEP 1: DELIVERIES === #
-
     def _take_events(self):
         """Process a batch of stored deliveries; return how many."""
-        events = self._lock_some(
-            self.env["billpay.event"], [("state", "=", "new")], self._event_batch
-        )
+        new = [("state", "=", "new")]
+        events = self._lock_some("billpay.event", new, self._event_batch)
         events._process()
         return len(events)
 
-    # === STEP 2: POST === #
-
     def _post_due(self, ids=None):
-        """Match, post and reconcile a batch of confirmed payments; return how many.
-
-        :param ids: only these
-        """
+        """Match, post and reconcile confirmed payments (these ids); return how many."""
         domain = self._due_domain("confirmed", "failed")
         if ids is not None:
             domain = [("id", "in", ids), *domain]
-        payments = self._lock_some(
-            self.env["billpay.payment"], domain, self._post_batch
-        )
+        payments = self._lock_some("billpay.payment", domain, self._post_batch)
         if payments:
             self.env["billpay.booking"]._post(payments)
         return len(payments)
 
-    # === STEP 3: TAKE BACK === #
-
     def _reverse_due(self):
         """Take booked money out of the books that went back; return how many."""
         payments = self._lock_some(
-            self.env["billpay.payment"], self._taken_back_domain(), self._reverse_batch
+            "billpay.payment", self._taken_back_domain(), self._reverse_batch
         )
         self.env["billpay.reversal"]._take_back(payments)
         return len(payments)

@@ -6,7 +6,7 @@ from stdnum.iso7064 import mod_97_10
 from odoo import models
 from odoo.tools import SQL
 
-from ...exceptions import NoDigits
+from ...exceptions import NumberSpaceExhausted
 
 # How often taken digits are skipped before a person is asked.
 MAX_ROUNDS = 20
@@ -30,10 +30,10 @@ class BillpayNumbering(models.AbstractModel):
         already (imported, or after the counter was set back) are skipped.
 
         :rtype: list[str]
-        :raise NoDigits: no BillPay-Namba, or the digits are used up
+        :raise NumberSpaceExhausted: no BillPay-Namba, or the digits are used up
         """
         if not provider._billpay_prefix():
-            raise NoDigits(
+            raise NumberSpaceExhausted(
                 provider.env._(
                     "The ClickPesa application %(name)s has no BillPay-Namba, so no "
                     "control number can be made. Enter its four digits under "
@@ -53,7 +53,7 @@ class BillpayNumbering(models.AbstractModel):
             references += [name for name in fresh if (name,) not in taken]
             if len(references) == count:
                 return references
-        raise NoDigits(
+        raise NumberSpaceExhausted(
             provider.env._(
                 "The counter of the ClickPesa application %s is far behind the control "
                 "numbers that exist. No number was made and no money is affected: "
@@ -77,7 +77,7 @@ class BillpayNumbering(models.AbstractModel):
         )
         prefix, digits = providers._billpay_prefix(), providers._billpay_digits()
         if rows[-1][0] >= 10**digits:
-            raise NoDigits(
+            raise NumberSpaceExhausted(
                 providers.env._(
                     "Application %(name)s has no control numbers left with %(digits)s "
                     "digits. No number was created and no money is affected: increase "

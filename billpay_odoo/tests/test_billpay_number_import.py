@@ -12,7 +12,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from .test_manual_payment import ManualCommon
+from .test_billpay_receipt import ManualCommon
 
 
 def xlsx(*rows):

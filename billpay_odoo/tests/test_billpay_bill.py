@@ -7,7 +7,7 @@ from odoo.exceptions import ConcurrencyError, UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from .test_purposes import PurposeCommon
+from .test_billpay_purpose import PurposeCommon
 
 
 @tagged("post_install", "-at_install")

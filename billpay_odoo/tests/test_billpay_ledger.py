@@ -15,8 +15,8 @@ from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from ..clickpesa import ClickPesaClient, Payment
+from .test_billpay_receipt import ManualCommon
 from .test_concurrency import ConcurrencyCase
-from .test_manual_payment import ManualCommon
 
 ADDON = "odoo.addons.billpay_odoo"
 PAGE = 100

@@ -11,7 +11,7 @@ from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from .. import crowd
-from ..exceptions import NoDigits
+from ..exceptions import NumberSpaceExhausted
 from .common import BillPayCommon, BillPayHttpCommon, slow
 
 _references = count(1)
@@ -338,7 +338,7 @@ class TestCheckout(CheckoutSteps, BillPayCommon):
         number = self._number_of(tx)
 
         def used_up(*_args):
-            raise NoDigits("The digits are used up.")
+            raise NumberSpaceExhausted("The digits are used up.")
 
         self.patch(type(self.env["billpay.numbering"]), "_next_references", used_up)
         row = self._paid(number, 100000)

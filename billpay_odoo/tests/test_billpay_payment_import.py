@@ -8,7 +8,7 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from .test_import_numbers import ImportCommon, csv_file, xlsx
+from .test_billpay_number_import import ImportCommon, csv_file, xlsx
 
 HEADER = ["ClickPesa ID", "Control number", "Amount", "Receipt", "Date"]
 
