@@ -262,9 +262,8 @@ class BillpayDecision(models.AbstractModel):
             if payment.status in REVERSED | FAILED:
                 raise UserError(
                     env._(
-                        "ClickPesa took the money of %s back, so it cannot be matched "
-                        "with something else. Nothing was changed: its entry is to be "
-                        "reversed.",
+                        "ClickPesa reversed %s, so it cannot be matched with something "
+                        "else. Nothing was changed: its entry is to be reversed.",
                         payment.display_name,
                     )
                 )

@@ -309,7 +309,7 @@ class BillpayLedger(models.AbstractModel):
             reason = env._("The payment failed at ClickPesa. No money was received.")
             return "ignored", reason, {}
         if told.status in REVERSED:
-            reason = env._("ClickPesa gave the money back to the payer.")
+            reason = env._("ClickPesa refunded the payer.")
             return "ignored", reason, {}
         if told.status not in PAID:
             reason = env._(

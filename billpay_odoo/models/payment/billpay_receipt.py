@@ -111,8 +111,8 @@ class BillpayReceipt(models.AbstractModel):
         receipt, state = payment.receipt or payment.reference, states[payment.state]
         if payment.amount != amount:
             return env._(
-                "Receipt %(receipt)s is here already, over %(here)s and not %(told)s "
-                "(%(state)s). Nothing new is made: compare the amounts.",
+                "Receipt %(receipt)s already exists, over %(here)s and not %(told)s "
+                "(%(state)s). Nothing was created: compare the amounts.",
                 receipt=receipt,
                 here=payment.currency_id.format(payment.amount),
                 told=payment.currency_id.format(amount),
@@ -234,8 +234,8 @@ class BillpayReceipt(models.AbstractModel):
         """The money was paid to another number than a person had entered."""
         env = payments.env
         text = env._(
-            "It was entered for number %(entered)s, but ClickPesa says it was paid to "
-            "%(told)s.",
+            "It was entered for number %(entered)s, but ClickPesa reports that it was "
+            "paid to %(told)s.",
             entered=entered or "?",
             told=told,
         )

@@ -77,7 +77,7 @@ class BillpayReversal(models.AbstractModel):
             {
                 "date": self._day_taken_back(payments, entry),
                 "ref": payments.env._(
-                    "Taken back by ClickPesa (%(status)s): %(ref)s",
+                    "Reversed by ClickPesa (%(status)s): %(ref)s",
                     status=payments.status,
                     ref=entry.ref,
                 ),
