@@ -62,7 +62,8 @@ class BillpayPoll(models.AbstractModel):
                     # goes on growing, and a person is told.
                     where = (provider.id, nameless, skip)
                     _logger.warning(
-                        "Application %s: %s payments without id behind row %s.", *where
+                        "Application %s: %s payment(s) without an id behind row %s.",
+                        *where,
                     )
                     trouble = trouble or env._(
                         "ClickPesa lists %s payment(s) without an identity, which "
