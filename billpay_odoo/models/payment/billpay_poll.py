@@ -62,7 +62,7 @@ class BillpayPoll(models.AbstractModel):
                     # goes on growing, and a person is told.
                     where = (provider.id, nameless, skip)
                     _logger.warning(
-                        "Application %s: %s payment(s) without an id behind row %s.",
+                        "Application %s: %s payment(s) without an id, row %s on.",
                         *where,
                     )
                     trouble = trouble or env._(
