@@ -368,8 +368,10 @@ class AccountMove(models.Model):
             reservation._say_rate_missing(issuing)
             # An invoice that was changed since may carry another number.
             reservation._recarry(sales)
-        posted._billpay_booked_payments()._billpay_back_in_books()
-        posted.reversed_entry_id._billpay_booked_payments()._billpay_reversed()
+        if booked := posted._billpay_booked_payments():
+            booked._billpay_back_in_books()
+        if booked := posted.reversed_entry_id._billpay_booked_payments():
+            booked._billpay_reversed()
         return posted
 
     # === BUSINESS METHODS === #
