@@ -7,7 +7,7 @@ from unittest.mock import patch
 from odoo import fields
 from odoo.tests import tagged
 
-from ..clickpesa import ClickPesaError
+from ..clickpesa import BudgetSpent, ClickPesaError
 from .common import BillPayCommon
 
 ALL = "/third-parties/payments/all"
@@ -175,6 +175,8 @@ class TestConfirming(BillPayCommon):
         before = row.read(["state", "reason", "attempts", "next_try_at", "attention"])
         self.env["billpay.worker"]._note_denial(row)
         self.env["billpay.worker"]._note_trouble(row, ClickPesaError("No answer."))
-        self.env["billpay.worker"]._give_back(row, 5)
+        self.env["billpay.worker"]._store_unasked(
+            row, BudgetSpent("Enough.", retry_after=5)
+        )
         after = row.read(["state", "reason", "attempts", "next_try_at", "attention"])
         self.assertEqual(before, after)
