@@ -76,9 +76,15 @@ class BillpayStatement(models.AbstractModel):
 
     def _payment_lines(self, numbers, domain=()):
         """Return the receivable items of all payments on each number."""
-        path = "move_id.origin_payment_id.billpay_payment_id.control_number_id"
-        lines = self._receivable(numbers, [(path, "in", numbers.ids), *domain])
-        by_number = lines.grouped(lambda line: line.mapped(path))
+        path = "billpay_payment_id.control_number_id"
+        # From the few payments to their items: the other way round, PostgreSQL may
+        # read all items of a school again for each of its numbers.
+        payments_sudo = numbers.env["account.payment"].sudo()
+        moves = payments_sudo.search([(path, "in", numbers.ids)]).move_id
+        lines = self._receivable(numbers, [("move_id", "in", moves.ids), *domain])
+        by_number = lines.grouped(
+            lambda line: line.move_id.origin_payment_id.mapped(path)
+        )
         return {number: by_number.get(number, lines.browse()) for number in numbers}
 
     def _statement(self, number, date_from=None, date_to=None):
