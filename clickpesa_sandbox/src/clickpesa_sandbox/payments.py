@@ -8,6 +8,7 @@ Facts from the ClickPesa API docs, pages "query payment", "query all payments" a
 import random
 import re
 import secrets
+import string
 
 from . import money
 from .clock import iso
@@ -206,7 +207,8 @@ class Payments:
             "reference": reference,
             "reference_key": reference.upper(),
             "status": status,
-            "receipt": _code(10),
+            # As the operators' receipts: never of letters only.
+            "receipt": _code(9) + secrets.choice(string.digits),
             "amount": amount,
             # Never below zero (ClickPesa API docs, webhooks page).
             "collected": max(amount - fee, 0) if net else amount,
