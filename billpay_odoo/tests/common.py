@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import requests
 
 from odoo import Command
-from odoo.tests import HttpCase, tagged
+from odoo.tests import HttpCase, new_test_user, tagged
 
 from clickpesa_sandbox import Sandbox, create_app
 from clickpesa_sandbox.testing import InProcess
@@ -65,6 +65,19 @@ class BillPayCommon(CompanyCommon):
             }
         )
         return provider
+
+    @classmethod
+    def _user(cls, login, *groups, company=None):
+        """Return a new internal user of one company."""
+        company = company or cls.company
+        return new_test_user(
+            cls.env,
+            login,
+            groups=",".join(("base.group_user", *groups)),
+            name=login,
+            company_id=company.id,
+            company_ids=[Command.set(company.ids)],
+        )
 
     def setUp(self):
         super().setUp()

@@ -1,9 +1,8 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """A refused number is somebody's to do, and there is a way out of it."""
 
-from odoo import Command
 from odoo.exceptions import AccessError
-from odoo.tests import new_test_user, tagged
+from odoo.tests import tagged
 
 from ..clickpesa import NumberRequest
 from .common import BillPayCommon
@@ -15,16 +14,6 @@ class TestRefused(BillPayCommon):
     def setUpClass(cls):
         super().setUpClass()
         cls.asha = cls._user("billpay_asha", "account.group_account_invoice")
-
-    @classmethod
-    def _user(cls, login, groups):
-        return new_test_user(
-            cls.env,
-            login,
-            groups=groups,
-            company_id=cls.company.id,
-            company_ids=[Command.set(cls.company.ids)],
-        )
 
     def _refused_invoice(self, **values):
         """An invoice whose number ClickPesa can only refuse."""

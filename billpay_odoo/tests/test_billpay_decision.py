@@ -23,27 +23,6 @@ class DeskCommon(BillPayCommon):
         cls.auditor = cls._user("desk_auditor", "account.group_account_readonly")
         cls.asha = cls.env["res.partner"].create({"name": "Asha Mwinyi"})
 
-    @classmethod
-    def _user(cls, login, *groups):
-        return (
-            cls.env["res.users"]
-            .sudo()
-            .with_context(no_reset_password=True)
-            .create(
-                {
-                    "name": login,
-                    "login": login,
-                    "company_id": cls.company.id,
-                    "company_ids": [Command.set(cls.company.ids)],
-                    "group_ids": [
-                        Command.set(
-                            [cls.env.ref(g).id for g in ("base.group_user", *groups)]
-                        )
-                    ],
-                }
-            )
-        )
-
     def _paid(self, number, amount, **kw):
         """A payment that the worker has seen."""
         payment = self._pay(number, amount, **kw)

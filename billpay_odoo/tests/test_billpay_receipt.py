@@ -6,7 +6,7 @@ import runpy
 from datetime import timedelta
 from pathlib import Path
 
-from odoo import Command, fields
+from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
@@ -23,28 +23,6 @@ class ManualCommon(BillPayCommon):
         cls.clerk = cls._user("billpay_hand_clerk", "account.group_account_invoice")
         cls.auditor = cls._user(
             "billpay_hand_auditor", "account.group_account_readonly"
-        )
-
-    @classmethod
-    def _user(cls, login, *groups, company=None):
-        company = company or cls.company
-        return (
-            cls.env["res.users"]
-            .sudo()
-            .with_context(no_reset_password=True)
-            .create(
-                {
-                    "name": login,
-                    "login": login,
-                    "company_id": company.id,
-                    "company_ids": [Command.set(company.ids)],
-                    "group_ids": [
-                        Command.set(
-                            [cls.env.ref(g).id for g in ("base.group_user", *groups)]
-                        )
-                    ],
-                }
-            )
         )
 
     def _entry(self, user=None, **values):

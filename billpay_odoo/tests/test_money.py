@@ -37,24 +37,6 @@ class MoneyCommon(PurposeCommon):
         super().setUp()
         self._at(PAID)
 
-    @classmethod
-    def _user(cls, login, *groups):
-        groups = [cls.env.ref(name).id for name in ("base.group_user", *groups)]
-        return (
-            cls.env["res.users"]
-            .sudo()
-            .with_context(no_reset_password=True)
-            .create(
-                {
-                    "name": login,
-                    "login": login,
-                    "company_id": cls.company.id,
-                    "company_ids": [Command.set(cls.company.ids)],
-                    "group_ids": [Command.set(groups)],
-                }
-            )
-        )
-
     def _at(self, day):
         """Let it be noon of a day, until the test ends or calls this again."""
         frozen = freeze_time("%s 12:00:00" % day)

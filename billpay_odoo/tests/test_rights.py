@@ -20,27 +20,6 @@ class TestRights(BillPayCommon):
         )
         cls.auditor = cls._user("billpay_auditor", "account.group_account_readonly")
 
-    @classmethod
-    def _user(cls, login, *groups):
-        return (
-            cls.env["res.users"]
-            .sudo()
-            .with_context(no_reset_password=True)
-            .create(
-                {
-                    "name": login,
-                    "login": login,
-                    "company_id": cls.company.id,
-                    "company_ids": [Command.set(cls.company.ids)],
-                    "group_ids": [
-                        Command.set(
-                            [cls.env.ref(g).id for g in ("base.group_user", *groups)]
-                        )
-                    ],
-                }
-            )
-        )
-
     def _booked(self, amount=150000):
         move = self._registered_invoice(amount)
         payment = self._pay(move.billpay_number_id.name, amount)
