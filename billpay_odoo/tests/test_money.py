@@ -742,6 +742,22 @@ class TestOtherScreens(MoneyCommon):
         with self.assertRaisesRegex(UserError, "exchange rate"):
             self._checkout(100, "TX none")
 
+    def test_amount_that_a_person_set_is_what_was_asked(self):
+        for code, amount, rate, asked in (
+            ("usd", 100, 2500, 260000),
+            ("eur", 33.33, 2817.37, 90000),
+            ("jpy", 12345, 16.31, 250000),
+        ):
+            with self.subTest(code=code, asked=asked):
+                currency = getattr(self, code)
+                self._rates(currency, invoiced=rate, paid=rate)
+                move = self._invoice(amount, currency_id=currency.id)
+                number = move.billpay_number_id.sudo()
+                self.assertEqual(number.amount, self._asks(amount, rate))
+                number.amount = asked
+                row = self._post(self._confirmed(number, asked))
+                self.assertClosed(move, row)
+
     def test_dollar_books(self):
         """Books in dollars, bills in dollars and euros, money in shillings."""
         data = self.setup_other_company(name="Dollar Books")
