@@ -221,6 +221,20 @@ def receipt_key(receipt):
     return "".join(sign for sign in _plain(receipt_text(receipt)) if sign.isalnum())
 
 
+def reference_as_receipt(reference):
+    """Return ClickPesa's id of a payment as a receipt's key, "" for a name of ours.
+
+    People and statements take one for the other.
+    """
+    ours = (reference or "").startswith(OUR_NAMES)
+    return "" if ours else receipt_key(reference)
+
+
+def told_names(told):
+    """Return the keys of all names under which a payment was told."""
+    return {receipt_key(told.receipt), reference_as_receipt(told.id)} - {""}
+
+
 def without_our_names(told):
     """Return what was told, under a name that is not one of ours.
 

@@ -5,7 +5,9 @@ import contextlib
 import dataclasses
 import random
 import re
+import runpy
 import string
+from pathlib import Path
 from unittest.mock import patch
 
 import psycopg2
@@ -513,8 +515,12 @@ class TestUpsertBatch(UpsertCommon):
 
     # === Whose it is === #
 
-    def test_page_holds_payments_of_another_application(self):
-        other = self._make_application(self.company, clickpesa_client_id="IDother")
+    def test_page_holds_payments_of_another_merchant(self):
+        other = self._make_application(
+            self.company,
+            clickpesa_client_id="IDother",
+            clickpesa_billpay_namba="3344",
+        )
         page = self._page(6)
         # Announced to the wrong one before.
         stray = self._store_all(page[:1], source="webhook", trusted=False)
@@ -536,6 +542,267 @@ class TestUpsertBatch(UpsertCommon):
 
 
 @tagged("post_install", "-at_install")
+class TestMerchant(UpsertCommon):
+    """Several applications of one merchant: one payment is one row, booked once."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.second = cls._make_application(
+            cls.company, name="Duka la pili", clickpesa_client_id="IDsecond"
+        )
+
+    def _other_company(self, **values):
+        other = self.setup_other_company(name="Tawi", currency_id=self.tzs.id)
+        return self._make_application(
+            other["company"],
+            name="Tawi",
+            clickpesa_client_id="IDbranch",
+            clickpesa_number_origin="offline",
+            **values,
+        )
+
+    def _merchant_rows(self):
+        return self.ledger.sudo().search(
+            [("merchant", "=", self.provider.billpay_merchant)]
+        )
+
+    # === Which applications === #
+
+    def test_applications_of_one_namba_or_client_id_are_of_one_merchant(self):
+        first = self.provider.billpay_merchant
+        self.assertTrue(first)
+        self.assertEqual(self.second.billpay_merchant, first)
+        make = self._make_application
+        another = make(
+            self.company, clickpesa_client_id="IDx", clickpesa_billpay_namba="3344"
+        )
+        elsewhere = make(
+            self.company,
+            clickpesa_client_id="IDy",
+            clickpesa_base_url="https://other.example.test/third-parties",
+        )
+        self.assertEqual(
+            len({first, another.billpay_merchant, elsewhere.billpay_merchant}), 3
+        )
+        again = make(
+            self.company,
+            clickpesa_client_id="IDx",
+            clickpesa_billpay_namba="5566",
+            clickpesa_number_length=16,
+        )
+        self.assertEqual(again.billpay_merchant, another.billpay_merchant)
+        # What joins two merchants makes them one.
+        bridge = make(self.company, clickpesa_client_id="IDx")
+        self.assertEqual(
+            {a.billpay_merchant for a in bridge | again | another | self.second},
+            {first},
+        )
+
+    # === Identity === #
+
+    def test_whichever_applications_hear_of_a_payment_it_is_one_row(self):
+        apps = self.provider | self.second
+        for client in ("", "IDsandbox", "IDsecond", "IDnobody"):
+            for tellers in (apps, apps[::-1]):
+                for how in (
+                    {},
+                    {"source": "query"},
+                    {"source": "webhook", "trusted": False},
+                ):
+                    with self.subTest(client=client, tellers=tellers.ids, **how):
+                        before = self._merchant_rows()
+                        [payment] = self._paid(1, first=len(before))
+                        told = self._told(payment, clientId=client)
+                        for provider in tellers:
+                            self._store([told], provider=provider, **how)
+                        self._store([told], provider=tellers[0])
+                        row = self._merchant_rows() - before
+                        self.assertEqual(row.mapped("reference"), [payment])
+                        self.assertEqual(row.state, "confirmed")
+                        self.assertFalse(row.merged_into_id)
+
+    def test_database_refuses_a_second_row_of_the_merchant(self):
+        [payment] = self._paid(1)
+        row = self._store_all([self._told(payment)])
+        with mute_logger("odoo.sql_db"), self.assertRaises(psycopg2.IntegrityError):
+            with self.env.cr.savepoint():
+                row.copy({"reference": payment, "provider_id": self.second.id})
+                self.env.flush_all()
+
+    def test_number_of_one_application_is_found_by_the_others(self):
+        for client in ("", "IDsandbox", "IDsecond", "IDnobody"):
+            with self.subTest(client=client):
+                move = self._registered_invoice(9000)
+                payment = self._pay(move.billpay_number_id.name, 9000)
+                told = self._told(payment["id"], clientId=client)
+                row = self._store_all([told], provider=self.second)
+                self.assertEqual(row.provider_id, self.provider)
+                self._process()
+                self._store_all([told])
+                self._process()
+                self.assertBooked(self._row(payment["id"]), 9000)
+                self.assertEqual(move.amount_residual, 0)
+                self.assertEqual(move.billpay_payment_ids, row)
+
+    def test_number_that_comes_later_finds_money_of_the_other_application(self):
+        [payment] = self._paid(1)
+        told = self._told(payment)
+        row = self._store_all([told], provider=self.second)
+        self._process()
+        self.assertEqual(row.state, "unmatched")
+        move = self._registered_invoice(told.amount)
+        move.billpay_number_id.sudo().name = told.reference
+        self._poll()
+        self._process()
+        self.assertBooked(row, float(told.amount))
+        self.assertEqual(row.provider_id, self.provider)
+        self.assertEqual(move.amount_residual, 0)
+
+    def test_money_goes_to_the_company_of_its_number(self):
+        branch = self._other_company()
+        [payment] = self._paid(1)
+        told = self._told(payment, clientId="")
+        row = self._store_all([told]).sudo()
+        self._process()
+        self.assertEqual((row.state, row.provider_id), ("unmatched", self.provider))
+        partner = self.env["res.partner"].create({"name": "Neema"})
+        number = self.env["billpay.control.number"]._reserve(
+            branch.sudo(), [{"kind": "customer", "partner_id": partner.id}]
+        )
+        number.sudo().name = told.reference
+        self._poll()
+        self._process()
+        self.assertBooked(row, float(told.amount))
+        self.assertEqual(row.company_id, branch.company_id)
+        self.assertEqual(row.account_payment_ids.company_id, branch.company_id)
+        self.assertEqual(row.account_payment_ids.move_id.company_id, branch.company_id)
+        self.assertEqual(self._merchant_rows().filtered("posted_at"), row)
+
+    def test_receipt_of_one_application_is_known_to_the_others(self):
+        for typed in (str, str.lower, "no. {}".format, "{}.".format):
+            move = self._registered_invoice(9000)
+            payment = self._pay(move.billpay_number_id.name, 9000)
+            receipt = typed(payment["paymentReference"])
+            with self.subTest(receipt=receipt):
+                self._poll()
+                self._process()
+                before = self._merchant_rows()
+                entry = self._entry(
+                    number=move.billpay_number,
+                    application=str(self.second.id),
+                    receipt=receipt,
+                    amount=9000,
+                )
+                self.assertIn("already", entry.warning)
+                entry.action_enter()
+                self._process()
+                self.assertEqual(self._merchant_rows(), before)
+                self.assertEqual(len(move.billpay_payment_ids.account_payment_ids), 1)
+
+    def test_receipt_typed_at_one_is_the_payment_told_at_the_other(self):
+        for tellers in (self.second, self.provider, self.provider | self.second):
+            with self.subTest(tellers=tellers.ids):
+                move = self._registered_invoice(9000)
+                payment = self._pay(move.billpay_number_id.name, 9000)
+                typed = self._type(
+                    move.billpay_number,
+                    application=str(self.second.id),
+                    receipt=payment["paymentReference"],
+                    amount=9000,
+                )
+                self.assertBooked(typed, 9000)
+                for provider in tellers:
+                    told = self._told(payment["id"], clientId="")
+                    self._store_all([told], provider=provider)
+                self._process()
+                self.assertEqual(self._row(payment["id"]), typed)
+                self.assertEqual(move.billpay_payment_ids, typed)
+                self.assertEqual(len(typed.account_payment_ids), 1)
+
+    def test_application_made_anew_knows_what_the_old_one_has(self):
+        for state in ("confirmed", "posted", "unmatched"):
+            with self.subTest(state=state):
+                old = self._make_application(
+                    self.company, name="Old", clickpesa_client_id="IDold"
+                )
+                paid = self._pay("11229%s" % old.id, 9000)
+                if state == "posted":
+                    move = self._registered_invoice(9000)
+                    paid = self._pay(move.billpay_number_id.name, 9000)
+                told = self._told(paid["id"], clientId="IDold")
+                row = self._store_all([told], provider=old)
+                if state != "confirmed":
+                    self._process()
+                self.assertEqual(row.state, state)
+                old.state = "disabled"
+                new = self._make_application(
+                    self.company, name="New", clickpesa_client_id="IDold"
+                )
+                again = self._store_all([told], provider=new)
+                self._process()
+                self.assertEqual(again, row)
+                self.assertEqual(self._row(paid["id"]), row)
+                self.assertEqual(len(row.account_payment_ids), state == "posted")
+                # New ones are of the live one.
+                fresh = self._paid(1, first=old.id)
+                fresh = self._store_all(
+                    [self._told(fresh[0], clientId="IDold")], provider=new
+                )
+                self.assertEqual(fresh.provider_id, new)
+                new.write({"state": "disabled", "clickpesa_client_id": False})
+
+    # === Two merchants that become one === #
+
+    def test_rows_of_one_payment_are_united(self):
+        other = self._make_application(
+            self.company,
+            name="Other",
+            clickpesa_client_id="IDother",
+            clickpesa_billpay_namba="3344",
+        )
+        move = self._registered_invoice(9000)
+        number = move.billpay_number_id.name
+        paid = [self._pay(number, 9000)["id"], *self._paid(2)]
+        page = [self._told(payment, clientId="") for payment in paid]
+        ours = self._store_all(page)
+        theirs = self._store_all(page, provider=other)
+        self._process()
+        self.assertEqual(len(ours | theirs), 6)
+        self.assertEqual(ours[0].state, "posted")
+        # The second row of the booked payment is booked as well, by hand.
+        self.env["billpay.decision"]._match_by_hand(
+            theirs[0].with_user(self.clerk), [], self.partner
+        )
+        self.assertEqual(theirs[0].state, "posted")
+        other.write({"clickpesa_billpay_namba": "1122"})
+        self.assertEqual(other.billpay_merchant, self.provider.billpay_merchant)
+        self.assertEqual(ours.mapped("reference"), paid)
+        self.assertEqual(theirs[1:].merged_into_id, ours[1:])
+        self.assertEqual(set(theirs[1:].mapped("state")), {"ignored"})
+        self.assertTrue(theirs[0].attention)
+        self.assertIn("twice", theirs[0].reason)
+        self.assertIn(theirs[0], self.ledger.search(self.ledger._todo_domain()))
+        for provider in (self.provider, other):
+            self.assertEqual(self._store_all(page, provider=provider), ours)
+
+    def test_upgrade_finds_the_merchants(self):
+        self.env.flush_all()
+        self.env.cr.execute("UPDATE payment_provider SET billpay_merchant = NULL")
+        self.env.cr.execute("UPDATE billpay_payment SET merchant = NULL")
+        self.env.invalidate_all()
+        [payment] = self._paid(1)
+        path = "19.0.1.5.0/post-merchant.py"
+        migration = Path(__file__).parents[1] / "migrations" / path
+        runpy.run_path(str(migration))["migrate"](self.env.cr, "19.0.1.4.0")
+        self.env.invalidate_all()
+        self.assertTrue(self.provider.billpay_merchant)
+        self.assertEqual(self.second.billpay_merchant, self.provider.billpay_merchant)
+        row = self._store_all([self._told(payment)])
+        self.assertEqual(row.merchant, self.provider.billpay_merchant)
+
+
+@tagged("post_install", "-at_install")
 class TestUpsertMeanwhile(ConcurrencyCase):
     """Another transaction stores a payment of the page that a poll is storing."""
 
@@ -545,9 +812,11 @@ class TestUpsertMeanwhile(ConcurrencyCase):
         self.addCleanup(connection.close)
         connection.cursor().execute(
             "INSERT INTO billpay_payment"
-            " (reference, provider_id, company_id, state, status, create_date)"
-            " VALUES (%s, %s, %s, 'received', 'PROCESSING', now() AT TIME ZONE 'UTC')",
-            (payment["id"], self.provider, self.company),
+            " (reference, provider_id, merchant, company_id, state, status,"
+            " create_date)"
+            " SELECT %s, id, billpay_merchant, company_id, 'received', 'PROCESSING',"
+            " now() AT TIME ZONE 'UTC' FROM payment_provider WHERE id = %s",
+            (payment["id"], self.provider),
         )
         return connection
 

@@ -57,8 +57,12 @@ class TestLateBinding(LedgerCommon):
         self.assertEqual((suffixed | letters).mapped("state"), ["posted", "posted"])
         self.assertEqual(moves.mapped("amount_residual"), [0, 0])
 
-    def test_money_of_other_applications_and_without_facts_keeps_waiting(self):
-        other = self._make_application(self.company, clickpesa_client_id="IDother")
+    def test_money_of_other_merchants_and_without_facts_keeps_waiting(self):
+        other = self._make_application(
+            self.company,
+            clickpesa_client_id="IDother",
+            clickpesa_billpay_namba="3344",
+        )
         theirs = self._waiting("11220000777704", provider_id=other.id)
         unclear = self._confirmed("11220000777704", 0, state="unmatched")
         failed = self._confirmed("11220000777704", 5, state="ignored")

@@ -368,10 +368,14 @@ class TestPayment(BillPayCommon):
         self._tell_only(payment, clientId="IDother")
         self.assertEqual(self._ledger(payment).sudo().provider_id, theirs)
 
-    def test_announcement_to_the_wrong_application_moves_to_its_own(self):
-        """A merchant's webhook may go to one application, and name none."""
+    def test_announcement_to_the_wrong_merchant_moves_to_its_own(self):
+        """A webhook may go to one application, and name none."""
         other = self.setup_other_company(name="Shule ya Pili", currency_id=self.tzs.id)
-        theirs = self._make_application(other["company"], clickpesa_client_id="IDother")
+        theirs = self._make_application(
+            other["company"],
+            clickpesa_client_id="IDother",
+            clickpesa_billpay_namba="3344",
+        )
         payment = self._pay("1122999999", 7000)
         told = self.sandbox.payment(payment["id"])
         self._upsert_from("webhook", {**told, "clientId": ""}, trusted=False)

@@ -47,6 +47,9 @@ class ResPartner(models.Model):
     billpay_payment_count = fields.Integer(
         compute="_compute_billpay_counts", groups="billpay_odoo.group_billpay_user"
     )
+    billpay_unreported_count = fields.Integer(
+        compute="_compute_billpay_counts", groups="billpay_odoo.group_billpay_user"
+    )
     billpay_invoice_number = fields.Selection(
         [
             ("order", "A number of its own"),
@@ -100,6 +103,11 @@ class ResPartner(models.Model):
         for name, model, domain in (
             ("number", "billpay.control.number", [*below, ("kind", "=", "customer")]),
             ("payment", "billpay.payment", below),
+            (
+                "unreported",
+                "billpay.payment",
+                [*below, *self.env["billpay.payment"]._unreported_domain()],
+            ),
         ):
             totals = dict.fromkeys(self.ids, 0)
             groups = self.env[model]._read_group(domain, ["partner_id"], ["__count"])
@@ -252,3 +260,8 @@ class ResPartner(models.Model):
         self.ensure_one()
         domain = [("partner_id", "child_of", self.id)]
         return window(self.env, "action_billpay_payment", domain=domain)
+
+    def action_view_billpay_unreported(self):
+        action = self.action_view_billpay_payments()
+        action["domain"] += self.env["billpay.payment"]._unreported_domain()
+        return action

@@ -687,8 +687,9 @@ class BillpayControlNumber(models.Model):
 
     @api.model
     def _names_in_capitals(self, provider, names):
-        """Return the set of those of these names that the application has."""
-        found = Domain("provider_id", "=", provider.id) & self._domain_of_keys(names)
+        """Return the set of those of these names that the merchant has."""
+        apps = provider._billpay_of_merchant()
+        found = Domain("provider_id", "in", apps.ids) & self._domain_of_keys(names)
         return {number_key(name) for name in self.sudo().search(found).mapped("name")}
 
     def action_print_statement(self):

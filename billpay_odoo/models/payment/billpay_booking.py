@@ -97,6 +97,9 @@ class BillpayBooking(models.AbstractModel):
         numbers = payments.env["billpay.ledger"]._find_control_numbers(payments)
         for payment in payments:
             number = payment.control_number_id or numbers[payment]
+            if number and not payment._is_persons_choice():
+                if not payments.env["billpay.ledger"]._bring_to_number(payment, number):
+                    continue
             if payment.control_number_id != number:
                 payment.control_number_id = number
             if payment._is_persons_choice() or number.move_id or number.partner_id:
@@ -110,7 +113,8 @@ class BillpayBooking(models.AbstractModel):
                     payment.number or "?",
                 )
             payment._move_to("unmatched", reason)
-        return matched
+        payments.env["billpay.receipt"]._without_likely_twins(matched)
+        return matched.filtered(lambda p: p.state != "unmatched")
 
     def _book(self, payments):
         """Create, post and reconcile all together; write the outcome."""

@@ -12,10 +12,11 @@ from ... import const
 from ...clickpesa.values import FAILED, PAID, REVERSED
 from ...const import ENTERED
 from ...identity import (
+    MERGED_PREFIX,
     OUR_NAMES,
     number_key,
     number_spellings,
-    receipt_key,
+    told_names,
     without_our_names,
 )
 from ...transactions import CONFLICTS, taken
@@ -92,7 +93,7 @@ class BillpayLedger(models.AbstractModel):
             return [told_list]
         rounds, last = [], {}
         for told in told_list:
-            keys = {("id", told.id), ("receipt", receipt_key(told.receipt) or told.id)}
+            keys = {("id", told.id), *told_names(told)}
             turn = 1 + max(last.get(key, -1) for key in keys)
             last.update(dict.fromkeys(keys, turn))
             rounds[turn:] = rounds[turn:] or [[]]
@@ -131,8 +132,9 @@ class BillpayLedger(models.AbstractModel):
             elif entered:
                 receipts._update_entered(payment, told, seen)
             else:
-                if told in believed and payment.provisional:
+                if told in believed:
                     receipts._adopt(payment, told)
+                    receipts._reported(payment)
                 self._update_told(payment, told, told in believed, seen, numbers)
         # In the order in which they were paid, whoever tells: so two transactions
         # that store the same payments do not wait for each other.
@@ -333,8 +335,8 @@ class BillpayLedger(models.AbstractModel):
 
     # === WHICH NUMBER === #
 
-    def _find_control_number(self, payment, providers=None):
-        among = {payment: providers or payment.provider_id}
+    def _find_control_number(self, payment, provider):
+        among = {payment: provider._billpay_of_merchant()}
         return self._find_control_numbers(payment, among)[payment]
 
     def _find_control_numbers(self, payments, among=None):
@@ -343,9 +345,12 @@ class BillpayLedger(models.AbstractModel):
         Only numbers that a payer can have: digits that ClickPesa has not confirmed may
         be somebody else's there, as after a restored backup.
 
-        :param dict among: the applications to look in, by payment; else its own
+        :param dict among: the applications to look in, by payment; else all of its
+            merchant, its own first
         """
-        among = among or {payment: payment.provider_id for payment in payments}
+        if among is None:
+            merchant = {p: p._billpay_of_merchant() for p in payments.provider_id}
+            among = {payment: merchant[payment.provider_id] for payment in payments}
         spelled = {payment: number_spellings(payment.number) for payment in payments}
         numbers = payments.env["billpay.control.number"]
         providers = payments.provider_id.union(*among.values())
@@ -386,15 +391,15 @@ class BillpayLedger(models.AbstractModel):
         payments = self.env["billpay.payment"].sudo()
         if not names:
             return payments
-        payments.flush_model(["state", "number", "provider_id"])
+        payments.flush_model(["state", "number", "merchant"])
         sent = self.env.execute_query(
             SQL(
                 """
                     SELECT id, number FROM billpay_payment
                      WHERE state = 'unmatched' AND number IS NOT NULL
-                       AND provider_id IN %s
+                       AND merchant IN %s
                     """,
-                tuple(numbers.provider_id.ids),
+                tuple(numbers.provider_id.mapped("billpay_merchant")),
             )
         )
         ids = [i for i, text in sent if not names.isdisjoint(number_spellings(text))]
@@ -409,14 +414,14 @@ class BillpayLedger(models.AbstractModel):
         receipts = list(filter(None, payments.mapped("receipt_key")))
         booked = payments.search(
             [
-                ("provider_id", "in", payments.provider_id.ids),
+                ("merchant", "in", payments.mapped("merchant")),
                 ("receipt_key", "in", receipts),
                 ("posted_at", "!=", False),
             ]
-        ).grouped(lambda row: (row.provider_id, row.receipt_key))
+        ).grouped(lambda row: (row.merchant, row.receipt_key))
 
         def is_alone(payment):
-            others = booked.get((payment.provider_id, payment.receipt_key))
+            others = booked.get((payment.merchant, payment.receipt_key))
             return not others or not (payment | others).confirmed_by_id
 
         waiting = payments.filtered(is_alone)
@@ -425,35 +430,49 @@ class BillpayLedger(models.AbstractModel):
             self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
         return waiting
 
-    def _owners(self, provider, told_list, asked):
-        """Return the application that each payment belongs to.
+    # === WHOSE IT IS === #
 
-        :param payment.provider provider: the application that is told
-        :param bool asked: ClickPesa itself tells, so what was filed elsewhere moves
+    def _owners(self, provider, told_list, asked):
+        """Return the application whose ledger each payment belongs to.
+
+        Payments are identified within a merchant, so this only decides on the books:
+        the number's application, else that of the client ID, else the one that is
+        notified. One that is disabled gives way to a live one of its company.
+
+        :param payment.provider provider: the application that is notified
+        :param bool asked: ClickPesa itself reports, so what was filed elsewhere moves
         """
         # What names no application is of one that has the client ID of the teller.
         own = provider.sudo().clickpesa_client_id
         clients = {told: told.client_id or own for told in told_list}
-        applications = self.env["payment.provider"]
-        by_client = applications.search(
+        apps = self.env["payment.provider"].search(
             [
                 ("code", "=", "clickpesa"),
-                ("clickpesa_client_id", "in", list(filter(None, clients.values()))),
                 ("clickpesa_base_url", "=", provider.clickpesa_base_url),
-            ],
-            order="id",
-        ).grouped("clickpesa_client_id")
-        owners, sharing = {}, {}
+            ]
+        )
+        apps = (provider | apps).sorted(lambda a: (not a._billpay_is_on(), a.id))
+        by_client = apps.filtered("clickpesa_client_id").grouped("clickpesa_client_id")
+        by_merchant = apps.grouped("billpay_merchant")
+        owners, sharing, named = {}, {}, set()
         for told, client in clients.items():
-            among = by_client.get(client, applications)
-            own_word = not told.client_id and provider in among
-            owners[told] = provider if own_word else among[:1] or provider
-            if len(among) > 1 or owners[told] != provider:
-                sharing[told] = among
-        return {**owners, **self._owners_of_shared(provider, sharing, owners, asked)}
+            among = by_client.get(client) or provider
+            owners[told] = provider if provider in among else among[0]
+            merchant = by_merchant[owners[told].billpay_merchant]
+            if len(merchant) > 1 or owners[told] != provider:
+                sharing[told] = merchant
+            if told.client_id in by_client and len(among) == 1:
+                named.add(told)
+        return {
+            **owners,
+            **self._owners_of_shared(provider, sharing, owners, named, asked),
+        }
 
-    def _owners_of_shared(self, provider, sharing, owners, asked):
-        """Return whose the payments are that several applications (`sharing`) know."""
+    def _owners_of_shared(self, provider, sharing, owners, named, asked):
+        """Return whose the payments are that several applications (`sharing`) know.
+
+        :param set named: those with the client ID of one application
+        """
         if not sharing:
             return {}
         payments = self.env["billpay.payment"]
@@ -461,7 +480,7 @@ class BillpayLedger(models.AbstractModel):
         asking = {told: payments.new({"number": told.reference}) for told in sharing}
         numbers = self._find_control_numbers(
             payments.union(*asking.values()),
-            {asking[told]: among for told, among in sharing.items()},
+            {asking[told]: owners[told] | apps for told, apps in sharing.items()},
         )
         filed = payments.search(
             [
@@ -472,18 +491,27 @@ class BillpayLedger(models.AbstractModel):
             order="id",
         ).grouped("reference")
         result = {}
-        for told, among in sharing.items():
-            may_have = among | provider
+        for told, apps in sharing.items():
+            may_have = apps | provider
             rows = filed.get(told.id, payments).filtered(
                 lambda row, may_have=may_have: row.provider_id in may_have
             )
+            known = rows.filtered(lambda row, apps=apps: row.provider_id in apps)
             owner = owners[told]
-            if len(among) > 1:
-                known = rows.filtered(lambda row, among=among: row.provider_id in among)
-                number = numbers[asking[told]]
-                owner = number.provider_id or known[:1].provider_id or owner
+            if number := numbers[asking[told]]:
+                owner = number.provider_id
+            elif told not in named and known:
+                owner = known[0].provider_id
+            owner = self._live(owner, apps)
             result[told] = self._bring_home(rows, owner) if asked else owner
         return result
+
+    def _live(self, provider, merchant):
+        """Return this application, or a live one of its merchant and company."""
+        others = merchant.filtered(
+            lambda a: a._billpay_is_on() and a.company_id == provider.company_id
+        )
+        return provider if provider._billpay_is_on() else others[:1] or provider
 
     def _bring_home(self, rows, owner):
         """Move what was filed of one payment to its owner, unless it is decided about;
@@ -499,6 +527,31 @@ class BillpayLedger(models.AbstractModel):
                 home = stray
         return owner
 
+    def _bring_to_number(self, payment, number):
+        """File a payment where the money of its number belongs.
+
+        :return: whether it can be booked in this company's batch
+        """
+        owner = number.provider_id
+        if owner == payment.provider_id:
+            return True
+        owner = self._live(owner, owner._billpay_of_merchant())
+        if owner.company_id == payment.company_id:
+            if owner != payment.provider_id:
+                self._move_home(payment, owner)
+            return True
+        if not payment._is_persons_word():
+            # Booked next, with those of its own company.
+            self._move_home(payment, owner)
+            return False
+        reason = payment.env._(
+            "Control number %s belongs to another company, so the payment is not "
+            "booked here. Put it aside, and enter it in that company.",
+            number.display_number,
+        )
+        payment._move_to("unmatched", reason)
+        return False
+
     def _move_home(self, payment, owner):
         body = payment.env._(
             "It was announced to the application %(was)s and belongs to %(owner)s.",
@@ -507,6 +560,57 @@ class BillpayLedger(models.AbstractModel):
         )
         payment.write({"provider_id": owner.id, "control_number_id": False})
         payment._message_log(body=body)
+
+    def _unite(self, providers):
+        """Let one row stand for each payment of applications that are of one merchant
+        from now on.
+
+        To be called before they are. Of two rows that are both booked, a person has to
+        undo one.
+        """
+        self = self.sudo()
+        payments = self.env["billpay.payment"]
+        payments.flush_model(["provider_id", "reference", "merged_into_id"])
+        twice = self.env.execute_query(
+            SQL(
+                """
+                    SELECT array_agg(id ORDER BY id) FROM billpay_payment
+                     WHERE provider_id IN %s
+                     GROUP BY reference HAVING count(*) > 1
+                    """,
+                tuple(providers.ids),
+            )
+        )
+        for [ids] in twice:
+            rows = payments.browse(ids).sorted(
+                lambda row: (
+                    bool(row.merged_into_id),
+                    not row.account_payment_ids,
+                    not any(row[name] for name in DECIDED),
+                    row.state == "ignored",
+                    row.id,
+                )
+            )
+            home = rows[0]
+            for stray in rows[1:]:
+                self._unite_with(stray, home)
+        self.env.flush_all()
+
+    def _unite_with(self, stray, home):
+        env, name = home.env, stray.reference
+        # Its name is the other's; the id makes this one unique.
+        stray.reference = "%s%s/%s" % (MERGED_PREFIX, name, stray.id)
+        if stray.account_payment_ids:
+            reason = env._(
+                "ClickPesa payment %(name)s is booked twice: here and at the "
+                "application %(other)s, which is of the same merchant. Undo one match, "
+                "then put that payment aside.",
+                name=name,
+                other=home.provider_id.name,
+            )
+            stray._flag(reason)
+        elif not stray.merged_into_id:
+            self._merge_into_home(stray, home)
 
     def _merge_into_home(self, payment, home):
         reason = payment.env._(

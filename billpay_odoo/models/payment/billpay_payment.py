@@ -13,7 +13,7 @@ from odoo.tools import format_datetime
 from ... import money
 from ...actions import dialog, window
 from ...exceptions import ForbiddenMove
-from ...identity import receipt_key
+from ...identity import receipt_key, reference_as_receipt
 from ...transactions import pause_after
 
 
@@ -54,8 +54,8 @@ GREY, GREEN, AMBER = "text-muted", "text-success", "text-warning"
 class BillpayPayment(models.Model):
     """One ClickPesa payment, however it was learned. The money ledger.
 
-    ``reference`` (ClickPesa's ``id``) is unique per application in the database, so a
-    payment has one row whoever tells of it first, and how often.
+    ``reference`` (ClickPesa's ``id``) is unique per merchant in the database, so a
+    payment has one row whichever application hears of it first, and how often.
     """
 
     _name = "billpay.payment"
@@ -157,8 +157,12 @@ class BillpayPayment(models.Model):
         ondelete="restrict",
         index=True,
     )
+    # In the INSERT already, where the unique index needs it.
+    merchant = fields.Integer(
+        related="provider_id.billpay_merchant", store=True, precompute=True
+    )
     company_id = fields.Many2one(
-        related="provider_id.company_id", store=True, index=True
+        related="provider_id.company_id", store=True, index=True, precompute=True
     )
     transaction_id = fields.Many2one(
         "payment.transaction",
@@ -202,7 +206,22 @@ class BillpayPayment(models.Model):
         help="Entered from a receipt; not yet reported by ClickPesa.",
     )
     receipt_key = fields.Char(
-        compute="_compute_receipt_key", store=True, index="btree_not_null"
+        compute="_compute_receipt_key",
+        store=True,
+        precompute=True,
+        index="btree_not_null",
+    )
+    reference_key = fields.Char(
+        compute="_compute_receipt_key",
+        store=True,
+        precompute=True,
+        index="btree_not_null",
+    )
+    unreported_at = fields.Datetime(
+        string="Not Reported",
+        readonly=True,
+        help="A complete poll has passed this payment, which a person entered, and "
+        "ClickPesa did not report it.",
     )
     merged_into_id = fields.Many2one(
         "billpay.payment",
@@ -250,7 +269,7 @@ class BillpayPayment(models.Model):
     )
 
     _reference_unique = models.UniqueIndex(
-        "(provider_id, reference)", "This ClickPesa payment is already in the ledger."
+        "(merchant, reference)", "This ClickPesa payment is already in the ledger."
     )
     _waiting = models.Index("(id) WHERE state IN ('received', 'confirmed', 'failed')")
     _attention = models.Index("(id) WHERE attention")
@@ -260,6 +279,8 @@ class BillpayPayment(models.Model):
     _taken_back = models.Index(
         "(next_try_at) WHERE state = 'posted' AND next_try_at IS NOT NULL"
     )
+    # Health and the customer's form ask for them.
+    _unreported = models.Index("(provider_id) WHERE unreported_at IS NOT NULL")
     # "This phone has paid for them before" is asked with each suggestion.
     _payer_phone = models.Index("(payer_phone) WHERE payer_phone IS NOT NULL")
 
@@ -317,10 +338,11 @@ class BillpayPayment(models.Model):
         for payment in self:
             payment.quarantine_count = counts.get(payment.provider_id, 0)
 
-    @api.depends("receipt")
+    @api.depends("receipt", "reference")
     def _compute_receipt_key(self):
         for payment in self:
             payment.receipt_key = receipt_key(payment.receipt) or False
+            payment.reference_key = reference_as_receipt(payment.reference) or False
 
     @api.depends("state", "provider_id")
     def _compute_can_confirm_by_hand(self):
@@ -738,6 +760,22 @@ class BillpayPayment(models.Model):
 
     def _state_to_try(self):
         return "confirmed" if self._is_bookable() else "received"
+
+    @api.model
+    def _unreported_domain(self):
+        """What persons entered, ClickPesa does not report, and still counts."""
+        return [
+            ("unreported_at", "!=", False),
+            ("state", "not in", ("ignored", "reversed")),
+        ]
+
+    def _names(self):
+        """Return the keys under which this payment is known, for ``identity``."""
+        return {self.receipt_key, self.reference_key} - {False}
+
+    def _is_persons_word(self):
+        """Whether a person entered or confirmed it, and ClickPesa said nothing."""
+        return bool(self.confirmed_by_id and not (self.told_at or self.poll_at))
 
     def _is_persons_choice(self):
         return bool(self.allocation_ids or self.matched_partner_id)

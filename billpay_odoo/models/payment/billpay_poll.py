@@ -131,6 +131,7 @@ class BillpayPoll(models.AbstractModel):
             values["billpay_polled_until"] = started
         providers.write(values)
         if complete:
+            providers.env["billpay.receipt"]._doubt_unreported(providers, started)
             # ClickPesa answers: control numbers need not wait for their next try.
             providers.env["billpay.gate"]._answered(providers)
 

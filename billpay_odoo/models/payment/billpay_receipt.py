@@ -10,13 +10,22 @@ from ...identity import (
     PROVISIONAL_PREFIX,
     number_spellings,
     receipt_key,
+    reference_as_receipt,
     same_amount,
+    told_names,
 )
+from ...likeness import nearly_same_receipt
 from ...transactions import taken
 
 BOOKABLE = ("confirmed", "failed")
 # How long a payment waits for a worker that has its twin in hand.
 TWIN_PAUSE = timedelta(seconds=5)
+# A mistyped receipt and the payment that it means are no further apart.
+LIKELY_WITHIN = timedelta(days=7)
+# A payment may surface so long after it was made.
+REPORTED_WITHIN = timedelta(minutes=15)
+# What the first poll of an application reads.
+FIRST_POLL = timedelta(days=7)
 
 
 class BillpayReceipt(models.AbstractModel):
@@ -89,8 +98,8 @@ class BillpayReceipt(models.AbstractModel):
             return payments
         return payments.search(
             [
-                ("provider_id", "in", provider.ids),
-                ("receipt_key", "=", key),
+                ("merchant", "=", provider.billpay_merchant),
+                *self._domain_of_names([key]),
                 ("merged_into_id", "=", False),
                 ("state", "!=", "ignored"),
                 ("confirmed_at", "!=", False),
@@ -154,27 +163,45 @@ class BillpayReceipt(models.AbstractModel):
         :param bool entered: a person tells, who may have copied a wrong id
         :return: ``{told: row}``; a told payment that nothing is known of is left out
         """
-        keys = {receipt_key(told.receipt) for told in believed} - {""}
+        names = {told: told_names(told) for told in believed}
+        keys = {key for told in names for key in names[told]}
         domain = [("reference", "in", [told.id for told in owners])]
         if keys:
-            domain = ["|", ("receipt_key", "in", list(keys)), *domain]
+            domain = ["|", *self._domain_of_names(keys), *domain]
         rows = self.env["billpay.payment"].search(
-            [("provider_id", "in", [p.id for p in owners.values()]), *domain],
+            [
+                ("merchant", "in", [p.billpay_merchant for p in owners.values()]),
+                *domain,
+            ],
             order="id",
         )
-        by_id = {(row.provider_id, row.reference): row for row in rows}
+        by_id = {(row.merchant, row.reference): row for row in rows}
         unmerged = rows.filtered(lambda row: not row.merged_into_id)
-        by_receipt = unmerged.grouped(lambda row: (row.provider_id, row.receipt_key))
+        by_name = self._by_names(unmerged)
         found = {}
         for told, owner in owners.items():
-            row = by_id.get((owner, told.id))
-            if row is None and told in believed and told.receipt:
-                key = (owner, receipt_key(told.receipt))
-                row = self._same_receipt(told, by_receipt.get(key), entered)
+            merchant = owner.billpay_merchant
+            row = by_id.get((merchant, told.id))
+            if row is None and told in believed:
+                known = [by_name.get((merchant, key), ()) for key in names[told]]
+                known = rows.browse().union(*filter(None, known)).sorted("id")
+                row = self._same_receipt(told, known, entered)
             if row:
                 # What was merged lives on in the row that stands for it.
                 found[told] = row.merged_into_id or row
         return found
+
+    def _domain_of_names(self, keys):
+        keys = list(keys)
+        return ["|", ("receipt_key", "in", keys), ("reference_key", "in", keys)]
+
+    def _by_names(self, rows):
+        """Return ``{(merchant, key): rows}``; a row stands under each of its names."""
+        found = {}
+        for row in rows:
+            for key in row._names():
+                found.setdefault((row.merchant, key), []).append(row.id)
+        return {name: rows.browse(ids) for name, ids in found.items()}
 
     def _same_receipt(self, told, rows, entered):
         """Return the row among those with its receipt that is this payment."""
@@ -187,8 +214,9 @@ class BillpayReceipt(models.AbstractModel):
                 and told.currency in ("", row.currency_id.name)
             )
         )
-        if not told.id.startswith(PROVISIONAL_PREFIX):
-            known = same.filtered("provisional")[:1]
+        named = reference_as_receipt(told.id)
+        if named and not (entered and named in living.mapped("receipt_key")):
+            known = same.filtered(lambda row: self._is_nameless(row, told))[:1]
             if not known and entered:
                 # Not a second payment: ClickPesa tells of one whose id is another.
                 known = same.filtered("confirmed_at")[:1]
@@ -202,12 +230,21 @@ class BillpayReceipt(models.AbstractModel):
             or rows.filtered(lambda row: row.told_at or row.ignored_by_id)
         )[:1]
 
+    def _is_nameless(self, payment, told):
+        """Whether a row has no id of ClickPesa yet: only its receipt, which a person
+        may have entered as the id."""
+        mistaken = payment.reference_key and payment.reference_key in told_names(told)
+        return payment.provisional or bool(mistaken and payment._is_persons_word())
+
     def _adopt(self, payment, told):
         """Give a row that is known by its receipt the id that ClickPesa gave.
 
         :raise ConcurrencyError: another transaction has just stored that id
         """
-        if not payment.provisional or told.id.startswith(PROVISIONAL_PREFIX):
+        name = reference_as_receipt(told.id)
+        if told.id == payment.reference or name in ("", payment.receipt_key):
+            return
+        if not self._is_nameless(payment, told):
             return
         body = payment.env._(
             "ClickPesa's ID is %(id)s. Until now it was known as %(name)s.",
@@ -215,6 +252,8 @@ class BillpayReceipt(models.AbstractModel):
             name=payment.reference,
         )
         values = {"reference": told.id, "provisional": False}
+        if not payment.receipt:
+            values["receipt"] = told.receipt
         other_number = self._is_other_number(payment, told.reference)
         if other_number and not payment.account_payment_ids:
             values["control_number_id"] = False
@@ -250,44 +289,179 @@ class BillpayReceipt(models.AbstractModel):
     def _without_twins(self, payments):
         """Merge what is one payment; return those that are still to be booked."""
         waiting = payments.filtered(lambda p: p.state in BOOKABLE)
-        keys = [key for key in waiting.mapped("receipt_key") if key]
+        keys = {key for payment in waiting for key in payment._names()}
         if not keys:
             return waiting
         rows = payments.search(
             [
-                ("provider_id", "in", waiting.provider_id.ids),
-                ("receipt_key", "in", keys),
+                ("merchant", "in", waiting.mapped("merchant")),
+                *self._domain_of_names(keys),
                 ("state", "!=", "ignored"),
                 # An announcement that nobody has confirmed is no payment yet.
                 ("confirmed_at", "!=", False),
                 # What a person has taken out of the books is for a person.
                 ("undone_at", "=", False),
-            ]
+            ],
+            order="id",
         )
-        groups = rows.grouped(lambda row: (row.provider_id, row.receipt_key)).values()
-        for group in groups:
-            typed = group.filtered("provisional")
-            # What only a person tells, under what looks like ClickPesa's id.
-            copied = (group - typed).filtered(
-                lambda p: p.confirmed_by_id and not p.webhook_at and not p.poll_at
-            )
-            if len(group) < 2 or not (copied or typed):
+        for (_merchant, key), group in self._by_names(rows).items():
+            group = group.filtered(lambda row: row.state != "ignored")
+            if len(group) < 2 or not group & waiting:
                 continue
-            others = group - payments
-            if others and others.try_lock_for_update() != others:
-                # Another worker has the other row: see what becomes of it first.
-                later = fields.Datetime.now() + TWIN_PAUSE
-                (group & waiting)._wait_until(later)
-                payments.env["payment.provider"]._billpay_trigger(
-                    "ir_cron_process_payments", at=later
-                )
+            if not self._hold_others(group, payments, waiting):
                 waiting -= group
                 continue
+            typed = group.filtered(
+                lambda row, key=key: (
+                    row.provisional
+                    or (row.reference_key == key and row._is_persons_word())
+                )
+            )
+            # What only a person tells, under what looks like ClickPesa's id.
+            copied = (group - typed).filtered(lambda row: row._is_persons_word())
             for row in typed:
                 self._settle_twin(row, group - row, waiting)
             for row in copied:
                 self._settle_copied(row, group - copied, waiting)
+            self._settle_told_twice(group - typed - copied, waiting)
         return waiting.filtered(lambda p: p.state in BOOKABLE)
+
+    def _hold_others(self, group, payments, waiting):
+        """Lock the rows of a group that this worker does not have; tell whether it
+        could."""
+        others = group - payments
+        if not others or others.try_lock_for_update() == others:
+            return True
+        # Another worker has the other row: see what becomes of it first.
+        later = fields.Datetime.now() + TWIN_PAUSE
+        (group & waiting)._wait_until(later)
+        payments.env["payment.provider"]._billpay_trigger(
+            "ir_cron_process_payments", at=later
+        )
+        return False
+
+    def _settle_told_twice(self, told, waiting):
+        """Book one of the rows that ClickPesa tells with one receipt and amount.
+
+        Operators give a receipt once. It may be one payment under two ids, or two:
+        nothing says which, so the later ones wait for a person.
+        """
+        told = told.sorted(lambda row: (not row.account_payment_ids, row.id))
+        for row in told & waiting:
+            before = told[: told.ids.index(row.id)].filtered(
+                lambda other, row=row: (
+                    other.receipt_key == row.receipt_key
+                    and self._is_same_amount(other, row)
+                    and other.state not in ("ignored", "reversed")
+                )
+            )
+            if before and row.receipt_key and not row._is_persons_choice():
+                self._hold_for_person(row, before[0])
+
+    def _without_likely_twins(self, payments):
+        """Hold what may be another payment with a mistyped receipt; return the rest.
+
+        Only where one of the two is a person's word: ClickPesa's own receipts differ
+        because payments do.
+        """
+        payments = payments.filtered(lambda p: not p._is_persons_choice())
+        numbers, days = payments.control_number_id, LIKELY_WITHIN
+        typed = payments.filtered(lambda p: p._is_persons_word())
+        if not numbers:
+            return
+        moments = payments.mapped("paid_at")
+        rows = payments.search(
+            [
+                ("control_number_id", "in", numbers.ids),
+                ("confirmed_at", "!=", False),
+                ("state", "in", ("confirmed", "failed", "posted")),
+                ("undone_at", "=", False),
+                ("paid_at", ">=", min(moments) - days),
+                ("paid_at", "<=", max(moments) + days),
+                "|",
+                ("control_number_id", "in", typed.control_number_id.ids),
+                ("confirmed_by_id", "!=", False),
+            ],
+            order="id",
+        )
+        if not rows.filtered(lambda row: row._is_persons_word()):
+            return
+        # Of two that wait, the typed one is held.
+        for payment in payments.sorted(lambda p: not p._is_persons_word()):
+            likely = rows.filtered(
+                lambda row, p=payment: (
+                    row != p
+                    and row.state != "unmatched"
+                    and row.control_number_id == p.control_number_id
+                    and (row | p).filtered(lambda one: one._is_persons_word())
+                    and self._is_same_amount(row, p)
+                    and abs(row.paid_at - p.paid_at) <= days
+                    and nearly_same_receipt(row.receipt, p.receipt)
+                )
+            )
+            if likely:
+                self._hold_for_person(payment, likely[0])
+
+    def _hold_for_person(self, row, other):
+        reason = row.env._(
+            "Receipt %(receipt)s over the same amount may be the payment %(other)s "
+            "(receipt %(known)s), so this one is not booked. If it is the same "
+            "payment, put it aside; if it is another payment, press Match.",
+            receipt=row.receipt or row.reference,
+            other=other.reference,
+            known=other.receipt or "?",
+        )
+        row._move_to("unmatched", reason)
+
+    # === RECEIPTS THAT CLICKPESA DOES NOT REPORT === #
+
+    def _doubt_unreported(self, providers, until):
+        """Flag what persons entered and a complete poll has not found.
+
+        :param datetime until: the poll knows every payment up to this moment
+        """
+        for provider in providers:
+            rows = self.env["billpay.payment"].search(
+                [
+                    ("provider_id", "=", provider.id),
+                    ("confirmed_by_id", "!=", False),
+                    ("told_at", "=", False),
+                    ("poll_at", "=", False),
+                    ("unreported_at", "=", False),
+                    ("state", "not in", ("ignored", "reversed")),
+                    ("paid_at", "<=", until - REPORTED_WITHIN),
+                    # Nobody has asked for what was paid before.
+                    ("paid_at", ">=", provider.create_date - FIRST_POLL),
+                    ("create_date", "<=", until),
+                ]
+            )
+            for row in rows:
+                reason = row.env._(
+                    "%(user)s entered receipt %(receipt)s, but ClickPesa does not "
+                    "report this payment. Compare with the ClickPesa dashboard. If the "
+                    "money is not there, undo the match and put the payment aside.",
+                    user=row.confirmed_by_id.name,
+                    receipt=row.receipt or row.reference,
+                )
+                row._flag(
+                    " ".join(filter(None, (row.attention and row.reason, reason))),
+                    unreported_at=fields.Datetime.now(),
+                )
+                row._message_log(body=reason)
+
+    def _reported(self, payment):
+        """ClickPesa reports what it did not report before: its warning ends."""
+        if not payment.unreported_at:
+            return
+        payment.unreported_at = False
+        unusual = False
+        if payment.state == "posted":
+            booking = payment.env["billpay.booking"]
+            unusual = booking._why_unusual(payment, payment.credit_open)
+        if payment.state in ("posted", "confirmed"):
+            payment._settle()
+            if unusual:
+                payment._flag(unusual)
 
     def _settle_copied(self, payment, others, waiting):
         """Book only one of this row and ClickPesa's own with its receipt and amount.
@@ -306,16 +480,8 @@ class BillpayReceipt(models.AbstractModel):
         if not told:
             return
         row, other = (told, payment) if payment.account_payment_ids else (payment, told)
-        if row.state not in BOOKABLE or row._is_persons_choice():
-            return
-        reason = payment.env._(
-            "Receipt %(receipt)s over the same amount already exists as %(other)s, so "
-            "this one is not booked. If it is the same payment, put it aside; if it is "
-            "another payment, press Match.",
-            receipt=row.receipt,
-            other=other.reference,
-        )
-        row._move_to("unmatched", reason)
+        if row.state in BOOKABLE and not row._is_persons_choice():
+            self._hold_for_person(row, other)
 
     def _settle_twin(self, payment, others, waiting):
         """Find the twin of this provisional row, if it has one, and merge the two.

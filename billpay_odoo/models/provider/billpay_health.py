@@ -29,6 +29,7 @@ RULES = {
     "lag": Rule("seconds", 5 * MINUTE, 30 * MINUTE, "action_billpay_health_waiting"),
     "backlog": Rule("rows", 500, 5000, "action_billpay_health_waiting"),
     "unmatched": Rule("payments", 1, 50, "action_billpay_health_unmatched"),
+    "unreported": Rule("payments", 1, NEVER, "action_billpay_health_unreported"),
     "poll_only": Rule("percent", 2, 50, "action_billpay_health_poll_only", "webhook"),
     "failed_deliveries": Rule("deliveries", 1, 20, "action_billpay_health_failed"),
     "quarantine": Rule(
@@ -76,6 +77,15 @@ TEXTS = {
         _lt(
             "%(unmatched)s payments are not matched to a customer, the oldest is from "
             "%(oldest)s. They are not in the books: open and match them."
+        ),
+    ),
+    "unreported": (
+        _lt("Not reported"),
+        _lt("ClickPesa reports all payments that were entered by hand."),
+        _lt(
+            "ClickPesa does not report %(unreported)s payments that were entered by "
+            "hand. They may be in the books without money: compare them with the "
+            "ClickPesa dashboard, and undo those that are not there."
         ),
     ),
     "poll_only": (
@@ -147,7 +157,7 @@ FIGURES = """
 SELECT provider.id,
        (SELECT max(last_received_at) FROM billpay_event
          WHERE provider_id = provider.id AND state <> 'quarantine') AS last_webhook,
-       waiting.*, unmatched.*, learned.*, troubled.*
+       waiting.*, unmatched.*, unreported.*, learned.*, troubled.*
   FROM payment_provider AS provider,
        LATERAL (SELECT count(*) AS backlog, min(since) AS waiting_since FROM (
            (SELECT received_at AS since FROM billpay_event
@@ -165,6 +175,9 @@ SELECT provider.id,
            SELECT paid_at FROM billpay_payment
             WHERE provider_id = provider.id AND state = 'unmatched'
             LIMIT 10000) AS rows) AS unmatched,
+       LATERAL (SELECT count(*) AS unreported FROM billpay_payment
+                 WHERE provider_id = provider.id AND unreported_at IS NOT NULL
+                   AND state NOT IN ('ignored', 'reversed')) AS unreported,
        -- Only what was notified or not by now. What was learned an hour after it was
        -- paid is history: no webhook can have brought it.
        LATERAL (SELECT count(*) AS learned,
@@ -240,6 +253,7 @@ class BillpayHealth(models.AbstractModel):
             "lag": (waiting, waiting),
             "backlog": (row["backlog"], row["backlog"]),
             "unmatched": (row["unmatched"], row["unmatched"]),
+            "unreported": (row["unreported"], row["unreported"]),
             "poll_only": (share, share),
             "failed_deliveries": (row["failed"], row["failed"]),
             "quarantine": (row["quarantined"], row["quarantined"]),

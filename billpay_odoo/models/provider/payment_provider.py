@@ -36,6 +36,13 @@ _NUMBERING = (
 )
 # What is pasted from a dashboard, often with a blank at its end.
 _PASTED = (*_CREDENTIALS, "clickpesa_billpay_namba")
+# What tells which merchant an application is of.
+_MERCHANT = {
+    "code",
+    "clickpesa_base_url",
+    "clickpesa_client_id",
+    "clickpesa_billpay_namba",
+}
 # A changed one of these may be what ends the trouble.
 _SETTINGS = {*_CREDENTIALS, "state", "clickpesa_calls_per_minute"}
 # Colour and sign of a check.
@@ -257,6 +264,13 @@ class PaymentProvider(models.Model):
     clickpesa_number_example = fields.Char(
         string="Example", compute="_compute_clickpesa_number_example"
     )
+    billpay_merchant = fields.Integer(
+        readonly=True,
+        copy=False,
+        index="btree_not_null",
+        help="The same for all applications of one ClickPesa merchant, also disabled "
+        "ones: those with one BillPay-Namba, and those with one client ID.",
+    )
     billpay_polled_until = fields.Datetime(
         string="Polled Until",
         readonly=True,
@@ -472,6 +486,7 @@ class PaymentProvider(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         providers = super().create([self._billpay_stripped(v) for v in vals_list])
+        self._billpay_tell_merchants()
         providers._billpay_ensure_webhook_token()
         providers._billpay_become_company_default()
         # Webhook addresses are kept in memory.
@@ -480,6 +495,8 @@ class PaymentProvider(models.Model):
 
     def write(self, vals):
         result = super().write(self._billpay_stripped(vals))
+        if not _MERCHANT.isdisjoint(vals):
+            self._billpay_tell_merchants()
         if "state" in vals or "code" in vals:
             self._billpay_ensure_webhook_token()
             self._billpay_become_company_default()
@@ -496,6 +513,44 @@ class PaymentProvider(models.Model):
         return result
 
     # === BUSINESS METHODS === #
+
+    @api.model
+    def _billpay_tell_merchants(self):
+        """Write down which applications are of one merchant.
+
+        Payments have no client ID where numbers were made offline or on the dashboard,
+        so whichever application hears of one, it is one payment of the merchant.
+        """
+        merchants, merchant_of = {}, {}
+        for app in self.sudo().search([("code", "=", "clickpesa")], order="id"):
+            address = (app.clickpesa_base_url or "").rstrip("/").casefold()
+            names = [
+                (address, name, app[name])
+                for name in ("clickpesa_billpay_namba", "clickpesa_client_id")
+                if app[name]
+            ]
+            known = [merchant_of[name] for name in names if name in merchant_of]
+            first = min(known, default=app.id)
+            for other in set(known) - {first}:
+                merchants[first] |= merchants.pop(other)
+            merchants[first] = merchants.get(first, self.browse()) | app
+            merchant_of.update(dict.fromkeys(names, first))
+            for name, merchant in merchant_of.items():
+                merchant_of[name] = first if merchant in known else merchant
+        for merchant, apps in merchants.items():
+            if moved := apps.filtered(lambda a, m=merchant: a.billpay_merchant != m):
+                self.env["billpay.ledger"]._unite(apps)
+                moved.billpay_merchant = merchant
+
+    def _billpay_of_merchant(self):
+        """Return all applications of the merchants of these, in sudo: these first,
+        then live ones, then the oldest."""
+        if not self:
+            return self.sudo()
+        apps = self.sudo().search(
+            [("billpay_merchant", "in", self.mapped("billpay_merchant"))]
+        )
+        return apps.sorted(lambda a: (a not in self, not a._billpay_is_on(), a.id))
 
     def _billpay_is_on(self):
         """Tell whether this is a ClickPesa application that is switched on.
