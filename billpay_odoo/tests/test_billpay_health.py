@@ -19,6 +19,7 @@ NAMES = [
     "lag",
     "backlog",
     "unmatched",
+    "unreported",
     "poll_only",
     "failed_deliveries",
     "quarantine",

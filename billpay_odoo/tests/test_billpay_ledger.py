@@ -752,6 +752,31 @@ class TestMerchant(UpsertCommon):
                 self.assertEqual(fresh.provider_id, new)
                 new.write({"state": "disabled", "clickpesa_client_id": False})
 
+    def test_imported_number_with_letters_is_found_in_every_spelling(self):
+        for index, name in enumerate(("Cust001", "AbC77", "mteja9z")):
+            number = self.env["billpay.control.number"]._reserve(
+                self.provider.sudo(),
+                [{"kind": "customer", "partner_id": self.partner.id}],
+            )
+            number.sudo().write(
+                {
+                    "name": name,
+                    "origin": "imported",
+                    "state": "open",
+                    "confirmed_at": "2026-01-01",
+                }
+            )
+            suffixed, apart = name.swapcase() + "-8943", f" {name[:3]} {name[3:]}"
+            sent = (name, name.upper(), name.lower(), suffixed, apart)
+            for turn, spelled in enumerate(sent):
+                with self.subTest(name=name, spelled=spelled):
+                    [payment] = self._paid(1, first=10 * index + turn)
+                    told = self._told(payment, orderReference=spelled)
+                    row = self._store_all([told], provider=self.second)
+                    self._process()
+                    self.assertBooked(row, float(told.amount))
+                    self.assertEqual(row.control_number_id, number)
+
     # === Two merchants that become one === #
 
     def test_rows_of_one_payment_are_united(self):

@@ -289,19 +289,106 @@ class TestImportPayments(ImportCommon):
         self.assertEqual((self._rows() - told).state, "unmatched")
         self.assertEqual(len(self._rows().account_payment_ids), 1)
 
-    def test_two_payments_with_one_receipt_that_clickpesa_tells_are_both_booked(self):
-        move = self._registered_invoice(150000)
-        first = self._pay(move.billpay_number_id.name, 150000)
-        self._import(self._imported_as(first["id"], first))
-        number = self._registered_invoice(150000).billpay_number_id.name
-        second = self._pay(number, 150000)
-        with self.sandbox.store.transaction() as gateway:
-            gateway.execute(
-                "UPDATE payment SET receipt = ? WHERE id = ?",
-                (first["paymentReference"], second["id"]),
-            )
-        for _turn in range(2):
-            self._poll()
-            self._process()
-        self.assertBooked(self._ledger(first), 150000)
-        self.assertBooked(self._ledger(second), 150000)
+    def test_one_receipt_and_amount_under_two_ids_of_clickpesa_waits(self):
+        for same_number in (True, False):
+            for together in (True, False):
+                with self.subTest(same_number=same_number, together=together):
+                    self.sandbox.reset()
+                    before = self._rows()
+                    number = (
+                        self.env["billpay.control.number"]
+                        ._reserve(
+                            self.provider.sudo(),
+                            [{"kind": "customer", "partner_id": self.partner.id}],
+                        )
+                        .name
+                    )
+                    self._sync()
+                    first = self._pay(number, 150000)
+                    if not together:
+                        self._poll()
+                        self._process()
+                    if not same_number:
+                        other = self._registered_invoice(150000)
+                        number = other.billpay_number_id.name
+                    second = self._pay(number, 150000)
+                    with self.sandbox.store.transaction() as gateway:
+                        gateway.execute(
+                            "UPDATE payment SET receipt = ? WHERE id = ?",
+                            (first["paymentReference"], second["id"]),
+                        )
+                    for _turn in range(2):
+                        self._poll()
+                        self._process()
+                    rows = self._rows() - before
+                    self.assertEqual(len(rows), 2)
+                    held = rows.filtered(lambda row: row.state == "unmatched")
+                    self.assertEqual(len(held), 1)
+                    self.assertIn(held, held.search(held._todo_domain()))
+                    self.assertIn((rows - held).reference, held.reason)
+                    self.assertBooked(rows - held, 150000)
+                    self.assertFalse(held.account_payment_ids)
+                    # A person says that it is another payment.
+                    self.env["billpay.decision"]._match_by_hand(held, [], self.partner)
+                    self.assertBooked(held, 150000)
+
+    def test_statement_whose_transaction_id_is_the_receipt(self):
+        """Operators' statements call the receipt a transaction id."""
+        spellings = (str, str.lower, "No. {}".format, "{}.".format)
+        for first in ("told", "statement", "typed"):
+            for spelled in spellings:
+                self.sandbox.reset()
+                before = self._rows()
+                move = self._registered_invoice(150000)
+                number = move.billpay_number_id.name
+                payment = self._pay(number, 150000)
+                name = spelled(payment["paymentReference"])
+                if "No" in name:
+                    name = payment["paymentReference"] + "."
+                statement = csv_file(
+                    ["Transaction ID", "Control number", "Amount", "Date"],
+                    [name, number, "150000", "2026-03-02"],
+                )
+                with self.subTest(first=first, name=name):
+                    if first == "told":
+                        self._poll()
+                        self._process()
+                        self.assertVerdicts(
+                            self._preview(statement), ("here", "already")
+                        )
+                    elif first == "typed":
+                        self._type(number, receipt=payment["paymentReference"])
+                        self.assertVerdicts(
+                            self._preview(statement), ("here", "already")
+                        )
+                    else:
+                        self._import(statement)
+                    self._poll()
+                    self._process()
+                    row = self._rows() - before
+                    self.assertBooked(row, 150000)
+                    self.assertEqual(row.reference, payment["id"])
+                    self.assertEqual(row.receipt, payment["paymentReference"])
+                    self.assertEqual(move.amount_residual, 0)
+                    self.assertEqual(len(move.billpay_payment_ids), 1)
+
+    def test_id_of_clickpesa_typed_as_the_receipt(self):
+        for told_first in (True, False):
+            with self.subTest(told_first=told_first):
+                self.sandbox.reset()
+                before = self._rows()
+                move = self._registered_invoice(150000)
+                payment = self._pay(move.billpay_number_id.name, 150000)
+                if told_first:
+                    self._poll()
+                    self._process()
+                self._entry(
+                    number=move.billpay_number, receipt=payment["id"]
+                ).action_enter()
+                self._process()
+                self._poll()
+                self._process()
+                row = self._rows() - before
+                self.assertBooked(row, 150000)
+                self.assertEqual(row.reference, payment["id"])
+                self.assertEqual(move.amount_residual, 0)

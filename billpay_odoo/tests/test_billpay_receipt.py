@@ -187,6 +187,192 @@ class TestManualPayment(ManualCommon):
             self.assertBooked(row, 150000)
             self.assertEqual(move.amount_residual, 0)
 
+    def _mistyped(self, receipt):
+        """Slips with which people type a receipt."""
+        middle = len(receipt) // 2
+        swapped = receipt[:middle] + receipt[middle + 1] + receipt[middle]
+        yield swapped + receipt[middle + 2 :]
+        yield receipt + "7"
+        yield receipt[:middle] + receipt[middle + 1 :]
+        yield receipt.replace("0", "O", 1)
+        yield "TZ" + receipt
+
+    def test_nearly_the_same_receipt_of_a_customers_number_waits(self):
+        purpose = self.env["billpay.purpose"].create(
+            {"name": "Ada", "company_id": self.company.id}
+        )
+        number = self.env["billpay.control.number"]._reserve(
+            self.provider.sudo(),
+            [
+                {
+                    "kind": "customer",
+                    "partner_id": self.partner.id,
+                    "purpose_id": purpose.id,
+                }
+            ],
+        )
+        self._sync()
+        for first in ("told", "typed", "together"):
+            for slip in range(5):
+                self.sandbox.reset()
+                payment = self.sandbox.pay(number.name, 50000, deliver=False)
+                receipt = "MP%s0X4821%s" % (slip, len(self._rows()))
+                with self.sandbox.store.transaction() as gateway:
+                    gateway.execute(
+                        "UPDATE payment SET receipt = ? WHERE id = ?",
+                        (receipt, payment["id"]),
+                    )
+                typed = list(self._mistyped(receipt))[slip]
+                with self.subTest(first=first, receipt=receipt, typed=typed):
+                    before = self._rows()
+                    entry = self._entry(
+                        number=number.name,
+                        receipt=typed,
+                        amount=50000,
+                        paid_at=fields.Datetime.now() - timedelta(hours=30),
+                    )
+                    steps = [self._poll, entry.action_enter]
+                    for step in steps if first == "told" else steps[::-1]:
+                        step()
+                        if first != "together":
+                            self._process()
+                    self._process()
+                    rows = self._rows() - before
+                    self.assertEqual(len(rows), 2)
+                    held = rows.filtered(lambda row: row.state == "unmatched")
+                    self.assertEqual(len(held), 1, rows.mapped("state"))
+                    self.assertBooked(rows - held, 50000)
+                    self.assertFalse(held.account_payment_ids)
+                    if first == "together":
+                        self.assertTrue(held.provisional)
+                    # It is the same payment: nothing is left to do.
+                    self.env["billpay.decision"]._put_aside(held, "the same")
+
+    def test_other_receipts_amounts_and_days_are_other_payments(self):
+        number = self.env["billpay.control.number"]._reserve(
+            self.provider.sudo(), [{"kind": "customer", "partner_id": self.partner.id}]
+        )
+        self._sync()
+        payment = self.sandbox.pay(number.name, 50000, deliver=False)
+        receipt = payment["paymentReference"]
+        self._poll()
+        self._process()
+        now = fields.Datetime.now()
+        for typed, amount, days in (
+            # The operator's next receipt.
+            (receipt[:-1] + ("7" if receipt[-1] != "7" else "8"), 50000, 1),
+            (receipt + "7", 60000, 1),
+            (receipt + "8", 50000, 30),
+        ):
+            with self.subTest(typed=typed, amount=amount, days=days):
+                row = self._type(
+                    number.name,
+                    receipt=typed,
+                    amount=amount,
+                    paid_at=now - timedelta(days=days),
+                )
+                self.assertBooked(row, amount)
+
+    # === Receipts that ClickPesa does not report === #
+
+    def _colour(self):
+        checks = self.env["billpay.health"]._health_checks(self.provider)
+        return {c.name: c.colour for c in checks[self.provider.id]}["unreported"]
+
+    def _polled(self):
+        self.env.cr.execute(
+            "UPDATE billpay_payment SET create_date = create_date - interval '1 minute'"
+        )
+        self.env.invalidate_all()
+        self._poll()
+        self._process()
+
+    def test_receipt_that_clickpesa_does_not_report_needs_a_person(self):
+        for source in ("typed", "unknown number", "never booked"):
+            with self.subTest(source=source):
+                partner = self.env["res.partner"].create({"name": "Neema"})
+                move = self._registered_invoice(150000, partner=partner)
+                number = move.billpay_number
+                if source == "unknown number":
+                    number = "112299990000"
+                row = self._type(
+                    number,
+                    receipt="FAKE%s" % len(self._rows()) + "77X",
+                    paid_at=fields.Datetime.now() - timedelta(hours=5),
+                )
+                self.assertFalse(row.attention)
+                before = self._colour()
+                self._polled()
+                self.assertTrue(row.attention)
+                self.assertTrue(row.unreported_at)
+                self.assertIn("does not report", row.reason)
+                self.assertIn(self.clerk.name, row.reason)
+                self.assertIn(row, row.search(row._todo_domain()))
+                self.assertEqual(self._colour(), "amber")
+                if source == "typed":
+                    self.assertEqual(before, "green")
+                    self.assertBooked(row, 150000)
+                    self.assertEqual(partner.billpay_unreported_count, 1)
+                    action = partner.action_view_billpay_unreported()
+                    self.assertEqual(row.search(action["domain"]), row)
+
+    def test_what_clickpesa_reports_after_all_is_no_warning(self):
+        move = self._registered_invoice(150000)
+        moment = fields.Datetime.now() - timedelta(hours=5)
+        rows = self.env["billpay.payment"]
+        for amount, due in ((150000, False), (170000, True)):
+            with self.subTest(amount=amount):
+                move = self._registered_invoice(150000)
+                row = self._type(
+                    move.billpay_number,
+                    receipt="LATE%s77X" % amount,
+                    amount=amount,
+                    paid_at=moment,
+                )
+                self._polled()
+                self.assertTrue(row.unreported_at and row.attention)
+                payment = self._pay(move.billpay_number_id.name, amount)
+                with self.sandbox.store.transaction() as gateway:
+                    gateway.execute(
+                        "UPDATE payment SET receipt = ? WHERE id = ?",
+                        (row.receipt, payment["id"]),
+                    )
+                self._poll()
+                self._process()
+                self.assertEqual(self._ledger(payment), row)
+                self.assertFalse(row.unreported_at)
+                self.assertEqual(row.attention, due)
+                self.assertEqual("More than was due" in (row.reason or ""), due)
+                rows |= row
+        self.assertEqual(sum(rows.mapped("amount")), 320000)
+
+    def test_nothing_is_doubted_that_no_poll_can_know(self):
+        now = fields.Datetime.now()
+        move = self._registered_invoice(10)
+        cases = {
+            "just paid": now - timedelta(minutes=1),
+            "before the application": now - timedelta(days=300),
+        }
+        for case, moment in cases.items():
+            with self.subTest(case):
+                row = self._type(
+                    move.billpay_number,
+                    receipt="X%s7799" % len(self._rows()),
+                    paid_at=moment,
+                )
+                self._polled()
+                self.assertFalse(row.attention and row.unreported_at)
+        row = self._type(
+            move.billpay_number,
+            receipt="FAIL770099",
+            paid_at=now - timedelta(hours=5),
+        )
+        # A poll that failed knows nothing.
+        self.provider.sudo().clickpesa_client_id = "IDwrong"
+        self._polled()
+        self.assertTrue(self.provider.sudo().billpay_poll_error)
+        self.assertFalse(row.unreported_at)
+
     def test_keys_of_before_are_computed_anew_by_the_upgrade(self):
         """Until 19.0.1.3.0 dashes, dots and labels counted."""
         known = {

@@ -230,13 +230,13 @@ class BillpayPaymentImportLine(models.TransientModel):
         """Return verdict and reason of a line that may be a payment of the ledger."""
         if self.problem:
             return "skip", self.problem
-        if payment and payment.provisional and self.reference:
+        receipts = self.env["billpay.receipt"]
+        if payment and receipts._completes(payment, self._told()):
             return "ok", self.env._(
                 "Entered by hand before, as receipt %s: it gets its ClickPesa ID.",
                 payment.receipt,
             )
         if payment:
-            receipts = self.env["billpay.receipt"]
             return "here", receipts._where_it_stands(payment, self.amount)
         if numbers.isdisjoint(number_spellings(self.number)):
             return "ok", self.env._(

@@ -79,7 +79,8 @@ class BillpayReceipt(models.AbstractModel):
         ClickPesa's facts stand. A person's word gives a provisional row its id, and
         confirms what was only announced, when nobody can be asked.
         """
-        self._adopt(payment, told)
+        if self._completes(payment, told):
+            self._adopt(payment, told)
         payment._write_changed(
             {name: value for name, value in seen.items() if not payment[name]}
         )
@@ -236,13 +237,20 @@ class BillpayReceipt(models.AbstractModel):
         mistaken = payment.reference_key and payment.reference_key in told_names(told)
         return payment.provisional or bool(mistaken and payment._is_persons_word())
 
+    def _completes(self, payment, told):
+        """Whether a person's word gives a row the id of ClickPesa that it lacks."""
+        name = reference_as_receipt(told.id)
+        return name not in ("", payment.receipt_key) and self._is_nameless(
+            payment, told
+        )
+
     def _adopt(self, payment, told):
         """Give a row that is known by its receipt the id that ClickPesa gave.
 
         :raise ConcurrencyError: another transaction has just stored that id
         """
         name = reference_as_receipt(told.id)
-        if told.id == payment.reference or name in ("", payment.receipt_key):
+        if not name or told.id == payment.reference:
             return
         if not self._is_nameless(payment, told):
             return
@@ -252,7 +260,7 @@ class BillpayReceipt(models.AbstractModel):
             name=payment.reference,
         )
         values = {"reference": told.id, "provisional": False}
-        if not payment.receipt:
+        if not payment.receipt or payment.receipt_key == name:
             values["receipt"] = told.receipt
         other_number = self._is_other_number(payment, told.reference)
         if other_number and not payment.account_payment_ids:
