@@ -71,7 +71,7 @@ class BillpayPaymentEntry(models.TransientModel):
             ledger = self.env["billpay.ledger"]
             number = ledger._find_control_number(sent_sudo, provider)
             known = receipts_sudo._with_receipt(provider, entry.receipt)
-            entry.payment_id = known
+            entry.payment_id = self._shown(known)
             said = (number.move_id.name, number.partner_id.display_name)
             entry.bill = ", ".join(filter(None, said))
             entry.warning = False
@@ -120,8 +120,14 @@ class BillpayPaymentEntry(models.TransientModel):
             message = self.env._("Entered. It is booked in a moment.")
         else:
             message = self.env["billpay.receipt"]._where_it_stands(row, self.amount)
-        then = row.with_env(self.env)._get_records_action()
+        shown = self._shown(row).with_env(self.env)
+        then = shown._get_records_action() if shown else None
         return notify("success" if new else "warning", message, then)
+
+    def _shown(self, payment):
+        """Return the payment if it is of a company that the user works in."""
+        companies = self.env.companies
+        return payment.filtered(lambda p: p.company_id in companies)
 
     def _channel_word(self):
         words = (self.channel_id.clickpesa_codes or "").split(",")

@@ -11,6 +11,7 @@ from ..identity import (
     number_spellings,
     phone_key,
     receipt_key,
+    told_names,
     without_blanks,
     word_key,
 )
@@ -174,10 +175,10 @@ class BillpayPaymentImport(models.TransientModel):
             self._provider(), list(told_of), source="import"
         )
         known = {row.reference: row.id for row in rows}
-        receipts = {row.receipt_key: row.id for row in rows if row.receipt_key}
+        by_name = {name: row.id for row in rows for name in row._names()}
         for told, line in told_of.items():
-            receipt = receipt_key(told.receipt)
-            line.payment_id = known.get(told.id) or receipts.get(receipt)
+            others = (by_name[name] for name in told_names(told) if name in by_name)
+            line.payment_id = known.get(told.id) or next(others, False)
             if told.id in failures:
                 line.problem = self.env._(
                     "It could not be stored; the server's log says why. The other rows "

@@ -150,7 +150,10 @@ class BillpaySuggestion(models.AbstractModel):
             model._domain_of_keys(
                 {near for name in typed for near in likeness.neighbours(name)}
             )
-            & Domain("provider_id", "=", payments.provider_id.id),
+            & Domain(
+                "provider_id", "in", payments.provider_id._billpay_of_merchant().ids
+            )
+            & Domain("company_id", "=", payments.company_id.id),
             limit=CANDIDATES,
         )
         for number in numbers:
