@@ -1,5 +1,6 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+from . import billpay_guarded
 from . import provider
 from . import number
 from . import bill

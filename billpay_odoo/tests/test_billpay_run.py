@@ -200,7 +200,7 @@ class TestRuns(RunCommon):
         paid, unpaid = run.line_ids.number_id
         self._pay_number(paid, 500)
         run.action_cancel()
-        run.state = "cancelled"
+        run.sudo().state = "cancelled"
         run.action_close_numbers()
         self.assertEqual(
             (there.state, paid.state, unpaid.state), ("open", "open", "closed")
@@ -303,7 +303,7 @@ class TestRuns(RunCommon):
             run.action_print_all()
             with self._workers():
                 run._print_chunk()
-            run.printing = False
+            run.sudo().printing = False
             run.action_print_all()
             self._work()
         self.assertFalse(run.printing)

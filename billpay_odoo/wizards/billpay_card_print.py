@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from .. import page_texts
+from ..models.billpay_guarded import BillpayGuarded
 
 # Columns and rows of an A4 page.
 LAYOUTS = {"card": (2, 5), "sticker": (3, 8)}
@@ -13,6 +14,7 @@ class BillpayCardPrint(models.TransientModel):
     """Prints control numbers to hand out: cards to cut, or stickers."""
 
     _name = "billpay.card.print"
+    _inherit = [BillpayGuarded._name]
     _description = "Print Cards"
 
     number_ids = fields.Many2many("billpay.control.number", readonly=True)

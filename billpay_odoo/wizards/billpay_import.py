@@ -8,6 +8,7 @@ from odoo.exceptions import UserError
 from .. import binaries
 from ..actions import dialog, window
 from ..identity import word_key
+from ..models.billpay_guarded import BillpayGuarded
 from ..spreadsheet import SpreadsheetError, download_xlsx, find_columns, read
 
 # The words of files for a mode, those of ClickPesa's dashboard among them.
@@ -31,6 +32,7 @@ class BillpayImport(models.AbstractModel):
     """
 
     _name = "billpay.import"
+    _inherit = [BillpayGuarded._name]
     _description = "BillPay Import"
 
     # Set by each import: the headings of each field, of which the template shows the
@@ -254,6 +256,7 @@ class BillpayImportLine(models.AbstractModel):
     """One row of the file, and what becomes of it."""
 
     _name = "billpay.import.line"
+    _inherit = [BillpayGuarded._name]
     _description = "BillPay Import Row"
     _order = "row, id"
 

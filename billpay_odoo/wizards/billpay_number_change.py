@@ -5,12 +5,14 @@ from odoo.exceptions import UserError
 
 from ..actions import CLOSE
 from ..const import NUMBER_MODES
+from ..models.billpay_guarded import BillpayGuarded
 
 
 class BillpayNumberChange(models.TransientModel):
     """Changes what customer numbers ask for; ClickPesa is told by itself."""
 
     _name = "billpay.number.change"
+    _inherit = [BillpayGuarded._name]
     _description = "Change Customer Numbers"
 
     number_ids = fields.Many2many("billpay.control.number", readonly=True)

@@ -6,12 +6,14 @@ from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
 
 from ..actions import window
+from ..models.billpay_guarded import BillpayGuarded
 
 
 class BillpayPartnerNumber(models.TransientModel):
     """Gives contacts the numbers of chosen purposes, after showing what that means."""
 
     _name = "billpay.partner.number"
+    _inherit = [BillpayGuarded._name]
     _description = "Get Control Numbers for Contacts"
 
     partner_ids = fields.Many2many("res.partner", string="Contacts")
@@ -93,6 +95,7 @@ class BillpayPartnerNumberLine(models.TransientModel):
     """One contact and purpose: what will happen."""
 
     _name = "billpay.partner.number.line"
+    _inherit = [BillpayGuarded._name]
     _description = "Control Number for a Contact"
 
     wizard_id = fields.Many2one("billpay.partner.number", ondelete="cascade")

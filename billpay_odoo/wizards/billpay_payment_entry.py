@@ -7,6 +7,7 @@ from odoo.exceptions import UserError
 
 from ..actions import notify
 from ..identity import without_blanks
+from ..models.billpay_guarded import BillpayGuarded
 from ..spreadsheet import SpreadsheetError, read_number, read_receipt
 from .billpay_payment_import import told_payment, why_not_receipt
 
@@ -15,6 +16,7 @@ class BillpayPaymentEntry(models.TransientModel):
     """Type one payment from its receipt."""
 
     _name = "billpay.payment.entry"
+    _inherit = [BillpayGuarded._name]
     _description = "Enter a BillPay Payment"
 
     application = fields.Selection(

@@ -4,6 +4,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ..actions import CLOSE, dialog, notify
+from ..models.billpay_guarded import BillpayGuarded
 
 
 class BillpayPaymentMatch(models.TransientModel):
@@ -14,17 +15,20 @@ class BillpayPaymentMatch(models.TransientModel):
     """
 
     _name = "billpay.payment.match"
+    _inherit = [BillpayGuarded._name]
     _description = "Match a BillPay Payment"
 
     payment_id = fields.Many2one("billpay.payment", required=True, readonly=True)
-    currency_id = fields.Many2one(related="payment_id.currency_id")
-    company_id = fields.Many2one(related="payment_id.company_id")
-    number = fields.Char(related="payment_id.number")
-    payer_name = fields.Char(related="payment_id.payer_name")
-    payer_phone = fields.Char(related="payment_id.payer_phone")
-    paid_at = fields.Datetime(related="payment_id.paid_at")
-    receipt = fields.Char(related="payment_id.receipt")
-    reason = fields.Char(related="payment_id.reason", string="What Happened")
+    currency_id = fields.Many2one(related="payment_id.currency_id", related_sudo=False)
+    company_id = fields.Many2one(related="payment_id.company_id", related_sudo=False)
+    number = fields.Char(related="payment_id.number", related_sudo=False)
+    payer_name = fields.Char(related="payment_id.payer_name", related_sudo=False)
+    payer_phone = fields.Char(related="payment_id.payer_phone", related_sudo=False)
+    paid_at = fields.Datetime(related="payment_id.paid_at", related_sudo=False)
+    receipt = fields.Char(related="payment_id.receipt", related_sudo=False)
+    reason = fields.Char(
+        related="payment_id.reason", related_sudo=False, string="What Happened"
+    )
     uses_credit = fields.Boolean(
         readonly=True,
         help="The payment is booked: its open credit is allocated.",
@@ -146,6 +150,7 @@ class BillpayPaymentMatchLine(models.TransientModel):
     """A bill that the payment may pay, or a customer whose credit it may be."""
 
     _name = "billpay.payment.match.line"
+    _inherit = [BillpayGuarded._name]
     _description = "Match a BillPay Payment: Line"
     _order = "sequence, id"
 
@@ -170,7 +175,9 @@ class BillpayPaymentMatchLine(models.TransientModel):
         store=True,
         readonly=False,
     )
-    date_due = fields.Date(related="move_id.invoice_date_due", string="Due")
+    date_due = fields.Date(
+        related="move_id.invoice_date_due", related_sudo=False, string="Due"
+    )
     due = fields.Monetary(string="Open", compute="_compute_due", help="In TZS.")
     amount = fields.Monetary(string="Pays", help="In TZS.")
     reasons = fields.Text(readonly=True, default=lambda self: self.env._("Your choice"))

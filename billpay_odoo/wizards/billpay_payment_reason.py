@@ -3,12 +3,14 @@
 from odoo import api, fields, models
 
 from ..actions import CLOSE
+from ..models.billpay_guarded import BillpayGuarded
 
 
 class BillpayPaymentReason(models.TransientModel):
     """Asks why, before payments are put aside or a match is undone."""
 
     _name = "billpay.payment.reason"
+    _inherit = [BillpayGuarded._name]
     _description = "Decide about BillPay Payments"
 
     kind = fields.Selection(

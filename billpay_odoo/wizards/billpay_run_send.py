@@ -2,11 +2,14 @@
 
 from odoo import fields, models
 
+from ..models.billpay_guarded import BillpayGuarded
+
 
 class BillpayRunSend(models.TransientModel):
     """Shows who has no e-mail address, before the others get theirs."""
 
     _name = "billpay.run.send"
+    _inherit = [BillpayGuarded._name]
     _description = "Send the Numbers of a Run"
 
     run_id = fields.Many2one("billpay.run", readonly=True)

@@ -9,12 +9,18 @@ import pytz
 
 from odoo import Command, api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.fields import Domain
 from odoo.tools import file_open
 
 from odoo.addons.billpay_odoo import binaries, page_texts
 from odoo.addons.billpay_odoo.const import CURRENCY, LIVING, MONEY
 from odoo.addons.billpay_odoo.crowd import turn
-from odoo.addons.billpay_odoo.identity import phone_key, receipt_key, word_key
+from odoo.addons.billpay_odoo.identity import (
+    number_spellings,
+    phone_key,
+    receipt_key,
+    word_key,
+)
 from odoo.addons.billpay_odoo.money import whole_shillings
 from odoo.addons.billpay_odoo.transactions import own_transaction
 
@@ -25,6 +31,9 @@ _DEVICE = re.compile(r"[0-9a-fA-F-]{8,64}\Z")
 PATIENCE = 8
 # What a cashier has to know of a payment before it is looked for.
 SHORTEST_SEARCH = 3
+# Fewer last digits would find what a cashier does not know.
+SHORTEST_END = 6
+MOST_FOUND = 5
 # No till order is worth more: what ClickPesa takes in one payment (TZS).
 LARGEST = 10**10
 
@@ -497,7 +506,8 @@ class PosConfig(models.Model):
     def billpay_search(self, text):
         """Find today's payments for a customer who says that the money is sent.
 
-        By number, phone, receipt or amount, whatever the payment is for. A cashier
+        Money of a till's number: by amount, or by number or phone, as a whole or by
+        their last digits. Any other money: by receipt or whole number alone. A cashier
         has to know something of it: there is no list to look through.
 
         :param str text: what the customer's phone shows
@@ -510,26 +520,34 @@ class PosConfig(models.Model):
         digits = "".join(sign for sign in word_key(text) if sign.isascii())
         if len(digits) < SHORTEST_SEARCH or len(digits) > 64:
             return []
-        tz = config.company_id._billpay_tz()
-        today = tz.localize(
-            datetime.combine(config.company_id._billpay_today(), time())
+        company = config.company_id
+        today = company._billpay_tz().localize(
+            datetime.combine(company._billpay_today(), time())
         )
-        # A phone is typed 0712…, and known as 255712…; or in part.
-        phone = phone_key(text) or digits.removeprefix("0")
-        domain = [
-            ("provider_id", "=", config._billpay_provider().id),
-            ("paid_at", ">=", today.astimezone(pytz.utc).replace(tzinfo=None)),
-            "|",
-            "|",
-            ("number", "ilike", digits),
-            ("receipt_key", "=", receipt_key(text) or digits),
-            ("payer_phone", "like", phone),
-        ]
+        since = today.astimezone(pytz.utc).replace(tzinfo=None)
+        of_till = Domain("control_number_id.pos_config_id.company_id", "=", company.id)
+        # A phone is typed 0712…, and known as 255712….
+        known = Domain("payer_phone", "=", phone_key(text) or digits)
         if digits.isdecimal():
-            domain.insert(2, "|")
-            domain.append(("amount", "=", int(digits)))
+            known |= Domain("amount", "=", int(digits))
+            last = digits.removeprefix("0")
+            if len(last) >= SHORTEST_END:
+                known |= Domain("payer_phone", "=like", f"%{last}")
+                known |= Domain("number", "=like", f"%{last}")
         payments = (
-            self.env["billpay.payment"].sudo().search(domain, order="id desc", limit=20)
+            self.env["billpay.payment"]
+            .sudo()
+            .search(
+                Domain("company_id", "=", company.id)
+                & Domain("paid_at", ">=", since)
+                & (
+                    Domain("receipt_key", "=", receipt_key(text) or digits)
+                    | Domain("number", "in", [*number_spellings(text), digits.upper()])
+                    | (of_till & known)
+                ),
+                order="id desc",
+                limit=MOST_FOUND,
+            )
         )
         return [
             {

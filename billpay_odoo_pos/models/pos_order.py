@@ -138,7 +138,7 @@ class PosOrder(models.Model):
             number.write({"pos_order_uuid": self.uuid})
             own |= number
         for line in lines:
-            line.billpay_number_id = own.filtered(
+            line.sudo().billpay_number_id = own.filtered(
                 lambda n, line=line: n.name == line.billpay_number
             )[:1]
         customer = self.partner_id or self.config_id._billpay_customer()

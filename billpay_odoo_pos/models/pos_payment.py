@@ -5,13 +5,16 @@ import logging
 from odoo import api, fields, models
 from odoo.tools import SQL
 
+from odoo.addons.billpay_odoo.models.billpay_guarded import BillpayGuarded
 from odoo.addons.billpay_odoo.transactions import each
 
 _logger = logging.getLogger(__name__)
 
 
 class PosPayment(models.Model):
-    _inherit = "pos.payment"
+    _name = "pos.payment"
+    _inherit = ["pos.payment", BillpayGuarded._name]
+    _billpay_server_fields = frozenset({"billpay_number_id", "billpay_line_id"})
 
     billpay_number = fields.Char(
         string="Control Number",

@@ -3,6 +3,8 @@
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
 
+from odoo.addons.billpay_odoo.models.billpay_guarded import BillpayGuarded
+
 
 class PosPaymentMethod(models.Model):
     """BillPay at the till: without a journal, since the money books itself.
@@ -11,7 +13,8 @@ class PosPaymentMethod(models.Model):
     the customer's account, where the payment of the control number meets it.
     """
 
-    _inherit = "pos.payment.method"
+    _name = "pos.payment.method"
+    _inherit = ["pos.payment.method", BillpayGuarded._name]
 
     billpay_provider_id = fields.Many2one(
         "payment.provider",
@@ -20,6 +23,22 @@ class PosPaymentMethod(models.Model):
         groups="point_of_sale.group_pos_manager",
         help="Empty: the company's.",
     )
+
+    @api.constrains("billpay_provider_id", "company_id")
+    def _check_billpay_provider_id(self):
+        for method_sudo in self.sudo():
+            provider, company = method_sudo.billpay_provider_id, method_sudo.company_id
+            if provider and provider.company_id not in company.parent_ids:
+                raise ValidationError(
+                    self.env._(
+                        "The application %(application)s belongs to another company "
+                        "than the payment method %(method)s, so its money would be "
+                        "booked there. Nothing was saved: choose one of %(company)s.",
+                        application=provider.name,
+                        method=method_sudo.name,
+                        company=company.name,
+                    )
+                )
 
     def _get_payment_terminal_selection(self):
         return [*super()._get_payment_terminal_selection(), ("billpay", "BillPay")]

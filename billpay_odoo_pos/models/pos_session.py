@@ -39,7 +39,7 @@ class PosSession(models.Model):
         data = super()._create_pay_later_receivable_lines(data)
         for payment, amounts in data["billpay_receivables"].items():
             vals = self._billpay_receivable_vals(payment, amounts)
-            payment.billpay_line_id = data["MoveLine"].create(vals)
+            payment.sudo().billpay_line_id = data["MoveLine"].create(vals)
         return data
 
     def _billpay_receivable_vals(self, payment, amounts):

@@ -3,6 +3,7 @@
 
 from uuid import uuid4
 
+from odoo import Command
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import new_test_user, tagged
 
@@ -246,13 +247,84 @@ class TestTill(TillSteps, BillPayCommon):
         self.assertEqual(found(None), [])
         for wildcard in ("%%%%", "____", "%4%5%", "\x00\x00\x00", "'; --"):
             self.assertEqual(found(wildcard), [])
-        [item] = self.till.billpay_search("33000")
+        # Money of other bills: by receipt or whole number alone.
+        for part in ("33000", other.number[-6:], other.number[:8], "112", "255"):
+            self.assertNotIn(other.id, found(part), part)
+        self.assertEqual(found(other.receipt), other.ids)
+        [item] = self.till.billpay_search(other.number)
         self.assertEqual(item["id"], other.id)
         # What it is for is nobody's business at the till.
         self.assertIn("not for an order of this till", item["verdict"])
         self.assertNotIn(move.name, str(item))
 
+    def test_search_lists_nothing_that_a_cashier_does_not_know(self):
+        rows = self.env["billpay.payment"]
+        for amount in range(41000, 48000, 1000):
+            stand = self._ask(str(uuid4()), amount)
+            rows |= self._paid_at_till(stand["number"], amount)
+        for text in ("112", "1122", "255", "2557", "000", "07123"):
+            self.assertEqual(self.till.billpay_search(text), [], text)
+        phone = self.till.billpay_search(rows[0].payer_phone)
+        self.assertEqual(len(phone), 5)
+
+    # === What a cashier writes === #
+
+    def test_fields_of_the_server_are_refused(self):
+        cashier = new_test_user(
+            self.env,
+            "billpay_cashier_hand",
+            groups="point_of_sale.group_pos_user",
+            company_id=self.company.id,
+            company_ids=[Command.set(self.company.ids)],
+        )
+        session = self._open()
+        stand = self._ask(str(uuid4()))
+        method = self.till._billpay_method()
+        order = self._send(self._sale(session, [(method, 45000, False)]))
+        payment = order.payment_ids.filtered("is_billpay")
+        strangers = self._registered_invoice(60000)
+        line = strangers.line_ids.filtered("date_maturity")
+        for values in (
+            {"billpay_number_id": strangers.billpay_number_id.id},
+            {"billpay_number_id": self._number(stand).id},
+            {"billpay_line_id": line.id},
+        ):
+            with self.subTest(values):
+                with self.assertRaises(AccessError):
+                    payment.with_user(cashier).write(values)
+                with self.assertRaises(AccessError):
+                    payment.with_user(cashier).create(
+                        {
+                            "pos_order_id": order.id,
+                            "payment_method_id": payment.payment_method_id.id,
+                            "amount": 1,
+                            **values,
+                        }
+                    )
+                with self.assertRaises(AccessError):
+                    order.with_user(cashier).write(
+                        {"payment_ids": [Command.update(payment.id, values)]}
+                    )
+        # What is there already is no change.
+        payment.with_user(cashier).write(
+            {"billpay_number_id": payment.billpay_number_id.id, "card_type": "x"}
+        )
+        self.assertEqual(payment.card_type, "x")
+
+    def test_application_of_another_company_is_refused(self):
+        foreign = self._make_application(
+            self.setup_other_company(name="Duka jingine")["company"]
+        )
+        method = self.till._billpay_method()
+        with self.assertRaises(AccessError):
+            method.billpay_provider_id = foreign
+        # Nor may somebody who works in both companies.
+        with self.assertRaises(ValidationError):
+            method.sudo().billpay_provider_id = foreign
+        method.billpay_provider_id = self.provider
+
     def test_search_finds_what_has_no_number_of_ours(self):
         self._told("11220000009999", 7000)
-        [item] = self.till.billpay_search("7000")
+        self.assertEqual(self.till.billpay_search("7000"), [])
+        [item] = self.till.billpay_search("1122 0000 009999")
         self.assertIn("not ours", item["verdict"])

@@ -12,6 +12,7 @@ from ...clickpesa import ClickPesaError
 from ...const import INVOICES
 from ...identity import number_as_stored
 from ...transactions import own_transaction
+from ..billpay_guarded import BillpayGuarded
 from .billpay_bill import BillpayBill
 
 # What a posted invoice's number follows.
@@ -29,7 +30,8 @@ class AccountMove(models.Model):
     """An invoice: its number follows what is due, and money for it closes it."""
 
     _name = "account.move"
-    _inherit = ["account.move", BillpayBill._name]
+    _inherit = ["account.move", BillpayBill._name, BillpayGuarded._name]
+    _billpay_server_fields = frozenset({"billpay_carried_number_id"})
 
     # Whoever may open an invoice sees its number, with no right on numbers at all.
     billpay_number_ids = fields.One2many(

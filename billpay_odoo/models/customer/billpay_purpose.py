@@ -8,6 +8,7 @@ from odoo.exceptions import UserError, ValidationError
 from ...actions import window
 from ...allocation import EXACT_OLDEST
 from ...const import LIVING, POLICIES
+from ..billpay_guarded import BillpayGuarded
 
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
 _KNOWN = {"purpose", "customer", "number", "reference"}
@@ -21,7 +22,7 @@ class BillpayPurpose(models.Model):
     """
 
     _name = "billpay.purpose"
-    _inherit = ["analytic.mixin"]
+    _inherit = ["analytic.mixin", BillpayGuarded._name]
     _description = "BillPay Purpose"
     _order = "sequence, id"
     _check_company_auto = True
@@ -143,6 +144,22 @@ class BillpayPurpose(models.Model):
                         "The text at ClickPesa knows {purpose}, {customer} and "
                         "{reference}, but not %s. Nothing was saved: correct the text.",
                         ", ".join("{%s}" % name for name in sorted(unknown)),
+                    )
+                )
+
+    @api.constrains("provider_id", "company_id")
+    def _check_provider_id(self):
+        for purpose_sudo in self.sudo():
+            company, provider = purpose_sudo.company_id, purpose_sudo.provider_id
+            if provider and provider.company_id not in company.parent_ids:
+                raise ValidationError(
+                    self.env._(
+                        "The application %(application)s belongs to another company "
+                        "than the purpose %(purpose)s, so its money would be booked "
+                        "there. Nothing was saved: choose one of %(company)s.",
+                        application=provider.name,
+                        purpose=purpose_sudo.name,
+                        company=company.name,
                     )
                 )
 

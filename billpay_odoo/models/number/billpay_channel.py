@@ -9,6 +9,7 @@ from odoo import api, fields, models, tools
 from odoo.exceptions import ValidationError
 
 from ...identity import word_key, word_keys
+from ..billpay_guarded import BillpayGuarded
 
 _COLOR = re.compile(r"#[0-9a-fA-F]{6}\Z")
 _PLACEHOLDER = re.compile(r"\{(number|company_number|amount|ussd)\}")
@@ -23,6 +24,8 @@ class BillpayChannel(models.Model):
     """
 
     _name = "billpay.channel"
+    _inherit = ["mail.thread", BillpayGuarded._name]
+    _mail_post_access = "read"
     _description = "BillPay Payment Channel"
     _order = "sequence, id"
 
@@ -45,9 +48,11 @@ class BillpayChannel(models.Model):
     )
     ussd_code = fields.Char(
         string="USSD Code",
+        tracking=True,
         help="What the payer dials, such as *150*00#. Phones offer it as a button.",
     )
     company_number = fields.Char(
+        tracking=True,
         help="The number that the operator's menu asks for as company number.",
     )
     needs_company_number = fields.Boolean(
@@ -60,11 +65,13 @@ class BillpayChannel(models.Model):
     # field cannot hold a language that is not installed.
     steps_en = fields.Text(
         string="Steps (English)",
+        tracking=True,
         help="One step per line. {number}, {amount}, {company_number} and {ussd} are "
         "replaced by the payer's own.",
     )
     steps_sw = fields.Text(
         string="Steps (Swahili)",
+        tracking=True,
         help="One step per line. {number}, {amount}, {company_number} and {ussd} are "
         "replaced by the payer's own.",
     )
@@ -80,7 +87,7 @@ class BillpayChannel(models.Model):
     )
     fee_fixed = fields.Float(string="Fixed Fee (TZS)", help="In addition, per payment.")
     sequence = fields.Integer(default=10)
-    active = fields.Boolean(default=True)
+    active = fields.Boolean(default=True, tracking=True)
     company_id = fields.Many2one(
         "res.company",
         help="Empty: for all companies.",

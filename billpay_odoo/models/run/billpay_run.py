@@ -14,6 +14,7 @@ from ...actions import CLOSE, dialog, notify, window
 from ...const import LIVING, MONEY
 from ...spreadsheet import download_xlsx
 from ...transactions import CONFLICTS, committed, each
+from ..billpay_guarded import BillpayGuarded
 
 _logger = logging.getLogger(__name__)
 
@@ -27,8 +28,12 @@ class BillpayRun(models.Model):
     """One job that gives many invoices or customers their numbers."""
 
     _name = "billpay.run"
-    _inherit = ["mail.thread"]
+    _inherit = ["mail.thread", BillpayGuarded._name]
     _description = "Bulk Run of Control Numbers"
+    _billpay_server_fields = frozenset(
+        "download download_name company_id state source line_ids started_at"
+        " started_by_id finished_at printing printed_line_id".split()
+    )
     # Lines of one transaction: five calls of the sync worker.
     _chunk = 250
     # Invoices of one rendering: what fits into a worker's memory and time.
@@ -72,6 +77,12 @@ class BillpayRun(models.Model):
     )
     line_ids = fields.One2many("billpay.run.line", "run_id")
     started_at = fields.Datetime(readonly=True, copy=False)
+    started_by_id = fields.Many2one(
+        "res.users",
+        readonly=True,
+        copy=False,
+        help="The run does what this user may do.",
+    )
     finished_at = fields.Datetime(readonly=True, copy=False)
     line_count = fields.Integer(string="Lines", compute="_compute_counts")
     problem_count = fields.Integer(string="Problems", compute="_compute_counts")
@@ -186,7 +197,7 @@ class BillpayRun(models.Model):
 
     def _reserve_chunk(self):
         """Reserve the numbers of the next lines, and return of how many."""
-        self.ensure_one()
+        self = self.sudo().ensure_one()
         self.invalidate_recordset(["state"])
         if self.state != "running":
             return 0
@@ -195,21 +206,22 @@ class BillpayRun(models.Model):
             domain, order="id", limit=2 * self._chunk
         )
         lines = waiting.try_lock_for_update(limit=self._chunk)
+        allowed = lines._refuse_hidden(self.started_by_id or self.create_uid)
         try:
             with self.env.cr.savepoint():
-                lines._reserve_numbers()
+                allowed._reserve_numbers()
         except CONFLICTS:
             raise
         except Exception:
             # One of them cannot be made: each for itself, so that it fails alone.
             _logger.info("A chunk of %s is taken line by line", self, exc_info=True)
             lines.invalidate_recordset()
-            each(lines, type(lines)._reserve_numbers, type(lines)._note_failure)
+            each(allowed, type(lines)._reserve_numbers, type(lines)._note_failure)
         return len(lines)
 
     def _finish(self):
         """End a run of which every number is known or refused."""
-        self.ensure_one()
+        self = self.sudo().ensure_one()
         self.invalidate_recordset()
         if self.state != "running":
             return
@@ -266,30 +278,38 @@ class BillpayRun(models.Model):
                         run.company_id.name,
                     )
                 )
-            run.write({"state": "running", "started_at": fields.Datetime.now()})
+            run.sudo().write(
+                {
+                    "state": "running",
+                    "started_at": fields.Datetime.now(),
+                    "started_by_id": self.env.uid,
+                }
+            )
         self._wake()
 
     def action_pause(self):
         """Stop reserving after the chunk at hand; what is reserved is registered."""
         self.check_access("write")
-        self.filtered(lambda run: run.state == "running").state = "paused"
+        self.filtered(lambda run: run.state == "running").sudo().state = "paused"
 
     def action_resume(self):
         self.check_access("write")
-        self.filtered(lambda run: run.state == "paused").state = "running"
+        self.filtered(lambda run: run.state == "paused").sudo().state = "running"
         self._wake()
 
     def action_cancel(self):
         """Make no more numbers. Those that exist stay; they can be closed."""
         self.check_access("write")
         runs = self.filtered(lambda run: run.state in ("draft", "running", "paused"))
+        runs = runs.sudo()
         runs.write({"state": "cancelled", "finished_at": fields.Datetime.now()})
         runs.line_ids.filtered(lambda line: line.state == "waiting").state = "cancelled"
 
     def action_close_numbers(self):
         """Close the unpaid numbers that this run made."""
         self.check_access("write")
-        made_sudo = self.line_ids.filtered("is_made").sudo().number_id
+        made = self.line_ids.filtered("is_made").number_id
+        made_sudo = made._filtered_access("read").sudo()
         made_sudo.filtered(lambda n: n.state in LIVING and not n._was_paid())._close()
 
     def action_retry_failed(self):
@@ -299,9 +319,9 @@ class BillpayRun(models.Model):
             failed = run.line_ids.filtered(lambda line: line.outcome == "failed")
             refused = failed.filtered("number_id")
             refused.number_id.action_retry()
-            (failed - refused).write({"state": "waiting", "error": False})
+            (failed - refused).sudo().write({"state": "waiting", "error": False})
             if failed and run.state in ("done", "paused"):
-                run.write({"state": "running", "finished_at": False})
+                run.sudo().write({"state": "running", "finished_at": False})
         self._wake()
 
     def _wake(self):
@@ -399,7 +419,7 @@ class BillpayRun(models.Model):
         if not self.printing:
             # What an earlier printing left behind is not printed twice.
             self._printed_parts().unlink()
-            self.write({"printing": True, "printed_line_id": False})
+            self.sudo().write({"printing": True, "printed_line_id": False})
         self._wake()
         message = self.env._(
             "%s invoices are being printed. The PDF comes below this run when it is "
@@ -425,7 +445,7 @@ class BillpayRun(models.Model):
 
     def _print_chunk(self):
         """Render the next invoices, in the end join all; return whether to go on."""
-        self.ensure_one()
+        self = self.sudo().ensure_one()
         self.invalidate_recordset()
         if not self.printing:
             return False

@@ -210,6 +210,26 @@ class BillpayRunLine(models.Model):
             text = self.env._("Unexpected error; see the server's log.")
         self.write({"state": "failed", "error": text[:500]})
 
+    def _refuse_hidden(self, user):
+        """Let lines fail whose records this user may not see; return the others.
+
+        What a run does in the background is what its user may do.
+        """
+        company = self.run_id.company_id
+        lines = self.with_user(user).with_context(allowed_company_ids=company.ids)
+        seen = {}
+        for name in ("move_id", "partner_id", "purpose_id"):
+            linked = self[name].with_env(lines.env)
+            seen[name] = set(linked._filtered_access("read").ids)
+        allowed = self.filtered(
+            lambda line: all(
+                line[name].id in ids for name, ids in seen.items() if line[name]
+            )
+        )
+        text = self.env._("%s may not see this invoice or contact.", user.name)
+        (self - allowed).write({"state": "failed", "error": text})
+        return allowed
+
     def _reserve_numbers(self):
         """Give these lines their numbers, those that exist already included."""
         invoices = self.filtered("move_id")
