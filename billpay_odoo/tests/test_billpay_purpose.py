@@ -2,7 +2,7 @@
 """Customers keep one number per purpose, and money stays with its purpose."""
 
 from odoo import Command, fields
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import Form, tagged
 
 from .ledger import LedgerCommon
@@ -577,8 +577,82 @@ class TestDepartments(PurposeCommon):
             self._visible("billpay.control.number"), numbers[1] | numbers[2]
         )
         self.assertEqual(self._visible("billpay.payment"), rows[1])
+        # Whoever has lost the last department sees nothing, however that came.
         self.clerk.billpay_department_ids = False
+        for model in ("billpay.control.number", "billpay.payment", "billpay.run"):
+            self.assertFalse(self._visible(model), model)
+        self.clerk.billpay_all_departments = True
         self.assertEqual(self._visible("billpay.payment"), rows)
+
+    def test_wall_stands_when_departments_go(self):
+        rows = self._post(
+            self._confirmed(self._keeps(self.asha, self.tuition), 1000)
+            | self._confirmed(self._keeps(self.asha, self.hostel), 2000)
+        )
+        event = (
+            self.env["billpay.event"]
+            .sudo()
+            .create(
+                {
+                    "provider_id": self.provider.id,
+                    "payment_id": rows[0].id,
+                    "digest": "wall",
+                    "state": "done",
+                    "received_at": fields.Datetime.now(),
+                    "last_received_at": fields.Datetime.now(),
+                }
+            )
+        )
+        allocation = (
+            self.env["billpay.payment.allocation"]
+            .sudo()
+            .create(
+                {"payment_id": rows[0].id, "move_id": self._invoice(5).id, "amount": 5}
+            )
+        )
+        hidden = rows[0] | rows[1]
+        for gone in ("active", "unlink"):
+            mine = self.env["account.analytic.account"].create(
+                {"name": "Mine", "plan_id": self.school.plan_id.id}
+            )
+            self.clerk.billpay_department_ids = mine
+            self.assertFalse(self.clerk.billpay_all_departments)
+            if gone == "active":
+                mine.active = False
+            else:
+                mine.unlink()
+            with self.subTest(gone=gone):
+                self.assertFalse(self._visible("billpay.payment"))
+                self.assertFalse(self._visible("billpay.control.number"))
+                for record in (*hidden, event, allocation):
+                    with self.assertRaises(AccessError):
+                        record.with_user(self.clerk).read(["create_date"])
+                entry = rows[0].account_payment_ids.with_user(self.clerk)
+                self.assertTrue(rows[0].payer_name)
+                self.assertFalse(entry.billpay_payer)
+        self.clerk.billpay_department_ids = self.school
+        self.assertEqual(self._visible("billpay.payment"), rows[0])
+        self.assertTrue(event.with_user(self.clerk).read(["create_date"]))
+        entry.invalidate_recordset()
+        self.assertEqual(entry.billpay_payer, rows[0].payer_name)
+
+    def test_wizards_stand_behind_the_wall(self):
+        number = self._keeps(self.asha, self.hostel)
+        self.clerk.billpay_department_ids = self.school
+        entry = self.env["billpay.payment.entry"].with_user(self.clerk)
+        entry = entry.with_context(allowed_company_ids=self.company.ids)
+        entry = entry.create({"number": number.name, "amount": 5})
+        self.assertFalse(entry.bill)
+        wizard = self.env["billpay.partner.number"].with_user(self.clerk)
+        wizard = wizard.with_context(allowed_company_ids=self.company.ids)
+        wizard = wizard.create(
+            {"partner_ids": self.asha.ids, "purpose_ids": self.hostel.ids}
+        )
+        self.assertEqual(wizard.existing_count, 1)
+        self.assertNotIn(number.display_number, wizard.line_ids.mapped("number"))
+        self.clerk.billpay_department_ids = self.boarding
+        entry.invalidate_recordset()
+        self.assertIn(self.asha.display_name, entry.bill)
 
     def test_totals_per_department(self):
         self._post(

@@ -54,10 +54,12 @@ class BillpayPartnerNumber(models.TransientModel):
             commands = [Command.clear()]
             for partner, purpose in product(partners, wizard.purpose_ids._origin):
                 number = living.get((partner, purpose), numbers)
+                seen = number.with_env(self.env).sudo(False)._filtered_access("read")
+                hidden = self.env._("Of another department")
                 values = {
                     "partner_id": partner.id,
                     "purpose_id": purpose.id,
-                    "number": number.display_number,
+                    "number": (seen.display_number or hidden) if number else False,
                     "problem": not number and problems[partner],
                 }
                 commands.append(Command.create(values))

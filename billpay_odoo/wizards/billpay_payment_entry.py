@@ -74,7 +74,9 @@ class BillpayPaymentEntry(models.TransientModel):
             number = ledger._find_control_number(sent_sudo, provider)
             known = receipts_sudo._with_receipt(provider, entry.receipt)
             entry.payment_id = self._shown(known)
-            said = (number.move_id.name, number.partner_id.display_name)
+            # Digits of another department exist; whose they are is theirs to know.
+            seen = number.with_env(self.env)._filtered_access("read").sudo()
+            said = (seen.move_id.name, seen.partner_id.display_name)
             entry.bill = ", ".join(filter(None, said))
             entry.warning = False
             if known:
@@ -127,9 +129,8 @@ class BillpayPaymentEntry(models.TransientModel):
         return notify("success" if new else "warning", message, then)
 
     def _shown(self, payment):
-        """Return the payment if it is of a company that the user works in."""
-        companies = self.env.companies
-        return payment.filtered(lambda p: p.company_id in companies)
+        """Return the payment if the user may see it."""
+        return payment.with_env(self.env)._filtered_access("read")
 
     def _channel_word(self):
         words = (self.channel_id.clickpesa_codes or "").split(",")

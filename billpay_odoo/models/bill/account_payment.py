@@ -26,7 +26,8 @@ class AccountPayment(models.Model):
     )
     billpay_payer = fields.Char(
         string="Paid By",
-        related="billpay_payment_id.payer_name",
+        compute="_compute_billpay_payer",
+        compute_sudo=False,
         help="Whose phone paid; the entry is of the customer.",
     )
     billpay_part = fields.Integer(
@@ -51,6 +52,15 @@ class AccountPayment(models.Model):
         " WHERE billpay_payment_id IS NOT NULL",
         "This part of the ClickPesa payment is already booked.",
     )
+
+    # === COMPUTE METHODS === #
+
+    @api.depends("billpay_payment_id")
+    def _compute_billpay_payer(self):
+        for payment in self:
+            # A clerk of another department sees the entry, and not who paid.
+            row = payment.sudo().billpay_payment_id.with_env(self.env)
+            payment.billpay_payer = row._filtered_access("read").payer_name
 
     # === CRUD METHODS === #
 

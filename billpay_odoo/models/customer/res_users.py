@@ -1,6 +1,6 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
-from odoo import fields, models
+from odoo import api, fields, models
 from odoo.exceptions import AccessError
 
 # Who may: the groups of each right. "bill": get numbers and ask ClickPesa. "book":
@@ -21,12 +21,32 @@ class ResUsers(models.Model):
         "user_id",
         "account_id",
         string="BillPay Departments",
-        help="Whose control numbers and payments this user sees. Empty: everybody's.",
+        help="Whose control numbers and payments this user sees, unless of all.",
+    )
+    billpay_all_departments = fields.Boolean(
+        string="All BillPay Departments",
+        default=True,
+        help="This user sees control numbers and payments of all departments. Choosing "
+        "departments clears it; without both the user sees none.",
     )
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        return super().create([self._billpay_walled(vals) for vals in vals_list])
+
+    def _billpay_walled(self, vals):
+        """Return ``vals``; whoever gets departments sees no others."""
+        given = vals.get("billpay_department_ids")
+        if given and "billpay_all_departments" not in vals:
+            field = self._fields["billpay_department_ids"]
+            if field.convert_to_cache(given, self.browse()):
+                return {**vals, "billpay_all_departments": False}
+        return vals
+
     def write(self, vals):
+        vals = self._billpay_walled(vals)
         result = super().write(vals)
-        if "billpay_department_ids" in vals:
+        if not {"billpay_department_ids", "billpay_all_departments"}.isdisjoint(vals):
             # What a rule allows is kept per user.
             self.env.registry.clear_cache()
         return result
