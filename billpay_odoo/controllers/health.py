@@ -23,7 +23,7 @@ class BillPayHealth(http.Controller):
         readonly=True,
         save_session=False,
     )
-    def billpay_health(self, token):
+    def billpay_health(self, token, **_kwargs):
         """Answer for the application whose webhook address has this token.
 
         :return: 200 with ``{"status": "green", "checks": [{"name", "status", "value",

@@ -26,7 +26,7 @@ class BillPayWebhook(http.Controller):
         save_session=False,
         max_content_length=const.MAX_DELIVERY_BYTES,
     )
-    def billpay_webhook(self, token):
+    def billpay_webhook(self, token, **_kwargs):
         """Take one delivery.
 
         :return: 200 stored, 400 not a JSON object, 401 signature missing or wrong

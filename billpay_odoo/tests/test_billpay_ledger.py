@@ -777,6 +777,37 @@ class TestMerchant(UpsertCommon):
                     self.assertBooked(row, float(told.amount))
                     self.assertEqual(row.control_number_id, number)
 
+    def test_untrusted_word_stays_with_the_application_of_the_address(self):
+        branch = self._other_company()
+        number = self.env["billpay.control.number"]._reserve(
+            branch.sudo(), [{"kind": "customer", "partner_id": self.partner.id}]
+        )
+        elsewhere = self._make_application(
+            branch.company_id,
+            name="Elsewhere",
+            clickpesa_client_id="IDelsewhere",
+            clickpesa_billpay_namba="3344",
+        )
+        for client in ("IDbranch", "IDelsewhere", ""):
+            for sent in (number.name, "1122777777"):
+                with self.subTest(client=client, sent=sent):
+                    before = self.ledger.sudo().search([])
+                    self.sandbox.reset()
+                    payment = self._pay(sent, 500 + len(before))
+                    body = self.sandbox.webhook_body(payment["id"])
+                    body["data"]["clientId"] = client
+                    with patch.object(self.sandbox, "webhook_body", return_value=body):
+                        self._event(payment, signed=False)
+                    with self._workers():
+                        self.env["billpay.worker"].sudo()._take_events()
+                    row = self.ledger.sudo().search([]) - before
+                    self.assertEqual(row.provider_id, self.provider)
+                    self.assertEqual(row.company_id, self.company)
+                    self.assertEqual(row.state, "received")
+        self.assertFalse(
+            self.ledger.sudo().search([("provider_id", "in", elsewhere.ids)])
+        )
+
     # === Two merchants that become one === #
 
     def test_rows_of_one_payment_are_united(self):

@@ -4,7 +4,7 @@ import hashlib
 import logging
 import re
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import NamedTuple
 
@@ -271,6 +271,9 @@ class BillpayEvent(models.Model):
         if state:
             self.write({"state": state, "reason": reason})
             return payments
+        if not self.signed:
+            # Anybody may name the application of another company.
+            told = replace(told, client_id="")
         trusted = (
             self.signed
             and not notification.duplicate_keys

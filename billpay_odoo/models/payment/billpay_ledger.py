@@ -109,7 +109,7 @@ class BillpayLedger(models.AbstractModel):
         else:
             # A signature says nothing about what other applications hold.
             asked = trusted and source != "webhook"
-            owners = self._owners(provider, told_list, asked)
+            owners = self._owners(provider, told_list, asked, trusted)
         # One application's key says nothing about the money of another.
         believed = {
             told
@@ -432,7 +432,7 @@ class BillpayLedger(models.AbstractModel):
 
     # === WHOSE IT IS === #
 
-    def _owners(self, provider, told_list, asked):
+    def _owners(self, provider, told_list, asked, trusted):
         """Return the application whose ledger each payment belongs to.
 
         Payments are identified within a merchant, so this only decides on the books:
@@ -441,6 +441,8 @@ class BillpayLedger(models.AbstractModel):
 
         :param payment.provider provider: the application that is notified
         :param bool asked: ClickPesa itself reports, so what was filed elsewhere moves
+        :param bool trusted: else only the client ID counts: anybody may name the
+            number of another company
         """
         # What names no application is of one that has the client ID of the teller.
         own = provider.sudo().clickpesa_client_id
@@ -463,10 +465,10 @@ class BillpayLedger(models.AbstractModel):
                 sharing[told] = merchant
             if told.client_id in by_client and len(among) == 1:
                 named.add(told)
-        return {
-            **owners,
-            **self._owners_of_shared(provider, sharing, owners, named, asked),
-        }
+        if not trusted:
+            return owners
+        shared = self._owners_of_shared(provider, sharing, owners, named, asked)
+        return {**owners, **shared}
 
     def _owners_of_shared(self, provider, sharing, owners, named, asked):
         """Return whose the payments are that several applications (`sharing`) know.
