@@ -164,7 +164,7 @@ class TestUpgrade(UpgradeCase):
         payment = self.pay(number, 150000)
         self.deliver(payment)
         self.run_worker("process")
-        self.assertBookedOnce(payment)
+        self.assertBookedOnce(*booked, payment)
         self.assertEqual(
             self.db.value("SELECT payment_state FROM account_move WHERE id = %s", move),
             "paid",
