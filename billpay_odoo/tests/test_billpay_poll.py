@@ -155,6 +155,20 @@ class TestChanges(ScanCommon):
                     gateway.execute("UPDATE payment SET updated_at=?", (moment,))
         self.assertStored(payments)
 
+    def test_a_new_payment_costs_few_statements(self):
+        self.patch(const, "POLL_PAGE", 100)
+        self._poll()
+        for count, prefix in ((50, 1), (150, 2), (200, 3)):
+            with self.subTest(count=count):
+                second = timedelta(seconds=1)
+                payments = self._paid(count, apart=second, prefix=f"{prefix}")
+                before = self.env.cr.sql_log_count
+                queries = self._calls(self._poll)
+                self.assertLessEqual(self.env.cr.sql_log_count - before, 3 * count)
+                self.assertLessEqual(len(queries), -(-count // 100) + 1)
+                for payment in payments:
+                    self.assertTrue(self._ledger(payment))
+
     def test_payments_between_two_pages_are_neither_lost_nor_doubled(self):
         payments = self._paid(35, ago=timedelta(hours=1))
         original = ClickPesaClient.payments_page

@@ -62,7 +62,7 @@ class Scan:
         names = dict(place)
         started, *known = map(fields.Datetime.to_datetime, names.pop("moments"))
         known = dict(zip((CHANGED, CREATED), known, strict=True))
-        last = names["last"] and datetime.fromisoformat(names["last"])
+        last = datetime.fromisoformat(names["last"]) if names["last"] else None
         return cls(**{**names, "started": started, "known": known, "last": last})
 
     def place(self):
@@ -72,7 +72,7 @@ class Scan:
         moments = (names.pop("started"), known[CHANGED], known[CREATED])
         names["moments"] = [fields.Datetime.to_string(moment) for moment in moments]
         # The order of rows shows in fractions of a second, too.
-        names["last"] = self.last and self.last.isoformat()
+        names["last"] = self.last.isoformat() if self.last else ""
         return names
 
     def start(self):
