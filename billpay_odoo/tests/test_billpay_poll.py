@@ -9,7 +9,7 @@ from odoo import fields
 from odoo.tests import tagged
 
 from .. import const
-from ..clickpesa import ClickPesaClient, ClickPesaError
+from ..clickpesa import BudgetSpent, ClickPesaClient, ClickPesaError
 from ..transactions import own_transaction
 from .common import BillPayCommon
 
@@ -407,6 +407,33 @@ class TestPlace(ScanCommon):
             self._poll()
         self.assertFalse(self.provider.billpay_poll_error)
         self.assertTrue(self.provider.billpay_polled_until)
+        self.assertStored(payments)
+
+    def test_calls_that_are_spent_lose_nothing(self):
+        """Nor what was learned of the order, before the first page by age."""
+        payments = self._paid(15, ago=timedelta(hours=1))
+        self.sandbox.settings.payments_order = "refused"
+        original = ClickPesaClient.payments_page
+        spent = []
+
+        def page(client, **how):
+            if spent:
+                raise BudgetSpent("No calls are left.", retry_after=spent.pop())
+            if how["sort"] == "updatedAt" or how["skip"] == 0:
+                spent.append(30)
+            return original(client, **how)
+
+        with patch.object(ClickPesaClient, "payments_page", page):
+            queries = [query for _turn in range(4) for query in self._calls(self._poll)]
+        self.assertEqual(
+            [query.partition("sortBy=")[2].partition("&limit")[0] for query in queries],
+            [
+                "updatedAt&orderBy=DESC&skip=0",
+                "createdAt&orderBy=DESC&skip=0",
+                "createdAt&orderBy=DESC&skip=10",
+                "createdAt&orderBy=DESC&skip=0",
+            ],
+        )
         self.assertStored(payments)
 
     def test_a_place_of_long_ago_or_of_another_merchant_is_left(self):

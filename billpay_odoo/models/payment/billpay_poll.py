@@ -134,8 +134,9 @@ class BillpayPoll(models.AbstractModel):
             scan has ended (else the time of the run is over)
         """
         env = provider.env
-        scan = self._begun_scan(provider, deep) or self._new_scan(provider, deep)
-        found, begun, trouble, rest = False, scan.skip, "", False
+        begun = self._begun_scan(provider, deep)
+        scan = first = begun or self._new_scan(provider, deep)
+        found, trouble, rest = False, "", False
         try:
             client = provider._billpay_client()
             end_transaction(env)
@@ -174,8 +175,8 @@ class BillpayPoll(models.AbstractModel):
                 name = "ir_cron_poll_payments" + ("_deep" if deep else "")
                 provider._billpay_trigger(name, at=due)
             # A place where nothing is to be had is not tried for ever.
-            if isinstance(error, BudgetSpent) or scan.skip > begun:
-                rest = bool(scan.skip) and scan.place()
+            if scan is not first or (begun and isinstance(error, BudgetSpent)):
+                rest = scan.place()
         trouble = trouble or scan.trouble or self._trouble_of_order(provider, scan)
         committed(env, self._note_poll, provider, deep, trouble, scan, rest)
         return found, True
