@@ -362,6 +362,21 @@ class TestQuestions(BillPayCommon):
                 self.assertEqual(asked, 1)
                 self.assertFalse(row.account_payment_ids)
 
+    def test_what_waits_for_a_disabled_application_holds_up_no_question(self):
+        other = self._make_application(self.company, clickpesa_client_id="IDother")
+        waiting = self._pay("1122999002", 1000)
+        self._event(waiting, signed=False)
+        with self._workers(), own_transaction(self.env(su=True)) as env:
+            env["billpay.worker"]._take_events()
+        self._ledger(waiting).sudo().provider_id = other
+        other.state = "disabled"
+        _move, payment, row = self._booked()
+        self.sandbox.set_status(payment["id"], "REVERSED")
+        self._days_later(row, 3)
+        self._process()
+        self.assertEqual((row.state, row.status), ("reversed", "REVERSED"))
+        self.assertEqual(self._ledger(waiting).state, "received")
+
     def test_settled_money_is_not_asked_about_for_an_old_delivery(self):
         _move, payment, row = self._booked()
         body = {"message": "Again"}

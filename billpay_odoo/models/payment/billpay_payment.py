@@ -1,6 +1,6 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from markupsafe import Markup
@@ -460,9 +460,11 @@ class BillpayPayment(models.Model):
         if self.ignored_by_id or self.merged_into_id:
             return
         due, question = self._next_question()
-        name = "next_try_at" if self.state == "received" else "ask_at"
-        turn = self[name] or (due if self.state == "received" else False)
-        if not turn or turn > due:
+        waits = self.state == "received"
+        name = "next_try_at" if waits else "ask_at"
+        # Without a moment, what waits is due now, and all else is not asked about.
+        turn = self[name] or (due if waits else datetime.max)
+        if turn > due:
             self._write_changed({name: due, **question})
 
     def _give_back_try(self, due):

@@ -181,7 +181,7 @@ class BillpayWorker(models.AbstractModel):
             if "asking" in due:
                 done += self._confirm_due()
             # No question about what is known keeps anything waiting.
-            if due == {"questions"} and left > 0:
+            if "questions" in due and not done and left > 0:
                 done += self._ask_again()
                 left -= QUESTION_BATCH
             if not done:
