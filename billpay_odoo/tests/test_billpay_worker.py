@@ -316,6 +316,25 @@ class TestQuestions(BillPayCommon):
                 self.assertIn(word, row.reason)
                 self.assertEqual(move.amount_residual, open_again)
 
+    def test_word_about_money_that_is_not_booked_is_asked_about(self):
+        for index, word in enumerate(("REVERSED", "REFUNDED", "FAILED")):
+            with self.subTest(word=word):
+                payment = self._pay(f"112299900{index}", 1000)
+                self._poll()
+                self._process()
+                row = self._ledger(payment)
+                self.assertEqual(row.state, "unmatched")
+                self._event(payment, change={"status": word})
+                self.assertEqual(self._asked(), 1)
+                # Forged, so far.
+                self.assertEqual((row.state, row.status), ("unmatched", "SUCCESS"))
+                self.sandbox.set_status(payment["id"], word)
+                row.sudo().ask_at = fields.Datetime.now()
+                self.assertEqual(self._asked(), 1)
+                self.assertEqual((row.state, row.status), ("ignored", word))
+                self.assertFalse(row.ask_at)
+                self.assertFalse(row.account_payment_ids)
+
     def test_a_flood_of_forged_words_asks_seldom_and_changes_nothing(self):
         move, payment, row = self._booked()
         before = row.read(["state", "status", "reason", "attention", "amount"])

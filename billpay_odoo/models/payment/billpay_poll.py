@@ -57,7 +57,7 @@ class Scan:
     trouble: str = ""
 
     @classmethod
-    def read(cls, place):
+    def from_place(cls, place):
         """Return the scan whose ``place`` this is."""
         names = dict(place)
         started, *known = map(fields.Datetime.to_datetime, names.pop("moments"))
@@ -66,7 +66,7 @@ class Scan:
         return cls(**{**names, "started": started, "known": known, "last": last})
 
     def place(self):
-        """Return what ``read`` reads, as JSON."""
+        """Return what ``from_place`` reads, as JSON."""
         names = asdict(self)
         known = names.pop("known")
         moments = (names.pop("started"), known[CHANGED], known[CREATED])
@@ -205,7 +205,7 @@ class BillpayPoll(models.AbstractModel):
         place = provider[PLACE[deep]]
         if not place:
             return None
-        scan = Scan.read(place)
+        scan = Scan.from_place(place)
         # Another client ID has other rows.
         budget = provider.env["billpay.gate"]._budget(provider)[0]
         stale = scan.started < fields.Datetime.now() - STALE
