@@ -14,8 +14,12 @@ def ready():
 
 
 def command(*arguments):
-    """Command line of the server program."""
-    return [str(paths.PYTHON), "-m", "odoo", *map(str, arguments)]
+    """Command line of the server program.
+
+    A file and not ``-m odoo``: with workers Odoo starts its evented server from
+    ``sys.argv[0]``, and ``odoo/__main__.py`` cannot be run by its path.
+    """
+    return [str(paths.PYTHON), str(odoo_tree.program()), *map(str, arguments)]
 
 
 def data_dir():

@@ -73,6 +73,19 @@ def _own_source(folder):
     return folder
 
 
+def program():
+    """The server program: of a source tree, or beside an installed package."""
+    base = source()
+    candidates = [base / "odoo-bin", base.parents[2] / "bin" / "odoo"]
+    for path in candidates:
+        if path.is_file():
+            return path
+    raise Problem(
+        f"There is no Odoo program: neither {candidates[0]} nor {candidates[1]}.",
+        PRECONDITION,
+    )
+
+
 def addons_path():
     """Odoo's own add-on folders and the checkout, as the server's option wants it."""
     base = source()

@@ -194,16 +194,20 @@ class ClickPesaClient:
             data = [rows] if isinstance(rows, dict) else rows
         return _payments_of(data)
 
-    def payments_page(self, *, start=None, end=None, skip=0, limit=100):
+    def payments_page(
+        self, *, start=None, end=None, skip=0, limit=100, sort="createdAt"
+    ):
         """Return a :class:`PaymentPage` of the application's payments, newest first.
 
         :param start, end: ``datetime.date``, both included; which time zone the
             gateway cuts days in is not documented, so overlap by a day
+        :param str sort: any member of an answered payment (API docs, "query all
+            payments"), such as ``updatedAt`` for the latest changes first
         """
         params = {
             "startDate": start and start.isoformat(),
             "endDate": end and end.isoformat(),
-            "sortBy": "createdAt",
+            "sortBy": sort,
             "orderBy": "DESC",
             "skip": int(skip),
             "limit": int(limit),

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import datetime
 from unittest.mock import patch
 
 from odoo import Command
@@ -194,10 +195,15 @@ class TestPayment(BillPayCommon):
 
     def test_nightly_look_reaches_back_to_known_ground(self):
         self.provider.sudo().billpay_polled_until = "2020-01-01 00:00:00"
+        payments = []
+        for index, year in enumerate((2020, 2023, 2026)):
+            self.sandbox.clock.set(datetime(year, 1, 2))
+            payments.append(self._pay(f"11229990{index}", 1000))
+        self.sandbox.clock.reset()
         with self._workers(), own_transaction(self.env(su=True)) as env:
             env["payment.provider"]._cron_poll_payments_deep()
-        [call] = self.sandbox.calls("/third-parties/payments/all")
-        self.assertIn("startDate=2019-12-30", call["path"] + str(call))
+        for payment in payments:
+            self.assertTrue(self._ledger(payment))
 
     def test_suffixed_reference_finds_its_number(self):
         move = self._registered_invoice()

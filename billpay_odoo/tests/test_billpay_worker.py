@@ -8,6 +8,8 @@ from odoo import fields
 from odoo.tests import tagged
 
 from ..clickpesa import BudgetSpent, ClickPesaError
+from ..models.payment import billpay_worker
+from ..transactions import own_transaction
 from .common import BillPayCommon
 
 ALL = "/third-parties/payments/all"
@@ -180,3 +182,233 @@ class TestConfirming(BillPayCommon):
         )
         after = row.read(["state", "reason", "attempts", "next_try_at", "attention"])
         self.assertEqual(before, after)
+
+
+@tagged("post_install", "-at_install")
+class TestQuestions(BillPayCommon):
+    """Whether what ClickPesa reported still holds, is asked again."""
+
+    def _booked(self, amount=1000, ago=timedelta()):
+        move = self._registered_invoice(amount)
+        self.sandbox.clock.advance(-ago.total_seconds())
+        payment = self._pay(move.billpay_number_id.name, amount)
+        self.sandbox.clock.reset()
+        self._event(payment)
+        self._process()
+        row = self._ledger(payment).sudo()
+        self.assertBooked(row, amount)
+        return move, payment, row
+
+    def _asked(self):
+        before = self.sandbox.count_calls(ONE)
+        self._process()
+        return self.sandbox.count_calls(ONE) - before
+
+    def _days_later(self, row, days):
+        """The question of this row as it stands so many days later."""
+        row.ask_at -= timedelta(days=days, minutes=1)
+        row.paid_at -= timedelta(days=days)
+
+    def test_money_that_is_not_settled_is_asked_about_once_more(self):
+        _move, payment, row = self._booked()
+        self.assertAlmostEqual(
+            row.ask_at, fields.Datetime.now() + timedelta(3), delta=timedelta(minutes=1)
+        )
+        self.assertEqual(self._asked(), 0)
+        # Still not settled: the distance grows.
+        for days, pause in ((3, 3), (3, 6), (6, 12), (12, 24)):
+            with self.subTest(days=days):
+                self._days_later(row, days)
+                self.assertEqual(self._asked(), 1)
+                self.assertAlmostEqual(
+                    row.ask_at,
+                    fields.Datetime.now() + timedelta(pause),
+                    delta=timedelta(minutes=1),
+                )
+                self.assertEqual(self._asked(), 0)
+        # Settled: nothing is asked any more.
+        self.sandbox.settle(payment["id"])
+        self._days_later(row, 24)
+        self.assertEqual(self._asked(), 1)
+        self.assertEqual((row.state, row.status), ("posted", "SETTLED"))
+        self.assertFalse(row.ask_at)
+        self.assertFalse(row.attention)
+
+    def test_settled_money_is_not_asked_about(self):
+        move = self._registered_invoice(1000)
+        payment = self._pay(move.billpay_number_id.name, 1000)
+        self.sandbox.settle(payment["id"])
+        self._poll()
+        self._process()
+        self.assertBooked(self._ledger(payment), 1000)
+        self.assertFalse(self._ledger(payment).ask_at)
+        # Nor what the poll found to be settled.
+        _move, other, row = self._booked()
+        self.sandbox.settle(other["id"])
+        self._poll()
+        self.assertFalse(row.ask_at)
+
+    def test_a_reversal_that_no_poll_has_seen(self):
+        for word in ("REVERSED", "REFUNDED"):
+            with self.subTest(word=word):
+                move, payment, row = self._booked()
+                self.sandbox.set_status(payment["id"], word)
+                self._days_later(row, 3)
+                self.assertEqual(self._asked(), 1)
+                self.assertEqual((row.state, row.status), ("reversed", word))
+                self.assertFalse(row.ask_at)
+                self.assertEqual(move.amount_residual, 1000)
+                self.assertEqual(move.payment_state, "not_paid")
+
+    def test_questions_of_one_run_are_bounded(self):
+        self.patch(billpay_worker, "QUESTIONS", 10)
+        payments = [self._pay(f"11229990{index:02}", 1000) for index in range(13)]
+        self._poll()
+        rows = self.env["billpay.payment"].sudo()
+        for payment in payments:
+            rows |= self._ledger(payment)
+        rows.ask_at = fields.Datetime.now() - timedelta(minutes=1)
+        self.env.flush_all()
+        with self._workers():
+            self.assertEqual(
+                [self._asked_by_one_run(), self._asked_by_one_run()], [10, 3]
+            )
+
+    def _asked_by_one_run(self):
+        before = self.sandbox.count_calls(ONE)
+        with own_transaction(self.env(su=True)) as env:
+            env["billpay.worker"]._process_payments()
+        return self.sandbox.count_calls(ONE) - before
+
+    def test_without_an_answer_the_question_stays(self):
+        move, payment, row = self._booked()
+        self.sandbox.set_status(payment["id"], "REVERSED")
+        self._days_later(row, 3)
+        self.sandbox.faults.add("error", times=-1)
+        self._process()
+        soon = fields.Datetime.now() + timedelta(minutes=11)
+        self.assertLess(row.ask_at, soon)
+        self.assertFalse(row.attention)
+        self.assertEqual(move.amount_residual, 0)
+        self.sandbox.faults.clear()
+        row.ask_at = fields.Datetime.now()
+        self._process()
+        self.assertEqual((row.state, row.status), ("reversed", "REVERSED"))
+        self.assertEqual(move.amount_residual, 1000)
+
+    def test_signed_word_that_differs_is_asked_about(self):
+        """Under confirmation by query nobody's word counts but ClickPesa's answer."""
+        for word, signed, state, open_again in (
+            ("REVERSED", True, "reversed", 1000),
+            ("REVERSED", False, "reversed", 1000),
+            ("REFUNDED", True, "reversed", 1000),
+            # That is no word on money that went back: a person decides.
+            ("FAILED", True, "posted", 0),
+            ("FAILED", False, "posted", 0),
+        ):
+            with self.subTest(word=word, signed=signed):
+                move, payment, row = self._booked()
+                self.sandbox.set_status(payment["id"], word)
+                self._event(payment, signed=signed)
+                self.assertTrue(self._asked())
+                self.assertEqual((row.state, row.status), (state, word))
+                self.assertTrue(row.attention)
+                self.assertIn(word, row.reason)
+                self.assertEqual(move.amount_residual, open_again)
+
+    def test_word_about_money_that_is_not_booked_is_asked_about(self):
+        for index, word in enumerate(("REVERSED", "REFUNDED", "FAILED")):
+            with self.subTest(word=word):
+                payment = self._pay(f"112299900{index}", 1000)
+                self._poll()
+                self._process()
+                row = self._ledger(payment)
+                self.assertEqual(row.state, "unmatched")
+                self._event(payment, change={"status": word})
+                self.assertEqual(self._asked(), 1)
+                # Forged, so far.
+                self.assertEqual((row.state, row.status), ("unmatched", "SUCCESS"))
+                self.sandbox.set_status(payment["id"], word)
+                row.sudo().ask_at = fields.Datetime.now()
+                self.assertEqual(self._asked(), 1)
+                self.assertEqual((row.state, row.status), ("ignored", word))
+                self.assertFalse(row.ask_at)
+                self.assertFalse(row.account_payment_ids)
+
+    def test_a_flood_of_forged_words_asks_seldom_and_changes_nothing(self):
+        move, payment, row = self._booked()
+        before = row.read(["state", "status", "reason", "attention", "amount"])
+        asked = 0
+        words = ("REVERSED", "REFUNDED", "FAILED", "REVERSE WITH CHARGES", "PENDING")
+        for turn in range(4):
+            for word in words:
+                change = {"status": word, "message": f"Turn {turn}"}
+                self._event(payment, signed=False, change=change)
+                asked += self._asked()
+        self.assertEqual(asked, 1)
+        self.assertEqual(
+            row.read(["state", "status", "reason", "attention", "amount"]), before
+        )
+        self.assertBooked(row, 1000)
+        self.assertEqual(move.amount_residual, 0)
+        # The next question comes after a pause, and each pause is longer.
+        pauses = []
+        for turn in range(4, 8):
+            self.assertGreater(row.ask_at, fields.Datetime.now())
+            pauses.append(row.asked_at - fields.Datetime.now())
+            row.asked_at = row.ask_at = fields.Datetime.now()
+            self.assertEqual(self._asked(), 1)
+            change = {"status": "REVERSED", "message": f"Turn {turn}"}
+            self._event(payment, signed=False, change=change)
+            self._process()
+        self.assertGreater(pauses[0], timedelta(seconds=90))
+        self.assertEqual(pauses, sorted(pauses))
+        self.assertGreater(pauses[-1], 3 * pauses[0])
+
+    def test_a_flood_about_a_payment_that_failed_or_waits(self):
+        for status, word in (("FAILED", "SUCCESS"), ("PROCESSING", "SUCCESS")):
+            with self.subTest(status=status):
+                payment = self._pay(f"112299{len(status)}", 1000)
+                self.sandbox.set_status(payment["id"], status)
+                self._poll()
+                self._process()
+                row = self._ledger(payment).sudo()
+                asked = 0
+                for turn in range(6):
+                    change = {"status": word, "message": f"Turn {turn}"}
+                    self._event(payment, signed=False, change=change)
+                    asked += self._asked()
+                self.assertEqual(asked, 1)
+                self.assertFalse(row.account_payment_ids)
+
+    def test_what_waits_for_a_disabled_application_holds_up_no_question(self):
+        other = self._make_application(self.company, clickpesa_client_id="IDother")
+        waiting = self._pay("1122999002", 1000)
+        self._event(waiting, signed=False)
+        with self._workers(), own_transaction(self.env(su=True)) as env:
+            env["billpay.worker"]._take_events()
+        self._ledger(waiting).sudo().provider_id = other
+        other.state = "disabled"
+        _move, payment, row = self._booked()
+        self.sandbox.set_status(payment["id"], "REVERSED")
+        self._days_later(row, 3)
+        self._process()
+        self.assertEqual((row.state, row.status), ("reversed", "REVERSED"))
+        self.assertEqual(self._ledger(waiting).state, "received")
+
+    def test_settled_money_is_not_asked_about_for_an_old_delivery(self):
+        _move, payment, row = self._booked()
+        body = {"message": "Again"}
+        self._event(payment, change={**body, "updatedAt": "2020-01-01T00:00:00Z"})
+        self.sandbox.settle(payment["id"])
+        self._poll()
+        self.assertEqual(row.status, "SETTLED")
+        self.assertEqual(self._asked(), 0)
+
+    def test_what_a_person_put_aside_is_not_asked_about(self):
+        payment = self._pay("1122999001", 1000)
+        self._poll()
+        row = self._ledger(payment).sudo()
+        row.write({"state": "ignored", "ignored_by_id": self.env.uid})
+        self._event(payment, change={"status": "REVERSED"})
+        self.assertEqual(self._asked(), 0)

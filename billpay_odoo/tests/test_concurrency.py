@@ -771,6 +771,75 @@ class TestSudden(ConcurrencyCase):
                 self.assertBookedOnce(payment)
                 self.assertPaid(move)
 
+    def test_killed_in_a_long_scan(self):
+        """A dead worker has lost what it read of one page."""
+        payments = [self.pay(f"11229990{n:02}", 1000) for n in range(20)]
+        small = {"odoo.addons.billpay_odoo.const:POLL_PAGE": 3}
+        read = "/third-parties/payments/all"
+        # A page is committed, with the place behind it; or nothing is yet.
+        committed, stored = "ir.cron:_commit_progress:before", "_store_page:after"
+        for turn, point in enumerate(
+            (committed, committed, f"billpay.poll:{stored}", committed), 1
+        ):
+            how = {"constants": small, "provider": self.provider}
+            self.begin("poll_one", point, **how).reach(point).kill()
+            self.assertEqual(self.sandbox.count_calls(read), turn)
+            pages = turn - (turn > 2)
+            self.assertEqual(
+                [(3 * pages, None, 3 * pages)],
+                self.db(
+                    "SELECT (billpay_poll_rest->>'skip')::int, billpay_polled_until,"
+                    " (SELECT count(*)::int FROM billpay_payment"
+                    "   WHERE provider_id = provider.id)"
+                    " FROM payment_provider provider WHERE id = %s",
+                    self.provider,
+                ),
+            )
+        self.run_worker("poll", constants=small)
+        # Seven pages, and one of them twice.
+        self.assertEqual(self.sandbox.count_calls(read), 8)
+        self.assertEqual(
+            sorted(payment["id"] for payment in payments),
+            [
+                reference
+                for (reference,) in self.db(
+                    "SELECT reference FROM billpay_payment"
+                    " WHERE provider_id = %s ORDER BY reference",
+                    self.provider,
+                )
+            ],
+        )
+
+    def test_killed_between_question_and_answer(self):
+        for point in (
+            "billpay.worker:_take_questions:before",
+            "billpay.worker:_take_questions:after",
+            CLIENT + "payments:after",
+            "billpay.worker:_store_answer:after",
+        ):
+            with self.subTest(point=point):
+                self.again()
+                _move, payment = self.paid_invoice()
+                self.run_worker("poll_and_process")
+                self.sandbox.set_status(payment["id"], "REVERSED")
+                due = "UPDATE billpay_payment SET ask_at = '2020-01-01'"
+                self.db(due + " WHERE provider_id = %s", self.provider)
+                self.kill_at("process", point)
+                self.assertBookedOnce(payment)
+                self.db(
+                    due + " WHERE provider_id = %s AND ask_at < now() + '1 day'",
+                    self.provider,
+                )
+                self.run_worker("process")
+                self.assertEqual(
+                    [("reversed", None)],
+                    self.db(
+                        "SELECT state, ask_at FROM billpay_payment"
+                        " WHERE provider_id = %s",
+                        self.provider,
+                    ),
+                )
+
     def test_killed_in_the_middle_of_a_batch(self):
         made = self.invoices(*[5000] * 10)
         payments = [self.pay(number, 5000) for _move, number in made]

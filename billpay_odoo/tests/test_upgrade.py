@@ -70,7 +70,12 @@ class TestUpgrade(UpgradeCase):
         tx, _number = self.run_worker("checkout", company=self.company, amount=4000)
         made = self.run_worker("customers", company=self.company, count=2)
         [partner, other], purpose = made["partners"], made["purpose"]
+        booked = [self.paid_invoice()[1] for _each in range(2)]
+        self.sandbox.settle(booked[1]["id"])
+        self.run_worker("poll_and_process")
         make_older(self.db)
+        self.db("UPDATE billpay_payment SET ask_at = NULL")
+        self.db("UPDATE payment_provider SET billpay_poll_rest = '{\"skip\": 9}'")
         self.db(
             "UPDATE billpay_control_number SET state = 'paid' WHERE move_id = %s", paid
         )
@@ -95,6 +100,19 @@ class TestUpgrade(UpgradeCase):
         self.processes.upgrade("billpay_odoo")
 
         self.db.connect()
+        # What is not settled is asked about within two weeks.
+        self.assertEqual(
+            [(booked[0]["id"], True)],
+            self.db(
+                "SELECT reference, ask_at - now() < interval '15 days'"
+                " FROM billpay_payment"
+                " WHERE provider_id = %s AND ask_at IS NOT NULL",
+                self.provider,
+            ),
+        )
+        self.assertFalse(
+            self.db("SELECT FROM payment_provider WHERE billpay_poll_rest IS NOT NULL")
+        )
         keys = number_keys(self.db, self.provider)
         for name, key in {
             "11220001": f"invoice:{closed}",
@@ -146,7 +164,7 @@ class TestUpgrade(UpgradeCase):
         payment = self.pay(number, 150000)
         self.deliver(payment)
         self.run_worker("process")
-        self.assertBookedOnce(payment)
+        self.assertBookedOnce(*booked, payment)
         self.assertEqual(
             self.db.value("SELECT payment_state FROM account_move WHERE id = %s", move),
             "paid",

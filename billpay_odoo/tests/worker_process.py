@@ -286,6 +286,11 @@ def poll(env):
 
 
 @task
+def poll_one(env, provider):
+    env["billpay.poll"]._poll(env["payment.provider"].browse(provider))
+
+
+@task
 def type_receipt(env, provider, payment):
     """An accountant types the receipt of a payment of the sandbox."""
     # pylint: disable=odoo-addons-relative-import

@@ -315,6 +315,52 @@ def test_filters_and_sorting(client, sandbox, week):
     assert row["exchanged"] is False
 
 
+def test_a_later_change_comes_first_in_the_order_of_changes(client, sandbox, week):
+    old = sandbox.payments()[-1]
+    sandbox.clock.advance(60)
+    changed = sandbox.set_status(old["id"], "REVERSED")
+    assert changed["updatedAt"] > old["updatedAt"]
+    assert changed["createdAt"] == old["createdAt"]
+    assert found(client, sortBy="updatedAt", limit=2)[0] == ["10", "723"]
+    assert found(client, limit=2)[0] == ["723", "70"]
+
+
+@pytest.mark.parametrize(
+    ("way", "first", "last"),
+    [
+        ("asked", ["10", "723", "70"], ["20", "123"]),
+        ("created", ["723", "70", "623"], ["123", "10"]),
+        ("oldest_first", ["10", "123", "20"], ["70", "723"]),
+        ("out_of_place", ["10", "123", "723"], ["223", "20"]),
+    ],
+)
+def test_order_can_be_ignored(client, sandbox, week, way, first, last):
+    sandbox.clock.advance(60)
+    sandbox.set_status(sandbox.payments()[-1]["id"], "REVERSED")
+    sandbox.settings.payments_order = way
+    references = found(client, sortBy="updatedAt", orderBy="DESC")[0]
+    assert (references[:3], references[-2:]) == (first, last)
+    pages = [found(client, sortBy="updatedAt", skip=n, limit=1)[0] for n in range(14)]
+    assert sum(pages, []) == references
+
+
+def test_shuffled_and_refused_orders(client, sandbox, week):
+    in_order = found(client)[0]
+    sandbox.settings.payments_order = "shuffled"
+    assert found(client)[0] != in_order
+    assert sorted(found(client)[0]) == sorted(in_order)
+    assert found(client)[0] == found(client)[0]
+    sandbox.settings.payments_order = "refused"
+    assert client.get("/payments/all", sortBy="updatedAt").status_code == 400
+    assert found(client)[0] == in_order
+
+
+def test_update_times_can_be_left_out(client, sandbox, week):
+    sandbox.settings.query_updated_at = False
+    rows = client.get("/payments/all").json()["data"]
+    assert not any("updatedAt" in row for row in rows)
+
+
 @pytest.mark.parametrize(
     "parameters",
     [

@@ -200,6 +200,13 @@ def test_a_page_of_payments(gateway, connect):
     }
 
 
+def test_a_page_of_payments_by_their_latest_change(gateway, connect):
+    gateway.replies = [answer(200, {"data": [], "totalCount": 0})]
+    connect().payments_page(sort="updatedAt")
+    query = gateway.calls()[0].path.partition("?")[2]
+    assert query == "sortBy=updatedAt&orderBy=DESC&skip=0&limit=100"
+
+
 @pytest.mark.parametrize(
     ("reply", "ids", "total"),
     [

@@ -162,6 +162,8 @@ class BillpayLedger(models.AbstractModel):
             # Only ClickPesa's own word has a date that counts: a forged one far in
             # the future would make every true answer look like old news.
             values["told_at"] = False
+        else:
+            values.update(payments._question_after(told.status, values["paid_at"]))
         state, reason, how = self._turn_told(told, trusted)
         return payments._values_of_new(state, reason, **values, **how)
 
@@ -179,6 +181,7 @@ class BillpayLedger(models.AbstractModel):
         # Deliveries may come out of order: a later word of ClickPesa stands.
         old = told_at and payment.told_at and told_at < payment.told_at
         if trusted and not old:
+            seen.update(payment._question_after(told.status, payment.paid_at))
             if payment.state in ("posted", "reversed") or payment.account_payment_ids:
                 self._learn_booked(payment, told, seen)
             else:
@@ -190,17 +193,15 @@ class BillpayLedger(models.AbstractModel):
         ):
             # It had failed; somebody says that it came through after all: ask.
             state, reason, how = self._turn_told(told, trusted=False)
-            payment._move_to(state, reason, **how, **seen)
-        elif (
-            payment.state == "received"
-            and told.status in PAID
-            and told.status != payment.status
-            and not old
-        ):
-            # It had not come yet; somebody says that now it has: ask at once.
-            payment._wait_until(fields.Datetime.now(), **seen)
+            how["due"], question = payment._next_question()
+            payment._move_to(state, reason, **how, **question, **seen)
         else:
             payment._write_changed(seen)
+            # What nobody has proved changes nothing; ClickPesa is asked instead. An
+            # old word that money came is no news.
+            known = old and told.status in PAID and payment.status in PAID
+            if told.status != payment.status and not known:
+                payment._ask_soon()
 
     def _learn(self, payment, told, seen, numbers):
         """Write what a trusted word changes about a payment that is not booked."""

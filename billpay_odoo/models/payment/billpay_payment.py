@@ -1,6 +1,6 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from markupsafe import Markup
@@ -40,6 +40,8 @@ STATES = {
     "ignored": State((NEW, *UNBOOKED), QUIET),
     "reversed": State(("posted",), {**QUIET, "attempts": 0}),
 }
+# Money that ClickPesa has not settled: when it is asked again, at the earliest.
+UNSETTLED = timedelta(days=3)
 # The columns of the desk, from the left.
 DESK_ORDER = "unmatched failed received confirmed posted ignored reversed".split()
 STEP = Markup(
@@ -141,6 +143,14 @@ class BillpayPayment(models.Model):
     ignored_by_id = fields.Many2one("res.users", readonly=True)
     next_try_at = fields.Datetime(readonly=True)
     attempts = fields.Integer(readonly=True)
+    ask_at = fields.Datetime(
+        string="Next Question",
+        readonly=True,
+        help="When ClickPesa is asked whether what it reported still holds.",
+    )
+    # For questions that deliveries without proof lead to: anybody may send them.
+    asked_at = fields.Datetime(readonly=True)
+    asks = fields.Integer(readonly=True)
     webhook_at = fields.Datetime(string="Announced", readonly=True)
     poll_at = fields.Datetime(string="Seen in Query", readonly=True)
     confirmed_at = fields.Datetime(string="Confirmed", readonly=True)
@@ -281,6 +291,7 @@ class BillpayPayment(models.Model):
     )
     # Health and the customer's form ask for them.
     _unreported = models.Index("(provider_id) WHERE unreported_at IS NOT NULL")
+    _questions = models.Index("(ask_at) WHERE ask_at IS NOT NULL")
     # "This phone has paid for them before" is asked with each suggestion.
     _payer_phone = models.Index("(payer_phone) WHERE payer_phone IS NOT NULL")
 
@@ -434,6 +445,49 @@ class BillpayPayment(models.Model):
             attempts = max(attempts, 0) + 1
             pause = timedelta(seconds=pause_after(attempts))
             group._wait_until(now + pause, attempts=attempts)
+
+    def _question_after(self, status, paid_at):
+        """Return when to ask again after this word of ClickPesa, as values.
+
+        Settled money is only heard of by the scan; what stays unsettled is asked about
+        at growing distances.
+        """
+        if status != "SUCCESS":
+            return {"ask_at": False}
+        if self.ask_at:
+            return {}
+        now = fields.Datetime.now()
+        return {"ask_at": now + max(UNSETTLED, now - (paid_at or now))}
+
+    def _question_answered(self):
+        for payment in self:
+            payment.ask_at = False
+            payment.update(payment._question_after(payment.status, payment.paid_at))
+
+    def _next_question(self):
+        """Return when to ask, for somebody reports otherwise without proof, and the
+        values that count this question.
+
+        The first time at once. A flood of such reports leads to few questions, with
+        growing pauses.
+        """
+        due = fields.Datetime.now()
+        if self.asks:
+            pause = timedelta(seconds=pause_after(self.asks + 1))
+            due = max(due, self.asked_at + pause)
+        return due, {"asked_at": due, "asks": self.asks + 1}
+
+    def _ask_soon(self):
+        """Have ClickPesa asked about this payment, unless it is asked anyway."""
+        if self.ignored_by_id or self.merged_into_id:
+            return
+        due, question = self._next_question()
+        waits = self.state == "received"
+        name = "next_try_at" if waits else "ask_at"
+        # Without a moment, what waits is due now, and all else is not asked about.
+        turn = self[name] or (due if waits else datetime.max)
+        if turn > due:
+            self._write_changed({name: due, **question})
 
     def _give_back_try(self, due):
         """What was counted as a try was none; their turn comes at this moment."""

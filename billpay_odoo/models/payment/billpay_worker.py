@@ -18,6 +18,9 @@ _logger = logging.getLogger(__name__)
 CONFIRM_BATCH = 100
 # Up to so many payments of one application are asked for one by one.
 FEW = 5
+# Questions about what is in the ledger already: at once, and in one run. One that was
+# not answered comes again after a while.
+QUESTION_BATCH, QUESTIONS, UNANSWERED = 5, 50, timedelta(minutes=10)
 # A window ends somewhere, whatever moments were announced.
 WINDOW_PAGES, LONGEST = 5, timedelta(days=30)
 # Denied for so long and so often, a payment is asked for once a day only.
@@ -89,9 +92,10 @@ class BillpayWorker(models.AbstractModel):
             group._flag(reason, due=tomorrow)
 
     def _due(self):
-        """Return what is due: "deliveries", "booking", "reversal" or "asking"."""
+        """Return what is due: "deliveries", "booking", "reversal", "asking" or
+        "questions"."""
         self.env["billpay.event"].flush_model(["state"])
-        self.env["billpay.payment"].flush_model(["state", "next_try_at"])
+        self.env["billpay.payment"].flush_model(["state", "next_try_at", "ask_at"])
         query = SQL(
             """
                 SELECT EXISTS (SELECT FROM billpay_event WHERE state = 'new'),
@@ -102,12 +106,13 @@ class BillpayWorker(models.AbstractModel):
                                 WHERE state = 'posted' AND next_try_at <= %(now)s),
                        EXISTS (SELECT FROM billpay_payment
                                 WHERE state = 'received'
-                                  AND (next_try_at IS NULL OR next_try_at <= %(now)s))
+                                  AND (next_try_at IS NULL OR next_try_at <= %(now)s)),
+                       EXISTS (SELECT FROM billpay_payment WHERE ask_at <= %(now)s)
                 """,
             now=fields.Datetime.now(),
         )
         [row] = self.env.execute_query(query)
-        steps = ("deliveries", "booking", "reversal", "asking")
+        steps = ("deliveries", "booking", "reversal", "asking", "questions")
         return {step for step, due in zip(steps, row, strict=True) if due}
 
     def _count_waiting(self):
@@ -162,6 +167,7 @@ class BillpayWorker(models.AbstractModel):
     def _process_payments(self):
         """Work off all that is due. Idle, this is one indexed query."""
         cron = self.env["ir.cron"]
+        left = QUESTIONS
         while due := self._due():
             done = 0
             if "deliveries" in due:
@@ -174,6 +180,10 @@ class BillpayWorker(models.AbstractModel):
             # Asking comes last: what is confirmed must not wait for an answer.
             if "asking" in due:
                 done += self._confirm_due()
+            # No question about what is known keeps anything waiting.
+            if "questions" in due and not done and left > 0:
+                done += self._ask_again()
+                left -= QUESTION_BATCH
             if not done:
                 break
             remaining = self._count_waiting()
@@ -238,6 +248,41 @@ class BillpayWorker(models.AbstractModel):
             committed(self.env, self._note_denial, payment)
         committed(self.env, self._store_answer, provider, told_list)
         return None
+
+    def _ask_again(self):
+        """Ask whether what ClickPesa reported still holds; return how many were asked.
+
+        Of money that it has not settled, and where somebody reports otherwise.
+        """
+        asked = 0
+        payments = committed(self.env, self._take_questions)
+        for batch in payments.grouped("provider_id").values():
+            for index, payment in enumerate(batch):
+                trouble = self._confirm_one(payment)
+                if isinstance(trouble, BudgetSpent):
+                    wait = timedelta(seconds=trouble.retry_after)
+                    due = {"ask_at": fields.Datetime.now() + wait}
+                    committed(self.env, batch[index:].write, due)
+                if trouble:
+                    break
+                committed(self.env, payment._question_answered)
+                asked += 1
+                if not self.env["ir.cron"]._commit_progress():
+                    return asked
+        return asked
+
+    def _take_questions(self):
+        """Postpone due questions, should no answer come; return those to ask."""
+        now = fields.Datetime.now()
+        active = self.env["payment.provider"]._billpay_on_domain("provider_id.")
+        domain = [("ask_at", "<=", now), *active]
+        payments = self._lock_some("billpay.payment", domain, QUESTION_BATCH)
+        payments.ask_at = now + UNANSWERED
+        # There is nothing else to ask by.
+        payments.filtered(lambda p: not p.number).ask_at = False
+        return payments.filtered(
+            lambda p: p.number and p.provider_id._billpay_can_ask()
+        )
 
     def _store_unasked(self, payments, spent=None):
         """This was no try: their turn comes again, when the limit of calls allows."""

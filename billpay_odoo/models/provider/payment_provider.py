@@ -275,16 +275,28 @@ class PaymentProvider(models.Model):
         string="Polled Until",
         readonly=True,
         copy=False,
-        help="Every payment up to this moment is in the ledger.",
+        help="Every payment and every change up to this moment is in the ledger.",
     )
     billpay_last_poll_at = fields.Datetime(
         string="Last Poll", readonly=True, copy=False
     )
     billpay_poll_error = fields.Char(string="Poll Trouble", readonly=True, copy=False)
     billpay_poll_rest = fields.Json(
+        readonly=True, copy=False, help="Where a poll that is under way goes on."
+    )
+    billpay_deep_rest = fields.Json(
+        readonly=True, copy=False, help="Where a nightly scan under way goes on."
+    )
+    billpay_last_deep_at = fields.Datetime(
+        string="Last Nightly Scan", readonly=True, copy=False
+    )
+    billpay_unordered_since = fields.Datetime(
+        string="Changes Not Listed Since",
         readonly=True,
         copy=False,
-        help="Where a scan goes on that the limit of calls has cut short.",
+        help="Since then ClickPesa has not listed payments by their latest change, so "
+        "the poll asks by date of payment. It finds every new payment; one that is "
+        "reversed is asked for by its number. Each night the other order is tried.",
     )
 
     _clickpesa_webhook_token_unique = models.UniqueIndex(

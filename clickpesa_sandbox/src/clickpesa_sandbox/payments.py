@@ -297,6 +297,8 @@ class Payments:
                 "customerEmail": row["payer_email"],
             },
         }
+        if not self._settings.query_updated_at:
+            del shown["updatedAt"]
         if row["client_id"]:
             shown["clientId"] = row["client_id"]
         return shown

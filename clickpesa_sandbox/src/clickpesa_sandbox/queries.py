@@ -4,6 +4,7 @@
 ClickPesa API docs, pages "query payment" and "query all payments".
 """
 
+import random
 from datetime import datetime, timedelta, timezone
 
 from .errors import ApiError
@@ -89,7 +90,8 @@ def every(store, payments, settings, values):
                 conditions.append(f"created_at{operator}?")
                 bound.append(moment + days * 86400)
     sort = values.get("sortBy") or "createdAt"
-    if sort not in SORTS:
+    way = settings.payments_order
+    if sort not in SORTS or (way == "refused" and sort != "createdAt"):
         messages.append(
             f"sortBy must be one of the following values: {', '.join(SORTS)}"
         )
@@ -104,13 +106,25 @@ def every(store, payments, settings, values):
         limit = min(limit, settings.max_page_size)
     where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
     total = store.value(f"SELECT count(*) FROM payment{where}", bound)
-    rows = store.all(
-        f"SELECT * FROM payment{where} ORDER BY {SORTS[sort]} {order}, seq {order}"
-        " LIMIT ? OFFSET ?",
-        (*bound, limit, skip),
-    )
+    if way in ("created", "oldest_first"):
+        sort = "createdAt"
+        order = order if way == "created" else "ASC"
+    query = f"SELECT * FROM payment{where} ORDER BY {SORTS[sort]} {order}, seq {order}"
+    if way in ("out_of_place", "shuffled"):
+        rows = _disorder(store.all(query, bound), way)[skip : skip + limit]
+    else:
+        rows = store.all(f"{query} LIMIT ? OFFSET ?", (*bound, limit, skip))
     data = [payments.view(row) | {"exchanged": False} for row in rows]
     return {"data": data, "totalCount": total}
+
+
+def _disorder(rows, way):
+    """All rows in an order that nobody asked for, the same one at each call."""
+    if way == "shuffled":
+        random.Random(0).shuffle(rows)
+    elif len(rows) > 2:
+        rows.insert(1, rows.pop())
+    return rows
 
 
 def _day(name, text, settings, messages):

@@ -162,6 +162,14 @@ FIELDS = {
     "max_page_size": Field(
         0, "Largest limit of payments/all; more is cut silently. 0: any."
     ),
+    "payments_order": Field(
+        "asked",
+        "How payments/all heeds sortBy and orderBy: as asked; created (sortBy is "
+        "ignored); oldest_first (both are); out_of_place (the last row stands second); "
+        "shuffled; refused (400 for sortBy other than createdAt).",
+        ("asked", "created", "oldest_first", "out_of_place", "shuffled", "refused"),
+    ),
+    "query_updated_at": Field(True, "Off: payments in queries have no updatedAt."),
     "filter_utc_offset_hours": Field(
         0.0, "Zone of startDate and endDate in hours east of UTC (Dar es Salaam: 3)."
     ),
