@@ -251,7 +251,7 @@ class BillpayPoll(models.AbstractModel):
             values["billpay_polled_until"] = scan.started.replace(microsecond=0)
         provider.write(values)
         if complete:
-            providers.env["billpay.receipt"]._doubt_unreported(providers, started)
+            provider.env["billpay.receipt"]._doubt_unreported(provider, scan.started)
             # ClickPesa answers: control numbers need not wait for their next try.
             provider.env["billpay.gate"]._answered(provider)
 
