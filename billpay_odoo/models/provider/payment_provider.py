@@ -257,6 +257,13 @@ class PaymentProvider(models.Model):
     clickpesa_number_example = fields.Char(
         string="Example", compute="_compute_clickpesa_number_example"
     )
+    billpay_book_from = fields.Datetime(
+        string="Book Payments From",
+        copy=False,
+        help="Payments made before this moment are listed under Before Go-Live, and "
+        "only a person books them: they may be in the books already. Set when the "
+        "application is first enabled, and when its API address changes.",
+    )
     billpay_polled_until = fields.Datetime(
         string="Polled Until",
         readonly=True,
@@ -439,6 +446,12 @@ class PaymentProvider(models.Model):
             if provider._billpay_is_on() and not company_sudo.billpay_provider_id:
                 company_sudo.billpay_provider_id = provider
 
+    def _billpay_go_live(self):
+        """Book what is paid from now on, when the application is first enabled."""
+        new = self.filtered(lambda p: p._billpay_is_on() and not p.billpay_book_from)
+        if new:
+            new.billpay_book_from = fields.Datetime.now()
+
     @api.constrains("code", *_NUMBERING, "clickpesa_sequence_id")
     def _check_clickpesa_number_space(self):
         """No two applications can make the same digits."""
@@ -474,15 +487,23 @@ class PaymentProvider(models.Model):
         providers = super().create([self._billpay_stripped(v) for v in vals_list])
         providers._billpay_ensure_webhook_token()
         providers._billpay_become_company_default()
+        providers._billpay_go_live()
         # Webhook addresses are kept in memory.
         self.env.registry.clear_cache()
         return providers
 
     def write(self, vals):
-        result = super().write(self._billpay_stripped(vals))
-        if "state" in vals or "code" in vals:
+        vals = self._billpay_stripped(vals)
+        url = vals.get("clickpesa_base_url")
+        moved = self.filtered(lambda p: url and p.clickpesa_base_url != url)
+        result = super().write(vals)
+        if moved and "billpay_book_from" not in vals:
+            # Another ClickPesa, as after a trial: what it has is booked elsewhere.
+            moved.billpay_book_from = False
+        if "state" in vals or "code" in vals or moved:
             self._billpay_ensure_webhook_token()
             self._billpay_become_company_default()
+            self._billpay_go_live()
             if "state" in vals and any(p._billpay_is_on() for p in self):
                 # What waited while the application was off is due again.
                 self._billpay_trigger("ir_cron_sync_numbers")
