@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 
 from .parsing import plain_decimal, read_amount, read_identity, read_text, read_time
 
@@ -16,11 +17,58 @@ FLEXIBLE = "flexible"
 # ClickPesa API docs, order and customer BillPay-Namba pages.
 MODE_WORDS = {EXACT: "EXACT", FLEXIBLE: "ALLOW_PARTIAL_AND_OVER_PAYMENT"}
 
-PAID = frozenset(("SUCCESS", "SETTLED"))
-FAILED = frozenset(("FAILED",))
-REVERSED = frozenset(("REFUNDED", "REVERSED"))  # before, after settlement
-
 _REFERENCE = re.compile(r"[A-Za-z0-9]*")
+
+# === STATUS WORDS === #
+# API docs, payment status: SUCCESS, SETTLED, FAILED, REFUNDED (before settlement),
+# REVERSED (after it). The dashboard's help has REFUND, REVERSE, REVERSE WITH CHARGES
+# and SETTLEMENT COMPLETED besides. Every other word is neither paid nor gone.
+
+PAID, FAILED, TAKEN_BACK, UNKNOWN = "paid", "failed", "taken back", "unknown"
+
+_BREAKS = re.compile(r"[\s_-]+")
+_BACK = ("REVERS", "REFUND", "CHARGEBACK")
+# A settlement that did not go through says nothing about the payer's money.
+_UNSETTLED = re.compile(
+    r"REVERS|REFUND|CHARGEBACK|FAIL|PEND|HOLD|CANCEL|REJECT|\bNOT\b"
+)
+
+
+def status_key(word):
+    """Return a status in capitals, its words divided by one blank."""
+    return _BREAKS.sub(" ", word or "").strip().upper()
+
+
+@lru_cache(maxsize=256)
+def status_kind(word):
+    """Return what a status says of the money.
+
+    ``PAID``: ClickPesa has it. ``FAILED``: it never came. ``TAKEN_BACK``: the payer has
+    it again. ``UNKNOWN``: anything else, be it unfinished or not documented.
+    """
+    key = status_key(word)
+    if key == "FAILED":
+        return FAILED
+    if key.startswith(_BACK):
+        return TAKEN_BACK
+    settled = key.startswith("SETTLE") and not _UNSETTLED.search(key)
+    return PAID if settled or key == "SUCCESS" else UNKNOWN
+
+
+@lru_cache(maxsize=256)
+def is_paid(word):
+    return status_kind(word) == PAID
+
+
+@lru_cache(maxsize=256)
+def is_gone(word):
+    """Whether the money never came, or went back."""
+    return status_kind(word) in (FAILED, TAKEN_BACK)
+
+
+def has_charges(word):
+    """Whether ClickPesa keeps charges for taking the money back."""
+    return status_kind(word) == TAKEN_BACK and "CHARGES" in status_key(word).split()
 
 
 def wire_amount(value):
@@ -123,7 +171,7 @@ class Payment:
     """One payment as a delivery or a query told it.
 
     ``amount`` is ``None`` when what was sent is no sane amount; times are aware and in
-    UTC. ``status`` is in capitals; an unknown word is neither paid nor failed.
+    UTC. ``status`` is in capitals; an unknown word is neither paid nor gone.
     """
 
     id: str

@@ -60,6 +60,8 @@ class BillPayCommon(CompanyCommon):
                 "clickpesa_billpay_namba": "1122",
                 # What is tested elsewhere is not to depend on the minute.
                 "clickpesa_calls_per_minute": 0,
+                # Tests pay on days of their own choice.
+                "billpay_book_from": "2020-01-01 00:00:00",
                 "state": "test",
                 **values,
             }

@@ -83,7 +83,7 @@ class TestPosting(LedgerCommon):
         rows = self.env["billpay.payment"].sudo()
         days = ("2025-12-31", "2026-01-01", "2026-01-01", "2025-12-31", "2026-03-05")
         for day in days:
-            move = self._invoice(1000)
+            move = self._invoice(1000, invoice_date=day)
             rows |= self._confirmed(
                 move.billpay_number_id, 1000, paid_at=day + " 10:00:00"
             )

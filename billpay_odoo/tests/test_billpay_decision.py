@@ -664,6 +664,103 @@ class TestDesk(DeskCommon):
         self.assertEqual(row.state, "unmatched")
         self.assertEqual(move.amount_residual, 5000)
 
+    def _told(self, row, status):
+        """ClickPesa gives a payment this status; the poll and the worker go on."""
+        self.sandbox.set_status(row.reference, status)
+        self._poll()
+        self._process()
+
+    def assertUnbooked(self, row, move, state):
+        self.assertEqual(row.state, state, row.reason)
+        self.assertFalse(row.sudo().account_payment_ids)
+        self.assertRecordValues(
+            move,
+            [{"amount_residual": move.amount_total, "payment_state": "not_paid"}],
+        )
+
+    def test_what_went_back_while_put_aside_is_not_booked(self):
+        for status, state in (
+            ("REVERSED", "ignored"),
+            ("REVERSE WITH CHARGES", "ignored"),
+            ("CHARGEBACK", "ignored"),
+            ("FAILED", "ignored"),
+            ("ON-HOLD", "received"),
+        ):
+            with self.subTest(status):
+                move = self._invoice(5000)
+                payment = self._pay(move.billpay_number_id.name, 5000)
+                self._poll()
+                row = self._ledger(payment).with_user(self.clerk)
+                self.assertEqual(row.state, "confirmed")
+                self.env["billpay.decision"]._put_aside(row, "Not ours")
+                self._told(row, status)
+                self.assertUnbooked(row, move, "ignored")
+                row.action_take_up()
+                self.assertFalse(row.ignored_by_id)
+                self.assertIn("Taken up again", row.reason)
+                self._process()
+                self.assertUnbooked(row, move, state)
+                # Even if something lets it go on, the gate holds it.
+                row.sudo()._move_to("confirmed", False)
+                self.env["billpay.worker"].sudo()._post_due(row.ids)
+                self.assertUnbooked(row, move, state)
+
+    def test_undone_and_refunded_is_not_matched(self):
+        for status, state in (
+            ("REFUNDED", "ignored"),
+            ("REVERSAL", "ignored"),
+            ("PENDING", "received"),
+        ):
+            with self.subTest(status):
+                move = self._invoice(5000)
+                row = self._paid(move.billpay_number_id.name, 5000)
+                self.env["billpay.decision"]._undo_match(row, "Wrong")
+                self.env["billpay.decision"]._put_aside(row, "Perhaps not ours")
+                self._told(row, status)
+                self.assertUnbooked(row, move, "ignored")
+                row.action_take_up()
+                self.assertUnbooked(row, move, state)
+                with self.assertRaises(UserError) as caught:
+                    self.env["billpay.decision"]._match_by_hand(
+                        row, [(move.with_user(self.clerk), 5000)], self.partner
+                    )
+                self.assertIn("no money to book", str(caught.exception))
+                row.action_process_now()
+                self._process()
+                self.assertUnbooked(row, move, state)
+
+    def test_undone_match_that_was_on_hold_can_be_matched_again(self):
+        for status in ("ON-HOLD", "FAILED", "WHATEVER"):
+            with self.subTest(status):
+                move = self._invoice(5000)
+                row = self._paid(move.billpay_number_id.name, 5000)
+                self.env["billpay.decision"]._undo_match(row, "Wrong invoice")
+                self._told(row, status)
+                self.assertUnbooked(
+                    row, move, "ignored" if status == "FAILED" else "received"
+                )
+                self._told(row, "SETTLED")
+                self.assertUnbooked(row, move, "unmatched")
+                self.assertIn("Wrong invoice", row.reason)
+                # Nothing but a person books it.
+                with self.assertRaises(UserError):
+                    row.action_process_now()
+                self._process()
+                self.assertUnbooked(row, move, "unmatched")
+                self._choose(row, move)
+                self.assertBooked(row.sudo(), 5000)
+                self.assertEqual(move.amount_residual, 0)
+
+    def test_row_of_before_that_waits_undone_is_matchable(self):
+        """Earlier versions left such a row waiting, and Process Now booked it."""
+        move = self._invoice(5000)
+        row = self._paid(move.billpay_number_id.name, 5000)
+        self.env["billpay.decision"]._undo_match(row, "Wrong")
+        row.sudo()._move_to("received", False, due=False)
+        row.action_process_now()
+        self._process()
+        self.assertUnbooked(row, move, "unmatched")
+
     # === Assign === #
 
     def test_assigned_to_a_colleague_by_an_activity_each(self):

@@ -7,12 +7,14 @@ import random
 import re
 import runpy
 import string
+from datetime import timedelta
 from pathlib import Path
 from unittest.mock import patch
 
 import psycopg2
 
-from odoo import sql_db
+from odoo import fields, sql_db
+from odoo.exceptions import UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
@@ -539,6 +541,244 @@ class TestUpsertBatch(UpsertCommon):
                 self.provider.sudo(), page, source="poll", trusted=True
             )
         self.assertEqual((again, writes), ((rows, []), []))
+
+    # === What is told is made possible first === #
+
+    def test_fraction_of_a_cent_does_not_change_at_each_poll(self):
+        for amount in ("1000.005", 1000.0049, "1000.994999"):
+            with self.subTest(amount):
+                move = self._registered_invoice(1000)
+                paid = self._pay(move.billpay_number_id.name, 1000)["id"]
+                told = self._told(paid, collectedAmount=amount)
+                row = self._store_all([told])
+                self.assertEqual(row.amount, self.tzs.round(float(amount)))
+                with self._writes() as writes:
+                    self.env["billpay.ledger"]._upsert(
+                        self.provider.sudo(), [told], source="poll", trusted=True
+                    )
+                self.assertEqual(writes, [])
+                self._process()
+                self.assertBooked(row, row.amount)
+                self._store_all([told])
+                self.assertFalse(row.attention and row.amount <= 1000)
+
+    def test_moment_of_any_source_is_made_possible(self):
+        told_moments = (
+            ("poll", "2099-01-01T00:00:00Z"),
+            ("query", "2001-09-09T01:46:40Z"),
+            ("webhook", "2050-01-01T00:00:00Z"),
+            ("typed", "2099-12-31T23:00:00Z"),
+            ("import", "2011-01-01T00:00:00Z"),
+        )
+        for index, (source, moment) in enumerate(told_moments):
+            with self.subTest(source):
+                [paid] = self._paid(1, first=index)
+                told = self._told(paid, createdAt=moment, updatedAt=moment)
+                row = self._store_all([told], source=source)
+                now = fields.Datetime.now()
+                self.assertLess(abs(row.paid_at - now), timedelta(minutes=1))
+                self.assertEqual(row.paid_at_told.isoformat() + "Z", moment)
+                self.assertFalse(row.told_at)
+                kept = row.paid_at
+                with self._writes() as writes:
+                    self._store_all([told], source=source)
+                self.assertEqual(writes, [])
+                self.assertEqual(row.paid_at, kept)
+                # The true word comes, with a date before today.
+                self._store_all(
+                    [
+                        self._told(
+                            paid, status="FAILED", updatedAt="2026-03-01T09:00:00Z"
+                        )
+                    ]
+                )
+                self.assertEqual(row.state, "ignored")
+
+    def test_charges_of_money_that_was_never_booked_are_in_sight(self):
+        for index, word in enumerate(("REVERSE WITH CHARGES", "Reversed_with_charges")):
+            with self.subTest(word):
+                [paid] = self._paid(1, first=index)
+                if index:
+                    self._store_all([self._told(paid)])
+                told = self._told(paid, status=word)
+                for _again in range(2):
+                    row = self._store_all([told])
+                    self.assertEqual(row.state, "ignored")
+                    self.assertTrue(row.attention)
+                    self.assertIn("keeps charges", row.reason)
+                row.action_mark_seen()
+                self._store_all([told])
+                self.assertFalse(row.attention)
+        [paid] = self._paid(1, first=9)
+        self.assertFalse(self._store_all([self._told(paid, status="REFUND")]).attention)
+
+    def test_date_of_before_that_cannot_be_outranks_nothing(self):
+        [paid] = self._paid(1)
+        row = self._store_all([self._told(paid)])
+        row.sudo().told_at = "2099-01-01 00:00:00"
+        self._store_all([self._told(paid, status="FAILED")])
+        self.assertRecordValues(row, [{"state": "ignored", "status": "FAILED"}])
+
+    def test_number_that_is_older_than_its_row_may_be_paid_before(self):
+        moment = fields.Datetime.now() - timedelta(days=3)
+        for origin, capped in (("api", True), ("offline", False), ("imported", False)):
+            with self.subTest(origin):
+                number = self.env["billpay.control.number"]._reserve(
+                    self.provider.sudo(), [{"partner_id": self.partner.id}]
+                )
+                number.sudo().write(
+                    {"origin": origin, "state": "open", "confirmed_at": moment}
+                )
+                paid = self._pay(number.name, 1000)["id"]
+                row = self._store_all(
+                    [self._told(paid, createdAt=moment.isoformat() + "Z")]
+                )
+                self._process()
+                self.assertBooked(row, 1000)
+                self.assertEqual(bool(row.paid_at_told), capped)
+                self.assertEqual(row.attention, capped)
+                self.assertEqual(row.paid_at == moment, not capped)
+
+    # === Go-live === #
+
+    def _before_go_live(self, days):
+        move = self._registered_invoice(1000)
+        moment = fields.Datetime.now() - timedelta(days=days)
+        move.billpay_number_id.sudo().write({"origin": "imported"})
+        paid = self._pay(move.billpay_number_id.name, 1000)["id"]
+        return move, self._told(
+            paid,
+            createdAt=moment.isoformat() + "Z",
+            updatedAt=moment.isoformat() + "Z",
+        )
+
+    def test_application_books_what_is_paid_from_its_first_day_on(self):
+        new = self.provider.copy({"clickpesa_billpay_namba": "1177"})
+        self.assertFalse(new.billpay_book_from)
+        before = fields.Datetime.now()
+        new.write(
+            {
+                "clickpesa_client_id": "IDnew",
+                "clickpesa_api_key": "SKnew",
+                "clickpesa_number_prefix": "1177",
+                "state": "test",
+            }
+        )
+        self.assertGreaterEqual(new.billpay_book_from, before)
+        new.billpay_book_from = "2026-02-01 00:00:00"
+        new.state = "disabled"
+        new.state = "enabled"
+        new.clickpesa_api_key = "SKnewer"
+        new.clickpesa_base_url += " "
+        self.assertEqual(str(new.billpay_book_from), "2026-02-01 00:00:00")
+        # What another ClickPesa has was not for this application to book.
+        new.clickpesa_base_url = "https://sandbox.example.test/elsewhere"
+        self.assertGreaterEqual(new.billpay_book_from, before)
+
+    def test_payments_before_go_live_are_listed_and_not_booked(self):
+        self.provider.billpay_book_from = fields.Datetime.now() - timedelta(days=1)
+        for days, source in ((2, "poll"), (7, "query"), (40, "webhook"), (3, "import")):
+            with self.subTest(source, days=days):
+                move, told = self._before_go_live(days)
+                row = self._store_all([told], source=source)
+                self.assertEqual(row.state, "unmatched")
+                self.assertIn("Book Payments From", row.reason)
+                self.assertIn(row, self.ledger.search([("is_early", "=", True)]))
+                self.assertNotIn(row, self.ledger.search([("is_early", "=", False)]))
+                with self._writes() as writes:
+                    self.env["billpay.ledger"]._upsert(
+                        self.provider.sudo(), [told], source=source, trusted=True
+                    )
+                self.assertEqual([w for w in writes if "billpay_payment" in w], [])
+                self.env["billpay.ledger"]._bind_forgotten()
+                self.env["billpay.ledger"]._bind_waiting(move.billpay_number_id)
+                with self.assertRaises(UserError):
+                    row.action_process_now()
+                self._process()
+                self.assertEqual(row.state, "unmatched")
+                self.assertFalse(row.account_payment_ids)
+                self.assertEqual(move.amount_residual, 1000)
+        # A person says what it is for.
+        self.env["billpay.decision"]._match_by_hand(row, [(move, 1000)], self.partner)
+        self.assertBooked(row, 1000)
+        self.assertEqual(move.amount_residual, 0)
+
+    def test_payment_before_go_live_goes_back_and_forth_without_being_booked(self):
+        self.provider.billpay_book_from = fields.Datetime.now() - timedelta(days=1)
+        move, told = self._before_go_live(2)
+        row = self._store_all([told])
+        self.env["billpay.decision"]._put_aside(row, "Booked in the old books")
+        row.action_take_up()
+        self._process()
+        self.assertEqual(row.state, "unmatched")
+        row.sudo()._move_to("confirmed", False)
+        self._process()
+        self.assertEqual(row.state, "unmatched")
+        self.assertEqual(move.amount_residual, 1000)
+
+    def test_earlier_go_live_books_what_was_listed(self):
+        self.provider.billpay_book_from = fields.Datetime.now() - timedelta(days=1)
+        move, told = self._before_go_live(2)
+        row = self._store_all([told])
+        self.assertEqual(row.state, "unmatched")
+        self.provider.billpay_book_from = fields.Datetime.now() - timedelta(days=3)
+        self.env["billpay.ledger"]._bind_forgotten()
+        self._process()
+        self.assertBooked(row, 1000)
+        self.assertEqual(move.amount_residual, 0)
+
+    def _migration(self):
+        path = "migrations/19.0.1.5.0/post-book_from.py"
+        return runpy.run_path(str(Path(__file__).parents[1] / path))
+
+    def test_upgrade_books_what_was_booked_before(self):
+        paid_at = fields.Datetime.now() - timedelta(days=50)
+        [paid] = self._paid(1)
+        row = self._store_all([self._told(paid, createdAt=paid_at.isoformat() + "Z")])
+        unused = self.provider.copy()
+        fresh = self._make_application(
+            self.company, clickpesa_client_id="IDother", clickpesa_number_prefix="1177"
+        )
+        chosen = self._make_application(
+            self.company, clickpesa_client_id="IDthird", clickpesa_number_prefix="1188"
+        )
+        (self.provider | fresh).billpay_book_from = False
+        self.env.flush_all()
+        self._migration()["migrate"](self.env.cr, "19.0.1.4.0")
+        self.env.invalidate_all()
+        self.assertEqual(self.provider.billpay_book_from, row.paid_at)
+        self.assertFalse(row.is_early)
+        self.assertEqual(fresh.billpay_book_from, fresh.create_date)
+        self.assertEqual(str(chosen.billpay_book_from), "2020-01-01 00:00:00")
+        self.assertFalse(unused.billpay_book_from)
+
+    def test_upgrade_looks_into_words_that_nobody_acted_on(self):
+        rows, words = {}, ("REVERSE WITH CHARGES", "ON-HOLD", "SETTLED", "FAILED")
+        for word in (*words, "SETTLEMENT COMPLETED"):
+            move = self._registered_invoice(1000)
+            paid = self._pay(move.billpay_number_id.name, 1000)["id"]
+            self.sandbox.set_status(paid, word)
+            rows[word] = self._store_all([self._told(paid, status="SUCCESS")])
+        self._process()
+        for word, row in rows.items():
+            self.assertBooked(row, 1000)
+            row.sudo().status = word
+        self._migration()["migrate"](self.env.cr, "19.0.1.4.0")
+        self._process()
+        self.assertEqual(rows["REVERSE WITH CHARGES"].state, "reversed")
+        self.assertTrue(rows["ON-HOLD"].activity_ids)
+        for word in ("SETTLED", "FAILED", "SETTLEMENT COMPLETED"):
+            self.assertFalse(rows[word].attention or rows[word].activity_ids)
+
+    def test_unfinished_payment_before_go_live(self):
+        self.provider.billpay_book_from = fields.Datetime.now() - timedelta(days=1)
+        move, told = self._before_go_live(2)
+        row = self._store_all([dataclasses.replace(told, status="PENDING")])
+        self.assertEqual(row.state, "received")
+        self._store_all([told])
+        self._process()
+        self.assertEqual(row.state, "unmatched")
+        self.assertEqual(move.amount_residual, 1000)
 
 
 @tagged("post_install", "-at_install")

@@ -197,6 +197,26 @@ class TestImportPayments(ImportCommon):
             ],
         )
 
+    def test_payments_before_go_live_are_imported_and_not_booked(self):
+        self.provider.sudo().billpay_book_from = "2026-03-02 00:00:00"
+        number = self._registered_invoice(5000).billpay_number_id.name
+        wizard = self._preview(
+            csv_file(
+                HEADER,
+                ["", number, "2000", "R0001", "2026-03-01"],
+                ["", number, "3000", "R0002", "2026-03-03"],
+            )
+        )
+        self.assertVerdicts(wizard, ("ok", "Before Go-Live"), ("ok", ""))
+        wizard.action_import()
+        self._process()
+        early, later = self._rows().sorted("paid_at")
+        self.assertRecordValues(
+            early, [{"state": "unmatched", "is_early": True, "amount": 2000}]
+        )
+        self.assertFalse(early.account_payment_ids)
+        self.assertBooked(later, 3000)
+
     @mute_logger("odoo.addons.billpay_odoo")
     def test_one_row_that_cannot_be_stored_stops_only_itself(self):
         number = self._registered_invoice(5000).billpay_number_id.name

@@ -647,10 +647,12 @@ class TestManualPayment(ManualCommon):
 
     # === Confirm by hand === #
 
-    def _announced(self, amount=150000):
+    def _announced(self, amount=150000, status="SUCCESS"):
         """A payment that a webhook announced, and that nobody has confirmed."""
+        self.provider.sudo().state = "test"
         move = self._registered_invoice(amount)
         payment = self._pay(move.billpay_number_id.name, amount)
+        self.sandbox.set_status(payment["id"], status)
         self._event(payment)
         self._offline_only()
         self._process()
@@ -699,3 +701,63 @@ class TestManualPayment(ManualCommon):
         self.assertEqual(typed, row)
         self.assertEqual(row.confirmed_by_id, self.clerk)
         self.assertBooked(row, 150000)
+
+    def test_only_what_was_announced_as_paid_is_confirmed_by_hand(self):
+        for status in ("PENDING", "ON-HOLD", "REVERSED", "REVERSE WITH CHARGES", "?"):
+            with self.subTest(status):
+                row = self._announced(status=status)
+                move = (
+                    row.control_number_id.browse()
+                    .search([("name", "=", row.number)])
+                    .move_id
+                )
+                with self.assertRaises(UserError) as caught:
+                    row.with_user(self.clerk).action_confirm_by_hand()
+                self.assertIn(status, str(caught.exception))
+                self.assertIn("Nothing was booked", str(caught.exception))
+                self.assertEqual(row.state, "received")
+                self._process()
+                self.assertFalse(row.account_payment_ids)
+                self.assertEqual(move.amount_residual, 150000)
+        for status in ("SUCCESS", "SETTLED", "SETTLEMENT COMPLETED"):
+            with self.subTest(status):
+                row = self._announced(status=status)
+                row.with_user(self.clerk).action_confirm_by_hand()
+                self._process()
+                self.assertBooked(row, 150000)
+
+    def test_advice_for_an_unfinished_announcement_leads_to_the_books(self):
+        for status in ("PENDING", "ON-HOLD", "PROCESSING"):
+            with self.subTest(status):
+                row = self._announced(status=status)
+                self.assertEqual(self._type(row.number, receipt=row.receipt), row)
+                self.assertBooked(row, 150000)
+
+    def test_receipt_of_an_announced_reversal_is_not_booked(self):
+        for status in ("REVERSED", "REFUND", "CHARGEBACK"):
+            with self.subTest(status):
+                row = self._announced(status=status)
+                self.assertEqual(self._type(row.number, receipt=row.receipt), row)
+                self.assertEqual(row.state, "received")
+                self.assertFalse(row.account_payment_ids)
+
+    def test_later_announcement_that_it_is_paid_can_be_confirmed(self):
+        row = self._announced(status="PENDING")
+        self.sandbox.set_status(row.reference, "SUCCESS")
+        self._event({"id": row.reference})
+        self._process()
+        row.with_user(self.clerk).action_confirm_by_hand()
+        self._process()
+        self.assertBooked(row, 150000)
+
+    def test_word_of_clickpesa_is_not_vouched_for(self):
+        """It said itself that the payment is not finished, before it fell silent."""
+        row = self._announced(status="ON-HOLD")
+        self.provider.sudo().state = "test"
+        self._poll()
+        self.assertTrue(row.told_at)
+        self._offline_only()
+        self.assertEqual(self._type(row.number, receipt=row.receipt), row)
+        self.assertFalse(row.account_payment_ids)
+        with self.assertRaises(UserError):
+            row.with_user(self.clerk).action_confirm_by_hand()

@@ -22,7 +22,7 @@ class TestReversal(LedgerCommon):
         self.row = self._post(self._confirmed(self.number, 150000))
         self.entry = self._entry(self.row)
 
-    def _tell(self, status, when="2026-03-09T10:00:00Z", row=None):
+    def _tell(self, status, when="2026-03-09T10:00:00Z", row=None, work=True):
         """ClickPesa's word in a poll, and the worker."""
         row = row or self.row
         told = Payment.parse(
@@ -39,7 +39,22 @@ class TestReversal(LedgerCommon):
         self.env["billpay.ledger"]._upsert(
             self.provider.sudo(), [told], source="poll", trusted=True
         )
-        self._process()
+        if work:
+            self._process()
+
+    def _known_at_clickpesa(self, status="SUCCESS", row=None):
+        """Let ClickPesa answer, asked for the payment, that it has this status."""
+        row = row or self.row
+        paid = self._pay(row.number, row.amount)
+        self.sandbox.set_status(paid["id"], status)
+        row.sudo().reference = paid["id"]
+
+    def assertQuiet(self, row):
+        """Nothing is left of a warning."""
+        self.assertRecordValues(
+            row, [{"attention": False, "reason": False, "next_try_at": False}]
+        )
+        self.assertFalse(row.activity_ids)
 
     def test_entry_is_mirrored_and_the_invoice_asks_again(self):
         self._tell("REVERSED")
@@ -218,6 +233,8 @@ class TestReversal(LedgerCommon):
         self.assertEqual(self.row.state, "reversed")
         self.assertTrue(self.row.attention)
         self.assertEqual(len(self.row.account_payment_ids), 1)
+        [activity] = self.row.activity_ids
+        self.assertIn("SETTLED again", str(activity.note))
 
     def test_shilling_books_dollar_invoice_is_open_again_in_dollars(self):
         usd = self.env.ref("base.USD")
@@ -245,3 +262,182 @@ class TestReversal(LedgerCommon):
         self.assertEqual(row.state, "reversed")
         self.assertEqual(move.amount_residual, 100)
         self.assertEqual(self._receivable(move).amount_residual, 250000)
+
+    # === Words === #
+
+    def test_every_word_of_money_taken_back_is_mirrored(self):
+        for word in ("REVERSE WITH CHARGES", "reverse", "REFUND", "Chargeback_lost"):
+            with self.subTest(word):
+                move = self._invoice(2000)
+                row = self._post(self._confirmed(move.billpay_number_id, 2000))
+                self._tell(word, row=row)
+                self.assertEqual(row.state, "reversed")
+                [mirror] = self._entry(row).reversal_move_ids
+                self.assertEqual(self._receivable(mirror).balance, 2000)
+                self.assertRecordValues(
+                    move, [{"amount_residual": 2000, "payment_state": "not_paid"}]
+                )
+                self.assertEqual(len(row.activity_ids), 1)
+                charged = "CHARGES" in word
+                self.assertEqual("keeps charges" in row.reason, charged)
+
+    def test_unknown_word_after_posting_calls_a_person(self):
+        for word in ("ON-HOLD", "DISPUTED", "processing", "SETTLEMENT FAILED", ""):
+            with self.subTest(word):
+                move = self._invoice(2000)
+                row = self._post(self._confirmed(move.billpay_number_id, 2000))
+                self._tell(word, row=row)
+                self.assertBooked(row, 2000)
+                self.assertFalse(self._entry(row).reversal_move_ids)
+                self.assertEqual(move.amount_residual, 0)
+                self.assertTrue(row.attention)
+                self.assertFalse(row.next_try_at)
+                self.assertIn(word.upper() or "?", row.reason)
+                [activity] = row.activity_ids
+                self.assertIn("press Undo Match", str(activity.note))
+
+    def test_advice_for_an_unknown_word_can_be_followed(self):
+        self._tell("ON-HOLD")
+        self.env["billpay.decision"]._undo_match(self.row, "It went back")
+        self.assertEqual(self.row.state, "unmatched")
+        self.assertEqual(self.move.amount_residual, 150000)
+
+    # === Ends === #
+
+    def test_paid_word_ends_a_warning(self):
+        for word, reversal in (
+            ("FAILED", "auto"),
+            ("ON-HOLD", "auto"),
+            ("REVERSED", "alert"),
+            ("REVERSE WITH CHARGES", "alert"),
+        ):
+            with self.subTest(word):
+                self.provider.clickpesa_reversal = reversal
+                move = self._invoice(2000)
+                row = self._post(self._confirmed(move.billpay_number_id, 2000))
+                self._tell(word, row=row)
+                self.assertTrue(row.attention and row.activity_ids)
+                self._tell("SETTLED", "2026-03-10T10:00:00Z", row=row)
+                self.assertQuiet(row)
+                self.assertBooked(row, 2000)
+                self.assertEqual(move.amount_residual, 0)
+
+    def test_paid_word_comes_before_the_worker_acts(self):
+        for word in ("REVERSED", "FAILED", "ON-HOLD"):
+            with self.subTest(word):
+                move = self._invoice(2000)
+                row = self._post(self._confirmed(move.billpay_number_id, 2000))
+                self._tell(word, row=row, work=False)
+                self.assertTrue(row.attention and row.next_try_at)
+                self.assertNotIn("cancel it", row.reason)
+                self._tell("SUCCESS", "2026-03-09T11:00:00Z", row=row)
+                self.assertQuiet(row)
+                self.assertBooked(row, 2000)
+                self.assertEqual(move.amount_residual, 0)
+
+    def test_clickpesa_is_asked_before_a_person_is_called(self):
+        for word in ("FAILED", "ON-HOLD", "WHATEVER"):
+            with self.subTest(word):
+                move = self._invoice(2000)
+                row = self._post(self._confirmed(move.billpay_number_id, 2000))
+                self._known_at_clickpesa("SUCCESS", row)
+                calls = self.sandbox.count_calls()
+                self._tell(word, row=row)
+                self.assertGreater(self.sandbox.count_calls(), calls)
+                self.assertQuiet(row)
+                self.assertEqual(row.status, "SUCCESS")
+                self.assertBooked(row, 2000)
+                self.assertEqual(move.amount_residual, 0)
+
+    def test_person_is_called_when_clickpesa_says_it_again(self):
+        self._known_at_clickpesa("FAILED")
+        self._tell("FAILED")
+        self.assertTrue(self.row.attention)
+        self.assertFalse(self.row.next_try_at)
+        self.assertEqual(len(self.row.activity_ids), 1)
+        self.assertBooked(self.row, 150000)
+
+    def test_answer_that_it_was_taken_back_is_acted_on(self):
+        self._known_at_clickpesa("REVERSED")
+        self._tell("FAILED")
+        self.assertEqual(self.row.state, "reversed")
+        self.assertEqual(self.move.amount_residual, 150000)
+
+    def test_person_is_called_when_clickpesa_cannot_be_asked(self):
+        self.sandbox.faults.add("error", times=-1)
+        with mute_logger(LOG):
+            self._tell("FAILED")
+        self.assertEqual(len(self.row.activity_ids), 1)
+        self.assertBooked(self.row, 150000)
+
+    def test_surplus_is_in_sight_again_after_a_warning(self):
+        move = self._invoice(1000)
+        row = self._post(self._confirmed(move.billpay_number_id, 1500))
+        reason = row.reason
+        self.assertIn("500", reason)
+        self._tell("FAILED", row=row)
+        self._tell("SETTLED", "2026-03-10T10:00:00Z", row=row)
+        self.assertRecordValues(row, [{"attention": True, "reason": reason}])
+        self.assertFalse(row.activity_ids)
+
+    def test_entry_that_was_reset_before_stays_in_sight(self):
+        self.row.account_payment_ids.action_draft()
+        self.assertTrue(self.row.attention)
+        for word in ("ON-HOLD", "SETTLED"):
+            self._tell(word, "2026-03-10T10:00:00Z")
+        self.assertTrue(self.row.attention)
+        self.assertIn("not in the books", self.row.reason)
+
+    def test_reversal_by_hand_ends_the_activity(self):
+        self._tell("FAILED")
+        self.row.account_payment_ids.action_draft()
+        self.row.account_payment_ids.action_cancel()
+        self.assertEqual(self.row.state, "reversed")
+        self.assertFalse(self.row.attention)
+        self.assertFalse(self.row.activity_ids)
+
+    def test_advice_can_be_followed_by_a_mirror_entry_too(self):
+        for word, reversal in (
+            ("FAILED", "auto"),
+            ("REVERSED", "alert"),
+            ("CHARGEBACK", "alert"),
+        ):
+            with self.subTest(word):
+                self.provider.clickpesa_reversal = reversal
+                move = self._invoice(2000)
+                row = self._post(self._confirmed(move.billpay_number_id, 2000))
+                self._tell(word, row=row)
+                self.assertTrue(row.activity_ids)
+                entry = self._entry(row)
+                entry._reverse_moves([{"date": entry.date}], cancel=True)
+                self._process()
+                self.assertEqual(row.state, "reversed")
+                self.assertFalse(row.attention or row.activity_ids)
+                self.assertFalse(row.next_try_at)
+                self.assertEqual(len(entry.reversal_move_ids), 1)
+                self.assertRecordValues(
+                    move, [{"amount_residual": 2000, "payment_state": "not_paid"}]
+                )
+
+    def test_credit_that_was_taken_back_pays_nothing(self):
+        self.provider.clickpesa_reversal = "alert"
+        other = self._invoice(400)
+        for word in ("REVERSED", "REFUND", "FAILED"):
+            with self.subTest(word):
+                move = self._invoice(1000)
+                row = self._post(self._confirmed(move.billpay_number_id, 1400))
+                self._tell(word, row=row)
+                with self.assertRaises(UserError):
+                    self.env["billpay.decision"]._use_credit(row, other)
+                self.assertTrue(row.attention)
+                self.assertEqual(len(row.activity_ids), 1)
+                self.assertEqual(other.amount_residual, 400)
+
+    def test_used_credit_does_not_end_a_doubt(self):
+        move, other = self._invoice(1000), self._invoice(400)
+        row = self._post(self._confirmed(move.billpay_number_id, 1400))
+        self._tell("ON-HOLD", row=row)
+        self.env["billpay.decision"]._use_credit(row, other)
+        self.assertEqual(other.amount_residual, 0)
+        self.assertTrue(row.attention)
+        self.assertIn("ON-HOLD", row.reason)

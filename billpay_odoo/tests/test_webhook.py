@@ -1,7 +1,9 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 import json
+from datetime import datetime, timedelta
 
+from odoo import fields
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
@@ -167,6 +169,78 @@ class TestWebhook(BillPayHttpCommon):
                 self._process()
                 self.assertBooked(self._ledger(self.paid), 150000)
                 self.assertEqual(self.move.amount_residual, 0)
+
+    def _signed_alone(self, **data):
+        """A new payment that a signature alone confirms; its row and its invoice."""
+        self.provider.clickpesa_confirmation = "signature"
+        self.move = self._registered_invoice(150000)
+        self.paid = self._pay(self.move.billpay_number_id.name, 150000)
+        self.body = self.sandbox.webhook_body(self.paid["id"])
+        self._deliver_signed(**data)
+        return self._ledger(self.paid), self.move
+
+    def test_moment_that_cannot_be_is_not_booked(self):
+        for moment in (
+            "2099-01-01T00:00:00.000Z",
+            "2001-01-01T00:00:00.000Z",
+            # Before the invoice and its number.
+            "2026-01-31T10:00:00.000Z",
+            fields.Datetime.now() + timedelta(minutes=30),
+            fields.Datetime.now() + timedelta(days=1),
+        ):
+            if isinstance(moment, datetime):
+                moment = moment.isoformat() + "Z"
+            with self.subTest(moment):
+                before = fields.Datetime.now()
+                row, move = self._signed_alone(createdAt=moment, updatedAt=moment)
+                self.assertBooked(row, 150000)
+                self.assertEqual(move.amount_residual, 0)
+                self.assertBetween(row.paid_at, before)
+                today = self.company._billpay_day(before)
+                self.assertEqual(row.account_payment_ids.move_id.date, today)
+                self.assertEqual(row.paid_at_told.isoformat(), moment[:19])
+                self.assertTrue(row.attention)
+                self.assertIn("cannot be true", row.reason)
+                # A later word of ClickPesa counts, whatever moment the first one had.
+                self.sandbox.set_status(self.paid["id"], "REVERSED")
+                self._poll()
+                self._process()
+                self.assertEqual(row.state, "reversed")
+                self.assertEqual(move.amount_residual, 150000)
+
+    def assertBetween(self, moment, before):
+        self.assertLessEqual(before, moment.replace(microsecond=0))
+        self.assertLessEqual(moment, fields.Datetime.now() + timedelta(seconds=1))
+
+    def test_moment_that_may_be_true_is_booked(self):
+        now = fields.Datetime.now()
+        for moment in (now + timedelta(minutes=4), now, now - timedelta(hours=5)):
+            with self.subTest(str(moment - now)):
+                row, _move = self._signed_alone(createdAt=moment.isoformat() + "Z")
+                self.assertBooked(row, 150000)
+                self.assertEqual(row.paid_at, moment)
+                self.assertFalse(row.attention or row.paid_at_told)
+
+    def test_word_from_the_past_or_future_is_heard(self):
+        """A moment of the word that cannot be does not silence it, nor the next."""
+        for moment in ("2001-01-01T00:00:00.000Z", "2099-01-01T00:00:00.000Z"):
+            with self.subTest(moment):
+                row, move = self._signed_alone()
+                self._deliver_signed(status="REVERSED", updatedAt=moment)
+                self.assertEqual(row.state, "reversed")
+                today = self.company._billpay_day(fields.Datetime.now())
+                mirror = row.account_payment_ids.move_id.reversal_move_ids
+                self.assertEqual(mirror.date, today)
+                self.assertEqual(move.amount_residual, 150000)
+
+    def test_amounts_are_rounded_before_they_are_judged(self):
+        for amount in ("0.004", 0.0049, "0.001", "0"):
+            with self.subTest(amount):
+                row, move = self._signed_alone(collectedAmount=amount)
+                self.assertEqual(row.state, "unmatched")
+                self.assertIn("no valid amount", row.reason)
+                self.assertFalse(row.account_payment_ids)
+                self.assertEqual(move.amount_residual, 150000)
 
     def test_delivery_without_an_id_stays_visible(self):
         self.assertEqual(self._deliver_signed(id=None).status_code, 200)

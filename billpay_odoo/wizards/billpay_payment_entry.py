@@ -120,13 +120,16 @@ class BillpayPaymentEntry(models.TransientModel):
             )
         if new and self.channel_id and not row.channel_id:
             new.sudo().channel_id = self.channel_id
-        if new:
+        if new and row.state != "confirmed":
+            message = self.env._("Entered. %s", row.reason)
+        elif new:
             message = self.env._("Entered. It is booked in a moment.")
         else:
             message = self.env["billpay.receipt"]._where_it_stands(row, self.amount)
         shown = self._shown(row).with_env(self.env)
         then = shown._get_records_action() if shown else None
-        return notify("success" if new else "warning", message, then)
+        booked = new and row.state == "confirmed"
+        return notify("success" if booked else "warning", message, then)
 
     def _shown(self, payment):
         """Return the payment if the user may see it."""

@@ -6,6 +6,7 @@ from dataclasses import replace
 from odoo import api, fields, models
 
 from ..clickpesa import Payment
+from ..clickpesa.values import is_paid, status_key
 from ..identity import (
     PROVISIONAL_PREFIX,
     number_spellings,
@@ -28,7 +29,7 @@ from .billpay_import import BillpayImport, BillpayImportLine
 _RECEIPT = re.compile(r"(?=.*[0-9])[A-Za-z0-9./_-]{4,64}|[A-Za-z]{8,64}")
 _ID = re.compile(r"[A-Za-z0-9._-]{4,128}")
 # What other programs write where ClickPesa says SUCCESS.
-_PAID = "success settled successful succeeded paid completed imelipwa".split()
+_PAID = "successful succeeded paid completed imelipwa".split()
 
 
 def why_not_receipt(env, receipt):
@@ -139,8 +140,8 @@ class BillpayPaymentImport(models.TransientModel):
             "payer_name": cells.get("payer_name", "")[:256],
             "payer_phone": phone_key(phone) or without_blanks(phone)[:32],
             "paid_at": paid_at,
-            "status": "SETTLED"
-            if word_key(cells.get("status", "")) == "settled"
+            "status": status_key(cells.get("status", ""))
+            if is_paid(cells.get("status", ""))
             else "SUCCESS",
             "problem": next(filter(None, problems), False),
         }
@@ -161,7 +162,7 @@ class BillpayPaymentImport(models.TransientModel):
             yield self.env._("Control numbers collect TZS, not %s.", currency)
         if amount is None or amount <= 0:
             yield self.env._("There is no amount above zero in this row.")
-        if status and word_key(status) not in _PAID:
+        if status and not is_paid(status) and word_key(status) not in _PAID:
             yield self.env._("Its status is “%s”, not a completed payment.", status)
         if not paid_at:
             yield self.env._("There is no date in this row.")
@@ -239,6 +240,12 @@ class BillpayPaymentImportLine(models.TransientModel):
             )
         if payment:
             return "here", receipts._where_it_stands(payment, self.amount)
+        start = self.wizard_id._provider().billpay_book_from
+        if start and self.paid_at < start:
+            return "ok", self.env._(
+                "Paid before the application books payments: it will wait under Before "
+                "Go-Live until you match it."
+            )
         if numbers.isdisjoint(number_spellings(self.number)):
             return "ok", self.env._(
                 "No such control number here: it will wait under Unmatched."

@@ -77,6 +77,11 @@ def test_settle_status_and_resend(web, sandbox):
     assert sandbox.payment(payment["id"])["status"] == "SETTLED"
     follow(web, "/page/status", payment_id=payment["id"], status="REVERSED")
     assert sandbox.payment(payment["id"])["status"] == "REVERSED"
+    charged = "REVERSE WITH CHARGES"
+    assert charged in web.get("/").text
+    follow(web, "/page/status", payment_id=payment["id"], status=charged)
+    assert sandbox.payment(payment["id"])["status"] == charged
+    assert sandbox.webhook_body(payment["id"])["data"]["status"] == charged
     follow(web, f"/page/deliveries/{payment['deliveries'][0]}/resend")
     assert sandbox.deliveries()[0]["state"] == "pending"
     _text, message = follow(web, "/page/deliveries/99/resend")

@@ -8,7 +8,15 @@ import pytest
 from clickpesa import NumberReply, NumberRequest, Payment, to_ascii
 from clickpesa.bodies import bulk_reply, create_body, update_body, wire_phone
 from clickpesa.parsing import clean_identity, clean_text
-from clickpesa.values import FAILED, PAID, REVERSED
+from clickpesa.values import (
+    FAILED,
+    PAID,
+    TAKEN_BACK,
+    has_charges,
+    is_gone,
+    is_paid,
+    status_kind,
+)
 
 UTC = datetime.timezone.utc
 
@@ -120,7 +128,7 @@ def test_a_payment_of_the_query_api():
             "clientId": "ID1",
         }
     )
-    assert payment.status in PAID and payment.status not in FAILED | REVERSED
+    assert is_paid(payment.status) and not is_gone(payment.status)
     assert payment.receipt == "RCPT0001"
     assert payment.payer_phone == "255700000000"
     assert payment.payer_name == "ASHA JUMA"
@@ -139,7 +147,7 @@ def test_a_payment_in_its_oldest_form():
         }
     )
     assert (payment.id, payment.amount, payment.currency) == ("X1", 10000, "TZS")
-    assert payment.status in PAID
+    assert is_paid(payment.status)
     assert (payment.payer_name, payment.payer_email) == ("A", "a@b.c")
     assert payment.payer_phone == "255"
 
@@ -163,6 +171,27 @@ def test_new_names_win_and_nonsense_is_not_replaced_by_an_old_one():
         ("FAILED", (False, True, False)),
         ("REFUNDED", (False, False, True)),
         ("REVERSED", (False, False, True)),
+        # The dashboard's words, and how else they may be written.
+        ("success", (True, False, False)),
+        ("Settled ", (True, False, False)),
+        ("SETTLEMENT COMPLETED", (True, False, False)),
+        ("settlement_completed", (True, False, False)),
+        ("REVERSE", (False, False, True)),
+        ("REVERSE WITH CHARGES", (False, False, True)),
+        ("reverse-with_charges", (False, False, True)),
+        ("Reversal", (False, False, True)),
+        ("REFUND", (False, False, True)),
+        ("REFUND_PENDING", (False, False, True)),
+        ("CHARGEBACK", (False, False, True)),
+        ("CHARGEBACK-WON", (False, False, True)),
+        # A settlement that did not go through.
+        ("SETTLEMENT FAILED", (False, False, False)),
+        ("SETTLEMENT-REVERSED", (False, False, False)),
+        ("settlement pending", (False, False, False)),
+        ("NOT SETTLED", (False, False, False)),
+        ("SUCCESS REVERSED", (False, False, False)),
+        ("", (False, False, False)),
+        (None, (False, False, False)),
         ("PROCESSING", (False, False, False)),
         ("ON-HOLD", (False, False, False)),
         ("WHATEVER", (False, False, False)),
@@ -172,7 +201,24 @@ def test_new_names_win_and_nonsense_is_not_replaced_by_an_old_one():
 )
 def test_statuses(status, flags):
     payment = Payment.parse({"status": status})
-    assert tuple(payment.status in words for words in (PAID, FAILED, REVERSED)) == flags
+    kind = status_kind(payment.status)
+    assert tuple(kind == known for known in (PAID, FAILED, TAKEN_BACK)) == flags
+    assert is_paid(payment.status) == flags[0]
+    assert is_gone(payment.status) == any(flags[1:])
+
+
+@pytest.mark.parametrize(
+    ("status", "kept"),
+    [
+        ("REVERSE WITH CHARGES", True),
+        ("reversed_with_charges", True),
+        ("REVERSED", False),
+        ("CHARGEBACK", False),
+        ("SETTLED WITH CHARGES", False),
+    ],
+)
+def test_charges_for_taking_money_back(status, kept):
+    assert has_charges(status) == kept
 
 
 def test_text_is_cleaned_and_cut():

@@ -6,7 +6,7 @@ from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError
 
 from ... import const
-from ...clickpesa.values import FAILED, REVERSED
+from ...clickpesa.values import is_gone
 
 # Set by the payments worker alone.
 _LINK_FIELDS = ("billpay_payment_id", "billpay_part", "billpay_undone_id")
@@ -149,7 +149,7 @@ class AccountPayment(models.Model):
         """Their entries were reset or cancelled: say so in the money ledger."""
         rows_sudo = self.sudo().billpay_payment_id
         for row_sudo in rows_sudo.filtered(lambda row: row.state == "posted"):
-            if row_sudo.status in REVERSED | FAILED:
+            if is_gone(row_sudo.status):
                 row_sudo._move_to(
                     "reversed",
                     self.env._(
@@ -157,6 +157,7 @@ class AccountPayment(models.Model):
                         "cancelled: nothing is left to do."
                     ),
                 )
+                row_sudo.activity_unlink(["mail.mail_activity_data_warning"])
             else:
                 row_sudo._flag(
                     self.env._(
@@ -169,10 +170,14 @@ class AccountPayment(models.Model):
     def _billpay_reversed(self):
         """Their entries were mirrored: say so in the money ledger.
 
-        When the worker does it for money that went back, it says more right after.
+        For money that went back the worker says more: it does it, or looks after it.
         """
         for row_sudo in self.sudo().billpay_payment_id:
-            if row_sudo.state == "posted" and row_sudo.status not in REVERSED | FAILED:
+            if row_sudo.state != "posted":
+                continue
+            if is_gone(row_sudo.status):
+                row_sudo._due_now()
+            else:
                 row_sudo._flag(
                     self.env._(
                         "The journal entry was reversed manually, so this payment is "
@@ -186,7 +191,7 @@ class AccountPayment(models.Model):
             # While it is booked for the first time the worker writes the outcome.
             if row_sudo.state not in ("posted", "reversed"):
                 continue
-            if row_sudo.status in REVERSED | FAILED:
+            if is_gone(row_sudo.status):
                 text = self.env._(
                     "ClickPesa reversed this payment, but its entry is posted again. "
                     "Cancel it: the button Payment opens it."

@@ -4,7 +4,7 @@ from odoo import models
 from odoo.tools import format_date
 
 from ... import money
-from ...clickpesa.values import FAILED, REVERSED
+from ...clickpesa.values import is_gone
 from ...const import INVOICES, LIVING
 from ...exceptions import NumberSpaceExhausted
 
@@ -96,8 +96,9 @@ class BillpayReservation(models.AbstractModel):
         # Money that ClickPesa took back pays nothing, though its entry may stand yet.
         credits = credits.filtered(
             lambda line: (
-                line.move_id.origin_payment_id.sudo().billpay_payment_id.status
-                not in REVERSED | FAILED
+                not is_gone(
+                    line.move_id.origin_payment_id.sudo().billpay_payment_id.status
+                )
             )
         )
         if not credits:

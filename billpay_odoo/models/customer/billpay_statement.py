@@ -6,7 +6,7 @@ from odoo import models
 from odoo.fields import Domain
 
 from ... import money
-from ...clickpesa.values import FAILED, REVERSED
+from ...clickpesa.values import is_gone
 from ...const import INVOICES
 
 
@@ -40,7 +40,7 @@ class BillpayStatement(models.AbstractModel):
                     due += money.open_shillings(line, number)
             for line in credits[number]:
                 payment = line.move_id.origin_payment_id.billpay_payment_id
-                if payment.status not in REVERSED | FAILED:
+                if not is_gone(payment.status):
                     credit -= money.open_shillings(line, number)
             balances[number] = due, credit
         return balances

@@ -1,7 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 from collections import defaultdict
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 
 import pytz
 
@@ -16,6 +16,9 @@ from ...allocation import EXACT_OLDEST
 from ...const import LIVING, MONEY, POLICIES
 from ...identity import number_as_stored, number_key
 from ...transactions import taken
+
+# Our clock and ClickPesa's.
+CLOCKS_DIFFER = timedelta(minutes=10)
 
 
 class BillpayControlNumber(models.Model):
@@ -341,6 +344,24 @@ class BillpayControlNumber(models.Model):
         for number in self:
             purpose = number.purpose_id or number.move_id.billpay_purpose_id
             number.department_id = purpose.department_id
+
+    def _first_payable(self):
+        """Return from when on somebody could have paid it (UTC), or False if unknown.
+
+        An invoice that is entered late may have been in its customer's hands since its
+        date. Imported numbers, a till's and a customer's offline numbers have a life
+        before their row.
+        """
+        invoice_date = self.move_id.invoice_date
+        if not self or self.origin == "imported":
+            return False
+        if self.origin == "offline" and not invoice_date:
+            return False
+        born = self.create_date - CLOCKS_DIFFER
+        if not invoice_date:
+            return born
+        # Its day has begun somewhere on earth.
+        return min(born, fields.Datetime.to_datetime(invoice_date) - timedelta(days=1))
 
     # === CRUD METHODS === #
 

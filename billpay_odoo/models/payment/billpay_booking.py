@@ -9,6 +9,7 @@ from markupsafe import Markup
 
 from odoo import fields, models
 from odoo.exceptions import UserError
+from odoo.tools import format_datetime
 
 from ... import money
 from ...allocation import CREDIT, EXACT_OLDEST, exact_bills, oldest_first
@@ -90,20 +91,24 @@ class BillpayBooking(models.AbstractModel):
     _description = "BillPay Booking"
 
     def _match(self, payments):
-        """Find the control numbers; return payments known to be for something."""
+        """Find the control numbers; return payments known to be for something.
+
+        Whatever leads to the books leads through here: see ``_let_through``.
+        """
         payments = payments.env["billpay.receipt"]._without_twins(payments)
-        env = payments.env
+        env, ledger = payments.env, payments.env["billpay.ledger"]
         matched = payments.browse()
-        numbers = payments.env["billpay.ledger"]._find_control_numbers(payments)
-        for payment in payments:
-            number = payment.control_number_id or numbers[payment]
+        for payment, found in ledger._let_through(payments).items():
+            number = payment.control_number_id or found
             if number and not payment._is_persons_choice():
-                if not payments.env["billpay.ledger"]._bring_to_number(payment, number):
+                if not ledger._bring_to_number(payment, number):
                     continue
             if payment.control_number_id != number:
                 payment.control_number_id = number
             if payment._is_persons_choice() or number.move_id or number.partner_id:
                 matched |= payment
+                if number and payment.paid_at and payment.paid_at < number.create_date:
+                    self._check_moment(payment, number)
                 continue
             reason = env._("The control number belongs to no invoice and no customer.")
             if not number:
@@ -115,6 +120,13 @@ class BillpayBooking(models.AbstractModel):
             payment._move_to("unmatched", reason)
         payments.env["billpay.receipt"]._without_likely_twins(matched)
         return matched.filtered(lambda p: p.state != "unmatched")
+
+    def _check_moment(self, payment, number):
+        """Nobody pays a number that does not exist yet: then the moment is not true."""
+        born = number._first_payable()
+        if born and payment.paid_at < born:
+            values = {"paid_at": payment.create_date, "paid_at_told": payment.paid_at}
+            payment.write(values)
 
     def _book(self, payments):
         """Create, post and reconcile all together; write the outcome."""
@@ -445,16 +457,33 @@ class BillpayBooking(models.AbstractModel):
 
     def _why_unusual(self, payment, credit):
         """Return how the booking is unusual: ``credit`` (TZS) paid no invoice."""
-        move = payment.move_id
+        env, move, reasons = payment.env, payment.move_id, []
+        if payment.paid_at_told:
+            zone = payment.company_id._billpay_tz().zone
+            reasons.append(
+                env._(
+                    "Reported as paid at %(told)s, which cannot be true: booked with "
+                    "%(used)s, when Odoo received it. Compare with the ClickPesa "
+                    "dashboard.",
+                    told=format_datetime(env, payment.paid_at_told, tz=zone),
+                    used=format_datetime(env, payment.paid_at, tz=zone),
+                )
+            )
         # Numbers ask for whole shillings: less than one is rounding, not a surplus.
         if credit < 1 or not move or payment._is_persons_choice():
-            return False
-        if move.state != "posted":
-            return payment.env._("The invoice is not open: kept as customer credit.")
-        return payment.env._(
-            "More than was due: %(credit)s is kept as customer credit.",
-            credit=payment.currency_id.format(credit),
-        )
+            pass
+        elif move.state != "posted":
+            reasons.append(
+                env._("The invoice is not open: kept as customer credit."),
+            )
+        else:
+            reasons.append(
+                env._(
+                    "More than was due: %(credit)s is kept as customer credit.",
+                    credit=payment.currency_id.format(credit),
+                )
+            )
+        return " ".join(reasons) or False
 
     def _settle_numbers(self, payments, parts):
         """Close what was paid and, for a rest, reserve the number that asks for it."""

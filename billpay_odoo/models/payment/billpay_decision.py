@@ -4,7 +4,7 @@
 from odoo import fields, models
 from odoo.exceptions import UserError
 
-from ...clickpesa.values import FAILED, REVERSED
+from ...clickpesa.values import is_gone, is_paid
 
 # States in which a person may decide what a payment is for.
 MATCHABLE = ("unmatched", "failed")
@@ -59,6 +59,14 @@ class BillpayDecision(models.AbstractModel):
         """Return why a decision cannot be booked, or ``None``."""
         env = payments.env
         currency = payments.currency_id
+        word = payments.status
+        if word and not is_paid(word) and payments.state not in ("posted", "reversed"):
+            _state, reason, _how = payments._turn()
+            return env._(
+                "%s There is no money to book, and nothing was changed. As soon as "
+                "ClickPesa reports SUCCESS or SETTLED, the payment can be matched.",
+                reason,
+            )
         if payments.state not in MATCHABLE:
             states = payments._fields["state"]._description_selection(payments.env)
             return env._(
@@ -176,6 +184,16 @@ class BillpayDecision(models.AbstractModel):
                     payment.display_name,
                 )
             )
+        if is_gone(payment.status):
+            raise UserError(
+                env._(
+                    "ClickPesa reports %(payment)s as %(status)s, so its credit can "
+                    "pay nothing. Nothing was changed: open its entry with the button "
+                    "Payment, reset it to draft and cancel it.",
+                    payment=payment.display_name,
+                    status=payment.status,
+                )
+            )
         customer = payment.partner_id
         for move in moves:
             asked = move._billpay_left(payment)
@@ -207,7 +225,9 @@ class BillpayDecision(models.AbstractModel):
                 invoices=", ".join(moves.mapped("display_name")),
             )
         )
-        if payment.currency_id.compare_amounts(payment.credit_open, 1) < 0:
+        used_up = payment.currency_id.compare_amounts(payment.credit_open, 1) < 0
+        # What ClickPesa does not call paid any more is another alarm.
+        if used_up and (not payment.status or is_paid(payment.status)):
             payment_sudo._settle()
 
     def _put_aside(self, payments, why):
@@ -259,7 +279,7 @@ class BillpayDecision(models.AbstractModel):
                         payment.display_name,
                     )
                 )
-            if payment.status in REVERSED | FAILED:
+            if is_gone(payment.status):
                 raise UserError(
                     env._(
                         "ClickPesa reversed %s, so it cannot be matched with something "
@@ -279,22 +299,18 @@ class BillpayDecision(models.AbstractModel):
         )
         invoices = receivable.matched_debit_ids.debit_move_id.move_id - entries
         bookings.write({"billpay_payment_id": False, "billpay_undone_id": payment.id})
-        reason = env._(
-            "Match undone by %(user)s: %(why)s. The money is at ClickPesa and "
-            "not in the books: press Match and choose what it pays.",
-            user=payment.env.user.name,
-            why=why.rstrip(" ."),
-        )
         matched = ("matched_partner_id", "matched_by_id", "matched_at")
         outcome = ("asked_amount", "is_over", "is_under", "is_late")
-        payment._move_to(
-            "unmatched",
-            reason,
-            **dict.fromkeys(matched + outcome, False),
-            undone_at=fields.Datetime.now(),
-            undone_by_id=payment.env.uid,
-            undone_why=why,
+        payment.write(
+            {
+                **dict.fromkeys(matched + outcome, False),
+                "undone_at": fields.Datetime.now(),
+                "undone_by_id": payment.env.uid,
+                "undone_why": why,
+            }
         )
+        reason = payment._undone_reason()
+        payment._move_to("unmatched", reason)
         payment.allocation_ids.unlink()
         receivable.remove_move_reconcile()
         for booking in bookings.with_context(billpay_undoing=True):
@@ -330,14 +346,10 @@ class BillpayDecision(models.AbstractModel):
         reason = payments.env._("Taken up again by %s.", payments.env.user.name)
         aside = ("ignored_by_id", "ignored_at", "ignored_why")
         for payment_sudo in payments.sudo():
-            # A match that was undone is for a person to decide, ever after.
-            undone = payment_sudo.undone_at
-            payment_sudo._move_to(
-                "unmatched" if undone else payment_sudo._state_to_try(),
-                reason,
-                due=False,
-                attempts=0,
-                **dict.fromkeys(aside, False),
-            )
-            payment_sudo._message_log(body=reason)
+            # Meanwhile ClickPesa may have taken it back: it goes where it belongs now.
+            state, why, how = payment_sudo._turn()
+            how.update(dict.fromkeys(aside, False), due=False, attempts=0)
+            why = " ".join(filter(None, (reason, why)))
+            payment_sudo._move_to(state, why, **how)
+            payment_sudo._message_log(body=payment_sudo.reason)
         payments.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")

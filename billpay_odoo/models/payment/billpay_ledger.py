@@ -2,14 +2,24 @@
 """The ledger of payments: see docs/decisions/matching.rst."""
 
 import logging
-from datetime import timezone
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from decimal import Decimal
 
 from odoo import fields, models
 from odoo.fields import Domain
-from odoo.tools import SQL
+from odoo.tools import SQL, format_datetime
 
 from ... import const
-from ...clickpesa.values import FAILED, PAID, REVERSED
+from ...clickpesa.values import (
+    FAILED,
+    PAID,
+    TAKEN_BACK,
+    has_charges,
+    is_paid,
+    status_key,
+    status_kind,
+)
 from ...const import ENTERED
 from ...identity import (
     MERGED_PREFIX,
@@ -28,9 +38,21 @@ _logger = logging.getLogger(__name__)
 DECIDED = ("account_payment_ids", "confirmed_by_id", "ignored_by_id", "undone_at")
 
 
+# Before, there was no BillPay; and clocks differ by minutes, not by more.
+EARLIEST, AHEAD = datetime(2020, 1, 1), timedelta(minutes=10)
+# By what a payment is let into the books, besides its status.
+GATE_FACTS = ("amount", "currency_id", "currency_code", "paid_at")
+
+
 def _naive(moment):
     """Odoo keeps moments in UTC without saying so."""
     return moment.astimezone(timezone.utc).replace(tzinfo=None) if moment else False
+
+
+def _possible(moment):
+    """Return a moment (UTC, without zone) if it may be true, else False."""
+    known = moment and EARLIEST <= moment <= fields.Datetime.now() + AHEAD
+    return moment if known else False
 
 
 class BillpayLedger(models.AbstractModel):
@@ -58,11 +80,34 @@ class BillpayLedger(models.AbstractModel):
                 without_our_names(told) if told.id.startswith(OUR_NAMES) else told
                 for told in told_list
             ]
+        told_list = [self._rounded(told) for told in told_list]
         found = {}
         for round_ in self._rounds(told_list):
             found.update(self._upsert_round(provider, round_, source, trusted))
         ids = dict.fromkeys(found[told].id for told in told_list)
         return self.env["billpay.payment"].browse(ids)
+
+    def _currency_of(self, told):
+        """Return the currency of what was told; none if it is not shillings."""
+        currencies = self.env["res.currency"]
+        if told.currency not in ("", const.CURRENCY):
+            return currencies
+        # Cached, while ``env.ref`` looks each time whether it is there.
+        data = self.env["ir.model.data"]
+        return currencies.browse(
+            data._xmlid_to_res_id("base.TZS", raise_if_not_found=True)
+        )
+
+    def _rounded(self, told):
+        """Return what was told with its amount as the ledger keeps it.
+
+        Else a fraction of a cent would be an amount, or a change at each poll.
+        """
+        currency = self._currency_of(told)
+        if told.amount is None or not currency:
+            return told
+        amount = Decimal(repr(currency.round(float(told.amount))))
+        return told if amount == told.amount else replace(told, amount=amount)
 
     def _upsert_each(self, provider, told_list, *, source, trusted):
         """Write all at once; if that fails, each half for itself, down to the cause.
@@ -146,7 +191,7 @@ class BillpayLedger(models.AbstractModel):
     def _numbers_of_unmatched(self, found):
         """Return the control numbers that unmatched payments would find now."""
         rows = self.env["billpay.payment"].union(*found.values())
-        rows = rows.filtered(lambda p: p.state == "unmatched" and not p.undone_at)
+        rows = rows.filtered(lambda p: p.state == "unmatched" and not p._is_held())
         return self._find_control_numbers(rows) if rows else {}
 
     def _new_values(self, provider, told, trusted, seen):
@@ -164,7 +209,7 @@ class BillpayLedger(models.AbstractModel):
             values["told_at"] = False
         else:
             values.update(payments._question_after(told.status, values["paid_at"]))
-        state, reason, how = self._turn_told(told, trusted)
+        state, reason, how = self._turn_told(told, values, provider, payments, trusted)
         return payments._values_of_new(state, reason, **values, **how)
 
     def _insert_told(self, vals_list):
@@ -177,9 +222,9 @@ class BillpayLedger(models.AbstractModel):
     def _update_told(self, payment, told, trusted, seen, numbers):
         """Learn more of a payment that is already here; never book it again."""
         seen = {name: moment for name, moment in seen.items() if not payment[name]}
-        told_at = _naive(told.updated_at)
+        told_at, known = _possible(_naive(told.updated_at)), _possible(payment.told_at)
         # Deliveries may come out of order: a later word of ClickPesa stands.
-        old = told_at and payment.told_at and told_at < payment.told_at
+        old = told_at and known and told_at < known
         if trusted and not old:
             seen.update(payment._question_after(told.status, payment.paid_at))
             if payment.state in ("posted", "reversed") or payment.account_payment_ids:
@@ -188,19 +233,21 @@ class BillpayLedger(models.AbstractModel):
                 self._learn(payment, told, seen, numbers)
         elif (
             payment.state == "ignored"
-            and told.status not in FAILED
+            and status_kind(told.status) != FAILED
             and not payment.ignored_by_id
         ):
             # It had failed; somebody says that it came through after all: ask.
-            state, reason, how = self._turn_told(told, trusted=False)
-            how["due"], question = payment._next_question()
-            payment._move_to(state, reason, **how, **question, **seen)
+            due, question = payment._next_question()
+            payment._move_to(*self._announced(), due=due, **question, **seen)
         else:
+            if payment._is_only_announced() and status_kind(told.status) == PAID:
+                seen["status"] = told.status
+            was = payment.status
             payment._write_changed(seen)
             # What nobody has proved changes nothing; ClickPesa is asked instead. An
             # old word that money came is no news.
-            known = old and told.status in PAID and payment.status in PAID
-            if told.status != payment.status and not known:
+            known = old and is_paid(told.status) and is_paid(was)
+            if told.status != was and not known:
                 payment._ask_soon()
 
     def _learn(self, payment, told, seen, numbers):
@@ -209,7 +256,9 @@ class BillpayLedger(models.AbstractModel):
         if self._is_settled(payment, told, facts, numbers):
             payment._write_changed({**seen, **facts})
             return
-        state, reason, how = self._turn_told(told, trusted=True)
+        state, reason, how = self._turn_told(
+            told, facts, payment.provider_id, payment, trusted=True
+        )
         if payment.state == state == "received":
             # It keeps the turn that it was given, else it would be asked without end.
             how = {}
@@ -217,10 +266,12 @@ class BillpayLedger(models.AbstractModel):
 
     def _is_settled(self, payment, told, facts, numbers):
         """Tell whether a payment stays where it is, whatever is told."""
-        if payment.ignored_by_id or told.status not in PAID:
+        if payment.ignored_by_id or status_kind(told.status) != PAID:
             return bool(payment.ignored_by_id)
         # Only a person matches again what a person took apart.
-        return bool(payment.undone_at) or (
+        if payment.undone_at and payment.state == "unmatched":
+            return True
+        return (
             facts["amount"] == payment.amount
             and facts["currency_id"] == payment.currency_id.id
             and facts["number"] == (payment.number or "")
@@ -235,24 +286,32 @@ class BillpayLedger(models.AbstractModel):
         env = payment.env
         facts = {**seen, "status": told.status, "message": told.message}
         if told.updated_at:
-            facts["told_at"] = _naive(told.updated_at)
-        news = told.status != payment.status
-        if payment.state != "reversed" and news and (told.status in REVERSED | FAILED):
-            reason = env._(
-                "ClickPesa reversed this payment (%s). The entry is still posted: "
-                "reverse the payment, then the invoice is open again.",
-                told.status,
-            )
-            facts.update(due=fields.Datetime.now(), attempts=0)
-        elif payment.state == "reversed" and news and told.status in PAID:
-            reason = env._(
-                "ClickPesa reports this payment as %s again, but its entry is "
-                "reversed. Compare with the ClickPesa dashboard and book it by hand.",
-                told.status,
-            )
-        elif (
-            told.status in PAID
-            and payment.state == "posted"
+            facts["told_at"] = _possible(_naive(told.updated_at))
+        paid = status_kind(told.status) == PAID
+        news = status_key(told.status) != status_key(payment.status)
+        if payment.state == "reversed":
+            if news and paid:
+                reason = env._(
+                    "ClickPesa reports this payment as %s again, but its entry is "
+                    "reversed. Compare with the ClickPesa dashboard and book it by "
+                    "hand.",
+                    told.status,
+                )
+                payment._flag(reason, **facts)
+                self.env["billpay.reversal"]._call_a_person(payment, reason)
+            else:
+                payment._write_changed(facts)
+            return
+        if not paid:
+            if news:
+                self._doubt(payment, told.status, facts)
+            else:
+                payment._write_changed(facts)
+            return
+        if news and status_kind(payment.status) != PAID:
+            self.env["billpay.reversal"]._end_doubt(payment, facts)
+        if (
+            payment.state == "posted"
             # What a person has looked at is not brought up again by each poll.
             and (news or not payment.poll_at)
             and told.amount is not None
@@ -265,21 +324,33 @@ class BillpayLedger(models.AbstractModel):
                 told=payment.currency_id.format(float(told.amount)),
                 booked=payment.currency_id.format(payment.amount),
             )
+            payment._flag(reason, **facts)
         else:
             payment._write_changed(facts)
-            return
-        payment._flag(reason, **facts)
+
+    def _doubt(self, payment, status, facts):
+        """Booked money, and a status that is not paid: the worker acts on it.
+
+        It asks ClickPesa once more before it tells a person to do something.
+        """
+        reason = payment.env._(
+            "ClickPesa now reports this payment as %s, but it is booked. The books are "
+            "not changed yet: Odoo looks into it in the next minutes.",
+            status or "?",
+        )
+        facts = {**facts, "attempts": 0}
+        payment._flag(reason, due=fields.Datetime.now(), **facts)
 
     def _facts(self, payments, told, provider):
         """Return what was told, as field values."""
-        currency_id = False
-        if told.currency in ("", const.CURRENCY):
-            # Cached, while ``env.ref`` looks each time whether it is there.
-            data = payments.env["ir.model.data"]
-            currency_id = data._xmlid_to_res_id("base.TZS", raise_if_not_found=True)
         channel = payments.channel_id
         if not channel or told.channel != payments.channel_code:
             channel = channel._find_by_code(told.channel, provider.company_id)
+        paid_at = _naive(told.created_at or told.updated_at)
+        told_at = _possible(payments.told_at)
+        if told.updated_at:
+            # One that cannot be would make every later word look like old news.
+            told_at = _possible(_naive(told.updated_at))
         return {
             "status": told.status,
             "message": told.message,
@@ -287,52 +358,125 @@ class BillpayLedger(models.AbstractModel):
             "number": told.reference,
             "amount": float(told.amount or 0),
             "currency_code": told.currency,
-            "currency_id": currency_id,
+            "currency_id": self._currency_of(told).id,
             "channel_code": told.channel,
             "channel_id": channel.id,
             "payer_name": told.payer_name,
             "payer_phone": told.payer_phone,
-            "paid_at": _naive(told.created_at or told.updated_at)
-            or payments.paid_at
+            # What cannot be is shown to a person; the day is the one it came.
+            "paid_at": _possible(paid_at)
+            or _possible(payments.paid_at)
             or fields.Datetime.now(),
-            "told_at": _naive(told.updated_at) or payments.told_at,
+            "paid_at_told": paid_at if paid_at and not _possible(paid_at) else False,
+            "told_at": told_at,
         }
 
-    def _turn_told(self, told, trusted):
+    # === THE GATE === #
+
+    def _announced(self):
+        return "received", self.env._("Waiting for ClickPesa to confirm it.")
+
+    def _turn_told(self, told, facts, provider, payments, trusted):
         """Return where a payment told like this belongs: state, reason, more values."""
+        if not trusted and status_kind(told.status) != FAILED:
+            return *self._announced(), {"due": fields.Datetime.now()}
+        return self._turn_by(told.status, facts, provider, payments)
+
+    def _let_through(self, payments):
+        """Return ``{payment: number}`` of those of these that may be booked.
+
+        The others go where they belong.
+
+        The one gate to the books, whichever way a payment took. ClickPesa's last word
+        is *paid*; or ClickPesa said nothing, and a person vouches.
+        """
+        through = payments.browse()
+        for payment in payments:
+            state, reason, how = self._turn_of(payment)
+            if state == "confirmed":
+                through |= payment
+            else:
+                payment._move_to(state, reason, **how)
+        return self._find_control_numbers(through)
+
+    def _turn_of(self, payment):
+        """Return the same of a payment by all that is known of it."""
+        if not payment.confirmed_at:
+            return *self._announced(), {"due": fields.Datetime.now()}
+        vouched = "SUCCESS" if payment.confirmed_by_id else ""
+        status = payment.status or vouched
+        facts = {name: payment[name] for name in GATE_FACTS}
+        return self._turn_by(status, facts, payment.provider_id, payment)
+
+    def _turn_by(self, status, facts, provider, payments):
+        """Return where this status leads: state, reason, more values.
+
+        :param dict facts: at least ``GATE_FACTS``
+        :param payments: the row, if there is one
+        """
         env = self.env
         now = fields.Datetime.now()
-        if not trusted and told.status not in FAILED:
-            return (
-                "received",
-                env._("Waiting for ClickPesa to confirm it."),
-                {"due": now},
-            )
-        if told.status in FAILED:
+        kind = status_kind(status)
+        if kind == FAILED:
             reason = env._("The payment failed at ClickPesa. No money was received.")
             return "ignored", reason, {}
-        if told.status in REVERSED:
+        if kind == TAKEN_BACK:
             reason = env._("ClickPesa refunded the payer.")
-            return "ignored", reason, {}
-        if told.status not in PAID:
+            news = status_key(status) != status_key(payments.status)
+            # Charges are money too: a person hears of them, once.
+            flagged = has_charges(status) and (news or payments.attention)
+            how = {"flagged": flagged}
+            return "ignored", self._with_charges(reason, status), how
+        if kind != PAID:
             reason = env._(
-                "ClickPesa has not finished this payment yet (%s).", told.status
+                "ClickPesa has not finished this payment yet (%s).", status or "?"
             )
             return "received", reason, {"due": now}
-        trouble = False
-        if told.amount is None or told.amount <= 0:
-            trouble = env._(
+        reason, start = False, provider.billpay_book_from
+        early = start and facts["paid_at"] and facts["paid_at"] < start
+        if not facts["currency_id"]:
+            reason = env._(
+                "ClickPesa reports the currency %s, but control numbers collect TZS. "
+                "Nothing was booked: compare with the ClickPesa dashboard.",
+                facts["currency_code"] or "?",
+            )
+        elif facts["amount"] <= 0:
+            reason = env._(
                 "ClickPesa reported no valid amount. Compare with the ClickPesa "
                 "dashboard and book it by hand."
             )
-        elif told.currency not in ("", const.CURRENCY):
-            trouble = env._(
-                "ClickPesa reports the currency %s, but control numbers collect TZS. "
-                "Nothing was booked: compare with the ClickPesa dashboard.",
-                told.currency,
+        elif (
+            not (early or payments.undone_at or payments.held_for_id)
+            or payments._is_persons_choice()
+        ):
+            pass
+        elif payments.undone_at:
+            # Its number counts for nothing, ever after.
+            reason = payments._undone_reason()
+        elif payments.held_for_id:
+            # It may be that payment: nothing that is said again decides it.
+            reason = payments.reason
+        else:
+            zone = provider.company_id._billpay_tz().zone
+            reason = env._(
+                "Paid before %s, the moment from which on payments are booked (Book "
+                "Payments From, on the application). It may be in your books already, "
+                "so it is not booked automatically: press Match to book it, or Not "
+                "Ours if it is booked.",
+                format_datetime(env, start, tz=zone),
             )
-        state = "unmatched" if trouble else "confirmed"
-        return state, trouble, {"confirmed_at": now}
+        state = "unmatched" if reason else "confirmed"
+        return state, reason, {"confirmed_at": now}
+
+    def _with_charges(self, text, status):
+        """Add to a text what ClickPesa keeps for taking money back."""
+        if not has_charges(status):
+            return text
+        return self.env._(
+            "%s ClickPesa keeps charges for it, which are not in the books yet: its "
+            "statement shows them. Book them as an expense.",
+            text,
+        )
 
     # === WHICH NUMBER === #
 
@@ -409,7 +553,7 @@ class BillpayLedger(models.AbstractModel):
     def _wake_bookable(self, payments):
         """Let those of these unmatched payments be booked that are not for a person:
         no undone match, and no receipt that is booked already."""
-        payments = payments.filtered(lambda p: p._is_bookable() and not p.undone_at)
+        payments = payments.filtered(lambda p: p._is_bookable())
         if not payments:
             return payments
         receipts = list(filter(None, payments.mapped("receipt_key")))

@@ -12,6 +12,7 @@ from odoo.tools import format_datetime
 
 from ... import money
 from ...actions import dialog, window
+from ...clickpesa.values import is_gone, is_paid
 from ...exceptions import ForbiddenMove
 from ...identity import receipt_key, reference_as_receipt
 from ...transactions import pause_after
@@ -115,6 +116,19 @@ class BillpayPayment(models.Model):
         "billpay.payment.allocation", "payment_id", readonly=True
     )
     paid_at = fields.Datetime(readonly=True, index=True)
+    paid_at_told = fields.Datetime(
+        string="Paid At as Sent",
+        readonly=True,
+        help="The reported moment, where it cannot be true. The moment at which Odoo "
+        "received the payment is used instead.",
+    )
+    is_early = fields.Boolean(
+        string="Before Go-Live",
+        compute="_compute_is_early",
+        search="_search_is_early",
+        compute_sudo=True,
+        help="Paid before the application books payments: only a person books it.",
+    )
     status = fields.Char(string="ClickPesa Status", readonly=True)
     told_at = fields.Datetime(
         string="ClickPesa's Last Word", readonly=True, help="Its updatedAt."
@@ -239,6 +253,12 @@ class BillpayPayment(models.Model):
         index="btree_not_null",
         help="The payment of which this one is a duplicate.",
     )
+    held_for_id = fields.Many2one(
+        "billpay.payment",
+        readonly=True,
+        index="btree_not_null",
+        help="The payment that this one may be: a person decides.",
+    )
     can_confirm_by_hand = fields.Boolean(compute="_compute_can_confirm_by_hand")
     purpose_id = fields.Many2one(
         "billpay.purpose",
@@ -348,6 +368,25 @@ class BillpayPayment(models.Model):
         counts = dict(events._read_group(domain, ["provider_id"], ["__count"]))
         for payment in self:
             payment.quarantine_count = counts.get(payment.provider_id, 0)
+
+    @api.depends("paid_at", "provider_id.billpay_book_from")
+    def _compute_is_early(self):
+        for payment in self:
+            start = payment.provider_id.billpay_book_from
+            payment.is_early = start and payment.paid_at and payment.paid_at < start
+
+    @api.model
+    def _search_is_early(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        providers_sudo = self.env["payment.provider"].sudo()
+        starts = providers_sudo.search([("billpay_book_from", "!=", False)])
+        early = Domain.OR(
+            Domain("provider_id", "=", provider.id)
+            & Domain("paid_at", "<", provider.billpay_book_from)
+            for provider in starts
+        )
+        return early if True in value else ~early
 
     @api.depends("receipt", "reference")
     def _compute_receipt_key(self):
@@ -514,19 +553,25 @@ class BillpayPayment(models.Model):
         """Ask again and try again, without waiting for the next turn.
 
         :raise UserError: all of them wait for a person, since their match was undone
+            or they were paid before the application books
         """
-        undone = self.filtered(lambda p: p.undone_at and p.state == "unmatched")
-        if undone and undone == self:
+        self._check_accountant()
+        held = self.sudo().filtered(lambda p: p.state == "unmatched" and p._is_held())
+        if held and len(held) == len(self):
             raise UserError(
                 self.env._(
-                    "The match of this payment was undone, so it is not booked "
-                    "automatically. Press Match and choose what it pays."
+                    "The match of this payment was undone, or it was paid before the "
+                    "application books payments, so it is not booked automatically. "
+                    "Press Match and choose what it pays."
                 )
             )
-        self._check_accountant()
-        for payment in (self - undone).sudo():
+        for payment in self.sudo() - held:
             if payment.state in ("received", "confirmed", "failed", "unmatched"):
-                payment._move_to(payment._state_to_try(), due=False)
+                state, reason, _how = payment._turn()
+                if state != "confirmed" and not payment._is_held():
+                    # What is known is not enough to book it: ClickPesa is asked again.
+                    state = "received"
+                payment._move_to(state, reason, due=False)
         self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
 
     def action_mark_seen(self):
@@ -732,6 +777,23 @@ class BillpayPayment(models.Model):
                     "dashboard, and enter the payment from its receipt.",
                     payment=name,
                 )
+            elif is_gone(payment.status):
+                refusal = env._(
+                    "%(payment)s was announced as %(status)s, so there is no money to "
+                    "book. Nothing was booked: compare with the ClickPesa dashboard, "
+                    "and press Not Ours if it shows the same.",
+                    payment=name,
+                    status=payment.status,
+                )
+            elif payment.status and not is_paid(payment.status):
+                refusal = env._(
+                    "%(payment)s was announced as %(status)s, so the money may never "
+                    "come. Nothing was booked: compare with the ClickPesa dashboard. "
+                    "Once it shows SUCCESS or SETTLED there, press Enter Payment and "
+                    "type the receipt.",
+                    payment=name,
+                    status=payment.status,
+                )
             if refusal:
                 raise UserError(refusal)
         self.env["billpay.receipt"]._confirm_by_person(self.sudo())
@@ -808,12 +870,30 @@ class BillpayPayment(models.Model):
             ("attempts", ">=", 5),
         ]
 
-    def _is_bookable(self):
-        """Whether ClickPesa or a person confirmed it, with an amount to book."""
-        return bool(self.confirmed_at and self.currency_id and self.amount > 0)
+    def _turn(self):
+        """Return where it belongs by all that is known: state, reason, more values."""
+        return self.env["billpay.ledger"]._turn_of(self.sudo())
 
-    def _state_to_try(self):
-        return "confirmed" if self._is_bookable() else "received"
+    def _is_bookable(self):
+        """Whether the gate lets it into the books by itself."""
+        return self._turn()[0] == "confirmed"
+
+    def _is_held(self):
+        """Whether it is for a person to say what it pays, whatever its number is."""
+        held = self.undone_at or self.is_early or self.held_for_id
+        return bool(held) and not self._is_persons_choice()
+
+    def _is_only_announced(self):
+        """Whether ClickPesa itself has said nothing of it yet."""
+        return not (self.told_at or self.poll_at or self.confirmed_at)
+
+    def _undone_reason(self):
+        return self.env._(
+            "Match undone by %(user)s: %(why)s. The money is at ClickPesa and "
+            "not in the books: press Match and choose what it pays.",
+            user=self.undone_by_id.name,
+            why=(self.undone_why or "").rstrip(" ."),
+        )
 
     @api.model
     def _unreported_domain(self):

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from odoo import fields, models
 
+from ...clickpesa.values import is_gone, is_paid
 from ...identity import (
     MERGED_PREFIX,
     PROVISIONAL_PREFIX,
@@ -89,8 +90,17 @@ class BillpayReceipt(models.AbstractModel):
             and payment.amount == float(told.amount or 0)
             and payment.currency_id
             and not payment.provider_id._billpay_can_ask()
+            and self._may_vouch(payment)
         ):
+            # What was only announced proves nothing, the receipt does.
+            payment._write_changed({"status": told.status})
             self._confirm_by_person(payment)
+
+    def _may_vouch(self, payment):
+        """Whether a person with the receipt may confirm this announced payment."""
+        if payment._is_only_announced():
+            return not is_gone(payment.status)
+        return is_paid(payment.status)
 
     def _with_receipt(self, provider, receipt):
         """Return the payment that a typed receipt would find, or nothing."""
@@ -419,7 +429,7 @@ class BillpayReceipt(models.AbstractModel):
             other=other.reference,
             known=other.receipt or "?",
         )
-        row._move_to("unmatched", reason)
+        row._move_to("unmatched", reason, held_for_id=other.id)
 
     # === RECEIPTS THAT CLICKPESA DOES NOT REPORT === #
 

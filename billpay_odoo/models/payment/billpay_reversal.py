@@ -7,7 +7,7 @@ from odoo import fields, models
 from odoo.exceptions import UserError
 
 from ... import const
-from ...clickpesa.values import REVERSED
+from ...clickpesa.values import TAKEN_BACK, is_gone, is_paid, status_kind
 from ...transactions import each
 
 _logger = logging.getLogger(__name__)
@@ -33,13 +33,18 @@ class BillpayReversal(models.AbstractModel):
 
     def _take_one_back(self, payment):
         """Reverse what was booked, or tell a person to."""
-        automatic = payment.provider_id.clickpesa_reversal == "auto"
-        if payment.status not in REVERSED or not automatic:
-            # FAILED after SUCCESS is no word on money that went back: a person looks.
+        if is_paid(payment.status):
             payment._leave_turn()
-            if payment.attention:
-                self._call_a_person(payment, payment.reason)
             return
+        if not self._is_automatic(payment):
+            if is_gone(payment.status) and not self._standing_entries(payment):
+                self._end_by_hand(payment)
+                return
+            reason = self._advice(payment)
+            payment._flag(reason, due=False)
+            self._call_a_person(payment, reason)
+            return
+        ledger = self.env["billpay.ledger"]
         invoices = self._reverse_entries(payment)
         reason = payment.env._(
             "ClickPesa reversed this payment (%(status)s): %(amount)s. Its entry is "
@@ -47,12 +52,71 @@ class BillpayReversal(models.AbstractModel):
             status=payment.status,
             amount=payment.currency_id.format(payment.amount),
         )
+        reason = ledger._with_charges(reason, payment.status)
         payment._move_to("reversed", reason, flagged=True)
         # The state of the row is written before: it says that this was no accident.
         self._booked_account_payments(payment).action_reject()
         invoices._billpay_after_payment()
         invoices._message_log_batch(bodies=dict.fromkeys(invoices.ids, reason))
         self._call_a_person(payment, reason)
+
+    def _end_by_hand(self, payment):
+        """Somebody has followed the advice: the entry is mirrored."""
+        reason = payment.env._(
+            "ClickPesa reports this payment as %s, and its entry was reversed "
+            "manually: nothing is left to do.",
+            payment.status,
+        )
+        payment._move_to("reversed", reason)
+        payment.activity_unlink(["mail.mail_activity_data_warning"])
+        self._booked_account_payments(payment).action_reject()
+
+    def _standing_entries(self, payments):
+        """Return the posted entries of this payment that nothing has mirrored."""
+        return self._booked_account_payments(payments).move_id.filtered(
+            lambda entry: (
+                entry.state == "posted"
+                and "posted" not in entry.reversal_move_ids.mapped("state")
+            )
+        )
+
+    def _is_automatic(self, payment):
+        """Whether the worker reverses it. FAILED after SUCCESS, or an unknown word, is
+        no word on money that went back: a person looks."""
+        automatic = payment.provider_id.clickpesa_reversal == "auto"
+        return automatic and status_kind(payment.status) == TAKEN_BACK
+
+    def _advice(self, payment):
+        """Return what a person is to do about booked money that is not paid."""
+        env = payment.env
+        if not is_gone(payment.status):
+            return env._(
+                "ClickPesa now reports this payment as %s, but it is booked. The books "
+                "were not changed: compare with the ClickPesa dashboard. If the money "
+                "is there, press Mark as Seen; if it went back, press Undo Match.",
+                payment.status or "?",
+            )
+        reason = env._(
+            "ClickPesa reports this payment as %s, and its entry is still posted: open "
+            "it with the button Payment, reset it to draft and cancel it. Then the "
+            "invoice is open again.",
+            payment.status,
+        )
+        return env["billpay.ledger"]._with_charges(reason, payment.status)
+
+    def _end_doubt(self, payment, facts):
+        """ClickPesa calls booked money paid again: what was said of it has ended."""
+        reason = self.env["billpay.booking"]._why_unusual(payment, payment.credit_open)
+        payment._move_to("posted", reason, flagged=bool(reason), **facts)
+        payment.activity_unlink(["mail.mail_activity_data_warning"])
+        bookings = payment.account_payment_ids
+        standing = self._booked_account_payments(payment)
+        mirrored = standing.filtered(
+            lambda p: "posted" in p.move_id.reversal_move_ids.mapped("state")
+        )
+        # Somebody has taken it out of the books before: that has not ended.
+        (bookings - standing)._billpay_out_of_books()
+        mirrored._billpay_reversed()
 
     def _booked_account_payments(self, payments):
         return payments.account_payment_ids.filtered(
@@ -102,7 +166,11 @@ class BillpayReversal(models.AbstractModel):
         return entries._open_day(payments, max(day, entry.date))
 
     def _call_a_person(self, payments, reason):
-        """Raise an activity for whoever answers for the invoice."""
+        """Raise an activity for whoever answers for the invoice.
+
+        A new word stands for the ones before.
+        """
+        payments.activity_unlink(["mail.mail_activity_data_warning"])
         payments.activity_schedule(
             "mail.mail_activity_data_warning",
             summary=payments.env._("Payment reversed: %s", payments.display_name),

@@ -11,6 +11,7 @@ from odoo.tools import SQL
 
 from ... import const
 from ...clickpesa import BudgetSpent, ClickPesaError
+from ...clickpesa.values import is_paid
 from ...transactions import CLICK_PATIENCE, committed, end_transaction
 
 _logger = logging.getLogger(__name__)
@@ -76,6 +77,40 @@ class BillpayWorker(models.AbstractModel):
         asked._try_later()
         self._wait_for_a_person(payments - asked)
         return asked
+
+    def _ask_once_more(self):
+        """Ask ClickPesa again, before a person is told to take money out of the books.
+
+        Without an answer its last word counts.
+        """
+        payments = committed(self.env, self._take_doubted)
+        for payment in payments:
+            self._confirm_one(payment)
+        if payments:
+            committed(self.env, self._act_on_doubted, payments)
+
+    def _take_doubted(self):
+        """Give booked payments that are due for a person a later turn; return them."""
+        payments = self._lock_some(
+            "billpay.payment", self._taken_back_domain(), self._reverse_batch
+        )
+        payments = payments.filtered(self._is_doubted)
+        payments._try_later()
+        return payments
+
+    def _is_doubted(self, payment):
+        """Whether ClickPesa is still to be asked about this booked payment."""
+        return (
+            not payment.attempts
+            and payment.number
+            and not is_paid(payment.status)
+            and not self.env["billpay.reversal"]._is_automatic(payment)
+            and payment.provider_id._billpay_can_ask()
+        )
+
+    def _act_on_doubted(self, payments):
+        # What ClickPesa calls paid again has no turn any more.
+        payments.filtered(lambda p: p.state == "posted" and p.next_try_at)._due_now()
 
     def _wait_for_a_person(self, payments):
         """Nobody can be asked about these announcements: they prove nothing."""
@@ -176,6 +211,7 @@ class BillpayWorker(models.AbstractModel):
             if "booking" in due:
                 done += committed(self.env, self._post_due)
             if "reversal" in due:
+                self._ask_once_more()
                 done += committed(self.env, self._reverse_due)
             # Asking comes last: what is confirmed must not wait for an answer.
             if "asking" in due:
@@ -350,5 +386,7 @@ class BillpayWorker(models.AbstractModel):
         payments = self._lock_some(
             "billpay.payment", self._taken_back_domain(), self._reverse_batch
         )
+        # One that was heard of since is asked about first.
+        payments = payments.filtered(lambda p: not self._is_doubted(p))
         self.env["billpay.reversal"]._take_back(payments)
         return len(payments)

@@ -271,6 +271,13 @@ class PaymentProvider(models.Model):
         help="The same for all applications of one ClickPesa merchant, also disabled "
         "ones: those with one BillPay-Namba, and those with one client ID.",
     )
+    billpay_book_from = fields.Datetime(
+        string="Book Payments From",
+        copy=False,
+        help="Payments made before this moment are listed under Before Go-Live, and "
+        "only a person books them: they may be in the books already. Set when the "
+        "application is first enabled, and when its API address changes.",
+    )
     billpay_polled_until = fields.Datetime(
         string="Polled Until",
         readonly=True,
@@ -465,6 +472,12 @@ class PaymentProvider(models.Model):
             if provider._billpay_is_on() and not company_sudo.billpay_provider_id:
                 company_sudo.billpay_provider_id = provider
 
+    def _billpay_go_live(self):
+        """Book what is paid from now on, when the application is first enabled."""
+        new = self.filtered(lambda p: p._billpay_is_on() and not p.billpay_book_from)
+        if new:
+            new.billpay_book_from = fields.Datetime.now()
+
     @api.constrains("code", *_NUMBERING, "clickpesa_sequence_id")
     def _check_clickpesa_number_space(self):
         """No two applications can make the same digits."""
@@ -501,17 +514,25 @@ class PaymentProvider(models.Model):
         self._billpay_tell_merchants()
         providers._billpay_ensure_webhook_token()
         providers._billpay_become_company_default()
+        providers._billpay_go_live()
         # Webhook addresses are kept in memory.
         self.env.registry.clear_cache()
         return providers
 
     def write(self, vals):
-        result = super().write(self._billpay_stripped(vals))
+        vals = self._billpay_stripped(vals)
+        url = vals.get("clickpesa_base_url")
+        moved = self.filtered(lambda p: url and p.clickpesa_base_url != url)
+        result = super().write(vals)
         if not _MERCHANT.isdisjoint(vals):
             self._billpay_tell_merchants()
-        if "state" in vals or "code" in vals:
+        if moved and "billpay_book_from" not in vals:
+            # Another ClickPesa, as after a trial: what it has is booked elsewhere.
+            moved.billpay_book_from = False
+        if "state" in vals or "code" in vals or moved:
             self._billpay_ensure_webhook_token()
             self._billpay_become_company_default()
+            self._billpay_go_live()
             if "state" in vals and any(p._billpay_is_on() for p in self):
                 # What waited while the application was off is due again.
                 self._billpay_trigger("ir_cron_sync_numbers")
@@ -557,10 +578,11 @@ class PaymentProvider(models.Model):
     def _billpay_of_merchant(self):
         """Return all applications of the merchants of these, in sudo: these first,
         then live ones, then the oldest."""
-        merchants = [app.billpay_merchant for app in self if app.billpay_merchant]
+        own = self.sudo()
+        merchants = [app.billpay_merchant for app in own if app.billpay_merchant]
         known = [("code", "=", "clickpesa"), ("billpay_merchant", "in", merchants)]
-        apps = self.sudo() | self.sudo().search(known)
-        return apps.sorted(lambda a: (a not in self, not a._billpay_is_on(), a.id))
+        apps = own | own.search(known)
+        return apps.sorted(lambda a: (a not in own, not a._billpay_is_on(), a.id))
 
     def _billpay_is_on(self):
         """Tell whether this is a ClickPesa application that is switched on.

@@ -41,7 +41,17 @@ WORDS = {
     "utc": "UTC",
     "json": "JSON",
 }
-STATUSES = ("SETTLED", "ON-HOLD", "REFUNDED", "REVERSED", "FAILED", "SUCCESS")
+STATUSES = (
+    "SETTLED",
+    "SETTLEMENT COMPLETED",
+    "ON-HOLD",
+    "REFUNDED",
+    "REVERSED",
+    "REVERSE WITH CHARGES",
+    "CHARGEBACK",
+    "FAILED",
+    "SUCCESS",
+)
 
 
 @page.before_request
