@@ -4,6 +4,7 @@
 from unittest.mock import patch
 
 from odoo import Command
+from odoo.exceptions import RedirectWarning, UserError
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
@@ -367,3 +368,127 @@ class TestPosting(LedgerCommon):
         row = self._post(self._confirmed(move.billpay_number_id, 5000))
         self.assertEqual(self._entry(row).line_ids.partner_id, company)
         self.assertEqual(row.partner_id, clerk)
+
+
+@tagged("post_install", "-at_install")
+class TestBookedAgain(LedgerCommon):
+    """Odoo payments and invoices that leave the books and come back."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.clerk = cls._user("books_clerk", "account.group_account_invoice")
+
+    def _booked(self, amount=150000, paid=None, **values):
+        move = self._invoice(amount, **values)
+        row = self._confirmed(move.billpay_number_id, paid or move.amount_total)
+        return move, self._post(row)
+
+    def _partials(self, entry):
+        lines = entry.line_ids
+        return (lines.matched_debit_ids | lines.matched_credit_ids).sorted("id")
+
+    # === Edits of what is booked === #
+
+    def _edits(self, payment):
+        other = self.partner.copy({"name": "Neema"})
+        bank = self.company_data["default_journal_bank"].copy()
+        receivable = self.company_data["default_account_receivable"].copy()
+        return {
+            "amount": 15000,
+            "partner_id": other.id,
+            "date": "2026-03-20",
+            "currency_id": self.env.ref("base.USD").id,
+            "journal_id": bank.id,
+            "destination_account_id": receivable.id,
+            "outstanding_account_id": self.company_data["default_account_expense"].id,
+            "payment_type": "outbound",
+        }
+
+    def test_what_is_booked_is_not_edited_in_the_payment(self):
+        _move, row = self._booked()
+        payment = row.account_payment_ids.with_user(self.clerk)
+        for state in ("posted", "draft"):
+            for name, value in self._edits(payment).items():
+                with (
+                    self.subTest(state=state, field=name),
+                    self.assertRaises(RedirectWarning) as caught,
+                ):
+                    payment.write({name: value})
+                text, action, button, _context = caught.exception.args
+                self.assertIn(row.display_name, text)
+                self.assertIn("150,000", text)
+                self.assertEqual(button, "Undo Match")
+                self.assertEqual(action["res_model"], "billpay.payment.reason")
+            if state == "posted":
+                payment.action_draft()
+        payment.action_post()
+        self.assertBooked(row, 150000)
+        self.assertFalse(row.attention)
+
+    def test_what_is_booked_is_not_edited_in_its_entry(self):
+        _move, row = self._booked()
+        payment = row.account_payment_ids.with_user(self.clerk)
+        payment.action_draft()
+        entry = payment.move_id
+        debit = entry.line_ids.filtered("debit")
+        other = self.partner.copy({"name": "Neema"})
+        expense = self.company_data["default_account_expense"]
+        edits = {
+            "customer": lambda: entry.write({"partner_id": other.id}),
+            "date": lambda: entry.write({"date": "2026-03-20"}),
+            "items": lambda: entry.write(
+                {"line_ids": [Command.update(debit.id, {"debit": 15000})]}
+            ),
+            "account": lambda: debit.write({"account_id": expense.id}),
+            "amount": lambda: debit.write({"amount_currency": 15000}),
+            "owner": lambda: entry.line_ids.write({"partner_id": other.id}),
+            "new item": lambda: entry.line_ids.create(
+                {"move_id": entry.id, "account_id": expense.id}
+            ),
+            "no item": lambda: debit.unlink(),
+        }
+        for name, edit in edits.items():
+            with self.subTest(name), self.assertRaises(RedirectWarning):
+                edit()
+        payment.action_post()
+        self.assertBooked(row, 150000)
+        self.assertFalse(row.attention)
+
+    def test_who_may_not_undo_gets_no_button(self):
+        _move, row = self._booked()
+        payment = row.account_payment_ids
+        row.sudo().status = "SUCCESS"
+        with self.assertRaises(UserError):
+            payment.with_user(
+                self._user("books_guest")
+            ).with_context()._billpay_refuse_edit()
+
+    def test_an_edit_that_came_through_is_told_with_both_figures(self):
+        other = self.partner.copy({"name": "Neema"})
+        edits = {
+            "15,000": {"amount": 15000},
+            "Neema": {"partner_id": other.id},
+            "04/01/2026": {"date": "2026-04-01"},
+            "1,500,000": {"amount": 1500000, "memo": "x"},
+        }
+        for told, values in edits.items():
+            with self.subTest(values):
+                move, row = self._booked()
+                payment = row.account_payment_ids
+                before = {name: payment[name] for name in values}
+                payment.action_draft()
+                payment.sudo().write(values)
+                payment.action_post()
+                self.assertEqual(row.state, "posted")
+                self.assertTrue(row.attention)
+                self.assertIn("150,000", row.reason)
+                self.assertIn(told, row.reason)
+                # Set back, it is as it was: the invoice is paid and nothing is to do.
+                payment.action_draft()
+                payment.sudo().write(before)
+                payment.action_post()
+                self.assertFalse(row.attention, row.reason)
+                self.assertFalse(row.reason)
+                self.assertBooked(row, 150000)
+                self.assertEqual(move.amount_residual, 0)
