@@ -426,6 +426,12 @@ class AccountMove(models.Model):
             reservation._warn_of(
                 sales.filtered(lambda m: m in before or m.reversed_entry_id)
             )
+        if not self.env.context.get("billpay_confirming"):
+            # From the form of the entry: the payment's own state follows.
+            left = posted.origin_payment_id.filtered(
+                lambda p: p.billpay_payment_id and p.state in ("draft", "canceled")
+            )
+            left.state = const.ENTRY_NOT_AT_BANK
         if booked := posted._billpay_booked_payments():
             booked._billpay_back_in_books()
         if booked := posted.reversed_entry_id._billpay_booked_payments():
@@ -651,6 +657,8 @@ class AccountMoveLine(models.Model):
 
     @api.ondelete(at_uninstall=False)
     def _unlink_never_billpay(self):
+        if self.env.context.get("dynamic_unlink"):  # with all of the entry
+            self.move_id.origin_payment_id._billpay_refuse_unlink()
         self._billpay_refuse_if_booked()
 
     # === BUSINESS METHODS === #

@@ -2,6 +2,8 @@
 
 from odoo import api, models
 
+from ... import money
+
 
 class AccountPartialReconcile(models.Model):
     """What is due has changed: control numbers follow."""
@@ -16,8 +18,9 @@ class AccountPartialReconcile(models.Model):
         if moves := partials._billpay_moves():
             reservation = self.env["billpay.reservation"]
             reservation._follow(moves)
-            if partials._billpay_paid() or moves.reversed_entry_id:
-                reservation._warn_of(moves)
+            reservation._warn_of(
+                moves.filtered("reversed_entry_id"), partials._billpay_paid()
+            )
         return partials
 
     def unlink(self):
@@ -25,8 +28,7 @@ class AccountPartialReconcile(models.Model):
         result = super().unlink()
         reservation = self.env["billpay.reservation"]
         reservation._follow(moves.exists())
-        if paid or moves.reversed_entry_id:
-            reservation._warn_of(moves.exists(), paid)
+        reservation._warn_of(moves.exists().filtered("reversed_entry_id"), paid)
         return result
 
     def _billpay_paid(self):
@@ -35,6 +37,7 @@ class AccountPartialReconcile(models.Model):
         return [
             (payment, partial.debit_move_id.move_id)
             for partial in self.sudo()
+            if not money.is_exchange(partial)
             for payment in row(partial.credit_move_id)
         ]
 

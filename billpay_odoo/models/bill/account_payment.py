@@ -96,7 +96,8 @@ class AccountPayment(models.Model):
             undone.filtered(lambda p: p.state != vals["state"])._billpay_refuse_undone()
         linked = self.filtered("billpay_payment_id")
         before = linked.filtered(lambda p: p.state in const.ENTRY_POSTED)
-        result = super().write(vals)
+        confirming = self.with_context(billpay_confirming=True)
+        result = super(AccountPayment, confirming).write(vals)
         after = linked.filtered(lambda p: p.state in const.ENTRY_POSTED)
         (before - after)._billpay_out_of_books()
         (after - before)._billpay_back_in_books()
@@ -159,9 +160,9 @@ class AccountPayment(models.Model):
             payment_sudo = record.sudo()
             if path := owner.get(record._name):
                 payment_sudo = payment_sudo.mapped(path)
-            if payment_sudo.billpay_payment_id and any(
-                differs(record, name) for name in names & vals.keys()
-            ):
+            # While it is made, the link itself is what is looked at.
+            booked = payment_sudo.billpay_payment_id and payment_sudo.move_id
+            if booked and any(differs(record, name) for name in names & vals.keys()):
                 payment_sudo.with_env(self.env)._billpay_refuse_edit()
 
     def _billpay_refuse_edit(self):
@@ -198,7 +199,10 @@ class AccountPayment(models.Model):
     def action_cancel(self):
         """Override of `account`: keep also a draft entry with its fee and discount."""
         drafts = self.filtered(
-            lambda p: p.billpay_payment_id and p.move_id.state == "draft"
+            lambda p: (
+                (p.billpay_payment_id or p.billpay_undone_id)
+                and p.move_id.state == "draft"
+            )
         )
         if drafts:
             drafts.state = "canceled"
@@ -293,18 +297,18 @@ class AccountPayment(models.Model):
         reservation = self.env["billpay.reservation"]
         missing = reservation._pay_again(before.get("paid") or [])
         entry._billpay_forget()
-        if not missing:
-            row._end_warning(cause)
-            return
-        row._warn(
-            cause,
-            self.env._(
-                "Its entry is in the books again, but it does not pay %(bills)s again: "
-                "less is due there now. Press Use Credit to use the rest, or Undo "
-                "Match and match the payment again.",
-                bills=", ".join(missing.mapped("display_name")),
-            ),
-        )
+        row._end_warning(cause)
+        if missing:
+            # Ends when the credit is used.
+            row._warn(
+                f"surplus:{entry.id}",
+                self.env._(
+                    "Its entry is in the books again, but it does not pay %(bills)s as "
+                    "before: less is due there now. Press Use Credit to use the rest, "
+                    "or Undo Match and match the payment again.",
+                    bills=", ".join(missing.mapped("display_name")),
+                ),
+            )
 
     # === WHAT THE BOOKS SAY === #
 

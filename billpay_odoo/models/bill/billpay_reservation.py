@@ -251,10 +251,11 @@ class BillpayReservation(models.AbstractModel):
 
         :param moves: invoices that were posted again, reset, cancelled or reconciled,
             and credit notes
-        :param freed: pairs of a ClickPesa payment and an invoice, reconciled until now
+        :param freed: pairs of a ClickPesa payment and an entry, reconciled just now or
+            until now
         """
         moves_sudo = moves.sudo().filtered(lambda m: m.move_type in BILLS)
-        if self.env.context.get("billpay_posting") or not moves_sudo:
+        if self.env.context.get("billpay_posting") or not (moves_sudo or freed):
             return
         pairs = set(freed)
         for move in moves_sudo:
@@ -268,16 +269,16 @@ class BillpayReservation(models.AbstractModel):
             for cause in row.warned or {}:
                 kind, _colon, number = cause.partition(":")
                 move = moves_sudo.browse(int(number))
-                if kind in ("bill", "surplus") and (row in rows or move in moves_sudo):
+                if kind == "bill" and (row in rows or move in moves_sudo):
                     pairs.add((row, move))
+                elif kind == "surplus" and self._open_credit(row) < 1:
+                    row._end_warning(cause)
         for row, move in pairs:
-            if self._open_credit(row) < 1:
-                row._end_warning(f"surplus:{move.id}")
-            text = self._lost_text(row, move)
+            cause, text = f"bill:{move.id}", self._lost_text(row, move)
             if not text:
-                row._end_warning(f"bill:{move.id}")
-            elif text != (row.warned or {}).get(f"bill:{move.id}"):
-                row._warn(f"bill:{move.id}", text)
+                row._end_warning(cause)
+            elif text != (row.warned or {}).get(cause):
+                row._warn(cause, text)
 
     def _open_credit(self, row):
         return -sum(row._open_credit_lines().mapped("amount_residual_currency"))
@@ -309,7 +310,7 @@ class BillpayReservation(models.AbstractModel):
             )
         credits = move.line_ids.matched_credit_ids.credit_move_id
         if any(self._row(credit) == row for credit in credits):
-            if move.state == "posted":
+            if move.state == "posted" or move.move_type not in BILLS:
                 return ""
             return self.env._(
                 "%(invoice)s, which it pays, was reset to draft. Confirm the invoice "
@@ -320,7 +321,7 @@ class BillpayReservation(models.AbstractModel):
         if (left := self._open_credit(row)) < 1:
             return ""
         values["amount"] = row.currency_id.format(left)
-        if move.state == "posted":
+        if move.state == "posted" or move.move_type not in BILLS:
             return self.env._(
                 "It does not pay %(invoice)s any more: %(amount)s is open credit of "
                 "%(customer)s. Press Use Credit, or pay it back.",

@@ -408,14 +408,15 @@ class BillpayPayment(models.Model):
         for payment in self:
             if cause not in (warned := payment.warned or {}):
                 continue
-            reason = payment._reason_without(cause)
+            reason = payment._reason_without(cause) or False
             values = {"reason": reason, "attention": payment.attention and bool(reason)}
             rest = {key: text for key, text in warned.items() if key != cause}
             payment._write_changed({**values, "warned": rest or False})
 
     def _reason_without(self, cause):
         text = (self.warned or {}).get(cause) or ""
-        return " ".join((self.reason or "").replace(text, "").split())
+        others = (self.reason or "").replace(text, "")
+        return others.replace("  ", " ").strip(" ")
 
     def _settle(self):
         self._write_changed({"attention": False, "reason": False})
