@@ -38,8 +38,10 @@ class BillpayReversal(models.AbstractModel):
             # FAILED after SUCCESS is no word on money that went back: a person looks.
             payment._leave_turn()
             if payment.attention:
-                self._call_a_person(payment, payment.reason)
+                bills = self._bills(payment)
+                self._call_people(payment, bills, payment.reason)
             return
+        bills = self._bills(payment)
         invoices = self._reverse_entries(payment)
         reason = payment.env._(
             "ClickPesa reversed this payment (%(status)s): %(amount)s. Its entry is "
@@ -52,7 +54,18 @@ class BillpayReversal(models.AbstractModel):
         self._booked_account_payments(payment).action_reject()
         invoices._billpay_after_payment()
         invoices._message_log_batch(bodies=dict.fromkeys(invoices.ids, reason))
-        self._call_a_person(payment, reason)
+        self._call_people(payment, bills, reason)
+
+    def _bills(self, payment):
+        """Return the bills that this payment was for, or paid."""
+        own = payment.control_number_id._bill()
+        if payment._is_persons_choice():
+            own = own.browse()
+        credits = payment.account_payment_ids.move_id.line_ids.filtered(
+            lambda line: line.account_id.account_type == "asset_receivable"
+        )
+        paid = credits.matched_debit_ids.debit_move_id.move_id
+        return own, paid.filtered(lambda m: m.is_sale_document(include_receipts=True))
 
     def _booked_account_payments(self, payments):
         return payments.account_payment_ids.filtered(
@@ -101,8 +114,10 @@ class BillpayReversal(models.AbstractModel):
         day = payments.company_id._billpay_day(moment)
         return entries._open_day(payments, max(day, entry.date))
 
-    def _call_a_person(self, payments, reason):
-        """Raise an activity for whoever answers for the invoice."""
+    def _call_people(self, payments, bills, reason):
+        """Raise an activity for whoever answers for the invoice, and for the bills."""
+        for bill in bills:
+            bill._billpay_on_taken_back(payments, reason)
         payments.activity_schedule(
             "mail.mail_activity_data_warning",
             summary=payments.env._("Payment reversed: %s", payments.display_name),
