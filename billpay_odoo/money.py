@@ -180,7 +180,7 @@ def checkout_values(amount, currency, asked, left):
 def number_shillings(move):
     """Return what an invoice's control number asks for, made or still to be made."""
     rate = asked_rate(move) or asking_rate(move)
-    return at_rate(max(move.amount_residual, 0.0), move.currency_id, rate)
+    return at_rate(due(move), move.currency_id, rate)
 
 
 def books_rate(move, rate):

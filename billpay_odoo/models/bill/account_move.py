@@ -170,7 +170,7 @@ class AccountMove(models.Model):
     _billpay_open_amount = models.Index(
         "(amount_residual) WHERE state = 'posted'"
         " AND move_type IN ('out_invoice', 'out_receipt')"
-        " AND payment_state IN ('not_paid', 'partial')"
+        " AND payment_state IN ('not_paid', 'partial', 'in_payment')"
     )
 
     # === COMPUTE METHODS === #
@@ -474,14 +474,14 @@ class AccountMove(models.Model):
         return money.whole_shillings(money.bill_shillings(self, self.amount_total))
 
     def _billpay_left(self, payment=None):
-        """Override: what the books say is left.
+        """Override: what the books say is left, and is not on its way.
 
         :param billpay.payment payment: the one that is to pay it, when there is one
         """
         if self.state != "posted":
             return 0.0
         rate = payment._rate_of(self) if payment else money.bill_rate(self)
-        return money.at_rate(max(self.amount_residual, 0.0), self.currency_id, rate)
+        return money.at_rate(money.due(self), self.currency_id, rate)
 
     def _billpay_page_bill(self, number):
         # EXTENDS billpay.bill.mixin
