@@ -511,6 +511,58 @@ class TestBookedAgain(LedgerCommon):
                 self.assertFalse(entry.reversal_move_ids)
                 self.assertEqual(move.amount_residual, 150000)
 
+    def test_an_edit_that_came_through_is_undone_and_matched_again(self):
+        """As the reason in To Do says."""
+        for values in ({"amount": 15000}, {"date": "2026-04-01"}):
+            with self.subTest(values):
+                move, row = self._booked()
+                payment = row.account_payment_ids
+                payment.action_draft()
+                payment.sudo().write(values)
+                payment.action_post()
+                self.assertIn("Undo Match", row.reason)
+                decision, mine = self.env["billpay.decision"], row.with_user(self.clerk)
+                decision._undo_match(mine, "Changed")
+                bill = [(move.with_user(self.clerk), 150000)]
+                decision._match_by_hand(mine, bill, self.env["res.partner"])
+                self.assertBooked(row, 150000)
+                self.assertEqual(move.amount_residual, 0)
+                self.assertFalse(row.attention)
+                self.assertEqual(payment.move_id.state, "cancel")
+
+    def test_two_parts_out_of_the_books_are_two_warnings(self):
+        first, second = self._invoice(50000), self._invoice(20000)
+        row = self._confirmed(
+            "1122999999",
+            40000,
+            matched_partner_id=self.partner.id,
+            allocation_ids=[
+                Command.create({"move_id": first.id, "amount": 30000}),
+                Command.create({"move_id": second.id, "amount": 10000}),
+            ],
+        )
+        one, two = self._post(row).account_payment_ids
+        one.action_cancel()
+        two.action_cancel()
+        for payment, attention in ((one, True), (two, False)):
+            payment.action_draft()
+            payment.action_post()
+            self.assertEqual(row.attention, attention)
+        self.assertEqual((first + second).mapped("amount_residual"), [20000, 10000])
+        self.assertEqual(row.credit_open, 0)
+
+    def test_an_edit_from_before_the_upgrade_is_compared_with_the_ledger(self):
+        for values in ({"amount": 15000}, {"currency_id": self.env.ref("base.USD").id}):
+            with self.subTest(values):
+                _move, row = self._booked()
+                payment = row.account_payment_ids
+                payment.action_draft()
+                payment.move_id.sudo().billpay_before = False
+                payment.sudo().write(values)
+                payment.action_post()
+                self.assertTrue(row.attention)
+                self.assertIn("150,000", row.reason)
+
     # === Cancelled and confirmed again === #
 
     def _leave_and_return(self, payment, how):
@@ -606,6 +658,34 @@ class TestBookedAgain(LedgerCommon):
                     self.assertEqual(row.credit_open, 0)
                     self.assertFalse(row.attention, row.reason)
 
+    def test_confirmed_again_it_is_on_the_bank_statement_as_before(self):
+        for how in self.WAYS:
+            with self.subTest(how):
+                move, row = self._booked()
+                payment, entry = row.account_payment_ids, self._entry(row)
+                account = payment.outstanding_account_id
+                bank = self.env["account.move"].create(
+                    {
+                        "journal_id": entry.journal_id.id,
+                        "date": "2026-03-06",
+                        "line_ids": [
+                            Command.create({"account_id": item.id, "balance": balance})
+                            for item, balance in (
+                                (account, -150000),
+                                (entry.journal_id.default_account_id, 150000),
+                            )
+                        ],
+                    }
+                )
+                bank.action_post()
+                items = (entry | bank).line_ids
+                items = items.filtered(lambda i, a=account: i.account_id == a)
+                items.reconcile()
+                self._leave_and_return(payment, how)
+                self.assertEqual(items.mapped("reconciled"), [True, True])
+                self.assertEqual(move.amount_residual, 0)
+                self.assertFalse(row.attention, row.reason)
+
     def test_confirmed_again_what_was_paid_otherwise_stays_in_sight(self):
         for cash, left in ((150000, 150000), (100000, 100000)):
             with self.subTest(cash=cash):
@@ -694,6 +774,21 @@ class TestBookedAgain(LedgerCommon):
                             row.with_user(self.clerk), other.with_user(self.clerk)
                         )
                         self.assertFalse(row.attention, row.reason)
+
+    def test_money_does_not_follow_an_invoice_to_another_customer(self):
+        for reach in ("commercial", "contact"):
+            with self.subTest(reach):
+                self.company.billpay_entries_on = reach
+                move, row = self._booked()
+                move.button_cancel()
+                move.button_draft()
+                move.partner_id = self.partner.copy({"name": "Neema"})
+                move.with_user(self.clerk).action_post()
+                self.env.invalidate_all()
+                self.assertEqual(move.amount_residual, 150000)
+                self.assertEqual(row.credit_open, 150000)
+                self.assertTrue(row.attention)
+                self.assertIn(move.name, row.reason)
 
     def test_money_that_came_while_the_invoice_was_closed_pays_it(self):
         for paid, left in ((150000, 0), (50000, 100000)):

@@ -124,6 +124,23 @@ class TestInPayment(LedgerCommon):
                 self._at_bank(payment)
                 self.assertEqual(move.amount_residual, 0)
 
+    def test_cash_that_a_person_validated_is_not_asked_for_again(self):
+        """No statement has shown it, whatever the phone has paid meanwhile."""
+        for cash in (40000, 75000, 140000):
+            with self.subTest(cash=cash):
+                move = self._invoice(150000)
+                payment = self._pay_cash(move, cash)
+                payment.action_validate()
+                number = move.billpay_number_id
+                self.assertEqual(number.amount, 150000 - cash)
+                row = self._post(self._confirmed(number, number.amount))
+                self.assertEqual(row.credit_open, 0)
+                self.assertEqual(move.amount_residual, cash)
+                self.assertFalse(move.billpay_number_ids._living())
+                self.assertEqual(move._billpay_left(), 0)
+                self._at_bank(payment)
+                self.assertEqual(move.amount_residual, 0)
+
     def test_two_by_phone_are_flagged(self):
         move = self._invoice(150000)
         number = move.billpay_number_id

@@ -143,10 +143,16 @@ class AccountPayment(models.Model):
         """
         if self.env.su or names.isdisjoint(vals):
             return
-        owner = {
+        path = {
             "account.move": "origin_payment_id",
             "account.move.line": "move_id.origin_payment_id",
-        }
+        }.get(records._name, "")
+
+        # sudo: who changes a journal item need not see payments.
+        def booking(records):
+            payments_sudo = records.sudo().mapped(path) if path else records.sudo()
+            # While one is made, the link itself is what is looked at.
+            return payments_sudo.filtered(lambda p: p.billpay_payment_id and p.move_id)
 
         def differs(record, name):
             field = record._fields[name]
@@ -155,14 +161,9 @@ class AccountPayment(models.Model):
             cached = field.convert_to_cache
             return cached(vals[name], record) != cached(record[name], record)
 
-        for record in records:
-            # sudo: who changes a journal item need not see payments.
-            payment_sudo = record.sudo()
-            if path := owner.get(record._name):
-                payment_sudo = payment_sudo.mapped(path)
-            # While it is made, the link itself is what is looked at.
-            booked = payment_sudo.billpay_payment_id and payment_sudo.move_id
-            if booked and any(differs(record, name) for name in names & vals.keys()):
+        for record in records if booking(records) else ():
+            payment_sudo = booking(record)
+            if payment_sudo and any(differs(record, n) for n in names & vals.keys()):
                 payment_sudo.with_env(self.env)._billpay_refuse_edit()
 
     def _billpay_refuse_edit(self):
@@ -286,8 +287,8 @@ class AccountPayment(models.Model):
                 cause,
                 self.env._(
                     "ClickPesa reported %(amount)s, but %(payment)s was changed before "
-                    "it was confirmed again. %(changes)s Set it to draft and change it "
-                    "back, or press Undo Match and match the payment again.",
+                    "it was confirmed again. %(changes)s Press Undo Match, then match "
+                    "the payment again.",
                     amount=row.currency_id.format(row.amount),
                     payment=self.display_name,
                     changes=text,
@@ -295,7 +296,7 @@ class AccountPayment(models.Model):
             )
             return
         reservation = self.env["billpay.reservation"]
-        missing = reservation._pay_again(before.get("paid") or [])
+        missing = reservation._pay_again(before.get("paid") or []) - entry
         entry._billpay_forget()
         row._end_warning(cause)
         if missing:
@@ -313,13 +314,12 @@ class AccountPayment(models.Model):
     # === WHAT THE BOOKS SAY === #
 
     def _billpay_booked(self):
-        """Return what the entry of this payment says, as it is kept in the database."""
+        """Return what this payment and its entry say, as it is kept in the database."""
         entry = self.move_id
-        liquidity, _counterpart, _writeoff = self._seek_for_lines()
         return {
-            "amount": sum(liquidity.mapped("amount_currency")),
-            "currency": entry.currency_id.id,
-            "customer": entry.partner_id.id,
+            "amount": self.amount,
+            "currency": self.currency_id.id,
+            "customer": self.partner_id.id,
             "date": fields.Date.to_string(entry.date),
             "journal": entry.journal_id.id,
             "items": sorted(
@@ -341,7 +341,7 @@ class AccountPayment(models.Model):
         """
         env, now = self.env, self._billpay_booked()
         if not before:
-            return ""
+            return self._billpay_too_little()
         if now["date"] != before["date"] and self.move_id._get_violated_lock_dates(
             fields.Date.to_date(before["date"]), False
         ):
@@ -389,6 +389,22 @@ class AccountPayment(models.Model):
                 before=show(before),
             )
             for label, show in found.items()
+        )
+
+    def _billpay_too_little(self):
+        """Return what is different where only the ledger knows what was booked."""
+        row = self.billpay_payment_id
+        lines = row.account_payment_ids.move_id.line_ids.filtered(
+            lambda line: (
+                line.account_id == line.move_id.origin_payment_id.destination_account_id
+            )
+        )
+        credited = -sum(lines.mapped("amount_currency"))
+        if lines.currency_id == row.currency_id and row.amount - credited < 1:
+            return ""
+        return self.env._(
+            "The books have %(credited)s.",
+            credited=lines.currency_id[:1].format(credited),
         )
 
     def _synchronize_to_moves(self, changed_fields):

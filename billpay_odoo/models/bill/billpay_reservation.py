@@ -167,8 +167,12 @@ class BillpayReservation(models.AbstractModel):
 
     def _fits(self, debit, credit):
         """Tell whether two open journal items can be reconciled."""
+        owners = (debit | credit).partner_id.commercial_partner_id
+        # An invoice may be somebody else's by now.
+        receivable = debit.account_id.account_type == "asset_receivable"
         return (
             debit.account_id == credit.account_id
+            and not (receivable and len(owners) > 1)
             and debit.parent_state == credit.parent_state == "posted"
             and not (debit.reconciled or credit.reconciled)
             and debit.amount_residual > 0 > credit.amount_residual
@@ -210,9 +214,9 @@ class BillpayReservation(models.AbstractModel):
             )
             for row in rows.sorted("id"):
                 due = money.open_items(move_sudo)
-                for account, items in due.grouped("account_id").items():
+                for items in due.grouped("account_id").values():
                     credit = row._open_credit_lines().filtered(
-                        lambda line, account=account: line.account_id == account
+                        lambda line, items=items: self._fits(items[0], line)
                     )
                     if credit:
                         row._at_asked_rate(items, credit).reconcile()

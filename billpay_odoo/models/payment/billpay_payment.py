@@ -415,7 +415,8 @@ class BillpayPayment(models.Model):
 
     def _reason_without(self, cause):
         text = (self.warned or {}).get(cause) or ""
-        others = (self.reason or "").replace(text, "")
+        # Two bookings may be in the same trouble: each takes back its own sentence.
+        others = (self.reason or "").replace(text, "", 1)
         return others.replace("  ", " ").strip(" ")
 
     def _settle(self):
