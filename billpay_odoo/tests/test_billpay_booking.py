@@ -790,6 +790,20 @@ class TestBookedAgain(LedgerCommon):
                 self.assertTrue(row.attention)
                 self.assertIn(move.name, row.reason)
 
+    def test_money_that_was_taken_back_pays_nothing_again(self):
+        for status, paid in (("REVERSED", 150000), ("REFUNDED", 60000), ("FAILED", 1)):
+            with self.subTest(status):
+                move, row = self._booked(paid=paid)
+                # Alert only: its entry stands.
+                row.status = status
+                move.button_cancel()
+                self.assertFalse(row.attention)
+                move.button_draft()
+                move.with_user(self.clerk).action_post()
+                self.env.invalidate_all()
+                self.assertEqual(move.amount_residual, 150000)
+                self.assertEqual(row.credit_open, paid)
+
     def test_money_that_came_while_the_invoice_was_closed_pays_it(self):
         for paid, left in ((150000, 0), (50000, 100000)):
             with self.subTest(paid=paid):

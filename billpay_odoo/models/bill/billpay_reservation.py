@@ -173,6 +173,8 @@ class BillpayReservation(models.AbstractModel):
         return (
             debit.account_id == credit.account_id
             and not (receivable and len(owners) > 1)
+            # Money that ClickPesa took back pays nothing, though its entry may stand.
+            and self._row(credit).status not in REVERSED | FAILED
             and debit.parent_state == credit.parent_state == "posted"
             and not (debit.reconciled or credit.reconciled)
             and debit.amount_residual > 0 > credit.amount_residual
@@ -206,11 +208,7 @@ class BillpayReservation(models.AbstractModel):
         """
         for move_sudo in moves.sudo():
             rows = move_sudo.billpay_payment_ids.filtered(
-                lambda row: (
-                    row.state == "posted"
-                    and row.status not in REVERSED | FAILED
-                    and not row._is_persons_choice()
-                )
+                lambda row: row.state == "posted" and not row._is_persons_choice()
             )
             for row in rows.sorted("id"):
                 due = money.open_items(move_sudo)
@@ -333,8 +331,9 @@ class BillpayReservation(models.AbstractModel):
             )
         return self.env._(
             "%(invoice)s, which it paid, was cancelled or reset to draft: %(amount)s "
-            "is open credit of %(customer)s. Confirm the invoice again and it is paid "
-            "again; or press Use Credit for another one, or pay the money back.",
+            "is open credit of %(customer)s. Set the invoice to draft if it is "
+            "cancelled, and confirm it: it is paid again. Or press Use Credit for "
+            "another invoice, or pay the money back.",
             **values,
         )
 
