@@ -261,10 +261,10 @@ class PosOrder(models.Model):
 
     def _billpay_on_taken_back(self, payment, reason):
         # EXTENDS billpay_odoo
-        super()._billpay_on_taken_back(payment, reason)
         for order in self:
             order._message_log(body=reason)
         self._billpay_notify_till(payment.control_number_id.sudo())
+        return super()._billpay_on_taken_back(payment, reason)
 
     def _billpay_compare(self, payment):
         """Tell a person where this finished order is not paid exactly."""
