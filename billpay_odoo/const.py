@@ -12,6 +12,8 @@ LIVING = ("pending", "open", "failed")
 
 # What a control number may ask for.
 INVOICES = ("out_invoice", "out_receipt")
+# Payment states of invoices of which something may be due: a part may be on its way.
+UNPAID = ("not_paid", "partial", "in_payment")
 
 # States of a payment whose money ClickPesa has.
 MONEY = ("confirmed", "posted", "failed")

@@ -180,7 +180,7 @@ def checkout_values(amount, currency, asked, left):
 def number_shillings(move):
     """Return what an invoice's control number asks for, made or still to be made."""
     rate = asked_rate(move) or asking_rate(move)
-    return at_rate(max(move.amount_residual, 0.0), move.currency_id, rate)
+    return at_rate(due(move), move.currency_id, rate)
 
 
 def books_rate(move, rate):
@@ -222,14 +222,24 @@ def due(move):
             and payment.state in const.ENTRY_POSTED
         )
     )
-    if coming and move.line_ids.matched_credit_ids:
-        # What the statement showed is paid and reconciled: not due any more.
-        coming = coming.filtered(lambda p: p.state == const.ENTRY_NOT_AT_BANK)
     currency, company = move.currency_id, move.company_id
-    on_its_way = sum(
-        convert(payment.amount, payment.currency_id, currency, company, payment.date)
-        for payment in coming
-    )
+    on_its_way, shown = 0.0, []
+    if coming:
+        # What the statement showed is reconciled, with no payment's entry.
+        shown = [
+            partial.debit_amount_currency
+            for partial in move.sudo().line_ids.matched_credit_ids
+            if partial.credit_move_id.move_id.move_type == "entry"
+            and not partial.credit_move_id.move_id.origin_payment_id
+        ]
+    for payment in coming:
+        own, day = payment.currency_id, payment.date
+        amount = convert(payment.amount, own, currency, company, day)
+        found = [part for part in shown if not currency.compare_amounts(part, amount)]
+        if found and payment.state != const.ENTRY_NOT_AT_BANK:
+            shown.remove(found[0])
+        else:
+            on_its_way += amount
     return max(move.amount_residual - on_its_way, 0.0)
 
 

@@ -57,6 +57,9 @@ def _dispatch(arguments):
         if "--core" in rest:
             rest.remove("--core")
             return testing.core(rest)
+        if "--beside" in rest:
+            rest.remove("--beside")
+            return testing.beside(rest)
         return testing.test(rest)
     options = _parser().parse_args(arguments)
     return options.run(options)
@@ -79,6 +82,9 @@ def _parser():
     command("setup", setup, "get everything and start PostgreSQL")
     test = command("test", None, "run every test, or those of some files")
     test.add_argument("--core", action="store_true", help="Odoo's own tests near ours")
+    test.add_argument(
+        "--beside", action="store_true", help="In Payment, with the add-on that has it"
+    )
     testing.add_options(test)
     test.add_argument("rest", nargs="*", metavar="PATH | pytest option")
     lint = command("lint", linting.lint, "format, rules, Odoo checks, XML")

@@ -115,16 +115,17 @@ def _template(kind, key, parent, modules, title, script=None):
     return wanted
 
 
-def install(database, modules, *, demo, update=()):
+def install(database, modules, *, demo, update=(), more=()):
     """Install modules into a database, creating it when it does not exist.
 
+    :param more: further options of the server
     :raise Problem: with the server's own words when a module is not installed after.
     """
     log = paths.subfolder("logs") / f"install-{database}.log"
     options = ["-d", database, "--stop-after-init", "--no-http"]
     options += ["--with-demo"] if demo else []
     options += ["--max-cron-threads=0", "--log-level=warn"]
-    options += ["-i", ",".join(modules)] if modules else []
+    options += [*more, *(["-i", ",".join(modules)] if modules else [])]
     options += ["-u", ",".join(update)] if update else []
     output = run(
         odoo.command(*options),

@@ -17,9 +17,10 @@ OPTIONS = (
 
 def lock(options):
     """Write requirements/*.txt; versions already there stay unless --upgrade."""
-    for name in ("uv", "test", "lint"):
+    for name in ("uv", "test", "lint", "beside"):
         command = [python.uv(), "pip", "compile", f"{name}.in", "-o", f"{name}.txt"]
         command += [*OPTIONS, *(["--upgrade"] if options.upgrade else [])]
+        command += ["--no-deps"] if name == "beside" else []
         env = {**os.environ, **python.index_of_pip(), "UV_NO_CONFIG": "1"}
         with step(f"requirements/{name}.txt"):
             run(command, what="locking", cwd=paths.REQUIREMENTS, env=env)

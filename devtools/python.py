@@ -95,6 +95,20 @@ def main_environment():
     return environment(paths.VENV, "test.txt")
 
 
+def beside():
+    """Return the folder of the add-ons that ours are tested beside."""
+    lock = paths.REQUIREMENTS / "beside.txt"
+    folder = paths.cache() / f"beside-{paths.digest(stamp(lock))}"
+
+    def build(target):
+        command = [sys.executable, "-m", "pip", "install", "--target", target]
+        command += ["--no-deps", "--require-hashes", "--disable-pip-version-check"]
+        run([*command, "-r", lock], what=f"installing {lock.name}")
+
+    folders.complete(folder, stamp(lock), build)
+    return folder / "odoo" / "addons"
+
+
 def lint_environment():
     """The linters, apart, so that they cannot move a version Odoo runs on."""
     return environment(paths.subfolder("venvs") / "lint", "lint.txt")

@@ -13,7 +13,17 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 
-from . import changed, counting, databases, durations, odoo, odoo_tree, paths, system
+from . import (
+    changed,
+    counting,
+    databases,
+    durations,
+    odoo,
+    odoo_tree,
+    paths,
+    python,
+    system,
+)
 from .console import PRECONDITION, Problem, say, warn
 
 # Servers that test at once: the concurrency tests start more processes by themselves.
@@ -76,6 +86,10 @@ CORE = (
         "pos_restaurant": ("test_pos_restaurant_flow.py",),
     },
 )
+
+# Add-ons of requirements/beside.in, and what is tested with them.
+BESIDE = ["account_in_payment"]
+BESIDE_TESTS = ["billpay_odoo/tests/test_in_payment.py"]
 
 
 def test(arguments):
@@ -337,6 +351,22 @@ def _pytest(
     for name in skipped if output is None else ():
         say(f"SKIPPED{' (counts as failed)' if skips_fail else ''}: {name}")
     return count, skipped
+
+
+def beside(options):
+    """Our tests of the state *In Payment*, beside the add-ons that bring it.
+
+    :return: exit status
+    """
+    odoo.ready()
+    folders = f"{odoo_tree.addons_path()},{python.beside()}"
+    with databases.temporary(databases.template_tests([databases.CORE])) as database:
+        more = [f"--addons-path={folders}"]
+        databases.install(database, BESIDE, demo=False, more=more)
+        extra = [f"--odoo-extra=addons-path={folders}", *options]
+        count, _skipped = _odoo_pytest(database, BESIDE_TESTS, extra, database)
+    say(f"\n{count}")
+    return count.status
 
 
 def core(options):

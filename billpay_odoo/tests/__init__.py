@@ -39,6 +39,7 @@ from . import test_crowd
 from . import test_faults
 from . import test_hostile
 from . import test_import_order
+from . import test_in_payment
 from . import test_money
 from . import test_odoo20
 from . import test_payment_provider

@@ -4,6 +4,7 @@
 from unittest.mock import patch
 
 from odoo import Command
+from odoo.exceptions import AccessError, RedirectWarning, UserError
 from odoo.tests import Form, tagged
 from odoo.tools import mute_logger
 
@@ -367,3 +368,513 @@ class TestPosting(LedgerCommon):
         row = self._post(self._confirmed(move.billpay_number_id, 5000))
         self.assertEqual(self._entry(row).line_ids.partner_id, company)
         self.assertEqual(row.partner_id, clerk)
+
+
+@tagged("post_install", "-at_install")
+class TestBookedAgain(LedgerCommon):
+    """Odoo payments and invoices that leave the books and come back."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.clerk = cls._user("books_clerk", "account.group_account_invoice")
+
+    def _booked(self, amount=150000, paid=None, **values):
+        move = self._invoice(amount, **values)
+        row = self._confirmed(move.billpay_number_id, paid or move.amount_total)
+        return move, self._post(row)
+
+    def _partials(self, entry):
+        lines = entry.line_ids
+        return (lines.matched_debit_ids | lines.matched_credit_ids).sorted("id")
+
+    # === Edits of what is booked === #
+
+    def _edits(self, payment):
+        other = self.partner.copy({"name": "Neema"})
+        bank = self.company_data["default_journal_bank"].copy()
+        receivable = self.company_data["default_account_receivable"].copy()
+        return {
+            "amount": 15000,
+            "partner_id": other.id,
+            "date": "2026-03-20",
+            "currency_id": self.env.ref("base.USD").id,
+            "journal_id": bank.id,
+            "destination_account_id": receivable.id,
+            "outstanding_account_id": self.company_data["default_account_expense"].id,
+            "payment_type": "outbound",
+        }
+
+    def test_what_is_booked_is_not_edited_in_the_payment(self):
+        _move, row = self._booked()
+        payment = row.account_payment_ids.with_user(self.clerk)
+        for state in ("posted", "draft"):
+            for name, value in self._edits(payment).items():
+                with (
+                    self.subTest(state=state, field=name),
+                    self.assertRaises(RedirectWarning) as caught,
+                ):
+                    payment.write({name: value})
+                text, action, button, _context = caught.exception.args
+                self.assertIn(row.display_name, text)
+                self.assertIn("150,000", text)
+                self.assertEqual(button, "Undo Match")
+                self.assertEqual(action["res_model"], "billpay.payment.reason")
+            if state == "posted":
+                payment.action_draft()
+        payment.action_post()
+        self.assertBooked(row, 150000)
+        self.assertFalse(row.attention)
+
+    def test_what_is_booked_is_not_edited_in_its_entry(self):
+        _move, row = self._booked()
+        payment = row.account_payment_ids.with_user(self.clerk)
+        payment.action_draft()
+        entry = payment.move_id
+        debit = entry.line_ids.filtered("debit")
+        other = self.partner.copy({"name": "Neema"})
+        expense = self.company_data["default_account_expense"]
+        edits = {
+            "customer": lambda: entry.write({"partner_id": other.id}),
+            "date": lambda: entry.write({"date": "2026-03-20"}),
+            "items": lambda: entry.write(
+                {"line_ids": [Command.update(debit.id, {"debit": 15000})]}
+            ),
+            "account": lambda: debit.write({"account_id": expense.id}),
+            "amount": lambda: debit.write({"amount_currency": 15000}),
+            "owner": lambda: entry.line_ids.write({"partner_id": other.id}),
+            "new item": lambda: entry.line_ids.create(
+                {"move_id": entry.id, "account_id": expense.id}
+            ),
+            "no item": lambda: debit.unlink(),
+        }
+        for name, edit in edits.items():
+            with self.subTest(name), self.assertRaises(RedirectWarning):
+                edit()
+        payment.action_post()
+        self.assertBooked(row, 150000)
+        self.assertFalse(row.attention)
+
+    def test_who_may_not_undo_gets_no_button(self):
+        _move, row = self._booked()
+        payment = row.account_payment_ids.with_user(self._user("books_guest"))
+        with self.assertRaises(UserError) as caught:
+            payment._billpay_refuse_edit()
+        self.assertNotIsInstance(caught.exception, AccessError)
+
+    def test_an_edit_that_came_through_is_told_with_both_figures(self):
+        other = self.partner.copy({"name": "Neema"})
+        edits = {
+            "15,000": {"amount": 15000},
+            "Neema": {"partner_id": other.id},
+            "04/01/2026": {"date": "2026-04-01"},
+            "1,500,000": {"amount": 1500000, "memo": "x"},
+        }
+        for told, values in edits.items():
+            with self.subTest(values):
+                move, row = self._booked()
+                payment = row.account_payment_ids
+                before = {name: payment[name] for name in values}
+                payment.action_draft()
+                payment.sudo().write(values)
+                payment.action_post()
+                self.assertEqual(row.state, "posted")
+                self.assertTrue(row.attention)
+                self.assertIn("150,000", row.reason)
+                self.assertIn(told, row.reason)
+                # Set back, it is as it was: the invoice is paid and nothing is to do.
+                payment.action_draft()
+                payment.sudo().write(before)
+                payment.action_post()
+                self.assertFalse(row.attention, row.reason)
+                self.assertFalse(row.reason)
+                self.assertBooked(row, 150000)
+                self.assertEqual(move.amount_residual, 0)
+
+    def test_a_match_is_undone_whatever_became_of_the_entry(self):
+        """What is in no books is not reversed in them."""
+        leave = {
+            "draft": lambda payment: payment.action_draft(),
+            "cancelled": lambda payment: payment.action_cancel(),
+            "reset": lambda payment: payment.move_id.button_draft(),
+            "cancelled entry": lambda payment: payment.move_id.button_cancel(),
+        }
+        for name, act in leave.items():
+            with self.subTest(name):
+                move, row = self._booked()
+                payment, entry = row.account_payment_ids, self._entry(row)
+                act(payment.with_user(self.clerk))
+                decision = self.env["billpay.decision"]
+                decision._undo_match(row.with_user(self.clerk), "Wrong")
+                self.assertEqual(row.state, "unmatched")
+                self.assertEqual((payment.state, entry.state), ("canceled", "cancel"))
+                self.assertFalse(entry.reversal_move_ids)
+                self.assertEqual(move.amount_residual, 150000)
+
+    def test_an_edit_that_came_through_is_undone_and_matched_again(self):
+        """As the reason in To Do says."""
+        for values in ({"amount": 15000}, {"date": "2026-04-01"}):
+            with self.subTest(values):
+                move, row = self._booked()
+                payment = row.account_payment_ids
+                payment.action_draft()
+                payment.sudo().write(values)
+                payment.action_post()
+                self.assertIn("Undo Match", row.reason)
+                decision, mine = self.env["billpay.decision"], row.with_user(self.clerk)
+                decision._undo_match(mine, "Changed")
+                bill = [(move.with_user(self.clerk), 150000)]
+                decision._match_by_hand(mine, bill, self.env["res.partner"])
+                self.assertBooked(row, 150000)
+                self.assertEqual(move.amount_residual, 0)
+                self.assertFalse(row.attention)
+                self.assertEqual(payment.move_id.state, "cancel")
+
+    def test_two_parts_out_of_the_books_are_two_warnings(self):
+        first, second = self._invoice(50000), self._invoice(20000)
+        row = self._confirmed(
+            "1122999999",
+            40000,
+            matched_partner_id=self.partner.id,
+            allocation_ids=[
+                Command.create({"move_id": first.id, "amount": 30000}),
+                Command.create({"move_id": second.id, "amount": 10000}),
+            ],
+        )
+        one, two = self._post(row).account_payment_ids
+        one.action_cancel()
+        two.action_cancel()
+        for payment, attention in ((one, True), (two, False)):
+            payment.action_draft()
+            payment.action_post()
+            self.assertEqual(row.attention, attention)
+        self.assertEqual((first + second).mapped("amount_residual"), [20000, 10000])
+        self.assertEqual(row.credit_open, 0)
+
+    def test_an_edit_from_before_the_upgrade_is_compared_with_the_ledger(self):
+        for values in ({"amount": 15000}, {"currency_id": self.env.ref("base.USD").id}):
+            with self.subTest(values):
+                _move, row = self._booked()
+                payment = row.account_payment_ids
+                payment.action_draft()
+                payment.move_id.sudo().billpay_before = False
+                payment.sudo().write(values)
+                payment.action_post()
+                self.assertTrue(row.attention)
+                self.assertIn("150,000", row.reason)
+
+    # === Cancelled and confirmed again === #
+
+    def _leave_and_return(self, payment, how):
+        """As the reason in To Do says."""
+        payment = payment.with_user(self.clerk)
+        entry = payment.move_id
+        if how == "payment":
+            payment.action_cancel()
+            payment.action_draft()
+            payment.action_post()
+        elif how == "draft first":
+            payment.action_draft()
+            payment.action_cancel()
+            payment.action_draft()
+            payment.action_post()
+        elif how == "draft":
+            payment.action_draft()
+            payment.action_post()
+        else:
+            entry.button_draft()
+            entry.button_cancel()
+            entry.button_draft()
+            entry.action_post()
+        self.env.invalidate_all()
+
+    WAYS = ("payment", "draft first", "draft", "entry")
+
+    def test_confirmed_again_it_pays_what_it_paid(self):
+        for how in self.WAYS:
+            for paid, left, credit in (
+                (150000, 0, 0),
+                (60000, 90000, 0),
+                (170000, 0, 20000),
+            ):
+                with self.subTest(how=how, paid=paid):
+                    move, row = self._booked(paid=paid)
+                    numbers = move.billpay_number_ids
+                    told = row.attention, row.reason
+                    entry, payment = self._entry(row), row.account_payment_ids
+                    self._leave_and_return(payment, how)
+                    self.assertEqual(self._entry(row), entry)
+                    self.assertBooked(row, paid)
+                    self.assertIn(payment.state, ("in_process", "paid"))
+                    self.assertEqual(move.amount_residual, left)
+                    self.assertEqual(row.credit_open, credit)
+                    self.assertEqual((row.attention, row.reason), told)
+                    asking = move.billpay_number_ids._living()
+                    self.assertEqual(asking.mapped("amount"), [left] if left else [])
+                    self.assertEqual(move.billpay_number_ids, numbers)
+
+    def test_confirmed_again_it_pays_what_a_person_chose(self):
+        for how in self.WAYS:
+            with self.subTest(how):
+                first, second = self._invoice(50000), self._invoice(20000)
+                row = self._confirmed(
+                    "1122999999",
+                    45000,
+                    matched_partner_id=self.partner.id,
+                    allocation_ids=[
+                        Command.create(
+                            {"move_id": first.id, "amount": 30000, "sequence": 1}
+                        ),
+                        Command.create(
+                            {"move_id": second.id, "amount": 10000, "sequence": 2}
+                        ),
+                    ],
+                )
+                self._post(row)
+                self._leave_and_return(row.account_payment_ids[0], how)
+                self.assertEqual(first.amount_residual, 20000)
+                self.assertEqual(second.amount_residual, 10000)
+                self.assertEqual(row.credit_open, 5000)
+                self.assertFalse(row.attention, row.reason)
+
+    def test_confirmed_again_it_pays_an_invoice_in_dollars(self):
+        usd = self.env.ref("base.USD")
+        usd.active = True
+        self.env["res.currency.rate"].create(
+            {
+                "name": "2026-03-01",
+                "currency_id": usd.id,
+                "rate": 1 / 2500,
+                "company_id": self.company.id,
+            }
+        )
+        for how in self.WAYS:
+            for paid, left in ((250000, 0), (100000, 60)):
+                with self.subTest(how=how, paid=paid):
+                    move, row = self._booked(100, paid, currency_id=usd.id)
+                    self.assertEqual(move.amount_residual, left)
+                    self._leave_and_return(row.account_payment_ids, how)
+                    self.assertEqual(move.amount_residual, left)
+                    self.assertEqual(row.credit_open, 0)
+                    self.assertFalse(row.attention, row.reason)
+
+    def test_confirmed_again_it_is_on_the_bank_statement_as_before(self):
+        for how in self.WAYS:
+            with self.subTest(how):
+                move, row = self._booked()
+                payment, entry = row.account_payment_ids, self._entry(row)
+                account = payment.outstanding_account_id
+                bank = self.env["account.move"].create(
+                    {
+                        "journal_id": entry.journal_id.id,
+                        "date": "2026-03-06",
+                        "line_ids": [
+                            Command.create({"account_id": item.id, "balance": balance})
+                            for item, balance in (
+                                (account, -150000),
+                                (entry.journal_id.default_account_id, 150000),
+                            )
+                        ],
+                    }
+                )
+                bank.action_post()
+                items = (entry | bank).line_ids
+                items = items.filtered(lambda i, a=account: i.account_id == a)
+                items.reconcile()
+                self._leave_and_return(payment, how)
+                self.assertEqual(items.mapped("reconciled"), [True, True])
+                self.assertEqual(move.amount_residual, 0)
+                self.assertFalse(row.attention, row.reason)
+
+    def test_confirmed_again_what_was_paid_otherwise_stays_in_sight(self):
+        for cash, left in ((150000, 150000), (100000, 100000)):
+            with self.subTest(cash=cash):
+                move, row = self._booked()
+                payment = row.account_payment_ids.with_user(self.clerk)
+                payment.action_cancel()
+                self.env["account.payment.register"].with_context(
+                    active_model="account.move", active_ids=move.ids
+                ).create({"amount": cash})._create_payments()
+                payment.action_draft()
+                payment.action_post()
+                self.assertBooked(row, 150000)
+                self.assertEqual(move.amount_residual, 0)
+                self.assertEqual(row.credit_open, left)
+                self.assertTrue(row.attention)
+                self.assertIn(move.name, row.reason)
+                self.assertIn("Use Credit", row.reason)
+
+    def test_a_warning_of_another_cause_stays(self):
+        for how in self.WAYS:
+            with self.subTest(how):
+                _move, row = self._booked()
+                row._flag("ClickPesa now reports another amount.")
+                self._leave_and_return(row.account_payment_ids, how)
+                self.assertTrue(row.attention)
+                self.assertEqual(row.reason, "ClickPesa now reports another amount.")
+
+    # === Invoices that are cancelled, credited, and come back === #
+
+    def test_an_invoice_confirmed_again_unchanged_moves_nothing(self):
+        ways = {
+            "draft": lambda move: move.button_draft(),
+            "cancelled": lambda move: move.button_cancel(),
+            "draft, then cancelled": lambda move: (
+                move.button_draft(),
+                move.button_cancel(),
+            ),
+        }
+        for how, leave in ways.items():
+            for paid, left in ((150000, 0), (60000, 90000), (170000, 0)):
+                with self.subTest(how=how, paid=paid):
+                    move, row = self._booked(paid=paid)
+                    told = row.attention, row.reason, row.credit_open
+                    numbers = move.billpay_number_ids
+                    asked = numbers.mapped(lambda n: (n.name, n.state, n.amount))
+                    entry, partials = self._entry(row), self._partials(move)
+                    leave(move.with_user(self.clerk))
+                    self.assertTrue(row.attention)
+                    self.assertIn(move.display_name, row.reason)
+                    if move.state == "cancel":
+                        move.with_user(self.clerk).button_draft()
+                    move.with_user(self.clerk).action_post()
+                    self.env.invalidate_all()
+                    self.assertEqual(move.amount_residual, left)
+                    self.assertEqual((row.attention, row.reason, row.credit_open), told)
+                    self.assertEqual(self._entry(row), entry)
+                    if how == "draft":
+                        self.assertEqual(self._partials(move), partials)
+                    self.assertEqual(move.billpay_number_ids, numbers)
+                    self.assertEqual(
+                        numbers.mapped(lambda n: (n.name, n.state, n.amount)), asked
+                    )
+
+    def test_an_invoice_changed_and_confirmed_again_asks_for_the_rest(self):
+        for how in ("draft", "cancelled"):
+            for price, left, credit in ((200000, 50000, 0), (100000, 0, 50000)):
+                with self.subTest(how=how, price=price):
+                    move, row = self._booked()
+                    if how == "cancelled":
+                        move.button_cancel()
+                    move.with_user(self.clerk).button_draft() if (
+                        move.state != "draft"
+                    ) else None
+                    move.invoice_line_ids.price_unit = price
+                    move.with_user(self.clerk).action_post()
+                    self.env.invalidate_all()
+                    self.assertEqual(move.amount_residual, left)
+                    self.assertEqual(row.credit_open, credit)
+                    asking = move.billpay_number_ids._living()
+                    self.assertEqual(asking.mapped("amount"), [left] if left else [])
+                    self.assertEqual(row.attention, bool(credit))
+                    if credit:
+                        self.assertIn("50,000", row.reason)
+                        other = self._invoice(50000)
+                        row.env["billpay.decision"]._use_credit(
+                            row.with_user(self.clerk), other.with_user(self.clerk)
+                        )
+                        self.assertFalse(row.attention, row.reason)
+
+    def test_money_does_not_follow_an_invoice_to_another_customer(self):
+        for reach in ("commercial", "contact"):
+            with self.subTest(reach):
+                self.company.billpay_entries_on = reach
+                move, row = self._booked()
+                move.button_cancel()
+                move.button_draft()
+                move.partner_id = self.partner.copy({"name": "Neema"})
+                move.with_user(self.clerk).action_post()
+                self.env.invalidate_all()
+                self.assertEqual(move.amount_residual, 150000)
+                self.assertEqual(row.credit_open, 150000)
+                self.assertTrue(row.attention)
+                self.assertIn(move.name, row.reason)
+
+    def test_money_that_was_taken_back_pays_nothing_again(self):
+        for status, paid in (("REVERSED", 150000), ("REFUNDED", 60000), ("FAILED", 1)):
+            with self.subTest(status):
+                move, row = self._booked(paid=paid)
+                # Alert only: its entry stands.
+                row.status = status
+                move.button_cancel()
+                self.assertFalse(row.attention)
+                move.button_draft()
+                move.with_user(self.clerk).action_post()
+                self.env.invalidate_all()
+                self.assertEqual(move.amount_residual, 150000)
+                self.assertEqual(row.credit_open, paid)
+
+    def test_money_that_came_while_the_invoice_was_closed_pays_it(self):
+        for paid, left in ((150000, 0), (50000, 100000)):
+            with self.subTest(paid=paid):
+                move = self._invoice(150000)
+                number = move.billpay_number_id
+                move.button_draft()
+                row = self._post(self._confirmed(number, paid))
+                self.assertEqual(row.credit_open, paid)
+                move.with_user(self.clerk).action_post()
+                self.env.invalidate_all()
+                self.assertEqual(move.amount_residual, left)
+                self.assertEqual(row.credit_open, 0)
+                asking = move.billpay_number_ids._living()
+                self.assertEqual(asking.mapped("amount"), [left] if left else [])
+
+    def test_a_cancelled_invoice_leaves_money_to_do(self):
+        move, row = self._booked()
+        move.with_user(self.clerk).button_cancel()
+        self.assertEqual((row.state, row.credit_open), ("posted", 150000))
+        self.assertTrue(row.attention)
+        self.assertIn(move.name, row.reason)
+        self.assertIn("150,000", row.reason)
+        self.assertIn(row, row.search(row._todo_domain()))
+        # Used for another invoice, nothing is left to do.
+        other = self._invoice(150000)
+        row.env["billpay.decision"]._use_credit(
+            row.with_user(self.clerk), other.with_user(self.clerk)
+        )
+        self.assertEqual(other.amount_residual, 0)
+        self.assertFalse(row.attention, row.reason)
+
+    def test_a_credited_invoice_leaves_money_to_do(self):
+        for how in ("kept", "reversed", "part"):
+            with self.subTest(how):
+                move, row = self._booked()
+                refund = move._reverse_moves(
+                    [{"invoice_date": "2026-03-20"}], cancel=how == "reversed"
+                )
+                if how == "part":
+                    refund.invoice_line_ids.price_unit = 50000
+                if refund.state == "draft":
+                    self.assertFalse(row.attention)
+                    refund.with_user(self.clerk).action_post()
+                self.assertTrue(row.attention)
+                self.assertIn(move.name, row.reason)
+                self.assertIn("50,000", row.reason)
+                # The money goes back, from the credit note or from the credit.
+                owed = self._receivable(
+                    self._entry(row) if how == "reversed" else refund
+                )
+                journal = self.company_data["default_journal_cash"]
+                payout = self.env["account.payment"].create(
+                    {
+                        "payment_type": "outbound",
+                        "partner_id": self.partner.id,
+                        "amount": abs(owed.amount_residual),
+                        "currency_id": self.tzs.id,
+                        "journal_id": journal.id,
+                    }
+                )
+                payout.action_post()
+                (owed | self._receivable(payout.move_id)).reconcile()
+                self.assertFalse(row.attention, row.reason)
+                # Is the payout taken back, the money is in sight again.
+                payout.action_cancel()
+                self.assertTrue(row.attention)
+
+    def test_an_unreconciled_invoice_leaves_money_to_do(self):
+        move, row = self._booked()
+        self._receivable(move).remove_move_reconcile()
+        self.assertTrue(row.attention)
+        self.assertIn(move.name, row.reason)
+        (self._receivable(move) | self._receivable(self._entry(row))).reconcile()
+        self.assertFalse(row.attention)

@@ -254,6 +254,59 @@ class TestAllocation(LedgerCommon):
             if line.account_id.account_type != "asset_current"
         )
 
+    def test_a_changed_payment_keeps_the_tax_of_its_discount(self):
+        """Odoo makes one journal item of all that is written off."""
+        # The discount is on the tax as well, so both are written off.
+        term_values = {"early_pay_discount_computation": "included"}
+        move = self._discounted(100000)
+        move.button_draft()
+        move.invoice_payment_term_id.write(term_values)
+        move.invoice_line_ids.tax_ids = self.company_data["default_tax_sale"]
+        move.action_post()
+        due = move.line_ids.filtered(lambda line: line.discount_date)
+        amount = due.discount_amount_currency
+        row = self._post(self._confirmed(move.billpay_number_id, amount))
+        payment, entry = row.account_payment_ids, self._entry(row)
+        self.assertEqual(len(entry.line_ids), 4)
+        told = self._said(entry)
+        edits = (
+            {"payment_reference": "x"},
+            {"amount": amount - 1000},
+            {"amount": amount, "memo": "y"},
+            {"date": "2026-03-06"},
+        )
+        for values in edits:
+            with self.subTest(values):
+                before = {name: payment[name] for name in values}
+                payment.action_draft()
+                payment.sudo().write(values)
+                self.assertEqual(self._said(entry)[1], told[1])
+                payment.sudo().write(before)
+                payment.action_post()
+                self.assertEqual(self._said(entry), told)
+                self.assertEqual(move.amount_residual, 0)
+                self.assertFalse(row.attention, row.reason)
+
+    def _said(self, entry):
+        """What the entry says: money and receivable, and what is written off."""
+        said = ([], [])
+        for line in entry.line_ids:
+            tax = (line.tax_ids.ids, line.tax_repartition_line_id.id)
+            is_written_off = bool(
+                line.account_id.account_type
+                not in ("asset_receivable", "asset_current", "asset_cash")
+            )
+            said[is_written_off].append(
+                (
+                    line.account_id.id,
+                    line.balance,
+                    line.amount_currency,
+                    line.tax_tag_ids.ids,
+                    tax,
+                )
+            )
+        return tuple(sorted(items) for items in said)
+
     def test_late_payment_gets_no_discount(self):
         move = self._discounted()
         row = self._post(

@@ -253,6 +253,12 @@ class TestManualPayment(ManualCommon):
             self.provider.sudo(), [{"kind": "customer", "partner_id": self.partner.id}]
         )
         self._sync()
+        # It may have been paid before.
+        self.env.cr.execute(
+            "UPDATE billpay_control_number SET create_date = '2026-01-01' WHERE id = %s",
+            [number.id],
+        )
+        number.invalidate_recordset()
         payment = self.sandbox.pay(number.name, 50000, deliver=False)
         receipt = payment["paymentReference"]
         self._poll()

@@ -122,6 +122,28 @@ class TestCheckout(CheckoutSteps, BillPayCommon):
         tx._post_process()
         self.assertEqual(move.amount_residual, 0)
 
+    def test_money_that_is_taken_back_is_told_on_what_was_paid(self):
+        seller = self._user("checkout_seller", "account.group_account_invoice")
+        for status, reversal in (
+            ("REVERSED", "auto"),
+            ("REFUNDED", "alert"),
+            ("FAILED", "auto"),
+        ):
+            with self.subTest(status=status, reversal=reversal):
+                self.provider.sudo().clickpesa_reversal = reversal
+                move = self._registered_invoice(invoice_user_id=seller.id)
+                tx = self._transaction(invoice_ids=[Command.set(move.ids)])
+                self._checkout(tx)
+                row = self._paid(self._number_of(tx), 150000)
+                row.sudo()._flag("Taken back", due=self.env.cr.now(), status=status)
+                self._process()
+                taken = status == "REVERSED"
+                self.assertEqual(row.state, "reversed" if taken else "posted")
+                self.assertEqual(move.amount_residual, 150000 if taken else 0)
+                activity = move.activity_ids
+                self.assertEqual(activity.user_id, seller)
+                self.assertIn(row.display_name, activity.summary)
+
     def test_a_part_keeps_it_waiting_and_asks_for_the_rest(self):
         self.provider.clickpesa_checkout_mode = "flexible"
         tx = self._transaction()

@@ -7,6 +7,7 @@ from operator import and_
 from odoo import api, fields, models
 from odoo.tools import SQL, email_normalize
 
+from .. import money
 from ..const import LIVING, NUMBER_MODES
 from ..identity import is_placeholder, name_key, number_key, phone_key, reference_key
 from ..spreadsheet import read_money, read_number
@@ -362,7 +363,7 @@ class BillpayNumberImportLine(models.TransientModel):
                 invoice=move.display_name,
                 currency=move.currency_id.name,
             )
-        if move.currency_id.compare_amounts(move.amount_residual, 0) <= 0:
+        if not money.is_due(move):
             return self.env._("Invoice %s is paid already.", move.display_name)
         other = move.sudo().billpay_number_ids.filtered(lambda n: n.state in LIVING)
         if other:

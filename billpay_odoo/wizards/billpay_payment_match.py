@@ -165,7 +165,7 @@ class BillpayPaymentMatchLine(models.TransientModel):
         "account.move",
         string="Invoice",
         domain="[('move_type', 'in', ('out_invoice', 'out_receipt')),"
-        " ('state', '=', 'posted'), ('payment_state', 'in', ('not_paid', 'partial')),"
+        " ('state', '=', 'posted'), ('amount_residual', '>', 0),"
         " ('company_id', 'child_of', company_id)]",
     )
     partner_id = fields.Many2one(

@@ -4,7 +4,7 @@
 from odoo import fields, models
 from odoo.exceptions import UserError
 
-from ..const import INVOICES, NUMBER_MODES
+from ..const import INVOICES, NUMBER_MODES, UNPAID
 from ..identity import (
     is_placeholder,
     mobile_phone,
@@ -156,7 +156,8 @@ class BillpayRunWizard(models.TransientModel):
                 ("company_id", "=", self.company_id.id),
                 ("move_type", "in", INVOICES),
                 ("state", "=", "posted"),
-                ("payment_state", "in", ("not_paid", "partial")),
+                ("payment_state", "in", UNPAID),
+                ("amount_residual", ">", 0),
                 ("billpay_number", "=", False),
             ]
             chosen = (

@@ -251,10 +251,20 @@ class PosOrder(models.Model):
                     "then pay it back or use it."
                 )
             )
+        self._billpay_notify_till(number)
+
+    def _billpay_notify_till(self, number):
         # The channel is known to whoever has the till's page: it only says "look".
         number.pos_config_id._notify(
             "BILLPAY_PAYMENT", {"uuid": number.pos_order_uuid, "number": number.name}
         )
+
+    def _billpay_on_taken_back(self, payment, reason):
+        # EXTENDS billpay_odoo
+        for order in self:
+            order._message_log(body=reason)
+        self._billpay_notify_till(payment.control_number_id.sudo())
+        return super()._billpay_on_taken_back(payment, reason)
 
     def _billpay_compare(self, payment):
         """Tell a person where this finished order is not paid exactly."""

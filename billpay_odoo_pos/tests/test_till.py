@@ -90,6 +90,32 @@ class TestTill(TillSteps, BillPayCommon):
         self.assertTrue(payment["receipt"])
         self.assertEqual(len(payment["phone"]), 5)
 
+    def test_money_that_is_taken_back_is_told_to_the_till(self):
+        for state in ("paid", "draft", None):
+            with self.subTest(state):
+                told, order = [], self.env["pos.order"]
+                uuid = str(uuid4())
+                stand = self._ask(uuid)
+                if state:
+                    session = self.till.current_session_id or self._open()
+                    line = (self.billpay, 45000, stand["number"])
+                    sale = self._sale(session, [line], state=state, uuid=uuid)
+                    order = self._send(sale)
+                row = self._paid_at_till(stand["number"], 45000)
+                self.patch(
+                    type(self.till),
+                    "_notify",
+                    lambda till, *what, told=told, **_kw: told.append(what),
+                )
+                row.sudo()._flag("Back", due=self.env.cr.now(), status="REVERSED")
+                self._process()
+                self.assertEqual(row.state, "reversed")
+                what = {"uuid": uuid, "number": stand["number"]}
+                self.assertIn(("BILLPAY_PAYMENT", what), told)
+                if order:
+                    bodies = "".join(map(str, order.message_ids.mapped("body")))
+                    self.assertIn("REVERSED", bodies)
+
     def test_cancel_takes_the_number_back(self):
         uuid = str(uuid4())
         stand = self._ask(uuid)

@@ -19,6 +19,13 @@ class PaymentTransaction(models.Model):
                 tx._billpay_tell_changed(order)
         return confirmed
 
+    def _billpay_people(self):
+        """Override of `billpay_odoo`: the orders, and their salespeople."""
+        orders = self.sale_order_ids
+        if not orders:
+            return super()._billpay_people()
+        return {order: order.user_id for order in orders}
+
     def _billpay_tell_changed(self, order):
         payment = self.sudo()._billpay_booked().sorted("id")[-1:]
         if not payment:

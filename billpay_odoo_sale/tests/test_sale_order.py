@@ -4,6 +4,7 @@
 from odoo import Command
 from odoo.tests import tagged
 
+from odoo.addons.billpay_odoo.clickpesa import Payment
 from odoo.addons.billpay_odoo.tests.common import BillPayCommon, BillPayHttpCommon
 from odoo.addons.billpay_odoo.tests.test_payment_transaction import CheckoutSteps
 
@@ -137,6 +138,84 @@ class TestSaleOrder(OrderSteps, BillPayCommon):
         self.assertIn("90,000", order.billpay_reason)
         self.assertTrue([b for b in order.message_ids.mapped("body") if "90,000" in b])
         self.assertEqual(tx.state, "pending")
+
+    # === Money that is taken back === #
+
+    def _take_back(self, row, status="REVERSED"):
+        told = Payment.parse(
+            {
+                "id": row.reference,
+                "status": status,
+                "orderReference": row.number,
+                "collectedAmount": row.amount,
+                "collectedCurrency": "TZS",
+                "updatedAt": "2099-01-01T00:00:00Z",
+            }
+        )
+        self.env["billpay.ledger"]._upsert(
+            self.provider.sudo(), [told], source="poll", trusted=True
+        )
+        self._process()
+
+    def test_an_order_whose_money_is_taken_back_hears_of_it(self):
+        seller = self._user("order_seller", "sales_team.group_sale_salesman")
+        for status, reversal, invoiced in (
+            ("REVERSED", "auto", False),
+            ("REFUNDED", "auto", True),
+            ("REVERSED", "alert", False),
+            ("FAILED", "auto", False),
+        ):
+            with self.subTest(status=status, reversal=reversal, invoiced=invoiced):
+                self.provider.sudo().clickpesa_reversal = reversal
+                order = self._order(user_id=seller.id)
+                order.order_line.product_id.invoice_policy = "order"
+                tx = self._order_checkout(order)
+                row = self._paid(self._number_of(tx), 150000)
+                self._post_process()
+                self.assertEqual(order.state, "sale")
+                if invoiced:
+                    order._create_invoices().action_post()
+                before = order.activity_ids
+                self._take_back(row, status)
+                self._process()
+                activity = order.activity_ids - before
+                self.assertEqual(activity.user_id, seller)
+                self.assertEqual(len(activity), 1)
+                self.assertIn(row.display_name, activity.summary)
+                self.assertIn(status, str(activity.note))
+                self.assertEqual(len(row.activity_ids), 1)
+
+    def test_an_order_hears_when_the_money_of_its_invoice_is_taken_back(self):
+        seller = self._user("order_seller", "sales_team.group_sale_salesman")
+        order = self._order(user_id=seller.id)
+        order.order_line.product_id.invoice_policy = "order"
+        order.action_confirm()
+        move = order._create_invoices()
+        move.action_post()
+        self._sync()
+        row = self._paid(move.billpay_number_id, 150000)
+        self.assertEqual(move.amount_residual, 0)
+        self._take_back(row)
+        self.assertEqual(move.amount_residual, 150000)
+        activity = order.activity_ids.filtered(
+            lambda item: row.display_name in (item.summary or "")
+        )
+        self.assertEqual(activity.user_id, seller)
+
+    def test_an_order_hears_nothing_of_money_that_a_person_gave_elsewhere(self):
+        order = self._order()
+        tx = self._order_checkout(order)
+        row = self._paid(self._number_of(tx), 150000)
+        self._post_process()
+        before = order.activity_ids
+        decision, accountant = self.env["billpay.decision"], self.env.user
+        decision._undo_match(row.with_user(accountant), "Wrong")
+        other = self._invoice(150000)
+        none = self.env["res.partner"]
+        decision._match_by_hand(row.with_user(accountant), [(other, 150000)], none)
+        self._take_back(row)
+        self.assertEqual(row.state, "reversed")
+        self.assertEqual(order.activity_ids, before)
 
 
 @tagged("post_install", "-at_install", "slow")

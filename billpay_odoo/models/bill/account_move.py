@@ -26,6 +26,34 @@ _FOLLOWED = {
 }
 
 
+# What the entry of a ClickPesa payment says of it, and what its journal items say.
+_BOOKED_FIELDS = {
+    "company_id",
+    "currency_id",
+    "date",
+    "invoice_line_ids",
+    "journal_id",
+    "line_ids",
+    "move_type",
+    "origin_payment_id",
+    "partner_id",
+}
+_BOOKED_ITEM_FIELDS = {
+    "account_id",
+    "amount_currency",
+    "balance",
+    "credit",
+    "currency_id",
+    "debit",
+    "move_id",
+    "partner_id",
+    "tax_ids",
+    "tax_line_id",
+    "tax_repartition_line_id",
+    "tax_tag_ids",
+}
+
+
 class AccountMove(models.Model):
     """An invoice: its number follows what is due, and money for it closes it."""
 
@@ -126,6 +154,14 @@ class AccountMove(models.Model):
         index="btree_not_null",
         help="The number that this invoice shows instead of one of its own.",
     )
+    billpay_before = fields.Json(
+        copy=False,
+        readonly=True,
+        prefetch=False,
+        groups=fields.NO_ACCESS,
+        help="What an entry or an invoice said and what was reconciled with it when it "
+        "left the books, until it is back.",
+    )
     billpay_number_error = fields.Char(
         string="Control Number Trouble",
         compute="_compute_billpay_number_id",
@@ -136,7 +172,7 @@ class AccountMove(models.Model):
     _billpay_open_amount = models.Index(
         "(amount_residual) WHERE state = 'posted'"
         " AND move_type IN ('out_invoice', 'out_receipt')"
-        " AND payment_state IN ('not_paid', 'partial')"
+        " AND payment_state IN ('not_paid', 'partial', 'in_payment')"
     )
 
     # === COMPUTE METHODS === #
@@ -249,12 +285,29 @@ class AccountMove(models.Model):
             sources |= moves.reversed_entry_id.origin_payment_id
             if undone := sources.filtered("billpay_undone_id"):
                 undone._billpay_refuse_undone()
+        if not _BOOKED_FIELDS.isdisjoint(vals):
+            kept = self.filtered(lambda move: not move._billpay_moves_on(vals))
+            self.env["account.payment"]._billpay_refuse_changes(
+                kept, vals, _BOOKED_FIELDS
+            )
+        if "state" in vals and vals["state"] != "posted":
+            self._billpay_posted()._billpay_remember()
         result = super().write(vals)
+        if "state" in vals and vals["state"] != "posted":
+            self.env["billpay.reservation"]._warn_of(self)
         if not _FOLLOWED.isdisjoint(vals):
             self.env["billpay.reservation"]._follow(self._billpay_posted())
         if "billpay_purpose_id" in vals:
             self.env["billpay.reservation"]._recarry(self._billpay_posted())
         return result
+
+    def _billpay_moves_on(self, vals):
+        """Tell whether Odoo posts an entry of a closed period on an open day."""
+        return (
+            vals.keys() == {"date"}
+            and self.state == "draft"
+            and bool(self._get_violated_lock_dates(self.date, False))
+        )
 
     # === ACTION METHODS === #
 
@@ -358,18 +411,29 @@ class AccountMove(models.Model):
 
     def _post(self, soft=True):
         """Override of `account`: use credit, then reserve numbers for the rest."""
+        before = self.filtered("posted_before")
         posted = super()._post(soft=soft)
+        reservation = self.env["billpay.reservation"]
         if sales := posted.filtered(
             lambda m: m.is_sale_document(include_receipts=True)
         ):
-            reservation = self.env["billpay.reservation"]
             reservation._apply_checkout(sales)
+            reservation._apply_own(sales & before)
             reservation._apply_credit(sales)
             issuing = sales.filtered(reservation._asks_again)
             reservation._reserve_or_say(issuing)
             reservation._say_rate_missing(issuing)
             # An invoice that was changed since may carry another number.
             reservation._recarry(sales)
+            reservation._warn_of(
+                sales.filtered(lambda m: m in before or m.reversed_entry_id)
+            )
+        if not self.env.context.get("billpay_confirming"):
+            # From the form of the entry: the payment's own state follows.
+            left = posted.origin_payment_id.filtered(
+                lambda p: p.billpay_payment_id and p.state in ("draft", "canceled")
+            )
+            left.state = const.ENTRY_NOT_AT_BANK
         if booked := posted._billpay_booked_payments():
             booked._billpay_back_in_books()
         if booked := posted.reversed_entry_id._billpay_booked_payments():
@@ -412,14 +476,14 @@ class AccountMove(models.Model):
         return money.whole_shillings(money.bill_shillings(self, self.amount_total))
 
     def _billpay_left(self, payment=None):
-        """Override: what the books say is left.
+        """Override: what the books say is left, and is not on its way.
 
         :param billpay.payment payment: the one that is to pay it, when there is one
         """
         if self.state != "posted":
             return 0.0
         rate = payment._rate_of(self) if payment else money.bill_rate(self)
-        return money.at_rate(max(self.amount_residual, 0.0), self.currency_id, rate)
+        return money.at_rate(money.due(self), self.currency_id, rate)
 
     def _billpay_page_bill(self, number):
         # EXTENDS billpay.bill.mixin
@@ -437,6 +501,29 @@ class AccountMove(models.Model):
     def _unlink_never_billpay(self):
         """An entry made anew would lack the fee and the discount."""
         self.origin_payment_id._billpay_refuse_unlink()
+
+    def _billpay_remember(self):
+        """Keep what is reconciled with these, and what the entries of ClickPesa
+        payments say, for the moment when they are posted again."""
+        reservation = self.env["billpay.reservation"]
+        for move_sudo in self.sudo():
+            booking = move_sudo.origin_payment_id.filtered("billpay_payment_id")
+            if move_sudo.billpay_before or not (
+                booking or move_sudo.move_type in INVOICES
+            ):
+                continue
+            before = {"paid": reservation._paid_pairs(move_sudo)}
+            if booking:
+                before["booked"] = booking._billpay_booked()
+            if any(before.values()):
+                move_sudo._billpay_keep(before)
+
+    def _billpay_forget(self):
+        self.sudo().filtered("billpay_before")._billpay_keep(False)
+
+    def _billpay_keep(self, before):
+        quiet = self.with_context(skip_is_manually_modified=True)
+        quiet.write({"billpay_before": before})
 
     def _billpay_issue_moment(self):
         return self.billpay_issue_on or self.company_id.billpay_issue_on
@@ -556,7 +643,36 @@ class AccountMove(models.Model):
 class AccountMoveLine(models.Model):
     _inherit = "account.move.line"
 
+    # === CRUD METHODS === #
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        lines = super().create(vals_list)
+        lines._billpay_refuse_if_booked()
+        return lines
+
+    def write(self, vals):
+        self.env["account.payment"]._billpay_refuse_changes(
+            self, vals, _BOOKED_ITEM_FIELDS
+        )
+        return super().write(vals)
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_never_billpay(self):
+        if self.env.context.get("dynamic_unlink"):  # with all of the entry
+            self.move_id.origin_payment_id._billpay_refuse_unlink()
+        self._billpay_refuse_if_booked()
+
     # === BUSINESS METHODS === #
+
+    def _billpay_refuse_if_booked(self):
+        """:raise UserError: one of them is of the entry of a ClickPesa payment"""
+        if self.env.su:
+            return
+        entries_sudo = self.sudo().move_id.filtered(lambda m: m.move_type == "entry")
+        bookings_sudo = entries_sudo.origin_payment_id
+        if booked_sudo := bookings_sudo.filtered("billpay_payment_id"):
+            booked_sudo[0].with_env(self.env)._billpay_refuse_edit()
 
     def _billpay_may_take(self, credit):
         """Tell whether a credit may pay this open line: purposes stay apart."""

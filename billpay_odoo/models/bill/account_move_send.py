@@ -7,6 +7,7 @@ from markupsafe import Markup
 from odoo import api, models
 from odoo.exceptions import UserError
 
+from ... import money
 from ...const import LIVING
 from ...transactions import CONFLICTS, committed, own_transaction
 
@@ -131,7 +132,7 @@ class AccountMoveSend(models.AbstractModel):
         :rtype: dict | None
         """
         number_sudo, page = move.sudo().billpay_number_id, self.env["billpay.pay.page"]
-        if move.currency_id.is_zero(move.amount_residual):
+        if not money.is_due(move):
             return None
         if number_sudo.state == "open":
             return page._billpay_printed(number_sudo)
@@ -167,7 +168,7 @@ class AccountMoveSend(models.AbstractModel):
             one
             and "email" in moves_data[moves]["sending_methods"]
             and numbers.state in ("open", "pending")
-            and not moves.currency_id.is_zero(moves.amount_residual)
+            and money.is_due(moves)
         ):
             text = self.env._(
                 "The e-mail ends with the control number %(number)s and a link to "

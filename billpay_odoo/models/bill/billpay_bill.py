@@ -73,6 +73,31 @@ class BillpayBill(models.AbstractModel):
         :param billpay.payment payment: booked, and no person chose otherwise
         """
 
+    def _billpay_on_taken_back(self, payment, reason):
+        """Follow money for this bill that ClickPesa took back: call its people.
+
+        :param billpay.payment payment: its entry is reversed, or a person is to do it
+        :param str reason: what happened
+        """
+        summary = self.env._("Payment reversed: %s", payment.display_name)
+        for document, user in self._billpay_people().items():
+            # Several bills of one payment may be of one order.
+            if summary not in document.activity_ids.mapped("summary"):
+                person = payment.company_id._billpay_person_in_charge(user)
+                document.activity_schedule(
+                    "mail.mail_activity_data_warning",
+                    summary=summary,
+                    note=reason,
+                    user_id=person.id,
+                )
+
+    def _billpay_people(self):
+        """Return what was sold with this bill, and who sold it. Extended by glue.
+
+        :return: ``{record with activities: user}``
+        """
+        return {}
+
     def _billpay_ask_for_rest(self, left):
         """Ask for what a payer left, and return the sentence about it for a person.
 

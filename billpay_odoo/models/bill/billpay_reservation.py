@@ -8,6 +8,10 @@ from ...clickpesa.values import is_gone
 from ...const import INVOICES, LIVING
 from ...exceptions import NumberSpaceExhausted
 
+REFUND = "out_refund"
+# What money is reconciled with, and what takes that back.
+BILLS = (*INVOICES, REFUND)
+
 
 class BillpayReservation(models.AbstractModel):
     """Pay invoices with credit, and let control numbers ask for what is left."""
@@ -112,6 +116,223 @@ class BillpayReservation(models.AbstractModel):
             if own := own.filtered(line._billpay_may_take):
                 plan.append(line + own)
         credits._reconcile_plan(plan)
+
+    # === MONEY THAT PAID BEFORE === #
+
+    def _row(self, line):
+        """Return the ClickPesa payment that the entry of a journal item books."""
+        return line.sudo().move_id.origin_payment_id.billpay_payment_id
+
+    def _paid_pairs(self, move):
+        """Return what is reconciled with an entry; of an invoice, by ClickPesa money.
+
+        :return: ids of the debited item, its entry and the credited item, and the
+            amount, in the currency of the latter, in the order of reconciliation
+        :rtype: list[list]
+        """
+        partials = move.line_ids.matched_debit_ids | move.line_ids.matched_credit_ids
+        return [
+            [
+                partial.debit_move_id.id,
+                partial.debit_move_id.move_id.id,
+                partial.credit_move_id.id,
+                partial.credit_amount_currency,
+            ]
+            for partial in partials.sorted("id")
+            if (move.origin_payment_id or self._row(partial.credit_move_id))
+            and not money.is_exchange(partial)
+        ]
+
+    def _pay_again(self, pairs):
+        """Reconcile what was reconciled before, where it is not any more.
+
+        :param list pairs: as of ``_paid_pairs``
+        :return: the entries of which less is paid than before
+        """
+        items = self.env["account.move.line"].sudo()
+        missing = items.move_id
+        for position, (debit_id, move_id, credit_id, amount) in enumerate(pairs):
+            credit = items.browse(credit_id).exists()
+            due = items.browse(debit_id).exists()
+            if due & credit.matched_debit_ids.debit_move_id:
+                continue  # an entry that was only reset keeps its reconciliation
+            if not due or due.reconciled:
+                # An invoice that was changed may have other items.
+                due = money.open_items(missing.browse(move_id).exists())
+            due = due.filtered(lambda line, credit=credit: self._fits(line, credit))
+            later = sum(pair[3] for pair in pairs[position:] if pair[2] == credit_id)
+            taken = self._take(credit, due, amount, later) if due else 0.0
+            if amount - taken >= 1:  # less than a shilling is rounding
+                missing |= missing.browse(move_id).exists()
+        return missing
+
+    def _fits(self, debit, credit):
+        """Tell whether two open journal items can be reconciled."""
+        owners = (debit | credit).partner_id.commercial_partner_id
+        # An invoice may be somebody else's by now.
+        receivable = debit.account_id.account_type == "asset_receivable"
+        return (
+            debit.account_id == credit.account_id
+            and not (receivable and len(owners) > 1)
+            # Money that ClickPesa took back pays nothing, though its entry may stand.
+            and not is_gone(self._row(credit).status)
+            and debit.parent_state == credit.parent_state == "posted"
+            and not (debit.reconciled or credit.reconciled)
+            and debit.amount_residual > 0 > credit.amount_residual
+        )
+
+    def _take(self, credit, due, amount, later):
+        """Reconcile a credit with what is due, unless that takes more than it did.
+
+        :param float amount: what it took before, in the currency of the credit
+        :param float later: the same, of this and of all that is paid after it
+        :return: what it takes now
+        """
+        row, left = self._row(credit), -credit.amount_residual_currency
+        lines, asked = due + credit, amount
+        if row:
+            move, lines = due.move_id, row._at_asked_rate(due, credit)
+            residual = sum(due.mapped("amount_residual_currency"))
+            asked = money.at_rate(residual, move.currency_id, row._rate_of(move))
+        spare = left - later  # what an earlier bill takes less of it stays credit
+        compare = credit.currency_id.compare_amounts
+        if compare(spare, 0) > 0 and compare(asked, amount) > 0:
+            return 0.0
+        lines.reconcile()
+        return left + credit.amount_residual_currency
+
+    def _apply_own(self, moves):
+        """Pay invoices that are posted again with the money that paid them before.
+
+        All that came on an invoice's own numbers is for the invoice, also what came
+        while it was not open.
+        """
+        for move_sudo in moves.sudo():
+            rows = move_sudo.billpay_payment_ids.filtered(
+                lambda row: row.state == "posted" and not row._is_persons_choice()
+            )
+            for row in rows.sorted("id"):
+                due = money.open_items(move_sudo)
+                for items in due.grouped("account_id").values():
+                    credit = row._open_credit_lines().filtered(
+                        lambda line, items=items: self._fits(items[0], line)
+                    )
+                    if credit:
+                        row._at_asked_rate(items, credit).reconcile()
+            pairs = (move_sudo.billpay_before or {}).get("paid") or []
+            self._pay_again(pairs)
+            move_sudo._billpay_forget()
+            self._warn_of_surplus(move_sudo, pairs)
+
+    # === MONEY THAT LOST ITS BILL === #
+
+    def _warn_of_surplus(self, move, pairs):
+        """Call a person where an invoice takes less of the money than it did."""
+        was, now = {}, {}
+        for taken, found in ((was, pairs), (now, self._paid_pairs(move))):
+            for _debit, _move, credit_id, amount in found:
+                credit = self.env["account.move.line"].sudo().browse(credit_id).exists()
+                row = self._row(credit)
+                taken[row] = taken.get(row, 0.0) + amount
+        for row, amount in was.items():
+            over = min(amount - now.get(row, 0.0), self._open_credit(row))
+            if over >= 1:
+                row._warn(
+                    f"surplus:{move.id}",
+                    self.env._(
+                        "%(invoice)s was confirmed again and takes less of it: "
+                        "%(amount)s is open credit of %(customer)s. Press Use Credit, "
+                        "or pay it back.",
+                        invoice=move.display_name,
+                        amount=row.currency_id.format(over),
+                        customer=row.partner_id.display_name,
+                    ),
+                )
+
+    def _warn_of(self, moves, freed=()):
+        """Call a person for booked money whose bill is gone, as long as that lasts.
+
+        :param moves: invoices that were posted again, reset, cancelled or reconciled,
+            and credit notes
+        :param freed: pairs of a ClickPesa payment and an entry, reconciled just now or
+            until now
+        """
+        moves_sudo = moves.sudo().filtered(lambda m: m.move_type in BILLS)
+        if self.env.context.get("billpay_posting") or not (moves_sudo or freed):
+            return
+        pairs = set(freed)
+        for move in moves_sudo:
+            bill = move.reversed_entry_id if move.move_type == REFUND else move
+            for credit in bill.line_ids.matched_credit_ids.credit_move_id:
+                pairs |= {(row, move) for row in self._row(credit)}
+        rows = {row for row, _move in pairs}
+        # Those who were called are found where they are: in To Do.
+        todo = self.env["billpay.payment"].sudo()
+        for row in todo.search([("attention", "=", True), ("state", "=", "posted")]):
+            for cause in row.warned or {}:
+                kind, _colon, number = cause.partition(":")
+                move = moves_sudo.browse(int(number))
+                if kind == "bill" and (row in rows or move in moves_sudo):
+                    pairs.add((row, move))
+                elif kind == "surplus" and self._open_credit(row) < 1:
+                    row._end_warning(cause)
+        for row, move in pairs:
+            cause, text = f"bill:{move.id}", self._lost_text(row, move)
+            if not text:
+                row._end_warning(cause)
+            elif text != (row.warned or {}).get(cause):
+                row._warn(cause, text)
+
+    def _open_credit(self, row):
+        return -sum(row._open_credit_lines().mapped("amount_residual_currency"))
+
+    def _lost_text(self, row, move):
+        """Return what a person has to know of the bill that money paid, or ""."""
+        if row.state != "posted" or is_gone(row.status) or not move.exists():
+            return ""
+        invoice = move.reversed_entry_id if move.move_type == REFUND else move
+        values = {
+            "invoice": invoice.display_name,
+            "customer": invoice.partner_id.display_name,
+        }
+        if move.move_type == REFUND:
+            left = abs(move.amount_residual)
+            if move.state != "posted" or move.currency_id.is_zero(left):
+                return ""
+            return self.env._(
+                "%(refund)s credits %(invoice)s, which it paid: %(amount)s is owed to "
+                "%(customer)s. Pay it back with the credit note, or let the credit "
+                "note pay another invoice.",
+                refund=move.display_name,
+                amount=move.currency_id.format(left),
+                **values,
+            )
+        credits = move.line_ids.matched_credit_ids.credit_move_id
+        if any(self._row(credit) == row for credit in credits):
+            if move.state == "posted" or move.move_type not in BILLS:
+                return ""
+            return self.env._(
+                "%(invoice)s, which it pays, was reset to draft. Confirm the invoice "
+                "and it is paid again; cancel it, and the money becomes credit of "
+                "%(customer)s.",
+                **values,
+            )
+        if (left := self._open_credit(row)) < 1:
+            return ""
+        values["amount"] = row.currency_id.format(left)
+        if move.state == "posted" or move.move_type not in BILLS:
+            return self.env._(
+                "It does not pay %(invoice)s any more: %(amount)s is open credit of "
+                "%(customer)s. Press Use Credit, or pay it back.",
+                **values,
+            )
+        return self.env._(
+            "%(invoice)s, which it paid, was cancelled or reset to draft: %(amount)s "
+            "is open credit of %(customer)s. Set the invoice to draft if it is "
+            "cancelled, and confirm it: it is paid again. Or press Use Credit for "
+            "another invoice, or pay the money back.",
+            **values,
+        )
 
     def _due_lines(self, moves):
         return moves.line_ids.filtered(

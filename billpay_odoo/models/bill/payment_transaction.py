@@ -196,6 +196,10 @@ class PaymentTransaction(models.Model):
         if text:
             payment._flag_checkout(text)
 
+    def _billpay_people(self):
+        # EXTENDS billpay.bill.mixin
+        return {move: move.invoice_user_id for move in self.invoice_ids}
+
     # === WHAT WAITED TOO LONG === #
 
     @api.model

@@ -51,10 +51,14 @@ class ResUsers(models.Model):
             self.env.registry.clear_cache()
         return result
 
+    def _billpay_may(self, right):
+        """Tell whether this user has a right of ``RIGHTS``."""
+        self.ensure_one()
+        return any(self.has_group(group) for group in RIGHTS[right])
+
     def _billpay_check(self, right):
         """Refuse users who lack a right of ``RIGHTS``."""
-        self.ensure_one()
-        if any(self.has_group(group) for group in RIGHTS[right]):
+        if self._billpay_may(right):
             return
         raise AccessError(
             {

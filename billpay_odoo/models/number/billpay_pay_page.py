@@ -133,15 +133,15 @@ class BillpayPayPage(models.AbstractModel):
             # As the amount beside it: what is left of the bill.
             if money.is_shillings(move.currency_id) or not self._get_amount_due(number):
                 return ""
-            return page_texts.amount_text(move.amount_residual, move.currency_id)
+            return page_texts.amount_text(money.due(move), move.currency_id)
         shown = number.amount and number.bill_currency_id
         return page_texts.amount_text(number.bill_amount, shown) if shown else ""
 
     def _get_amount_due(self, number):
         """Return what is left to pay, in TZS; 0.0 also where nothing tells how much."""
         if number.move_id:
-            residual = max(number.move_id.amount_residual, 0.0)
-            asked = money.bill_shillings(number.move_id, residual)
+            due = money.due(number.move_id)
+            asked = money.bill_shillings(number.move_id, due)
             return float(money.whole_shillings(asked))
         if number.kind == "customer":
             return number.amount
@@ -164,7 +164,7 @@ class BillpayPayPage(models.AbstractModel):
             return "failed"
         if move and move.state != "posted":
             return "cancelled" if move.state == "cancel" else "closed"
-        if move and move.currency_id.is_zero(move.amount_residual):
+        if move and not money.is_due(move):
             return "settled"
         if number.state == "closed":
             return "replaced" if number.successor_id else "closed"

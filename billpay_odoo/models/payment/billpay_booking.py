@@ -317,6 +317,8 @@ class BillpayBooking(models.AbstractModel):
         if payments.currency_id.compare_amounts(amount, 0) <= 0:
             return None
         full = payments.currency_id.compare_amounts(amount, due) >= 0
+        # What is on its way otherwise stays open, and its journal item with it.
+        full = full and not still_open.get(("coming", move))
         share = Share(move, lines, amount, full)
         if not full:
             self._discount(payments, share, due)
@@ -390,11 +392,30 @@ class BillpayBooking(models.AbstractModel):
 
     def _due_of(self, payments, lines, still_open):
         """Return what the payer has to pay to close these lines, in TZS."""
+        self._count_coming(lines.move_id, still_open)
         due = sum(
             still_open.setdefault(line, line.amount_residual_currency) for line in lines
         )
         rate = self._rate(payments, lines.move_id)
         return money.at_rate(due, lines.currency_id, rate)
+
+    def _count_coming(self, move, still_open):
+        """Leave open what is on its way otherwise, as cash that has no entry yet.
+
+        It is of the items that are due first.
+        """
+        key = "coming", move
+        if key in still_open or not self._may_come(move):
+            return
+        still_open[key] = coming = max(move.amount_residual - money.due(move), 0.0)
+        for line in money.open_items(move) if coming else ():
+            part = min(coming, line.amount_residual_currency)
+            still_open[line] = line.amount_residual_currency - part
+            coming -= part
+
+    def _may_come(self, move):
+        """Tell whether payments without an entry may be on their way to an invoice."""
+        return move._get_invoice_in_payment_state() == "in_payment"
 
     def _rate(self, payment, move):
         same = move.currency_id == payment.currency_id
@@ -571,8 +592,11 @@ class BillpayBooking(models.AbstractModel):
             rest = payment.amount
             for move in bills:
                 if move not in left:
-                    open_now = move.state == "posted"
-                    left[move] = max(move.amount_residual, 0.0) if open_now else 0.0
+                    left[move] = 0.0
+                    if move.state == "posted":
+                        coming = self._may_come(move)
+                        residual = money.due(move) if coming else move.amount_residual
+                        left[move] = max(residual, 0.0)
                 rate = self._rate(payment, move)
                 wanted = money.at_rate(left[move], move.currency_id, rate)
                 due += wanted

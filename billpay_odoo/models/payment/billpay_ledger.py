@@ -298,7 +298,7 @@ class BillpayLedger(models.AbstractModel):
                     told.status,
                 )
                 payment._flag(reason, **facts)
-                self.env["billpay.reversal"]._call_a_person(payment, reason)
+                self.env["billpay.reversal"]._call_people(payment, (), reason)
             else:
                 payment._write_changed(facts)
             return

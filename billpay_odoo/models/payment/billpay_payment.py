@@ -28,7 +28,7 @@ class State(NamedTuple):
 NEW = None
 # Money that is not in the books, or not any more.
 UNBOOKED = ("received", "confirmed", "unmatched", "failed", "ignored")
-QUIET = {"attention": False, "next_try_at": False}
+QUIET = {"attention": False, "next_try_at": False, "warned": False}
 # The only moves there are; docs/architecture.rst says what each state means.
 STATES = {
     "received": State((NEW, *UNBOOKED), {}),
@@ -154,6 +154,8 @@ class BillpayPayment(models.Model):
         readonly=True, help="Reason for the current state, and the next step."
     )
     attention = fields.Boolean(readonly=True, help="Needs review.")
+    # The sentences of the reason that end with their cause, by the name of that.
+    warned = fields.Json(readonly=True, copy=False, groups=fields.NO_ACCESS)
     ignored_by_id = fields.Many2one("res.users", readonly=True)
     next_try_at = fields.Datetime(readonly=True)
     attempts = fields.Integer(readonly=True)
@@ -460,6 +462,34 @@ class BillpayPayment(models.Model):
         if due is not None:
             values["next_try_at"] = due
         self._write_changed(values)
+
+    def _warn(self, cause, text):
+        """Call a person for as long as something lasts: the reason tells of it first.
+
+        :param str cause: names it; ``_end_warning`` takes its sentence back
+        """
+        for payment in self:
+            others = payment._reason_without(cause) if payment.attention else ""
+            payment._flag(
+                f"{text} {others}".strip(),
+                warned={**(payment.warned or {}), cause: text},
+            )
+
+    def _end_warning(self, cause):
+        """What called a person is over: take its sentence back, and no other."""
+        for payment in self:
+            if cause not in (warned := payment.warned or {}):
+                continue
+            reason = payment._reason_without(cause) or False
+            values = {"reason": reason, "attention": payment.attention and bool(reason)}
+            rest = {key: text for key, text in warned.items() if key != cause}
+            payment._write_changed({**values, "warned": rest or False})
+
+    def _reason_without(self, cause):
+        text = (self.warned or {}).get(cause) or ""
+        # Two bookings may be in the same trouble: each takes back its own sentence.
+        others = (self.reason or "").replace(text, "", 1)
+        return others.replace("  ", " ").strip(" ")
 
     def _settle(self):
         self._write_changed({"attention": False, "reason": False})

@@ -36,13 +36,14 @@ class BillpayReversal(models.AbstractModel):
         if is_paid(payment.status):
             payment._leave_turn()
             return
+        bills = self._bills(payment)
         if not self._is_automatic(payment):
             if is_gone(payment.status) and not self._standing_entries(payment):
                 self._end_by_hand(payment)
                 return
             reason = self._advice(payment)
             payment._flag(reason, due=False)
-            self._call_a_person(payment, reason)
+            self._call_people(payment, bills, reason)
             return
         ledger = self.env["billpay.ledger"]
         invoices = self._reverse_entries(payment)
@@ -58,7 +59,18 @@ class BillpayReversal(models.AbstractModel):
         self._booked_account_payments(payment).action_reject()
         invoices._billpay_after_payment()
         invoices._message_log_batch(bodies=dict.fromkeys(invoices.ids, reason))
-        self._call_a_person(payment, reason)
+        self._call_people(payment, bills, reason)
+
+    def _bills(self, payment):
+        """Return the bills that this payment was for, or paid."""
+        own = payment.control_number_id._bill()
+        if payment._is_persons_choice():
+            own = own.browse()
+        credits = payment.account_payment_ids.move_id.line_ids.filtered(
+            lambda line: line.account_id.account_type == "asset_receivable"
+        )
+        paid = credits.matched_debit_ids.debit_move_id.move_id
+        return own, paid.filtered(lambda m: m.is_sale_document(include_receipts=True))
 
     def _end_by_hand(self, payment):
         """Somebody has followed the advice: the entry is mirrored."""
@@ -165,11 +177,13 @@ class BillpayReversal(models.AbstractModel):
         day = payments.company_id._billpay_day(moment)
         return entries._open_day(payments, max(day, entry.date))
 
-    def _call_a_person(self, payments, reason):
-        """Raise an activity for whoever answers for the invoice.
+    def _call_people(self, payments, bills, reason):
+        """Raise an activity for whoever answers for the invoice, and for the bills.
 
         A new word stands for the ones before.
         """
+        for bill in bills:
+            bill._billpay_on_taken_back(payments, reason)
         payments.activity_unlink(["mail.mail_activity_data_warning"])
         payments.activity_schedule(
             "mail.mail_activity_data_warning",

@@ -15,6 +15,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ... import likeness, money
+from ...const import UNPAID
 from ...identity import name_parts, number_spellings, phone_spellings
 
 SLIP_POINTS = {
@@ -118,7 +119,7 @@ class BillpaySuggestion(models.AbstractModel):
                 ("company_id", "child_of", payment.company_id.id),
                 ("state", "=", "posted"),
                 ("move_type", "in", ("out_invoice", "out_receipt")),
-                ("payment_state", "in", ("not_paid", "partial")),
+                ("payment_state", "in", UNPAID),
                 ("amount_residual", ">", 0),
             ]
         )

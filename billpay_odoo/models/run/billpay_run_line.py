@@ -271,7 +271,7 @@ class BillpayRunLine(models.Model):
         """Return why an invoice has no number to come."""
         if move.state != "posted":
             return self.env._("It is not confirmed.")
-        if not move.amount_residual:
+        if not money.is_due(move):
             return self.env._("Nothing is due on it.")
         number = move.sudo().billpay_number_id
         if number.state in LIVING:
