@@ -255,7 +255,8 @@ class TestManualPayment(ManualCommon):
         self._sync()
         # It may have been paid before.
         self.env.cr.execute(
-            "UPDATE billpay_control_number SET create_date = '2026-01-01' WHERE id = %s",
+            "UPDATE billpay_control_number SET create_date = '2026-01-01'"
+            " WHERE id = %s",
             [number.id],
         )
         number.invalidate_recordset()

@@ -135,6 +135,8 @@ class TestCheckout(CheckoutSteps, BillPayCommon):
                 tx = self._transaction(invoice_ids=[Command.set(move.ids)])
                 self._checkout(tx)
                 row = self._paid(self._number_of(tx), 150000)
+                payment = row.reference
+                self.sandbox.set_status(payment, status)
                 row.sudo()._flag("Taken back", due=self.env.cr.now(), status=status)
                 self._process()
                 taken = status == "REVERSED"
