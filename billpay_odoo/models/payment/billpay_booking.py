@@ -73,6 +73,16 @@ class Part:
             and share.balance is None
         )
 
+    def is_taxed(self):
+        """Whether the tax report counts its entry, or taxes that are due with it."""
+        return any(
+            vals.get("tax_ids")
+            or vals.get("tax_repartition_line_id")
+            or vals.get("tax_tag_ids")
+            for share in self.shares
+            for vals in share.write_offs
+        ) or any(share.move._collect_tax_cash_basis_values() for share in self.shares)
+
     @property
     def is_open(self):
         """Whether money may be added without paying more of the last invoice."""
