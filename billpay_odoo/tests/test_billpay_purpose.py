@@ -74,6 +74,31 @@ class TestPurposeMoney(PurposeCommon):
         self.assertEqual(hostel.amount_residual, 30000)
         self.assertEqual(tuition.amount_residual, 20000)
 
+    def test_a_new_purpose_pays_plain_invoices_after_its_own(self):
+        """A gym has one purpose and makes plain invoices."""
+        for amount, left in (
+            (20000, [0, 10000]),
+            (25000, [0, 5000]),
+            (9000, [1000, 10000]),
+        ):
+            with self.subTest(amount):
+                gym = self._purpose("Membership %s" % amount)
+                member = self._pupil("Member %s" % amount)
+                plain = self._invoice(
+                    10000, partner=member, invoice_date_due="2026-01-01"
+                )
+                own = self._fee(member, gym, 20000 if amount > 9000 else 10000)
+                row = self._pay_number(self._keeps(member, gym), amount)
+                self.assertEqual((own | plain).mapped("amount_residual"), left)
+                self.assertEqual(self._credit(row), 0)
+
+    def test_unassigned_invoices_are_left_alone_when_the_purpose_says_so(self):
+        self.tuition.reach = "own"
+        plain = self._invoice(10000, partner=self.asha, invoice_date_due="2026-01-01")
+        row = self._pay_number(self._keeps(self.asha, self.tuition), 10000)
+        self.assertEqual(plain.amount_residual, 10000)
+        self.assertEqual(self._credit(row), 10000)
+
     def test_unassigned_invoices_are_reached_when_the_purpose_says_so(self):
         self.tuition.reach = "own_unassigned"
         plain = self._invoice(10000, partner=self.asha, invoice_date_due="2026-01-01")

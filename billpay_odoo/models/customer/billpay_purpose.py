@@ -74,7 +74,8 @@ class BillpayPurpose(models.Model):
             ("own_unassigned", "These first, then invoices of no purpose"),
             ("any", "These first, then all others"),
         ],
-        default="own",
+        # Who sells one thing makes plain invoices and expects the number to pay them.
+        default="own_unassigned",
         required=True,
         help="Money for tuition does not pay the hostel, unless you say so here.",
     )
