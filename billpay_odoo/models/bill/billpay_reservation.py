@@ -162,8 +162,16 @@ class BillpayReservation(models.AbstractModel):
                 and move.company_id.sudo().billpay_provider_id._billpay_is_on()
                 and not move._billpay_living()
                 and self._rate(move) > 0
+                and not self._is_small_rest(move)
             )
         )
+
+    def _is_small_rest(self, move):
+        """Tell whether so little is left of a bill that no number asks for it."""
+        compare = move.currency_id.compare_amounts
+        if compare(move.amount_residual, move.amount_total) >= 0:
+            return False  # nothing is paid: a small bill, and no rest
+        return move.company_id._billpay_is_small(money.number_shillings(move))
 
     def _wanting_carried(self, moves):
         """Return the posted, unpaid invoices that are to carry a number and do not."""

@@ -25,7 +25,7 @@ class Share:
     in another currency, ``rate`` is how many units one of the company's is worth, as
     the control number asked; ``balance`` is the share's worth in the company's
     currency, where Odoo takes no rate. ``write_offs`` are the journal items of an early
-    payment discount.
+    payment discount, or of a small rest of ``written_off`` TZS.
     """
 
     move: models.Model
@@ -35,6 +35,7 @@ class Share:
     rate: float | None = None
     balance: float | None = None
     write_offs: list = field(default_factory=list)
+    written_off: float = 0.0
 
 
 @dataclass
@@ -239,7 +240,9 @@ class BillpayBooking(models.AbstractModel):
             for items in lines.grouped("account_id").values():
                 if payment.currency_id.compare_amounts(min(limit, left), 0) <= 0:
                     break
-                share = self._plan_share(payment, items, min(limit, left), still_open)
+                share = self._plan_share(
+                    payment, items, min(limit, left), still_open, limit >= left
+                )
                 if share:
                     shares.append(share)
                     left -= share.amount
@@ -304,7 +307,11 @@ class BillpayBooking(models.AbstractModel):
         )
         return lines.grouped("partner_id")
 
-    def _plan_share(self, payments, lines, limit, still_open):
+    def _plan_share(self, payments, lines, limit, still_open, all_of_it=False):
+        """Return what the money pays of these lines, if anything.
+
+        :param bool all_of_it: ``limit`` is all that is left of the payment
+        """
         move = lines.move_id
         due = self._due_of(payments, lines, still_open)
         amount = payments.currency_id.round(min(limit, due))
@@ -314,6 +321,8 @@ class BillpayBooking(models.AbstractModel):
         share = Share(move, lines, amount, full)
         if not full:
             self._discount(payments, share, due)
+        if not share.full and all_of_it:
+            self._write_off(payments, share, due, still_open)
         if move.currency_id != payments.currency_id:
             self._value(payments, share, still_open)
         taken = sum(still_open[line] for line in lines)
@@ -325,6 +334,41 @@ class BillpayBooking(models.AbstractModel):
             still_open[line] -= part
             taken -= part
         return share
+
+    def _write_off(self, payments, share, due, still_open):
+        """Close the invoice with a payment that leaves too little of it to ask for.
+
+        What a customer's number leaves it asks for the next time. Nobody pays a bill
+        by having most of it written off.
+        """
+        company, currency = payments.company_id, payments.currency_id
+        account, rest = (
+            company.billpay_rest_account_id,
+            currency.round(due - share.amount),
+        )
+        others = money.open_items(share.move) - share.lines
+        if (
+            not account
+            or not company._billpay_is_small(rest)
+            or rest >= share.amount
+            or self._has_policy(payments)
+            or any(still_open.get(o, o.amount_residual_currency) > 0 for o in others)
+        ):
+            return
+        day = payments.env["billpay.entries"]._accounting_date(payments)
+        share.write_offs = [
+            {
+                "name": payments.env._("Small rest of %s", share.move.name),
+                "account_id": account.id,
+                "partner_id": share.lines.partner_id.id,
+                "currency_id": currency.id,
+                "amount_currency": rest,
+                "balance": money.convert(
+                    rest, currency, company.currency_id, company, day
+                ),
+            }
+        ]
+        share.written_off, share.full = rest, True
 
     def _discount(self, payments, share, due):
         """Close the invoice with less, when it is paid early and that was agreed."""
@@ -339,8 +383,9 @@ class BillpayBooking(models.AbstractModel):
         ):
             return
         wanted = currency.round(line.discount_amount_currency)
-        if currency.compare_amounts(share.amount, wanted) < 0:
-            return
+        if wanted - share.amount >= 1:
+            return  # less than a shilling is rounding, and goes with the discount
+        paid = min(share.amount, float(money.whole_shillings(wanted)))
 
         def in_books(amount):
             books = move.company_id.currency_id
@@ -351,7 +396,11 @@ class BillpayBooking(models.AbstractModel):
             in_books(due - wanted),
         )
         share.write_offs = [vals for group in items.values() for vals in group]
-        share.amount, share.full = wanted, True
+        if rounding := currency.round(wanted - paid):
+            largest = max(share.write_offs, key=lambda vals: vals["amount_currency"])
+            largest["amount_currency"] += rounding
+            largest["balance"] += in_books(rounding)
+        share.amount, share.full = paid, True
 
     def _value(self, payments, share, still_open):
         """Say what the share of an invoice in another currency is worth."""
@@ -361,7 +410,8 @@ class BillpayBooking(models.AbstractModel):
             rate = payments._rate_of(move)
             if share.full:
                 # In whole shillings: what was asked is all that is open.
-                rate = share.amount / sum(still_open[line] for line in share.lines)
+                asked = share.amount + share.written_off
+                rate = asked / sum(still_open[line] for line in share.lines)
             share.rate = money.books_rate(move, rate)
             return
         # Neither currency is the company's: the entry gets the invoice's value.
