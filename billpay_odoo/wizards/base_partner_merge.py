@@ -23,7 +23,9 @@ class BasePartnerMergeAutomaticWizard(models.TransientModel):
         for group in numbers.grouped("purpose_id").values():
             living = group.filtered(lambda n: n.state in LIVING)
             given = living.filtered("bill_key").sorted(
-                lambda n: (n in own, n.id), reverse=True
+                # A number that was refused cannot be paid.
+                lambda n: (n.state != "failed", n in own, n.id),
+                reverse=True,
             )[:1]
             living._leave_place_to(given)
             (group - living)._take_place()

@@ -55,13 +55,13 @@ class BillpayReservation(models.AbstractModel):
         """Pay an invoice in another currency with shillings, as its checkout asked."""
         for credit in credits:
             payment = credit.move_id.origin_payment_id.sudo().billpay_payment_id
-            owner = self._owner(credit)[:3]
+            owner = self._owner(credit)[:2]
             own = due.filtered(
                 lambda line, credit=credit, owner=owner: (
                     not line.reconciled
                     and line.amount_residual_currency > 0
                     and line.currency_id != credit.currency_id
-                    and self._owner(line)[:3] == owner
+                    and self._owner(line)[:2] == owner
                 )
             )
             open_credit = credit.parent_state == "posted" and not credit.reconciled
@@ -74,16 +74,21 @@ class BillpayReservation(models.AbstractModel):
             lambda move: (
                 move.move_type in INVOICES
                 and move.state == "posted"
-                and move.company_id.billpay_apply_credit
+                and any(
+                    move.company_id.sudo().parent_ids.mapped("billpay_apply_credit")
+                )
                 and move.currency_id.compare_amounts(move.amount_residual, 0) > 0
             )
         )
         if not invoices:
             return
         owners = invoices.commercial_partner_id
-        credits = moves.env["account.move.line"].search(
+        # sudo: an application of the parent company books there what a branch is paid.
+        companies_sudo = invoices.company_id.sudo().parent_ids
+        credits = moves.env["account.move.line"].sudo()
+        credits = credits.search(
             [
-                ("company_id", "in", invoices.company_id.ids),
+                ("company_id", "in", companies_sudo.ids),
                 ("partner_id.commercial_partner_id", "in", owners.ids),
                 ("account_id.account_type", "=", "asset_receivable"),
                 ("parent_state", "=", "posted"),
@@ -104,11 +109,16 @@ class BillpayReservation(models.AbstractModel):
             return
         by_owner = credits.grouped(self._owner)
         plan = []
-        for line in self._due_lines(invoices).sorted(
+        for line in self._due_lines(invoices.sudo()).sorted(
             lambda line: (line.date_maturity or line.date, line.id)
         ):
-            own = by_owner.get(self._owner(line), credits.browse())
-            if own := own.filtered(line._billpay_may_take):
+            own = by_owner.get(self._owner(line), credits.browse()).filtered(
+                lambda credit, line=line: (
+                    credit.company_id in line.company_id.parent_ids
+                    and line._billpay_may_take(credit)
+                )
+            )
+            if own:
                 plan.append(line + own)
         credits._reconcile_plan(plan)
 
@@ -118,9 +128,8 @@ class BillpayReservation(models.AbstractModel):
         )
 
     def _owner(self, line):
-        """What has to be the same for a credit to pay an invoice."""
+        """What has to be the same for a credit to pay an invoice, besides companies."""
         return (
-            line.company_id,
             line.partner_id.commercial_partner_id,
             line.account_id,
             line.currency_id,

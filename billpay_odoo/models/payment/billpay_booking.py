@@ -9,9 +9,11 @@ from markupsafe import Markup
 
 from odoo import fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 
 from ... import money
 from ...allocation import CREDIT, EXACT_OLDEST, exact_bills, oldest_first
+from ...const import INVOICES
 from ...transactions import CONFLICTS
 
 _logger = logging.getLogger(__name__)
@@ -275,7 +277,8 @@ class BillpayBooking(models.AbstractModel):
         for tier in tiers:
             lines += tier
             if policy == EXACT_OLDEST:
-                bills = list(lines.grouped("move_id").values())
+                bills = lines.grouped(lambda line: (line.move_id, line.currency_id))
+                bills = list(bills.values())
                 found = exact_bills(amount, [due(items) for items in bills])
                 if found:
                     return [(bills[i], payments.amount) for i in found]
@@ -293,19 +296,11 @@ class BillpayBooking(models.AbstractModel):
         partners = payments.partner_id.commercial_partner_id
         if not partners:
             return {}
-        lines = rows.env["account.move.line"].search(
-            [
-                ("company_id", "child_of", payments.company_id.ids),
-                ("partner_id", "in", partners.ids),
-                ("account_id.account_type", "=", "asset_receivable"),
-                ("parent_state", "=", "posted"),
-                ("reconciled", "=", False),
-                ("amount_residual_currency", ">", 0),
-                ("move_id.move_type", "in", ("out_invoice", "out_receipt")),
-            ],
-            order="date_maturity, id",
-        )
-        return lines.grouped("partner_id")
+        lines = rows.env["account.move.line"]
+        domain = lines._billpay_domain(partners, payments.company_id, INVOICES)
+        still_open = [("reconciled", "=", False), ("amount_residual_currency", ">", 0)]
+        lines = lines.search(domain & Domain(still_open))._billpay_bills()
+        return lines.grouped(lambda line: line.partner_id.commercial_partner_id)
 
     def _plan_share(self, payments, lines, limit, still_open, all_of_it=False):
         """Return what the money pays of these lines, if anything.
@@ -323,12 +318,12 @@ class BillpayBooking(models.AbstractModel):
             self._discount(payments, share, due)
         if not share.full and all_of_it:
             self._write_off(payments, share, due, still_open)
-        if move.currency_id != payments.currency_id:
+        if lines.currency_id != payments.currency_id:
             self._value(payments, share, still_open)
         taken = sum(still_open[line] for line in lines)
         if not share.full:
             rate = self._rate(payments, move)
-            taken = min(money.of_bill(amount, move.currency_id, rate), taken)
+            taken = min(money.of_bill(amount, lines.currency_id, rate), taken)
         for line in lines:
             part = min(taken, still_open[line])
             still_open[line] -= part
@@ -455,7 +450,7 @@ class BillpayBooking(models.AbstractModel):
         parts, left = [], payment.amount
         for share in shares:
             # The entry of a till's session has no customer of its own; its lines do.
-            owner = share.move.partner_id or share.lines.partner_id
+            owner = share.lines[:1]._billpay_owner()
             partner = self._entry_partner(payment, owner)
             if not (parts and parts[-1].takes(share, partner)):
                 parts.append(Part(payment, partner, share.lines.account_id))

@@ -194,8 +194,10 @@ class BillpayEntries(models.AbstractModel):
             line, turn = part.lines, 0
             for share in part.shares:
                 # What a part pays first it also pays first here.
-                turn = max(turn, turns.get(share.move, 0))
-                turns[share.move] = turn + 1
+                # An entry of opening balances has items of many customers.
+                bill = share.move, share.lines.partner_id.commercial_partner_id
+                turn = max(turn, turns.get(bill, 0))
+                turns[bill] = turn + 1
                 plans.setdefault((turn, part.rate), []).append((share.lines, line))
         for (_turn, rate), pairs in sorted(plans.items(), key=lambda plan: plan[0][0]):
             # Nothing changes on the invoices but what is open of them.
