@@ -117,11 +117,10 @@ class BillpayStatement(models.AbstractModel):
                 )
             )
             same[number] = others
-        # From the few payments to their items: the other way round, PostgreSQL may
-        # read all items of a school again for each of its numbers.
-        payments_sudo = numbers.env["account.payment"].sudo()
-        ids = numbers.sudo().union(*same.values()).ids
-        moves = payments_sudo.search([(path, "in", ids)]).move_id
+        # From the few payments to their items, step by step: the other way round, or in
+        # one join, PostgreSQL may read all of a school again for each of its numbers.
+        payments_sudo = numbers.sudo().union(*same.values()).payment_ids
+        moves = payments_sudo.account_payment_ids.move_id
         lines = numbers.env["account.move.line"].sudo()
         lines = lines.search(
             [

@@ -184,7 +184,8 @@ class BillpayControlNumber(models.Model):
     sync_error = fields.Char(string="Last Trouble", readonly=True, copy=False)
     amount_due = fields.Monetary(
         compute="_compute_balance",
-        help="In TZS: what is open on the customer's invoices of this purpose.",
+        help="In TZS: what is open of the customer's bills that count on this number: "
+        "those of its purpose, and what no other number of the customer is for.",
     )
     amount_credit = fields.Monetary(
         string="Credit",

@@ -450,7 +450,10 @@ class BillpayBooking(models.AbstractModel):
         parts, left = [], payment.amount
         for share in shares:
             # The entry of a till's session has no customer of its own; its lines do.
-            owner = share.lines[:1]._billpay_owner()
+            move = share.move
+            owner = (
+                move.partner_id if move.is_invoice(True) else share.lines[:1].partner_id
+            )
             partner = self._entry_partner(payment, owner)
             if not (parts and parts[-1].takes(share, partner)):
                 parts.append(Part(payment, partner, share.lines.account_id))

@@ -517,14 +517,19 @@ class PaymentProvider(models.Model):
         """
         result = super()._ensure_payment_method_line(allow_create=allow_create)
         if self.code == "clickpesa":
-            for line in self._billpay_method_lines():
-                if self._billpay_foreign_account(line):
+            self._billpay_mend_accounts()
+        return result
+
+    def _billpay_mend_accounts(self):
+        """Set the outstanding account where it is another company's."""
+        for provider in self:
+            for line in provider._billpay_method_lines():
+                if provider._billpay_foreign_account(line):
                     line.payment_account_id = (
-                        self._get_payment_method_outstanding_account_id(
+                        provider._get_payment_method_outstanding_account_id(
                             line.payment_method_id
                         )
                     )
-        return result
 
     def _billpay_method_lines(self):
         """Return the method lines of this application in its journal."""
