@@ -131,6 +131,46 @@ class TestBillKey(PurposeCommon):
             self.assertEqual(figures(), {(due, credit)})
         self.assertEqual(set(bills.mapped("amount_residual")), {0})
 
+    def test_contacts_of_one_bulk_run_are_merged(self):
+        """Whatever the run has done for them: numbers, nothing yet, or one of each."""
+        for made in ("both", "none", "the first", "the second"):
+            with self.subTest(made):
+                kept, other, third = map(self._contact, ("Neema", "Neema M.", "N."))
+                partners = kept | other | third
+                run = self.env["billpay.run"].sudo()
+                run = run.create({"company_id": self.company.id, "name": made})
+                lines = self.env["billpay.run.line"].sudo()
+                for partner in partners:
+                    number = {
+                        "both": True,
+                        "the first": partner == kept,
+                        "the second": partner == other,
+                    }.get(made) and self._keeps(partner, self.tuition)
+                    lines |= lines.create(
+                        {
+                            "run_id": run.id,
+                            "partner_id": partner.id,
+                            "purpose_id": self.tuition.id,
+                            "number_id": number and number.id,
+                            "state": "reserved" if number else "waiting",
+                        }
+                    )
+                numbers = lines.number_id
+                self._merge(kept, other, third)
+                self.assertEqual(lines.exists(), lines)
+                self.assertEqual(lines.partner_id, kept)
+                self.assertEqual(
+                    set(numbers.mapped("state")), set(numbers and ["open"])
+                )
+                self.assertEqual(len(numbers.filtered("bill_key")), bool(numbers))
+                waiting = lines.filtered(lambda line: line.state == "waiting")
+                self.assertEqual(len(waiting), int(made != "both"))
+                waiting._reserve_numbers()
+                self.assertEqual(set(lines.mapped("state")) - {"problem"}, {"reserved"})
+                living = self._keeps(kept, self.tuition)
+                self.assertIn(living, lines.number_id)
+                self.assertEqual(len(lines.number_id.filtered("bill_key")), 1)
+
     def test_of_merged_numbers_a_refused_one_is_not_given_out(self):
         for refused_is_own in (True, False):
             with self.subTest(refused_is_own=refused_is_own):

@@ -17,6 +17,7 @@ class BasePartnerMergeAutomaticWizard(models.TransientModel):
         kind = [("kind", "=", "customer"), ("purpose_id", "!=", False)]
         own = numbers_sudo.search([("partner_id", "=", dst_partner.id), *kind])
         moved = numbers_sudo.search([("partner_id", "in", src_partners.ids), *kind])
+        self._billpay_leave_runs(src_partners, dst_partner)
         result = super()._update_foreign_keys(src_partners, dst_partner)
         numbers = own | moved
         numbers.invalidate_recordset()
@@ -30,3 +31,22 @@ class BasePartnerMergeAutomaticWizard(models.TransientModel):
             living._leave_place_to(given)
             (group - living)._take_place()
         return result
+
+    def _billpay_leave_runs(self, src_partners, dst_partner):
+        """Let a bulk run that would make numbers for several of them make one."""
+        lines_sudo = self.env["billpay.run.line"].sudo()
+        lines_sudo = lines_sudo.search(
+            [
+                ("partner_id", "in", (src_partners | dst_partner).ids),
+                ("move_id", "=", False),
+                ("number_id", "=", False),
+                ("state", "!=", "problem"),
+            ]
+        )
+        for lines in lines_sudo.grouped(lambda n: (n.run_id, n.purpose_id)).values():
+            kept = lines.sorted(lambda line: line.partner_id != dst_partner)[:1]
+            error = self.env._(
+                "Merged with %s, which is in this run.", dst_partner.name
+            )
+            (lines - kept).write({"state": "problem", "error": error})
+        lines_sudo.flush_recordset()
