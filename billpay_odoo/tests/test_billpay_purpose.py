@@ -667,6 +667,17 @@ class TestOpeningBalances(PurposeCommon):
         paid = self._pay_number(number, 9000)
         self.assertEqual(self._credit(paid), 9000)
 
+    def test_unmatched_payment_of_its_amount_suggests_the_customer(self):
+        self._opening({self.juma: 20000, self.asha: 23450})
+        for amount, found in ((23450, self.parent), (23451, None), (43450, None)):
+            with self.subTest(amount):
+                nobody = {"payer_name": "X", "payer_phone": False}
+                row = self._confirmed("1122999999", amount, **nobody)
+                suggested = self.env["billpay.suggestion"]._suggest(row)
+                self.assertEqual(
+                    [s.partner for s in suggested], [found] if found else []
+                )
+
     def test_purpose_that_pays_its_own_only_leaves_it(self):
         self.tuition.reach = "own"
         number = self._keeps(self.asha, self.tuition)

@@ -599,16 +599,13 @@ class AccountMoveLine(models.Model):
         return 1 if family and owner == family and with_family else None
 
     @api.model
-    def _billpay_domain(self, partners, companies, move_types):
-        """Return the domain of the receivable items of whole families, by invoices and
-        by entries such as opening balances: to be filtered by `_billpay_bills`.
-
-        :param partners: commercial partners; an entry may name those below them
+    def _billpay_domain(self, companies, move_types):
+        """Return the domain of receivable items by invoices and by entries such as
+        opening balances: to be filtered by `_billpay_bills`.
         """
         return Domain(
             [
                 ("company_id", "child_of", companies.ids),
-                ("partner_id.commercial_partner_id", "in", partners.ids),
                 ("account_id.account_type", "=", "asset_receivable"),
                 ("parent_state", "=", "posted"),
                 ("move_id.move_type", "in", (*move_types, "entry")),

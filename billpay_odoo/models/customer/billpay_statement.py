@@ -62,8 +62,10 @@ class BillpayStatement(models.AbstractModel):
         """
         lines_sudo = numbers.env["account.move.line"].sudo()
         families = numbers.partner_id.commercial_partner_id
+        # An entry may name a contact of the family, an invoice names the family.
+        bills = Domain("partner_id.commercial_partner_id", "in", families.ids)
         types = (*INVOICES, "out_refund")
-        bills = lines_sudo._billpay_domain(families, numbers.company_id, types)
+        bills &= lines_sudo._billpay_domain(numbers.company_id, types)
         lines = lines_sudo.search(bills & Domain(domain))._billpay_bills()
         by_family = lines.grouped(lambda line: line.partner_id.commercial_partner_id)
         numbers_of, found = self._numbers_of(numbers), {}

@@ -297,9 +297,12 @@ class BillpayBooking(models.AbstractModel):
         if not partners:
             return {}
         lines = rows.env["account.move.line"]
-        domain = lines._billpay_domain(partners, payments.company_id, INVOICES)
-        still_open = [("reconciled", "=", False), ("amount_residual_currency", ">", 0)]
-        lines = lines.search(domain & Domain(still_open))._billpay_bills()
+        lines = lines.search(
+            lines._billpay_domain(payments.company_id, INVOICES)
+            & Domain("partner_id.commercial_partner_id", "in", partners.ids)
+            & Domain("reconciled", "=", False)
+            & Domain("amount_residual_currency", ">", 0)
+        )._billpay_bills()
         return lines.grouped(lambda line: line.partner_id.commercial_partner_id)
 
     def _plan_share(self, payments, lines, limit, still_open, all_of_it=False):
@@ -336,14 +339,16 @@ class BillpayBooking(models.AbstractModel):
         What a customer's number leaves it asks for the next time. Nobody pays a bill
         by having most of it written off.
         """
-        company, currency = payments.company_id, payments.currency_id
-        account, rest = (
-            company.billpay_rest_account_id,
-            currency.round(due - share.amount),
-        )
+        # As the invoice's company says, which decides about a number for it too.
+        company, currency = share.move.company_id, payments.currency_id
+        account = company.billpay_rest_account_id
+        rest = currency.round(due - share.amount)
         others = money.open_items(share.move) - share.lines
         if (
             not account
+            # An order waits until all of it is paid.
+            or payments.transaction_id
+            or share.move.move_type not in INVOICES
             or not company._billpay_is_small(rest)
             or rest >= share.amount
             or self._has_policy(payments)
