@@ -349,6 +349,26 @@ class TestPosting(LedgerCommon):
                 savepoint.rollback()
                 self.env.invalidate_all()
 
+    def test_entry_with_taxes_of_a_closed_period_is_taken_back_on_an_open_day(self):
+        for kind in ("on payment", "discount"):
+            savepoint = self.env.cr.savepoint()
+            with self.subTest(kind), savepoint:
+                row, move = self._closed_tax_period(kind, {})
+                entry = self._entry(row)
+                self.company.sudo().tax_lock_date = "2026-03-31"
+                row.write({"status": "REVERSED", "told_at": "2026-03-20 10:00:00"})
+                self.env["billpay.reversal"].sudo()._take_back(row)
+                self.assertEqual(row.state, "reversed", row.reason)
+                self.assertEqual(move.amount_residual, move.amount_total)
+                day = "2026-04-01" if kind == "discount" else "2026-03-20"
+                mirror = entry.reversal_move_ids
+                self.assertEqual((mirror.state, str(mirror.date)), ("posted", day))
+                taxes = move.tax_cash_basis_created_move_ids
+                balance = sum(taxes.line_ids.filtered("tax_line_id").mapped("balance"))
+                self.assertEqual(balance, 0)
+                savepoint.rollback()
+                self.env.invalidate_all()
+
     def test_order_of_a_part_stands_when_an_invoice_is_paid_twice(self):
         first, second = self._invoice(10000), self._invoice(20000)
         rows = self._confirmed(first.billpay_number_id, 6000)
