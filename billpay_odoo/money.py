@@ -209,6 +209,28 @@ def open_items(move):
     ).sorted(lambda line: (line.date_maturity or line.date, line.id))
 
 
+def early(move, day):
+    """Return what closes an invoice that is paid on a day with its discount for early
+    payment, in whole shillings, and the last day for it.
+
+    :return: (0.0, False) where no discount holds; Odoo gives it for all that is due
+    """
+    items = open_items(move)
+    if (
+        len(items) == 1
+        and is_shillings(move.currency_id)
+        and move.invoice_payment_term_id.early_discount
+        and move._is_eligible_for_early_payment_discount(move.currency_id, day)
+    ):
+        return float(
+            min(
+                whole_shillings(items.discount_amount_currency),
+                items.amount_residual_currency,
+            )
+        ), items.discount_date
+    return 0.0, False
+
+
 def due(move):
     """Return what is due of an invoice and not on its way, in its currency.
 

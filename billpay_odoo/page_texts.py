@@ -23,6 +23,9 @@ TEXTS = {
     "flexible": _lt(
         "You may pay a part. You then get a new control number for the rest."
     ),
+    "early": _lt(
+        "If you pay by %(early_date)s, %(early)s is enough: you get a discount."
+    ),
     "in_parts": _lt("You may pay in parts, each time with this control number."),
     "reusable": _lt("You may use this control number again and again."),
     "number": _lt("Control number"),

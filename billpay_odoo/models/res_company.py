@@ -68,6 +68,22 @@ class ResCompany(models.Model):
         help="Overpayments by control number pay the customer's next invoice as soon "
         "as it is confirmed. Its number collects the rest only.",
     )
+    billpay_minimum_rest = fields.Integer(
+        string="Smallest Rest to Ask For",
+        default=500,
+        help="In TZS. When a part of an invoice is paid and less than this is left, "
+        "no new control number asks for it. Less than a shilling is never asked for.",
+    )
+    billpay_rest_account_id = fields.Many2one(
+        "account.account",
+        string="Write Smaller Rests Off To",
+        domain="[('account_type', 'in', ('expense', 'expense_other', 'income_other'))]",
+        check_company=True,
+        ondelete="restrict",
+        help="A payment on the invoice's own control number that leaves a smaller rest "
+        "closes the invoice: its entry posts the rest to this account. Empty: the "
+        "rest stays open, without a control number.",
+    )
     billpay_entries_on = fields.Selection(
         selection=[
             ("commercial", "The family or company"),
@@ -91,6 +107,11 @@ class ResCompany(models.Model):
         "Webhook contents are kept for a number of days: 0 keeps them for good.",
     )
 
+    _billpay_minimum_rest_positive = models.Constraint(
+        "CHECK(billpay_minimum_rest >= 0)",
+        "The smallest rest to ask for is an amount in TZS: 0 asks for every shilling.",
+    )
+
     # === BUSINESS METHODS === #
 
     @api.constrains("billpay_provider_id")
@@ -108,6 +129,10 @@ class ResCompany(models.Model):
                     company=company.name,
                 )
                 raise ValidationError(message)
+
+    def _billpay_is_small(self, rest):
+        """Tell whether no number asks for this rest of a bill, in TZS."""
+        return rest < max(self.billpay_minimum_rest, 1)
 
     def _billpay_today(self):
         """Return the date that it is at this company now."""

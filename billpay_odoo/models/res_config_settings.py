@@ -27,6 +27,12 @@ class ResConfigSettings(models.TransientModel):
     billpay_rate_date = fields.Selection(
         related="company_id.billpay_rate_date", readonly=False
     )
+    billpay_minimum_rest = fields.Integer(
+        related="company_id.billpay_minimum_rest", readonly=False
+    )
+    billpay_rest_account_id = fields.Many2one(
+        related="company_id.billpay_rest_account_id", readonly=False
+    )
     billpay_tell_successor = fields.Boolean(
         related="company_id.billpay_tell_successor", readonly=False
     )

@@ -102,6 +102,89 @@ class TestBillKey(PurposeCommon):
         second.action_reopen()
         self.assertEqual(second.bill_key, f"purpose:{kept.id}:{self.tuition.id}")
 
+    def test_merged_numbers_mean_one_customer(self):
+        """Bills and money of either are those of both, in whichever order they came."""
+        kept, other, third = map(self._contact, ("Neema", "Neema M.", "N. Mushi"))
+        numbers = self.env["billpay.control.number"].sudo()
+        for partner in (other, kept, third):
+            numbers |= self._keeps(partner, self.tuition)
+        bills = self._fee(kept, self.tuition, 10000)
+        bills |= self._fee(third, self.tuition, 30000, "2026-03-20")
+        self._pay_number(numbers[0], 4000)
+        self._merge(kept, other, third)
+        self.assertEqual(numbers.partner_id, kept)
+        self.assertEqual(numbers.filtered("bill_key"), numbers[1])
+        self.assertEqual(set(numbers.mapped("state")), {"open"})
+
+        def figures():
+            numbers.invalidate_recordset()
+            for number in numbers:
+                statement = self.env["billpay.statement"]._statement(number)
+                self.assertEqual(statement["closing"], number.balance)
+            return {(n.amount_due, n.amount_credit) for n in numbers}
+
+        self.assertEqual(figures(), {(40000, 4000)})
+        paid = [(10000, 30000, 4000), (25000, 5000, 4000), (6000, 0, 5000)]
+        for number, (amount, due, credit) in zip(numbers, paid, strict=True):
+            row = self._pay_number(number, amount)
+            self.assertEqual(row.partner_id, kept)
+            self.assertEqual(figures(), {(due, credit)})
+        self.assertEqual(set(bills.mapped("amount_residual")), {0})
+
+    def test_contacts_of_one_bulk_run_are_merged(self):
+        """Whatever the run has done for them: numbers, nothing yet, or one of each."""
+        for made in ("both", "none", "the first", "the second"):
+            with self.subTest(made):
+                kept, other, third = map(self._contact, ("Neema", "Neema M.", "N."))
+                partners = kept | other | third
+                run = self.env["billpay.run"].sudo()
+                run = run.create({"company_id": self.company.id, "name": made})
+                lines = self.env["billpay.run.line"].sudo()
+                for partner in partners:
+                    number = {
+                        "both": True,
+                        "the first": partner == kept,
+                        "the second": partner == other,
+                    }.get(made) and self._keeps(partner, self.tuition)
+                    lines |= lines.create(
+                        {
+                            "run_id": run.id,
+                            "partner_id": partner.id,
+                            "purpose_id": self.tuition.id,
+                            "number_id": number and number.id,
+                            "state": "reserved" if number else "waiting",
+                        }
+                    )
+                numbers = lines.number_id
+                self._merge(kept, other, third)
+                self.assertEqual(lines.exists(), lines)
+                self.assertEqual(lines.partner_id, kept)
+                self.assertEqual(
+                    set(numbers.mapped("state")), set(numbers and ["open"])
+                )
+                self.assertEqual(len(numbers.filtered("bill_key")), bool(numbers))
+                waiting = lines.filtered(lambda line: line.state == "waiting")
+                self.assertEqual(len(waiting), int(made != "both"))
+                waiting._reserve_numbers()
+                self.assertEqual(set(lines.mapped("state")) - {"problem"}, {"reserved"})
+                living = self._keeps(kept, self.tuition)
+                self.assertIn(living, lines.number_id)
+                self.assertEqual(len(lines.number_id.filtered("bill_key")), 1)
+
+    def test_of_merged_numbers_a_refused_one_is_not_given_out(self):
+        for refused_is_own in (True, False):
+            with self.subTest(refused_is_own=refused_is_own):
+                kept, other = self._contact("Neema"), self._contact("Neema M.")
+                own = self._keeps(kept, self.tuition)
+                moved = self._keeps(other, self.tuition)
+                refused, good = (own, moved) if refused_is_own else (moved, own)
+                refused.state = "failed"
+                self._merge(kept, other)
+                self.assertFalse(refused.bill_key)
+                self.assertEqual(good.bill_key, f"purpose:{kept.id}:{self.tuition.id}")
+                self.assertEqual(self._keeps(kept, self.tuition), good)
+                self.assertEqual(kept.billpay_number_id, good)
+
     def test_of_merged_contacts_the_only_number_is_given_out(self):
         kept, other = self._contact("Neema"), self._contact("Neema M.")
         closed = self._keeps(kept, self.tuition)

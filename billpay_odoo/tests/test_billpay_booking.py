@@ -233,11 +233,10 @@ class TestPosting(LedgerCommon):
             {str(analytic.id): 100},
         )
 
-    def test_tax_due_on_payment_is_of_each_payments_day(self):
-        """As when the payments are registered one by one."""
+    def _tax_on_payment(self):
         self.company.tax_exigibility = True
         account = self.company_data["default_account_revenue"]
-        tax = self.company_data["default_tax_sale"].copy(
+        return self.company_data["default_tax_sale"].copy(
             {
                 "name": "On payment",
                 "tax_exigibility": "on_payment",
@@ -246,6 +245,10 @@ class TestPosting(LedgerCommon):
                 ).id,
             }
         )
+
+    def test_tax_due_on_payment_is_of_each_payments_day(self):
+        """As when the payments are registered one by one."""
+        tax = self._tax_on_payment()
         moves = self.env["account.move"]
         for _i in range(2):
             move = self._invoice(10000, post=False)
@@ -274,6 +277,98 @@ class TestPosting(LedgerCommon):
         ]
         self.assertEqual(taxes[0], taxes[1])
         self.assertEqual(len(taxes[0]), 8)
+
+    def _closed_tax_period(self, kind, locks):
+        """Pay an invoice with taxes; return row and invoice. ``kind``: see below."""
+        tax, values = self.company_data["default_tax_sale"], {}
+        if kind == "on payment":
+            tax = self._tax_on_payment()
+        elif kind == "discount":
+            term = self.env["account.payment.term"].create(
+                {
+                    "name": "2% in ten days",
+                    "early_discount": True,
+                    "discount_percentage": 2,
+                    "discount_days": 10,
+                    "early_pay_discount_computation": "included",
+                    "line_ids": [
+                        Command.create(
+                            {"value": "percent", "value_amount": 100, "nb_days": 30}
+                        )
+                    ],
+                }
+            )
+            values["invoice_payment_term_id"] = term.id
+        move = self._invoice(100000, post=False, **values)
+        move.invoice_line_ids.tax_ids = tax
+        move.action_post()
+        due = move.line_ids.filtered(lambda line: line.display_type == "payment_term")
+        amount = due.discount_amount_currency or due.amount_residual
+        self.company.sudo().write(locks)
+        row = self._post(self._confirmed(move.billpay_number_id, amount))
+        self.assertEqual(row.state, "posted", row.reason)
+        self.assertEqual(move.amount_residual, 0)
+        return row, move
+
+    def test_closed_tax_period_books_taxes_on_the_first_open_day(self):
+        fiscal = {"fiscalyear_lock_date": "2026-02-28", "tax_lock_date": "2026-03-31"}
+        later = {"fiscalyear_lock_date": "2026-04-30", "tax_lock_date": "2026-03-31"}
+        sales = {"sale_lock_date": "2026-06-30", "tax_lock_date": "2026-03-31"}
+        for kind, locks, day in (
+            ("on payment", {"tax_lock_date": "2026-03-31"}, "2026-04-01"),
+            ("on payment", later, "2026-05-01"),
+            ("discount", {"tax_lock_date": "2026-03-31"}, "2026-04-01"),
+            ("discount", fiscal, "2026-04-01"),
+            ("discount", sales, "2026-04-01"),
+            # Nothing of it is in the tax report: the day of the payment.
+            ("plain", {"tax_lock_date": "2026-03-31"}, "2026-03-05"),
+        ):
+            savepoint = self.env.cr.savepoint()
+            with self.subTest(kind, locks=locks), savepoint:
+                row, move = self._closed_tax_period(kind, locks)
+                taxes = move.tax_cash_basis_created_move_ids
+                self.assertEqual(len(taxes), int(kind == "on payment"))
+                entries = self._entry(row) | taxes
+                self.assertEqual(set(entries.mapped("state")), {"posted"})
+                self.assertEqual(set(map(str, entries.mapped("date"))), {day})
+                self.assertEqual(str(row.account_payment_ids.date), day)
+                savepoint.rollback()
+                self.env.invalidate_all()
+
+    def test_entry_with_taxes_of_a_closed_period_is_undone_on_an_open_day(self):
+        for kind in ("on payment", "discount"):
+            savepoint = self.env.cr.savepoint()
+            with self.subTest(kind), savepoint:
+                row, move = self._closed_tax_period(kind, {})
+                entry = self._entry(row)
+                self.company.sudo().tax_lock_date = "2026-03-31"
+                self.env["billpay.decision"]._undo_match(row, "Wrong one")
+                self.assertEqual(row.state, "unmatched", row.reason)
+                self.assertEqual(move.amount_residual, move.amount_total)
+                for reverse in entry.reversal_move_ids:
+                    self.assertGreater(str(reverse.date), "2026-03-31")
+                savepoint.rollback()
+                self.env.invalidate_all()
+
+    def test_entry_with_taxes_of_a_closed_period_is_taken_back_on_an_open_day(self):
+        for kind in ("on payment", "discount"):
+            savepoint = self.env.cr.savepoint()
+            with self.subTest(kind), savepoint:
+                row, move = self._closed_tax_period(kind, {})
+                entry = self._entry(row)
+                self.company.sudo().tax_lock_date = "2026-03-31"
+                row.write({"status": "REVERSED", "told_at": "2026-03-20 10:00:00"})
+                self.env["billpay.reversal"].sudo()._take_back(row)
+                self.assertEqual(row.state, "reversed", row.reason)
+                self.assertEqual(move.amount_residual, move.amount_total)
+                day = "2026-04-01" if kind == "discount" else "2026-03-20"
+                mirror = entry.reversal_move_ids
+                self.assertEqual((mirror.state, str(mirror.date)), ("posted", day))
+                taxes = move.tax_cash_basis_created_move_ids
+                balance = sum(taxes.line_ids.filtered("tax_line_id").mapped("balance"))
+                self.assertEqual(balance, 0)
+                savepoint.rollback()
+                self.env.invalidate_all()
 
     def test_order_of_a_part_stands_when_an_invoice_is_paid_twice(self):
         first, second = self._invoice(10000), self._invoice(20000)

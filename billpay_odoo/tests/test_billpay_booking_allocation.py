@@ -1,6 +1,10 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Which invoices a payment pays, and what becomes of credit."""
 
+import math
+
+from freezegun import freeze_time
+
 from odoo import Command
 from odoo.tests import tagged
 
@@ -193,7 +197,156 @@ class TestAllocation(LedgerCommon):
         move = self._invoice(50000)
         self.assertEqual(move.amount_residual, 50000)
 
+    # === Small rests === #
+
+    def _rests(self):
+        """``(invoice, payment, rest written off)``: the rest is below 500 TZS."""
+        yield 150000, 149700, 300
+        yield 150000.75, 150000, 0.75
+        yield 10000, 9501, 499
+
+    def test_small_rest_stays_open_without_a_number(self):
+        for asked, paid, rest in self._rests():
+            with self.subTest(asked=asked, paid=paid):
+                move = self._invoice(asked)
+                number = move.billpay_number_id
+                row = self._post(self._confirmed(number, paid))
+                self.assertBooked(row, paid)
+                self.assertAlmostEqual(move.amount_residual, rest)
+                self.assertEqual(move.sudo().billpay_number_ids, number)
+                self.assertEqual(number.state, "paid")
+                self.assertFalse(move.billpay_can_issue)
+                # What is nowhere asked for is not announced to the payer.
+                page = self.env["billpay.pay.page"]
+                self.assertEqual(page._get_page_state(number.sudo()), "paid")
+
+    def test_small_rest_is_written_off_with_the_payment(self):
+        account = self.company_data["default_account_expense"]
+        self.company.billpay_rest_account_id = account
+        for asked, paid, rest in self._rests():
+            with self.subTest(asked=asked, paid=paid):
+                move = self._invoice(asked)
+                row = self._post(self._confirmed(move.billpay_number_id, paid))
+                self.assertEqual(row.state, "posted", row.reason)
+                self.assertEqual(move.payment_state, "paid")
+                entry = self._entry(row)
+                off = entry.line_ids.filtered(lambda line: line.account_id == account)
+                self.assertRecordValues(
+                    off | self._receivable(entry),
+                    [
+                        {"balance": rest, "partner_id": self.partner.id},
+                        {"balance": -asked, "partner_id": self.partner.id},
+                    ],
+                )
+                self.assertEqual(row.account_payment_ids.amount, paid)
+                self.assertEqual(len(move.sudo().billpay_number_ids), 1)
+
+    def test_what_is_no_small_rest_is_asked_for(self):
+        self.company.billpay_rest_account_id = self.company_data[
+            "default_account_expense"
+        ]
+        for asked, paid, minimum in (
+            (150000, 149500, 500),
+            (150000, 149700, 200),
+            (150000, 149999, 0),
+            # Nobody has most of a bill written off.
+            (400, 100, 500),
+        ):
+            with self.subTest(asked=asked, paid=paid, minimum=minimum):
+                self.company.billpay_minimum_rest = minimum
+                move = self._invoice(asked)
+                number = move.billpay_number_id
+                self.assertEqual(number.amount, asked, "a small bill is asked for")
+                self.assertBooked(self._post(self._confirmed(number, paid)), paid)
+                self.assertEqual(move.amount_residual, asked - paid)
+                rest = move.billpay_number_id - number
+                self.assertEqual(rest.amount, asked - paid if asked > 400 else 0)
+
+    def test_customers_number_asks_for_a_small_rest_the_next_time(self):
+        self.company.billpay_rest_account_id = self.company_data[
+            "default_account_expense"
+        ]
+        move = self._due(50000, "2026-03-10")
+        self.assertBooked(self._pay_account(49700), 49700)
+        self.assertEqual(move.amount_residual, 300)
+        self._pay_account(300)
+        self.assertEqual(move.amount_residual, 0)
+
+    def test_small_rest_of_one_of_two_instalments_is_no_rest(self):
+        self.company.billpay_rest_account_id = self.company_data[
+            "default_account_expense"
+        ]
+        move = self._invoice(40000, invoice_payment_term_id=self._halves().id)
+        first = move.billpay_number_id
+        self.assertBooked(self._post(self._confirmed(first, 19800)), 19800)
+        self.assertEqual(move.amount_residual, 20200)
+        self.assertEqual(move.billpay_number_id.amount, 20200)
+        row = self._post(self._confirmed(move.billpay_number_id, 20000))
+        self.assertEqual(row.state, "posted", row.reason)
+        self.assertEqual(move.payment_state, "paid")
+
     # === Early payment discount === #
+
+    def test_discount_with_a_fraction_closes_with_whole_shillings(self):
+        """2 % of 123,457 is 2,469.14; what the page asks for is rounded up."""
+        for asked, paid, discount in (
+            (123457, 120988, 2469),
+            (99999, 98000, 1999),
+            (1234.56, 1210, 24.56),
+            # Rounded down by the payer: it is less than a shilling.
+            (123457, 120987, 2470),
+        ):
+            with self.subTest(asked=asked, paid=paid):
+                move = self._discounted(asked)
+                number = move.billpay_number_id.sudo()
+                with freeze_time("2026-03-05 10:00:00"):
+                    page = self.env["billpay.pay.page"]._pay_page_values(number, "en")
+                self.assertIn(
+                    f"{paid:,}" if discount != 2470 else "", page["t"]["early"]
+                )
+                self.assertIn("11 Mar 2026", page["t"]["early"])
+                row = self._post(self._confirmed(number, paid))
+                self.assertEqual(row.state, "posted", row.reason)
+                self.assertEqual(move.payment_state, "paid")
+                self.assertAlmostEqual(self._loss(row).balance, discount)
+                [line] = self._receivable(self._entry(row))
+                self.assertAlmostEqual(line.balance, -asked)
+                self.assertTrue(line.reconciled, "no credit of cents is left")
+                self.assertEqual(row.account_payment_ids.amount, paid)
+                self.assertFalse(row.attention)
+
+    def test_discount_with_a_fraction_and_taxes_closes_as_well(self):
+        for computation in ("included", "excluded", "mixed"):
+            with self.subTest(computation):
+                move = self._discounted(123457, post=False)
+                move.invoice_payment_term_id.early_pay_discount_computation = (
+                    computation
+                )
+                move.invoice_line_ids.tax_ids = self.company_data["default_tax_sale"]
+                move.action_post()
+                [due] = move.line_ids.filtered("discount_date")
+                paid = math.ceil(due.discount_amount_currency)
+                row = self._post(self._confirmed(move.billpay_number_id, paid))
+                self.assertEqual(row.state, "posted", row.reason)
+                self.assertEqual(move.payment_state, "paid")
+                [line] = self._receivable(self._entry(row))
+                self.assertTrue(line.reconciled)
+                self.assertAlmostEqual(
+                    sum(self._entry(row).line_ids.mapped("balance")), 0
+                )
+
+    def test_page_says_nothing_of_a_discount_that_does_not_hold(self):
+        plain, late, part = self._invoice(1000), self._discounted(), self._discounted()
+        self._post(self._confirmed(part.billpay_number_id, 1000))
+        for move, day in (
+            (plain, "2026-03-05"),
+            (late, "2026-03-12"),
+            (part, "2026-03-05"),
+        ):
+            with self.subTest(move.name), freeze_time(f"{day} 10:00:00"):
+                number = move.billpay_number_id.sudo()
+                page = self.env["billpay.pay.page"]._pay_page_values(number, "en")
+                self.assertFalse(page["early_amount"])
 
     def _discounted(self, amount=100000, **values):
         term = self.env["account.payment.term"].create(

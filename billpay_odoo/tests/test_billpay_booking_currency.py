@@ -78,6 +78,33 @@ class TestForeignCurrency(LedgerCommon):
 
     # === Books in TZS === #
 
+    def test_small_rests_in_every_currency(self):
+        """USD 0.10 is 250 shillings, which no number asks for."""
+        eur, usd, tzs = self.eur, self.usd, self.tzs
+        for data, currency, amount, asked, paid in (
+            (self.shillings, usd, 100, 250000, 249750),
+            (self.dollars, tzs, 250000, 250000, 249750),
+            (self.dollars, eur, 90, 250000, 249750),
+        ):
+            company = data["company"]
+            for account in (False, data["default_account_expense"].id):
+                company.billpay_rest_account_id = account
+                with self.subTest(company=company.name, currency=currency.name):
+                    move, number = self._billed(data, currency, amount, asked)
+                    row = self._paid(number, paid)
+                    self.assertEqual(move.sudo().billpay_number_ids, number)
+                    if not account:
+                        self.assertGreater(move.amount_residual, 0)
+                        self.assertEqual(move.payment_state, "partial")
+                        continue
+                    self.assertEqual(move.payment_state, "paid")
+                    entry = self._entry(row)
+                    self.assertTrue(all(self._receivable(entry).mapped("reconciled")))
+                    off = entry.line_ids.filtered(
+                        lambda line, account=account: line.account_id.id == account
+                    )
+                    self.assertEqual(off.amount_currency, 250)
+
     def test_shilling_books_dollar_invoice_paid_in_full(self):
         move, number = self._billed(self.shillings, self.usd, 100, 250000)
         row = self._paid(number, 250000)

@@ -281,6 +281,8 @@ class TestPayPageModel(BillPayCommon):
             "what": "@6",
             "number": "@7",
             "sum": "@8",
+            "early": "@9",
+            "early_date": "@0",
         }
         english = page_texts.texts("en", **values)
         swahili = page_texts.texts("sw", **values)

@@ -145,6 +145,84 @@ class TestImportPayments(ImportCommon):
         self.assertEqual(self._rows(), self._ledger(payment))
         self.assertBooked(self._rows(), 150000)
 
+    def test_payment_and_its_reversal_in_one_file_wait_for_a_person(self):
+        """Neither is booked by itself, in whichever way the file takes money back."""
+        day = "2026-03-02"
+        for name, money, back in (
+            (
+                "status",
+                ["LCP1", 5000, "RA001", ""],
+                ["LCP1", 5000, "RA001", "REVERSED"],
+            ),
+            ("words", ["", 5000, "RA002", "Paid"], ["", 5000, "r-a002", "Refunded"]),
+            (
+                "charges",
+                ["", 5000, "RA003", ""],
+                ["", 5000, "RA003", "Reverse with charges"],
+            ),
+            ("minus", ["", "5 000", "RA004", ""], ["", "-5 000", "RA004", ""]),
+            ("brackets", ["", 5000, "RA005", ""], ["", "(5 000)", "RA005", "Success"]),
+            ("own receipt", ["", 5000, "RA006", ""], ["", "-5000", "RB006", ""]),
+            ("part", ["", 5000, "RA007", ""], ["", "-2000", "RA007", ""]),
+            (
+                "Swahili",
+                ["", 5000, "RA008", "Imelipwa"],
+                ["", 5000, "RA008", "Imerudishwa"],
+            ),
+        ):
+            for first in (True, False):
+                with self.subTest(name, money_first=first):
+                    move = self._invoice(5000)
+                    number = move.billpay_number_id.sudo()
+                    number.write({"state": "open", "confirmed_at": "2026-03-01"})
+                    lines = [
+                        [f"{cells[0]}X{first:d}" if cells[0] else "", number.name]
+                        + [str(cells[1]), f"{cells[2]}{first:d}", day, cells[3]]
+                        for cells in (money, back)
+                    ]
+                    # A payment beside the pair is booked as ever.
+                    other = self._invoice(700)
+                    theirs = other.billpay_number_id.sudo()
+                    theirs.write({"state": "open", "confirmed_at": "2026-03-01"})
+                    lines.append(
+                        ["", theirs.name, "700", f"OK{name[:2]}99{first:d}", day, ""]
+                    )
+                    known = self._rows()
+                    wizard = self._import(
+                        csv_file(
+                            [*HEADER, "Status"], *(lines if first else lines[::-1])
+                        )
+                    )
+                    verdicts = wizard.line_ids.sorted("row").mapped("verdict")
+                    wanted = ["done", "skip", "done"]
+                    self.assertEqual(verdicts, wanted if first else wanted[::-1])
+                    held = (self._rows() - known).filtered(lambda r: r.amount == 5000)
+                    self.assertEqual(len(held), 1)
+                    self.assertEqual(held.state, "unmatched", held.reason)
+                    self.assertIn("takes this money back", held.reason)
+                    self.assertFalse(held.account_payment_ids)
+                    self.assertEqual(move.amount_residual, 5000)
+                    self.assertEqual(other.amount_residual, 0)
+                    # A later run of the worker changes nothing.
+                    self._process()
+                    self.assertEqual(held.state, "unmatched")
+
+    def test_reversal_without_its_payment_is_left_out(self):
+        wizard = self._preview(
+            csv_file(
+                [*HEADER, "Status"],
+                ["", "1122", "-5000", "RC001", "2026-03-02", ""],
+                ["", "1122", "5000", "RC002", "2026-03-02", "REVERSED"],
+                ["", "1122", "(5000", "RC003", "2026-03-02", ""],
+            )
+        )
+        self.assertVerdicts(
+            wizard,
+            ("skip", "takes money back"),
+            ("skip", "REVERSED"),
+            ("skip", "not an amount"),
+        )
+
     def test_rows_that_cannot_be_right_say_why(self):
         tomorrow = (datetime.now() + timedelta(days=2)).strftime("%d/%m/%Y")
         wizard = self._preview(

@@ -74,6 +74,31 @@ class TestPurposeMoney(PurposeCommon):
         self.assertEqual(hostel.amount_residual, 30000)
         self.assertEqual(tuition.amount_residual, 20000)
 
+    def test_a_new_purpose_pays_plain_invoices_after_its_own(self):
+        """A gym has one purpose and makes plain invoices."""
+        for amount, left in (
+            (20000, [0, 10000]),
+            (25000, [0, 5000]),
+            (9000, [1000, 10000]),
+        ):
+            with self.subTest(amount):
+                gym = self._purpose("Membership %s" % amount)
+                member = self._pupil("Member %s" % amount)
+                plain = self._invoice(
+                    10000, partner=member, invoice_date_due="2026-01-01"
+                )
+                own = self._fee(member, gym, 20000 if amount > 9000 else 10000)
+                row = self._pay_number(self._keeps(member, gym), amount)
+                self.assertEqual((own | plain).mapped("amount_residual"), left)
+                self.assertEqual(self._credit(row), 0)
+
+    def test_unassigned_invoices_are_left_alone_when_the_purpose_says_so(self):
+        self.tuition.reach = "own"
+        plain = self._invoice(10000, partner=self.asha, invoice_date_due="2026-01-01")
+        row = self._pay_number(self._keeps(self.asha, self.tuition), 10000)
+        self.assertEqual(plain.amount_residual, 10000)
+        self.assertEqual(self._credit(row), 10000)
+
     def test_unassigned_invoices_are_reached_when_the_purpose_says_so(self):
         self.tuition.reach = "own_unassigned"
         plain = self._invoice(10000, partner=self.asha, invoice_date_due="2026-01-01")
@@ -148,6 +173,91 @@ class TestPurposeMoney(PurposeCommon):
             (hostel | brothers | own).mapped("amount_residual"), [10000, 10000, 10000]
         )
         self.assertEqual(self._credit(row), 0)
+
+    def test_surplus_pays_no_brothers_invoice(self):
+        """However the surplus came about; entries are on the parent."""
+        self.company.billpay_apply_credit = True
+        matched = self._confirmed("1122999999", 12000)
+        fee = self._fee(self.asha, self.tuition, 2000)
+        plain = self._invoice(2000, partner=self.asha)
+        number = self._keeps(self.asha, self.tuition)
+        ways = [
+            ("an invoice of the purpose", fee.billpay_number_id, 12000),
+            ("a plain invoice", plain.billpay_number_id, 12000),
+            ("the customer's number", number, 10000),
+        ]
+        matched.matched_partner_id = self.asha
+        rows = {"by a person": self._post(matched)}
+        for way, paid, amount in ways:
+            rows[way] = self._pay_number(paid, amount)
+        for way, row in rows.items():
+            with self.subTest(way):
+                self.assertEqual(self._entry(row).partner_id, self.parent)
+                self.assertEqual(self._credit(row), 10000 if row != matched else 12000)
+        brothers = self._fee(self.juma, self.tuition, 50000)
+        plain = self._invoice(50000, partner=self.juma)
+        self.assertEqual((brothers | plain).mapped("amount_residual"), [50000, 50000])
+        # The pupil's own, and after them the family's.
+        own = self._fee(self.asha, self.tuition, 30000)
+        self.assertEqual(own.amount_residual, 0)
+        family = self._fee(self.parent, self.tuition, 12000)
+        self.assertEqual(family.amount_residual, 0)
+
+    def test_parents_surplus_pays_for_all_children(self):
+        self.company.billpay_apply_credit = True
+        fee = self._fee(self.parent, self.tuition, 2000)
+        self._pay_number(fee.billpay_number_id, 12000)
+        asha = self._fee(self.asha, self.tuition, 7000)
+        juma = self._fee(self.juma, self.tuition, 7000)
+        hostel = self._fee(self.juma, self.hostel, 7000)
+        self.assertEqual(
+            (asha | juma | hostel).mapped("amount_residual"), [0, 4000, 7000]
+        )
+
+    def test_surplus_of_entries_on_the_contact_stays_there(self):
+        self.company.write(
+            {"billpay_apply_credit": True, "billpay_entries_on": "contact"}
+        )
+        fee = self._fee(self.asha, self.tuition, 2000)
+        self._pay_number(fee.billpay_number_id, 12000)
+        family = self._fee(self.parent, self.tuition, 5000)
+        brothers = self._fee(self.juma, self.tuition, 5000)
+        own = self._fee(self.asha, self.tuition, 5000)
+        self.assertEqual(
+            (family | brothers | own).mapped("amount_residual"), [5000, 5000, 0]
+        )
+
+    def test_credit_gives_parent_company_and_branch_the_same_answer(self):
+        self.company.write({"child_ids": [Command.create({"name": "Mwanza"})]})
+        branch = self.company.child_ids
+        self.cr.precommit.run()  # the chart of accounts of the branch
+        self.env.user.company_ids |= branch
+        branch.billpay_provider_id = self.provider
+        self.company.billpay_apply_credit = True
+        for paid_in, next_in in (
+            (branch, branch),
+            (self.company, branch),
+            (branch, self.company),
+            (self.company, self.company),
+        ):
+            with self.subTest(paid_in=paid_in.name, next_in=next_in.name):
+                pupil = self._pupil("Pupil")
+                fee = self._fee(pupil, self.tuition, 2000, company_id=paid_in.id)
+                row = self._pay_number(fee.billpay_number_id, 12000)
+                self.assertEqual(fee.amount_residual, 0)
+                # As somebody who works in that company alone.
+                clerk = self._user(
+                    f"clerk{paid_in.id}.{next_in.id}",
+                    "account.group_account_invoice",
+                    company=next_in,
+                )
+                own = self._fee(
+                    pupil, self.tuition, 30000, company_id=next_in.id, post=False
+                )
+                own.with_user(clerk).with_company(next_in).action_post()
+                self.assertEqual(own.amount_residual, 20000)
+                self.assertEqual(own.billpay_number_id.amount, 20000)
+                self.assertEqual(self._credit(row), 0)
 
     def test_surplus_on_an_invoice_stays_with_its_purpose(self):
         self.company.billpay_apply_credit = True
@@ -313,6 +423,41 @@ class TestPurposeNumbers(PurposeCommon):
             (0, 11000, -11000),
         )
 
+    def test_what_is_due_is_what_the_number_pays(self):
+        """A plain invoice counts once: on the first number that may pay it."""
+        tuition = self._keeps(self.asha, self.tuition)
+        hostel = self._keeps(self.asha, self.hostel)
+        numbers = tuition | hostel
+        statements = self.env["billpay.statement"]
+
+        def due():
+            numbers.invalidate_recordset()
+            for number in numbers:
+                closing = statements._statement(number)["closing"]
+                self.assertEqual(closing, number.balance)
+            return numbers.mapped("amount_due")
+
+        self._fee(self.asha, self.hostel, 7000)
+        self._invoice(10000, partner=self.asha)
+        self.assertEqual(due(), [10000, 7000])
+        self._pay_number(hostel, 9000)
+        # The hostel's number pays it after its own, and says so.
+        self.assertEqual(due(), [8000, 0])
+        self.tuition.reach = "own"
+        self.assertEqual(due(), [0, 8000])
+        tuition.action_close()
+        self.tuition.reach = "any"
+        self.assertEqual(hostel.amount_due, 8000)
+
+    def test_other_purposes_count_where_the_customer_has_no_number_of_them(self):
+        number = self._keeps(self.asha, self.tuition)
+        self._fee(self.asha, self.hostel, 7000)
+        for reach, due in (("own", 0), ("own_unassigned", 0), ("any", 7000)):
+            with self.subTest(reach):
+                self.tuition.reach = reach
+                number.invalidate_recordset()
+                self.assertEqual(number.amount_due, due)
+
     def test_open_credit_notes_count(self):
         number = self._keeps(self.asha, self.tuition)
         move = self._fee(self.asha, self.tuition, 50000)
@@ -382,6 +527,164 @@ class TestPurposeNumbers(PurposeCommon):
         statements(numbers)
         few, many = statements(numbers[:2]), statements(numbers)
         self.assertLessEqual(many, few + 1)
+
+
+@tagged("post_install", "-at_install")
+class TestOpeningBalances(PurposeCommon):
+    """What customers owed before Odoo, by journal entry."""
+
+    def _opening(self, owed, day="2026-02-15", **values):
+        """Return the receivable items of one entry, ``{contact: amount}``."""
+        account = self.company_data["default_account_receivable"]
+        equity = self.company_data["default_account_revenue"]
+        lines = [
+            {
+                "name": "Balance of 2025",
+                "account_id": account.id,
+                "partner_id": partner.id,
+                "balance": amount,
+                **values,
+            }
+            for partner, amount in owed.items()
+        ]
+        lines.append({"account_id": equity.id, "balance": -sum(owed.values())})
+        entry = self.env["account.move"].create(
+            {
+                "move_type": "entry",
+                "date": day,
+                "line_ids": list(map(Command.create, lines)),
+            }
+        )
+        entry.action_post()
+        return entry.line_ids.filtered(lambda line: line.account_id == account)
+
+    def _numbers(self):
+        """Each kind of number that pays an opening balance, of a contact of its own."""
+        for how, purpose, policy in (
+            ("no purpose", False, "oldest"),
+            ("a new purpose", self.tuition, "oldest"),
+            ("exact or oldest", self.hostel, "exact_oldest"),
+        ):
+            pupil = self._pupil("Pupil")
+            if purpose:
+                purpose.allocation_policy = policy
+                yield how, pupil, purpose, self._keeps(pupil, purpose)
+                continue
+            values = {"allocation_policy": policy, "partner_id": pupil.id}
+            number = self._number(kind="customer", **values).sudo()
+            yield how, pupil, self.env["billpay.purpose"], number
+
+    def test_opening_balance_is_paid_in_its_place_by_date(self):
+        for how, pupil, purpose, number in self._numbers():
+            with self.subTest(how):
+                before = self._fee(pupil, purpose, 10000, "2026-01-31")
+                opening = self._opening({pupil: 20000})
+                after = self._fee(pupil, purpose, 40000, "2026-03-31")
+                statements = self.env["billpay.statement"]
+                self.assertEqual(number.amount_due, 70000)
+                row = self._pay_number(number, 25000)
+                self.assertEqual(before.amount_residual, 0)
+                self.assertEqual(opening.amount_residual, 5000)
+                self.assertEqual(after.amount_residual, 40000)
+                [paid] = self._receivable(self._entry(row))
+                self.assertEqual(paid.balance, -25000)
+                self.assertTrue(paid.reconciled)
+                self.assertIn(opening, paid.matched_debit_ids.debit_move_id)
+                number.invalidate_recordset()
+                self.assertEqual(number.amount_due, 45000)
+                statement = statements._statement(number)
+                self.assertEqual(statement["closing"], 45000)
+                self._pay_number(number, 45000)
+                self.assertTrue(opening.reconciled)
+                self.assertEqual(after.payment_state, "paid")
+                number.invalidate_recordset()
+                self.assertEqual((number.amount_due, number.amount_credit), (0, 0))
+                texts = [
+                    line["text"] for line in statements._statement(number)["lines"]
+                ]
+                self.assertIn(f"Entry {opening.move_id.name}", texts)
+
+    def test_due_date_of_the_item_counts(self):
+        number = self._keeps(self.asha, self.tuition)
+        opening = self._opening({self.asha: 20000}, date_maturity="2026-04-30")
+        fee = self._fee(self.asha, self.tuition, 10000, "2026-03-31")
+        self._pay_number(number, 15000)
+        self.assertEqual(fee.amount_residual, 0)
+        self.assertEqual(opening.amount_residual, 15000)
+
+    def test_one_entry_of_many_customers_is_booked_together(self):
+        """Each payment pays its own customer's item, also below one family."""
+        pupils = [self._pupil(f"Pupil {i}") for i in range(6)]
+        # Entries name the contact, or the family: both are found.
+        items = self._opening({p: 1000 * i for i, p in enumerate(pupils, 1)})
+        rows = self.env["billpay.payment"].sudo()
+        for i, pupil in enumerate(pupils, 1):
+            rows |= self._confirmed(self._keeps(pupil, self.tuition), 1000 * i)
+        self._post(rows)
+        self.assertTrue(all(items.mapped("reconciled")))
+        for row, item in zip(rows, items, strict=True):
+            self.assertEqual(self._credit(row), 0)
+            self.assertEqual(
+                item.matched_credit_ids.credit_move_id.move_id, self._entry(row)
+            )
+
+    def test_family_owes_it_after_the_pupils_own(self):
+        family = self._opening({self.parent: 20000}, "2026-01-15")
+        brothers = self._opening({self.juma: 5000}, "2026-01-10")
+        fee = self._fee(self.asha, self.tuition, 10000)
+        self._pay_number(self._keeps(self.asha, self.tuition), 15000)
+        self.assertEqual(fee.amount_residual, 0)
+        self.assertEqual(family.amount_residual, 15000)
+        self.assertEqual(brothers.amount_residual, 5000)
+
+    def test_credit_of_before_counts(self):
+        number = self._keeps(self.asha, self.tuition)
+        self._opening({self.asha: -8000})
+        self._fee(self.asha, self.tuition, 10000)
+        self.assertEqual((number.amount_due, number.amount_credit), (10000, 8000))
+        closing = self.env["billpay.statement"]._statement(number)["closing"]
+        self.assertEqual(closing, 2000)
+
+    def test_what_went_back_is_no_bill(self):
+        """Money paid out, and a payment that was reversed, are not asked for again."""
+        number = self._keeps(self.asha, self.tuition)
+        out = self.env["account.payment"].create(
+            {
+                "payment_type": "outbound",
+                "partner_type": "customer",
+                "partner_id": self.asha.id,
+                "amount": 5000,
+                "journal_id": self.company_data["default_journal_bank"].id,
+            }
+        )
+        out.action_post()
+        row = self._pay_number(number, 3000)
+        mirror = self._entry(row)._reverse_moves()
+        mirror.action_post()
+        mirror.line_ids.remove_move_reconcile()
+        number.invalidate_recordset()
+        self.assertEqual(number.amount_due, 0)
+        paid = self._pay_number(number, 9000)
+        self.assertEqual(self._credit(paid), 9000)
+
+    def test_unmatched_payment_of_its_amount_suggests_the_customer(self):
+        self._opening({self.juma: 20000, self.asha: 23450})
+        for amount, found in ((23450, self.parent), (23451, None), (43450, None)):
+            with self.subTest(amount):
+                nobody = {"payer_name": "X", "payer_phone": False}
+                row = self._confirmed("1122999999", amount, **nobody)
+                suggested = self.env["billpay.suggestion"]._suggest(row)
+                self.assertEqual(
+                    [s.partner for s in suggested], [found] if found else []
+                )
+
+    def test_purpose_that_pays_its_own_only_leaves_it(self):
+        self.tuition.reach = "own"
+        number = self._keeps(self.asha, self.tuition)
+        opening = self._opening({self.asha: 20000})
+        self._pay_number(number, 15000)
+        self.assertEqual(opening.amount_residual, 20000)
+        self.assertEqual(number.amount_due, 0)
 
 
 @tagged("post_install", "-at_install")

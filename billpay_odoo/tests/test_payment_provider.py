@@ -77,6 +77,96 @@ class TestApplication(BillPayCommon):
         self.assertBooked(self._ledger(payment), 5000)
         self.assertEqual(move.amount_residual, 0)
 
+    def _moved_applications(self, other):
+        """Applications that came to another company, each in another way."""
+        values = {
+            "state": "test",
+            "clickpesa_client_id": "ID",
+            "clickpesa_api_key": "K",
+        }
+        lines = self.env["account.payment.method.line"]
+        [own] = self.provider._billpay_method_lines()
+        bank = self.env["account.journal"].search(
+            [("company_id", "=", other.id), ("type", "=", "bank")], limit=1
+        )
+
+        def copied(name, namba, **default):
+            copy = self.provider.copy({"name": name, **default})
+            copy.write({**values, "clickpesa_billpay_namba": namba})
+            # Shown on a screen, as after every save.
+            self.assertTrue(copy.journal_id)
+            self.env.flush_all()
+            return copy
+
+        yield "copied", copied("First", "2201", company_id=other.id)
+        # A line that payments of a journal long gone still refer to.
+        lines.create(
+            {
+                "name": "Left over",
+                "sequence": 0,
+                "payment_method_id": own.payment_method_id.id,
+                "payment_account_id": own.payment_account_id.id,
+            }
+        )
+        yield "copied beside it", copied("Second", "2202", company_id=other.id)
+        company_only = copied("Third", "2203")
+        company_only.company_id = other
+        yield "company changed", company_only
+        both = copied("Fourth", "2204")
+        both.write({"company_id": other.id, "journal_id": bank.id})
+        yield "company and journal changed", both
+
+    def test_application_of_another_company_books_there(self):
+        """Its method line never keeps the first company's outstanding account."""
+        other = self.setup_other_company(name="Gym", currency_id=self.tzs.id)["company"]
+        self.env.user.company_ids |= other
+        check = self.env["billpay.connection.test"]._check_books
+        for count, (how, provider) in enumerate(self._moved_applications(other), 1):
+            with self.subTest(how):
+                [line] = provider._billpay_method_lines()
+                self.assertEqual(line.journal_id.company_id, other)
+                self.assertEqual(line.payment_account_id.company_ids, other)
+                self.assertTrue(check(provider)[0])
+                row = self.env["billpay.payment"].sudo()
+                row = row.create(
+                    {
+                        "provider_id": provider.id,
+                        "reference": "LCPMOVED%s" % count,
+                        "receipt": "RCPTMOVED%s" % count,
+                        "amount": 5000,
+                        "currency_id": self.tzs.id,
+                        "paid_at": "2026-03-05 10:00:00",
+                        "status": "SUCCESS",
+                        "state": "confirmed",
+                        "matched_partner_id": self.partner.id,
+                    }
+                )
+                row.env["billpay.worker"]._post_due(row.ids)
+                self.assertBooked(row, 5000)
+                entry = row.account_payment_ids.move_id
+                self.assertEqual(entry.company_id, other)
+                self.assertIn(line.payment_account_id, entry.line_ids.account_id)
+
+    def test_connection_test_names_accounts_of_another_company(self):
+        other = self.setup_other_company(name="Gym", currency_id=self.tzs.id)["company"]
+        [line] = self.provider._billpay_method_lines()
+        foreign = line.payment_account_id.copy(
+            {"company_ids": [Command.set(other.ids)]}
+        )
+        self.env.cr.execute(
+            "UPDATE account_payment_method_line SET payment_account_id = %s"
+            " WHERE id = %s",
+            [foreign.id, line.id],
+        )
+        line.invalidate_recordset()
+        passed, text = self.env["billpay.connection.test"]._check_books(self.provider)
+        self.assertFalse(passed)
+        for part in (foreign.name, "Gym", line.journal_id.name, "cannot use"):
+            self.assertIn(part, text)
+        self.provider.journal_id = line.journal_id
+        passed, _text = self.env["billpay.connection.test"]._check_books(self.provider)
+        self.assertTrue(passed, "choosing the journal sets the account")
+
     # === Testing the connection === #
 
     def test_only_worker_does_not_ask_itself(self):

@@ -50,6 +50,7 @@ class TestStatement(PurposeCommon):
         self.env["account.payment.register"].with_context(
             active_model="account.move", active_ids=fee.ids
         ).create({"amount": 20000, "payment_date": "2026-03-02"})._create_payments()
+        self._keeps(self.asha, self.hostel)
         self._fee(self.asha, self.hostel, 8000)
         self._pay_number(number, 38000)
         statement = self.assertProven(number)

@@ -6,9 +6,10 @@ from dataclasses import replace
 from odoo import api, fields, models
 
 from ..clickpesa import Payment
-from ..clickpesa.values import is_paid, status_key
+from ..clickpesa.values import TAKEN_BACK, is_paid, status_key, status_kind
 from ..identity import (
     PROVISIONAL_PREFIX,
+    number_key,
     number_spellings,
     phone_key,
     receipt_key,
@@ -30,6 +31,17 @@ _RECEIPT = re.compile(r"(?=.*[0-9])[A-Za-z0-9./_-]{4,64}|[A-Za-z]{8,64}")
 _ID = re.compile(r"[A-Za-z0-9._-]{4,128}")
 # What other programs write where ClickPesa says SUCCESS.
 _PAID = "successful succeeded paid completed imelipwa".split()
+# What takes money back in Swahili.
+_TAKEN_BACK = ("imerud", "imerej")
+# An amount below zero, also as accountants write it.
+_NEGATIVE = re.compile(
+    r"\s*(?:[-\u2010-\u2015\u2212]\s*(?P<minus>.*)|\((?P<paren>.*)\))\s*"
+)
+
+
+def _takes_back(status):
+    taken = status_kind(status) == TAKEN_BACK
+    return taken or word_key(status).startswith(_TAKEN_BACK)
 
 
 def why_not_receipt(env, receipt):
@@ -104,17 +116,55 @@ class BillpayPaymentImport(models.TransientModel):
         first_rows, vals_list = {}, []
         for number, cells in rows:
             values = self._read_row(number, cells, zone)
-            if not values["problem"]:
+            if not (values["problem"] or values["takes_back"]):
                 keys = [("id", values["reference"])] if values["reference"] else []
-                if values["receipt"]:
-                    keys.append((receipt_key(values["receipt"]), values["amount"]))
+                keys += [(name, values["amount"]) for name in self._names(values)]
                 first = min(first_rows.setdefault(key, number) for key in keys)
                 if first != number:
                     values["problem"] = self.env._(
                         "The same payment stands in row %s.", first
                     )
             vals_list.append(values)
+        self._hold_pairs(vals_list)
         return vals_list
+
+    def _hold_pairs(self, vals_list):
+        """Find the payments that other rows of the same file take back.
+
+        Both rows go to a person. They share the id or the receipt; where neither does,
+        the control number and the amount.
+        """
+        money = [v for v in vals_list if not (v["problem"] or v["takes_back"])]
+        for back in vals_list:
+            if not back["takes_back"]:
+                continue
+            own = [vals for vals in money if self._names_same(vals, back)] or [
+                vals
+                for vals in money
+                if back["number"]
+                and number_key(vals["number"]) == number_key(back["number"])
+                and vals["amount"] == back["amount"]
+            ]
+            for vals in own:
+                vals["taken_back_row"] = back["row"]
+            if own:
+                back["problem"] = self.env._(
+                    "It takes back the payment in row %s, which is kept for a person "
+                    "under Unmatched and not booked.",
+                    ", ".join(str(vals["row"]) for vals in own),
+                )
+            elif not back["problem"]:
+                back["problem"] = self.env._(
+                    "It takes money back, and the file has no payment that it belongs "
+                    "to. If that payment is booked, open it and ask ClickPesa."
+                )
+
+    def _names_same(self, vals, other):
+        return not self._names(vals).isdisjoint(self._names(other))
+
+    def _names(self, vals):
+        """Return the keys of a row's names: statements call a receipt an id."""
+        return {receipt_key(vals["reference"]), receipt_key(vals["receipt"])} - {""}
 
     def _read_row(self, number, cells, zone):
         problems = []
@@ -126,9 +176,14 @@ class BillpayPaymentImport(models.TransientModel):
         sent = parsed(read_number, "number") or ""
         receipt = parsed(read_receipt, "receipt") or ""
         phone = cells.get("payer_phone", "")
+        below_zero = _NEGATIVE.fullmatch(cells.get("amount", ""))
+        if below_zero:
+            amount = below_zero["minus"] or below_zero["paren"] or ""
+            cells = {**cells, "amount": amount}
         amount = parsed(read_money, "amount")
         paid_at = parsed(read_moment, "paid_at", zone)
         problems += self._why_not_row(cells, reference, receipt, amount, paid_at)
+        told = cells.get("status", "")
         return {
             "wizard_id": self.id,
             "row": number,
@@ -140,9 +195,8 @@ class BillpayPaymentImport(models.TransientModel):
             "payer_name": cells.get("payer_name", "")[:256],
             "payer_phone": phone_key(phone) or without_blanks(phone)[:32],
             "paid_at": paid_at,
-            "status": status_key(cells.get("status", ""))
-            if is_paid(cells.get("status", ""))
-            else "SUCCESS",
+            "status": status_key(told) if is_paid(told) else "SUCCESS",
+            "takes_back": bool(below_zero) or _takes_back(told),
             "problem": next(filter(None, problems), False),
         }
 
@@ -180,6 +234,8 @@ class BillpayPaymentImport(models.TransientModel):
         for told, line in told_of.items():
             others = (by_name[name] for name in told_names(told) if name in by_name)
             line.payment_id = known.get(told.id) or next(others, False)
+            if line.taken_back_row:
+                line._hold()
             if told.id in failures:
                 line.problem = self.env._(
                     "It could not be stored; the server's log says why. The other rows "
@@ -208,12 +264,28 @@ class BillpayPaymentImportLine(models.TransientModel):
     payer_phone = fields.Char(readonly=True)
     paid_at = fields.Datetime(readonly=True)
     status = fields.Char(readonly=True)
+    takes_back = fields.Boolean(readonly=True)
+    taken_back_row = fields.Integer(
+        readonly=True, help="The row in the file that takes this money back."
+    )
     payment_id = fields.Many2one("billpay.payment", readonly=True)
 
     def _told(self):
         names = ("number", "receipt", "amount", "channel", "payer_name", "payer_phone")
         values = {name: self[name] for name in (*names, "paid_at", "status")}
         return told_payment({"id": self.reference, **values})
+
+    def _hold(self):
+        """Keep the payment for a person: the same file takes it back."""
+        payment_sudo = self.payment_id.sudo()
+        if payment_sudo.state in ("received", "confirmed", "failed"):
+            reason = self.env._(
+                "The imported file takes this money back in its row %s, so it is not "
+                "booked. Ask ClickPesa which is true: press Match if the money is "
+                "there, else Not Ours.",
+                self.taken_back_row,
+            )
+            payment_sudo._move_to("unmatched", reason, is_doubtful=True)
 
     @api.depends("problem", "reference", "receipt", "amount", "number")
     def _compute_verdict(self):
@@ -240,6 +312,12 @@ class BillpayPaymentImportLine(models.TransientModel):
             )
         if payment:
             return "here", receipts._where_it_stands(payment, self.amount)
+        if self.taken_back_row:
+            return "ok", self.env._(
+                "Row %s takes this money back: it is imported, and kept for a person "
+                "under Unmatched instead of being booked.",
+                self.taken_back_row,
+            )
         start = self.wizard_id._provider().billpay_book_from
         if start and self.paid_at < start:
             return "ok", self.env._(

@@ -684,8 +684,72 @@ class AccountMoveLine(models.Model):
             invoices = checkout.invoice_ids.filtered(lambda m: m.state == "posted")
             if self.move_id not in invoices and not invoices:
                 return False
-        number = entry.billpay_payment_id.control_number_id
-        if number.kind == "customer":
+        payment = entry.billpay_payment_id
+        number = payment.control_number_id
+        if number.kind == "customer" and not payment._is_persons_choice():
             return number.allocation_policy != CREDIT and bool(number._tiers(self))
-        purpose = number.move_id.billpay_purpose_id
-        return not purpose or purpose._tier(self.move_id) is not None
+        # Of the invoice that was paid, or of what a person chose.
+        bill = payment.move_id
+        owner = bill.partner_id or payment.partner_id or entry.partner_id
+        purpose = bill.billpay_purpose_id
+        if purpose and purpose._tier(self.move_id) is None:
+            return False
+        return self._billpay_kinship(owner, payment.company_id) is not None
+
+    def _billpay_owner(self):
+        """Return the contact that owes this: of the invoice, else of the item."""
+        move = self.move_id
+        return move.partner_id if move.is_invoice(True) else self.partner_id
+
+    def _billpay_kinship(self, partner, company):
+        """Return in what order money of a contact pays this item, ``None`` if never.
+
+        0: the contact's own, and those of contacts below it. 1: made out to the family
+        or company, where that has its entries. A brother's is never paid.
+        """
+        owner = above = self._billpay_owner()
+        while above and above != partner:
+            above = above.parent_id
+        if above:
+            return 0
+        family = partner.commercial_partner_id
+        with_family = company.billpay_entries_on == "commercial"
+        return 1 if family and owner == family and with_family else None
+
+    @api.model
+    def _billpay_domain(self, companies, move_types):
+        """Return the domain of receivable items by invoices and by entries such as
+        opening balances: to be filtered by `_billpay_bills`.
+        """
+        return Domain(
+            [
+                ("company_id", "child_of", companies.ids),
+                ("account_id.account_type", "=", "asset_receivable"),
+                ("parent_state", "=", "posted"),
+                ("move_id.move_type", "in", (*move_types, "entry")),
+                ("payment_id", "=", False),
+                ("statement_line_id", "=", False),
+            ]
+        )
+
+    def _billpay_bills(self):
+        """Return those of these items that customers owe or have to their credit, the
+        oldest due first.
+
+        Entries that take a payment back and exchange differences are no bills. For an
+        item in another currency than its entry no rate is known.
+        """
+
+        def is_bill(line):
+            move = line.move_id
+            if move.move_type != "entry":
+                return True
+            known = line.currency_id == move.currency_id
+            return (
+                (known or money.is_shillings(line.currency_id))
+                and not move.reversed_entry_id.origin_payment_id
+                and not (line.reconciled and move.exchange_diff_partial_ids)
+            )
+
+        bills = self.filtered(is_bill)
+        return bills.sorted(lambda line: (line.date_maturity or line.date, line.id))

@@ -501,7 +501,7 @@ class AccountPayment(models.Model):
     def _billpay_may_be_cancelled(self, entry):
         # Open period, no hash, no bank statement on its money.
         liquidity, _counterpart, _writeoff = self._seek_for_lines()
-        locks = entry._get_violated_lock_dates(entry.date, False)
+        locks = entry._get_violated_lock_dates(entry.date, entry._affect_tax_report())
         at_bank = liquidity.matched_debit_ids or liquidity.matched_credit_ids
         return (
             entry.state == "posted"
@@ -515,5 +515,5 @@ class AccountPayment(models.Model):
         """Return today, or the first open day after a period that is closed."""
         tz = self.company_id._billpay_tz().zone
         today = fields.Date.context_today(self.with_context(tz=tz))
-        locks = entry._get_violated_lock_dates(today, False)
+        locks = entry._get_violated_lock_dates(today, entry._affect_tax_report())
         return max(day for day, _field in locks) + timedelta(days=1) if locks else today

@@ -59,13 +59,13 @@ class BillpayReservation(models.AbstractModel):
         """Pay an invoice in another currency with shillings, as its checkout asked."""
         for credit in credits:
             payment = credit.move_id.origin_payment_id.sudo().billpay_payment_id
-            owner = self._owner(credit)[:3]
+            owner = self._owner(credit)[:2]
             own = due.filtered(
                 lambda line, credit=credit, owner=owner: (
                     not line.reconciled
                     and line.amount_residual_currency > 0
                     and line.currency_id != credit.currency_id
-                    and self._owner(line)[:3] == owner
+                    and self._owner(line)[:2] == owner
                 )
             )
             open_credit = credit.parent_state == "posted" and not credit.reconciled
@@ -78,16 +78,21 @@ class BillpayReservation(models.AbstractModel):
             lambda move: (
                 move.move_type in INVOICES
                 and move.state == "posted"
-                and move.company_id.billpay_apply_credit
+                and any(
+                    move.company_id.sudo().parent_ids.mapped("billpay_apply_credit")
+                )
                 and move.currency_id.compare_amounts(move.amount_residual, 0) > 0
             )
         )
         if not invoices:
             return
         owners = invoices.commercial_partner_id
-        credits = moves.env["account.move.line"].search(
+        # sudo: an application of the parent company books there what a branch is paid.
+        companies_sudo = invoices.company_id.sudo().parent_ids
+        credits = moves.env["account.move.line"].sudo()
+        credits = credits.search(
             [
-                ("company_id", "in", invoices.company_id.ids),
+                ("company_id", "in", companies_sudo.ids),
                 ("partner_id.commercial_partner_id", "in", owners.ids),
                 ("account_id.account_type", "=", "asset_receivable"),
                 ("parent_state", "=", "posted"),
@@ -109,11 +114,16 @@ class BillpayReservation(models.AbstractModel):
             return
         by_owner = credits.grouped(self._owner)
         plan = []
-        for line in self._due_lines(invoices).sorted(
+        for line in self._due_lines(invoices.sudo()).sorted(
             lambda line: (line.date_maturity or line.date, line.id)
         ):
-            own = by_owner.get(self._owner(line), credits.browse())
-            if own := own.filtered(line._billpay_may_take):
+            own = by_owner.get(self._owner(line), credits.browse()).filtered(
+                lambda credit, line=line: (
+                    credit.company_id in line.company_id.parent_ids
+                    and line._billpay_may_take(credit)
+                )
+            )
+            if own:
                 plan.append(line + own)
         credits._reconcile_plan(plan)
 
@@ -340,9 +350,8 @@ class BillpayReservation(models.AbstractModel):
         )
 
     def _owner(self, line):
-        """What has to be the same for a credit to pay an invoice."""
+        """What has to be the same for a credit to pay an invoice, besides companies."""
         return (
-            line.company_id,
             line.partner_id.commercial_partner_id,
             line.account_id,
             line.currency_id,
@@ -384,8 +393,16 @@ class BillpayReservation(models.AbstractModel):
                 and move.company_id.sudo().billpay_provider_id._billpay_is_on()
                 and not move._billpay_living()
                 and self._rate(move) > 0
+                and not self._is_small_rest(move)
             )
         )
+
+    def _is_small_rest(self, move):
+        """Tell whether so little is left of a bill that no number asks for it."""
+        compare = move.currency_id.compare_amounts
+        if compare(move.amount_residual, move.amount_total) >= 0:
+            return False  # nothing is paid: a small bill, and no rest
+        return move.company_id._billpay_is_small(money.number_shillings(move))
 
     def _wanting_carried(self, moves):
         """Return the posted, unpaid invoices that are to carry a number and do not."""

@@ -75,7 +75,8 @@ class BillpayPurpose(models.Model):
             ("own_unassigned", "These first, then invoices of no purpose"),
             ("any", "These first, then all others"),
         ],
-        default="own",
+        # Who sells one thing makes plain invoices and expects the number to pay them.
+        default="own_unassigned",
         required=True,
         help="Money for tuition does not pay the hostel, unless you say so here.",
     )
@@ -299,13 +300,16 @@ class BillpayPurpose(models.Model):
         return numbers_sudo.with_env(self.env)
 
     def _tier(self, move):
-        """Return when a payment pays an invoice, to sort by; ``None`` if never."""
+        """Return when a payment pays a bill, to sort by; ``None`` if never."""
         self.ensure_one()
         purpose = move.billpay_purpose_id
         if purpose == self:
             return (0, 0, 0)
         if not purpose:
-            return None if self.reach == "own" else (1, 0, 0)
+            if self.reach == "own":
+                return None
+            # What was owed before the first invoice is paid in its place by date.
+            return (0, 0, 0) if move.move_type == "entry" else (1, 0, 0)
         return (2, purpose.sequence, purpose.id) if self.reach == "any" else None
 
     @api.model

@@ -6,8 +6,9 @@ from odoo import models
 from odoo.fields import Domain
 
 from ... import money
+from ...allocation import CREDIT
 from ...clickpesa.values import is_gone
-from ...const import INVOICES
+from ...const import INVOICES, LIVING
 
 
 class BillpayStatement(models.AbstractModel):
@@ -23,8 +24,7 @@ class BillpayStatement(models.AbstractModel):
     def _balances(self, numbers):
         """Return what is due on customers' numbers, and their credit, in TZS.
 
-        Only invoices of the number's own purpose count, whatever else its payments may
-        pay: what is due on one number is not due on another.
+        What is due on one number is not due on another purpose's: see `_bill_lines`.
         """
         bills = self._bill_lines(numbers, [("reconciled", "=", False)])
         credits = self._payment_lines(
@@ -34,10 +34,9 @@ class BillpayStatement(models.AbstractModel):
         for number in numbers:
             due = credit = 0.0
             for line in bills[number]:
-                if line.move_id.move_type == "out_refund":
-                    credit -= money.open_shillings(line, number)
-                else:
-                    due += money.open_shillings(line, number)
+                left = money.open_shillings(line, number)
+                due += max(left, 0.0)
+                credit -= min(left, 0.0)
             for line in credits[number]:
                 payment = line.move_id.origin_payment_id.billpay_payment_id
                 if not is_gone(payment.status):
@@ -45,47 +44,102 @@ class BillpayStatement(models.AbstractModel):
             balances[number] = due, credit
         return balances
 
-    def _receivable(self, numbers, domain):
-        receivable = Domain("account_id.account_type", "=", "asset_receivable")
-        domain = receivable & Domain("parent_state", "=", "posted") & Domain(domain)
-        lines_sudo = numbers.env["account.move.line"].sudo()
-        return lines_sudo.search(domain, order="date_maturity, id")
+    def _numbers_of(self, numbers):
+        """Return all numbers of the customers that have these, by customer."""
+        numbers_sudo = numbers.sudo()
+        domain = [
+            ("kind", "=", "customer"),
+            ("partner_id", "in", numbers_sudo.partner_id.ids),
+        ]
+        return (numbers_sudo.search(domain) | numbers_sudo).grouped("partner_id")
 
     def _bill_lines(self, numbers, domain=()):
-        """Return the receivable items of all invoices that each number is about."""
-        lines = self._receivable(
-            numbers,
-            [
-                ("company_id", "child_of", numbers.company_id.ids),
-                ("partner_id", "in", numbers.partner_id.commercial_partner_id.ids),
-                ("move_id.move_type", "in", (*INVOICES, "out_refund")),
-                *domain,
-            ],
-        )
-        by_partner = lines.grouped("partner_id")
-        found = {}
-        for number in numbers:
-            owner = number.partner_id.commercial_partner_id
-            found[number] = by_partner.get(owner, lines.browse()).filtered(
-                lambda line, number=number: (
-                    line.move_id.billpay_purpose_id == number.purpose_id
-                    and number._is_for(line.move_id)
+        """Return the receivable items of all bills that each number is about.
+
+        A bill counts on the numbers of its purpose. One of no purpose, or of one for
+        which the customer has no number, counts on those of the first purpose that may
+        pay it.
+        """
+        lines_sudo = numbers.env["account.move.line"].sudo()
+        families = numbers.partner_id.commercial_partner_id
+        # An entry may name a contact of the family, an invoice names the family.
+        bills = Domain("partner_id.commercial_partner_id", "in", families.ids)
+        types = (*INVOICES, "out_refund")
+        bills &= lines_sudo._billpay_domain(numbers.company_id, types)
+        lines = lines_sudo.search(bills & Domain(domain))._billpay_bills()
+        by_family = lines.grouped(lambda line: line.partner_id.commercial_partner_id)
+        numbers_of, found = self._numbers_of(numbers), {}
+        for number in numbers.sudo():
+            living = numbers_of[number.partner_id].filtered(
+                lambda other, number=number: other.state in LIVING or other == number
+            )
+            own = by_family.get(number.partner_id.commercial_partner_id, lines.browse())
+            found[number] = own.filtered(
+                lambda line, number=number, living=living: (
+                    line._billpay_kinship(number.partner_id, number.company_id) == 0
+                    and self._is_shown(line, number, living)
                 )
             )
         return found
 
+    def _is_shown(self, line, number, living):
+        """Tell whether a bill counts on this one of its customer's living numbers."""
+        place = self._place(line, number)
+        places = (self._place(line, other) for other in living)
+        return place is not None and place == min(p for p in places if p is not None)
+
+    def _place(self, line, number):
+        """Return how much a bill is a number's, to sort by; ``None`` if not at all."""
+        purpose, wanted = number.purpose_id, line.move_id.billpay_purpose_id
+        if number.company_id not in line.company_id.parent_ids:
+            return None
+        if purpose == wanted:
+            return (0, 0, 0)
+        if number.allocation_policy == CREDIT:
+            return None
+        if not purpose:
+            return (2, 0, 0)
+        if purpose._tier(line.move_id) is None:
+            return None
+        return (1, purpose.sequence, purpose.id)
+
     def _payment_lines(self, numbers, domain=()):
-        """Return the receivable items of all payments on each number."""
+        """Return the receivable items of all payments on each number.
+
+        Numbers of one customer and purpose are one account: what is paid on one of them
+        counts on each.
+        """
         path = "billpay_payment_id.control_number_id"
-        # From the few payments to their items: the other way round, PostgreSQL may
-        # read all items of a school again for each of its numbers.
-        payments_sudo = numbers.env["account.payment"].sudo()
-        moves = payments_sudo.search([(path, "in", numbers.ids)]).move_id
-        lines = self._receivable(numbers, [("move_id", "in", moves.ids), *domain])
+        same, numbers_of = {}, self._numbers_of(numbers)
+        for number in numbers.sudo():
+            others = numbers_of[number.partner_id].filtered(
+                lambda other, number=number: (
+                    other == number
+                    or (number.purpose_id and other.purpose_id == number.purpose_id)
+                )
+            )
+            same[number] = others
+        # From the few payments to their items, step by step: the other way round, or in
+        # one join, PostgreSQL may read all of a school again for each of its numbers.
+        payments_sudo = numbers.sudo().union(*same.values()).payment_ids
+        moves = payments_sudo.account_payment_ids.move_id
+        lines = numbers.env["account.move.line"].sudo()
+        lines = lines.search(
+            [
+                ("account_id.account_type", "=", "asset_receivable"),
+                ("parent_state", "=", "posted"),
+                ("move_id", "in", moves.ids),
+                *domain,
+            ]
+        )
         by_number = lines.grouped(
             lambda line: line.move_id.origin_payment_id.mapped(path)
         )
-        return {number: by_number.get(number, lines.browse()) for number in numbers}
+        paid = {}
+        for number, others in same.items():
+            own = (by_number.get(other, lines.browse()) for other in others)
+            paid[number] = lines.browse().union(*own)
+        return paid
 
     def _statement(self, number, date_from=None, date_to=None):
         """Return the statement of one number, by default of this year until today.
@@ -138,8 +192,12 @@ class BillpayStatement(models.AbstractModel):
             move, due = line.move_id, money.billed_shillings(line, numbers)
             day = move.invoice_date or line.date
             named = move.invoice_line_ids.filtered("name")[:1]
-            detail = (named.name or "").split("\n")[0]
-            if move.move_type == "out_refund":
+            if move.move_type == "entry":
+                named = line if line.name else move.browse()
+            detail = (named.name or move.ref or "").split("\n")[0]
+            if move.move_type == "entry":
+                add(day, 1, line, env._("Entry %s", move.name), detail, due)
+            elif move.move_type == "out_refund":
                 add(day, 0, line, env._("Credit note %s", move.name), detail, due)
             else:
                 add(day, 1, line, env._("Invoice %s", move.name), detail, due)

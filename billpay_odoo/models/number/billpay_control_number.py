@@ -187,7 +187,8 @@ class BillpayControlNumber(models.Model):
     sync_error = fields.Char(string="Last Trouble", readonly=True, copy=False)
     amount_due = fields.Monetary(
         compute="_compute_balance",
-        help="In TZS: what is open on the customer's invoices of this purpose.",
+        help="In TZS: what is open of the customer's bills that count on this number: "
+        "those of its purpose, and what no other number of the customer is for.",
     )
     amount_credit = fields.Monetary(
         string="Credit",
@@ -645,13 +646,6 @@ class BillpayControlNumber(models.Model):
         off = {"wanted_active": False, "known_active": False, "sync_at": False}
         paid.with_context(tracking_disable=True).write({"state": "paid", **off})
 
-    def _is_for(self, move):
-        """Tell whether an invoice is the customer's, or of one of the family below."""
-        partner = move.partner_id
-        while partner and partner != self.partner_id:
-            partner = partner.parent_id
-        return bool(partner)
-
     def _tiers(self, lines):
         """Sort open lines of a family into those that are paid first, next and so on.
 
@@ -665,17 +659,12 @@ class BillpayControlNumber(models.Model):
         :rtype: list
         """
         tiers = defaultdict(lines.browse)
-        commercial = self.partner_id.commercial_partner_id
-        with_parents = self.company_id.billpay_entries_on == "commercial"
         for line in lines:
-            move = line.move_id
-            rank = self.purpose_id._tier(move) if self.purpose_id else (0, 0, 0)
-            if rank is None:
-                continue
-            if self._is_for(move):
-                tiers[0, rank] |= line
-            elif move.partner_id == commercial and with_parents:
-                tiers[1, rank] |= line
+            purpose = self.purpose_id
+            rank = purpose._tier(line.move_id) if purpose else (0, 0, 0)
+            kin = line._billpay_kinship(self.partner_id, self.company_id)
+            if rank is not None and kin is not None:
+                tiers[kin, rank] |= line
         return [tiers[rank] for rank in sorted(tiers)]
 
     def action_billpay_cards(self):

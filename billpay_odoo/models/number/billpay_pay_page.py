@@ -147,6 +147,18 @@ class BillpayPayPage(models.AbstractModel):
             return number.amount
         return max(number.amount - number.amount_paid, 0.0)
 
+    def _early_values(self, number, state, lang):
+        """Return what is enough when it is paid early, and until when, as texts."""
+        move, early = number.move_id, (0.0, False)
+        if move and state == "open":
+            early = money.early(move, number.company_id._billpay_today())
+        amount, until = early
+        return {
+            "early_amount": amount
+            and page_texts.amount_text(amount, number.currency_id),
+            "early_date": until and page_texts.date_text(until, lang),
+        }
+
     def _get_page_state(self, number):
         """Return what the page has to say about this number.
 
@@ -159,6 +171,8 @@ class BillpayPayPage(models.AbstractModel):
         if number.state == "paid":
             due = number.currency_id.compare_amounts(self._get_amount_due(number), 0.0)
             asks = due > 0 and (not move or move.state == "posted")
+            if move and self.env["billpay.reservation"]._is_small_rest(move):
+                asks = bool(self._get_next_number(number))
             return "partial" if asks else "paid"
         if number.state == "failed":
             return "failed"
@@ -293,6 +307,7 @@ class BillpayPayPage(models.AbstractModel):
             "in_parts": bool(number.max_amount),
             "amount": page_texts.amount_text(asked, number.currency_id),
             "foreign_amount": self._get_foreign_amount(number),
+            **self._early_values(number, state, lang),
             **self._paid_values(number),
             "bill": number._bill()._billpay_page_bill(number),
             "next_url": following and self._get_pay_url(following, lang=lang),
@@ -311,6 +326,8 @@ class BillpayPayPage(models.AbstractModel):
             payee=values["payee"],
             amount=values["amount"],
             received=values["amount_paid_text"],
+            early=values["early_amount"],
+            early_date=values["early_date"],
         )
         if state != "open":
             return {**values, "channels": [], "qr": ""}

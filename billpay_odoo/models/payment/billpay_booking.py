@@ -9,10 +9,12 @@ from markupsafe import Markup
 
 from odoo import fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 from odoo.tools import format_datetime
 
 from ... import money
 from ...allocation import CREDIT, EXACT_OLDEST, exact_bills, oldest_first
+from ...const import INVOICES
 from ...transactions import CONFLICTS
 
 _logger = logging.getLogger(__name__)
@@ -26,7 +28,7 @@ class Share:
     in another currency, ``rate`` is how many units one of the company's is worth, as
     the control number asked; ``balance`` is the share's worth in the company's
     currency, where Odoo takes no rate. ``write_offs`` are the journal items of an early
-    payment discount.
+    payment discount, or of a small rest of ``written_off`` TZS.
     """
 
     move: models.Model
@@ -36,6 +38,7 @@ class Share:
     rate: float | None = None
     balance: float | None = None
     write_offs: list = field(default_factory=list)
+    written_off: float = 0.0
 
 
 @dataclass
@@ -73,6 +76,16 @@ class Part:
             and share.rate is None
             and share.balance is None
         )
+
+    def is_taxed(self):
+        """Whether the tax report counts its entry, or taxes that are due with it."""
+        return any(
+            vals.get("tax_ids")
+            or vals.get("tax_repartition_line_id")
+            or vals.get("tax_tag_ids")
+            for share in self.shares
+            for vals in share.write_offs
+        ) or any(share.move._collect_tax_cash_basis_values() for share in self.shares)
 
     @property
     def is_open(self):
@@ -245,7 +258,9 @@ class BillpayBooking(models.AbstractModel):
             for items in lines.grouped("account_id").values():
                 if payment.currency_id.compare_amounts(min(limit, left), 0) <= 0:
                     break
-                share = self._plan_share(payment, items, min(limit, left), still_open)
+                share = self._plan_share(
+                    payment, items, min(limit, left), still_open, limit >= left
+                )
                 if share:
                     shares.append(share)
                     left -= share.amount
@@ -278,7 +293,8 @@ class BillpayBooking(models.AbstractModel):
         for tier in tiers:
             lines += tier
             if policy == EXACT_OLDEST:
-                bills = list(lines.grouped("move_id").values())
+                bills = lines.grouped(lambda line: (line.move_id, line.currency_id))
+                bills = list(bills.values())
                 found = exact_bills(amount, [due(items) for items in bills])
                 if found:
                     return [(bills[i], payments.amount) for i in found]
@@ -296,21 +312,20 @@ class BillpayBooking(models.AbstractModel):
         partners = payments.partner_id.commercial_partner_id
         if not partners:
             return {}
-        lines = rows.env["account.move.line"].search(
-            [
-                ("company_id", "child_of", payments.company_id.ids),
-                ("partner_id", "in", partners.ids),
-                ("account_id.account_type", "=", "asset_receivable"),
-                ("parent_state", "=", "posted"),
-                ("reconciled", "=", False),
-                ("amount_residual_currency", ">", 0),
-                ("move_id.move_type", "in", ("out_invoice", "out_receipt")),
-            ],
-            order="date_maturity, id",
-        )
-        return lines.grouped("partner_id")
+        lines = rows.env["account.move.line"]
+        lines = lines.search(
+            lines._billpay_domain(payments.company_id, INVOICES)
+            & Domain("partner_id.commercial_partner_id", "in", partners.ids)
+            & Domain("reconciled", "=", False)
+            & Domain("amount_residual_currency", ">", 0)
+        )._billpay_bills()
+        return lines.grouped(lambda line: line.partner_id.commercial_partner_id)
 
-    def _plan_share(self, payments, lines, limit, still_open):
+    def _plan_share(self, payments, lines, limit, still_open, all_of_it=False):
+        """Return what the money pays of these lines, if anything.
+
+        :param bool all_of_it: ``limit`` is all that is left of the payment
+        """
         move = lines.move_id
         due = self._due_of(payments, lines, still_open)
         amount = payments.currency_id.round(min(limit, due))
@@ -322,17 +337,56 @@ class BillpayBooking(models.AbstractModel):
         share = Share(move, lines, amount, full)
         if not full:
             self._discount(payments, share, due)
-        if move.currency_id != payments.currency_id:
+        if not share.full and all_of_it:
+            self._write_off(payments, share, due, still_open)
+        if lines.currency_id != payments.currency_id:
             self._value(payments, share, still_open)
         taken = sum(still_open[line] for line in lines)
         if not share.full:
             rate = self._rate(payments, move)
-            taken = min(money.of_bill(amount, move.currency_id, rate), taken)
+            taken = min(money.of_bill(amount, lines.currency_id, rate), taken)
         for line in lines:
             part = min(taken, still_open[line])
             still_open[line] -= part
             taken -= part
         return share
+
+    def _write_off(self, payments, share, due, still_open):
+        """Close the invoice with a payment that leaves too little of it to ask for.
+
+        What a customer's number leaves it asks for the next time. Nobody pays a bill
+        by having most of it written off.
+        """
+        # As the invoice's company says, which decides about a number for it too.
+        company, currency = share.move.company_id, payments.currency_id
+        account = company.billpay_rest_account_id
+        rest = currency.round(due - share.amount)
+        others = money.open_items(share.move) - share.lines
+        if (
+            not account
+            # An order waits until all of it is paid.
+            or payments.transaction_id
+            or share.move.move_type not in INVOICES
+            or not company._billpay_is_small(rest)
+            or rest >= share.amount
+            or self._has_policy(payments)
+            or any(still_open.get(o, o.amount_residual_currency) > 0 for o in others)
+        ):
+            return
+        day = payments.env["billpay.entries"]._accounting_date(payments)
+        share.write_offs = [
+            {
+                "name": payments.env._("Small rest of %s", share.move.name),
+                "account_id": account.id,
+                "partner_id": share.lines.partner_id.id,
+                "currency_id": currency.id,
+                "amount_currency": rest,
+                "balance": money.convert(
+                    rest, currency, company.currency_id, company, day
+                ),
+            }
+        ]
+        share.written_off, share.full = rest, True
 
     def _discount(self, payments, share, due):
         """Close the invoice with less, when it is paid early and that was agreed."""
@@ -347,8 +401,9 @@ class BillpayBooking(models.AbstractModel):
         ):
             return
         wanted = currency.round(line.discount_amount_currency)
-        if currency.compare_amounts(share.amount, wanted) < 0:
-            return
+        if wanted - share.amount >= 1:
+            return  # less than a shilling is rounding, and goes with the discount
+        paid = min(share.amount, float(money.whole_shillings(wanted)))
 
         def in_books(amount):
             books = move.company_id.currency_id
@@ -359,7 +414,11 @@ class BillpayBooking(models.AbstractModel):
             in_books(due - wanted),
         )
         share.write_offs = [vals for group in items.values() for vals in group]
-        share.amount, share.full = wanted, True
+        if rounding := currency.round(wanted - paid):
+            largest = max(share.write_offs, key=lambda vals: vals["amount_currency"])
+            largest["amount_currency"] += rounding
+            largest["balance"] += in_books(rounding)
+        share.amount, share.full = paid, True
 
     def _value(self, payments, share, still_open):
         """Say what the share of an invoice in another currency is worth."""
@@ -369,7 +428,8 @@ class BillpayBooking(models.AbstractModel):
             rate = payments._rate_of(move)
             if share.full:
                 # In whole shillings: what was asked is all that is open.
-                rate = share.amount / sum(still_open[line] for line in share.lines)
+                asked = share.amount + share.written_off
+                rate = asked / sum(still_open[line] for line in share.lines)
             share.rate = money.books_rate(move, rate)
             return
         # Neither currency is the company's: the entry gets the invoice's value.
@@ -432,7 +492,10 @@ class BillpayBooking(models.AbstractModel):
         parts, left = [], payment.amount
         for share in shares:
             # The entry of a till's session has no customer of its own; its lines do.
-            owner = share.move.partner_id or share.lines.partner_id
+            move = share.move
+            owner = (
+                move.partner_id if move.is_invoice(True) else share.lines[:1].partner_id
+            )
             partner = self._entry_partner(payment, owner)
             if not (parts and parts[-1].takes(share, partner)):
                 parts.append(Part(payment, partner, share.lines.account_id))

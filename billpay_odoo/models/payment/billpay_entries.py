@@ -53,7 +53,7 @@ class BillpayEntries(models.AbstractModel):
             # What arrives: Odoo adds the write-offs for the customer's side.
             "amount": payment.currency_id.round(part.amount - part.fee),
             "currency_id": payment.currency_id.id,
-            "date": self._accounting_date(payment),
+            "date": self._accounting_date(payment, part),
             "journal_id": method_line.journal_id.id,
             "company_id": payment.company_id.id,
             "payment_method_line_id": method_line.id,
@@ -106,7 +106,7 @@ class BillpayEntries(models.AbstractModel):
     def _prepare_fee_line(self, payments, part):
         """Return the journal item of the fee: the merchant bears it."""
         company, currency = payments.company_id, payments.currency_id
-        day = self._accounting_date(payments)
+        day = self._accounting_date(payments, part)
         return {
             "name": payments.env._(
                 "Fee of %(channel)s: %(payment)s",
@@ -159,14 +159,27 @@ class BillpayEntries(models.AbstractModel):
         """Return the day of the payment where the company is (ClickPesa tells UTC)."""
         return payment.company_id._billpay_day(payment.paid_at)
 
-    def _accounting_date(self, payments):
-        """Return the day of the entry: that of the payment, or the first open one."""
-        return self._open_day(payments, self._day(payments))
+    def _accounting_date(self, payments, part=None):
+        """Return the day of the entry: that of the payment, or the first open one.
 
-    def _open_day(self, payments, day):
-        journal = payments.provider_id.journal_id
-        locked = payments.company_id._get_user_fiscal_lock_date(journal)
-        return max(day, locked + timedelta(days=1))
+        :param Part part: what is booked, once it is known
+        """
+        return self._open_day(payments, self._day(payments), part and part.is_taxed)
+
+    def _open_day(self, payments, day, is_taxed=None):
+        """Return a day, or the first one after it that no lock date closes.
+
+        :param is_taxed: called only in a closed tax period: whether the entry, or one
+            that it brings about, is in the tax report
+        """
+        company = payments.company_id
+        locked = company._get_user_fiscal_lock_date(payments.provider_id.journal_id)
+        day = max(day, locked + timedelta(days=1))
+        if is_taxed:
+            company = company.with_context(ignore_exceptions=False)
+            if day <= company.user_tax_lock_date and is_taxed():
+                return company.user_tax_lock_date + timedelta(days=1)
+        return day
 
     def _reconcile_booked(self, payments, parts):
         """Reconcile each part with its invoices: one plan for all, in their order.
@@ -181,8 +194,10 @@ class BillpayEntries(models.AbstractModel):
             line, turn = part.lines, 0
             for share in part.shares:
                 # What a part pays first it also pays first here.
-                turn = max(turn, turns.get(share.move, 0))
-                turns[share.move] = turn + 1
+                # An entry of opening balances has items of many customers.
+                bill = share.move, share.lines.partner_id.commercial_partner_id
+                turn = max(turn, turns.get(bill, 0))
+                turns[bill] = turn + 1
                 plans.setdefault((turn, part.rate), []).append((share.lines, line))
         for (_turn, rate), pairs in sorted(plans.items(), key=lambda plan: plan[0][0]):
             # Nothing changes on the invoices but what is open of them.

@@ -446,15 +446,15 @@ class BillpayLedger(models.AbstractModel):
                 "dashboard and book it by hand."
             )
         elif (
-            not (early or payments.undone_at or payments.held_for_id)
+            not (early or payments.undone_at or payments.is_doubtful)
             or payments._is_persons_choice()
         ):
             pass
         elif payments.undone_at:
             # Its number counts for nothing, ever after.
             reason = payments._undone_reason()
-        elif payments.held_for_id:
-            # It may be that payment: nothing that is said again decides it.
+        elif payments.is_doubtful:
+            # Nothing that is said again decides it.
             reason = payments.reason
         else:
             zone = provider.company_id._billpay_tz().zone

@@ -255,11 +255,10 @@ class BillpayPayment(models.Model):
         index="btree_not_null",
         help="The payment of which this one is a duplicate.",
     )
-    held_for_id = fields.Many2one(
-        "billpay.payment",
+    is_doubtful = fields.Boolean(
+        string="Doubtful",
         readonly=True,
-        index="btree_not_null",
-        help="The payment that this one may be: a person decides.",
+        help="What is known of it contradicts: a person decides.",
     )
     can_confirm_by_hand = fields.Boolean(compute="_compute_can_confirm_by_hand")
     purpose_id = fields.Many2one(
@@ -910,7 +909,7 @@ class BillpayPayment(models.Model):
 
     def _is_held(self):
         """Whether it is for a person to say what it pays, whatever its number is."""
-        held = self.undone_at or self.is_early or self.held_for_id
+        held = self.undone_at or self.is_early or self.is_doubtful
         return bool(held) and not self._is_persons_choice()
 
     def _is_only_announced(self):

@@ -429,7 +429,7 @@ class BillpayReceipt(models.AbstractModel):
             other=other.reference,
             known=other.receipt or "?",
         )
-        row._move_to("unmatched", reason, held_for_id=other.id)
+        row._move_to("unmatched", reason, is_doubtful=True)
 
     # === RECEIPTS THAT CLICKPESA DOES NOT REPORT === #
 

@@ -175,7 +175,9 @@ class BillpayReversal(models.AbstractModel):
         entries = payments.env["billpay.entries"]
         moment = payments.told_at or fields.Datetime.now()
         day = payments.company_id._billpay_day(moment)
-        return entries._open_day(payments, max(day, entry.date))
+        return entries._open_day(
+            payments, max(day, entry.date), entry._affect_tax_report
+        )
 
     def _call_people(self, payments, bills, reason):
         """Raise an activity for whoever answers for the invoice, and for the bills.

@@ -219,6 +219,18 @@ class BillpaySuggestion(models.AbstractModel):
         text = payments.env._("Exactly this amount is due")
         for move in same:
             yield move, Sign(AMOUNT_POINTS, text)
+        # An opening balance is no invoice to choose; it speaks for its customer.
+        lines = payments.env["account.move.line"]
+        lines = lines.search(
+            lines._billpay_domain(payments.company_id, ())
+            & Domain("reconciled", "=", False)
+            & Domain("currency_id", "=", own.id)
+            & Domain("amount_residual_currency", "=", amount),
+            limit=CANDIDATES,
+        )
+        for line in lines._billpay_bills():
+            if line.partner_id:
+                yield line.partner_id, Sign(AMOUNT_POINTS, text)
 
     def _bills_between(self, payment, currency, least, most, limit):
         """Return open bills of which so much is left, the last due first."""

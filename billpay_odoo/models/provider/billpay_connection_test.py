@@ -100,14 +100,34 @@ class BillpayConnectionTest(models.AbstractModel):
         )
 
     def _check_books(self, provider):
-        if provider.journal_id:
-            return True, provider.env._(
-                "Payments are posted in the journal %s.", provider.journal_id.name
+        env, journal = provider.env, provider.journal_id
+        if not journal:
+            return False, env._(
+                "No payment journal is set, so payments cannot be posted. Choose one "
+                "on this page, under Configuration."
             )
-        return False, provider.env._(
-            "No payment journal is set, so payments cannot be posted. Choose one on "
-            "this page, under Configuration."
-        )
+        if journal.company_id not in provider.company_id.parent_ids:
+            return False, env._(
+                "The payment journal %(journal)s belongs to %(other)s and the "
+                "application to %(company)s, so payments cannot be posted. Choose a "
+                "journal of %(company)s on this page, under Configuration.",
+                journal=journal.name,
+                other=journal.company_id.name,
+                company=provider.company_id.name,
+            )
+        for line in provider._billpay_method_lines():
+            if account := provider._billpay_foreign_account(line):
+                return False, env._(
+                    "The journal %(journal)s posts payments to the outstanding account "
+                    "%(account)s of %(other)s, which entries of %(company)s cannot "
+                    "use, so payments cannot be posted. Open the journal, tab Incoming "
+                    "Payments, and choose an account of %(company)s.",
+                    journal=journal.name,
+                    account=account.name,
+                    other=", ".join(account.company_ids.mapped("name")),
+                    company=provider.company_id.name,
+                )
+        return True, env._("Payments are posted in the journal %s.", journal.name)
 
     def _check_webhook(self, provider):
         """Say whether deliveries can come: whether one came, else by trying."""

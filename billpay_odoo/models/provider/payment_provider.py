@@ -520,6 +520,19 @@ class PaymentProvider(models.Model):
         return providers
 
     def write(self, vals):
+        if "company_id" in vals and "journal_id" not in vals:
+            moving = self.filtered(
+                lambda p: (
+                    p.code == "clickpesa" and p.company_id.id != vals["company_id"]
+                )
+            )
+            if moving:
+                # The journal goes with the company: Odoo refuses that of another one.
+                journals = self.env["account.journal"]
+                domain = journals._check_company_domain(vals["company_id"])
+                journal = journals.search([*domain, ("type", "=", "bank")], limit=1)
+                (self - moving).write(vals)
+                return moving.write({**vals, "journal_id": journal.id})
         vals = self._billpay_stripped(vals)
         url = vals.get("clickpesa_base_url")
         moved = self.filtered(lambda p: url and p.clickpesa_base_url != url)
@@ -583,6 +596,38 @@ class PaymentProvider(models.Model):
         known = [("code", "=", "clickpesa"), ("billpay_merchant", "in", merchants)]
         apps = own | own.search(known)
         return apps.sorted(lambda a: (a not in own, not a._billpay_is_on(), a.id))
+
+    def _ensure_payment_method_line(self, allow_create=True):
+        """Override of `account_payment`: the account follows the journal's company.
+
+        Odoo takes the account of a line that it finds, whosever it is.
+        """
+        result = super()._ensure_payment_method_line(allow_create=allow_create)
+        if self.code == "clickpesa":
+            self._billpay_mend_accounts()
+        return result
+
+    def _billpay_mend_accounts(self):
+        """Set the outstanding account where it is another company's."""
+        for provider in self:
+            for line in provider._billpay_method_lines():
+                if provider._billpay_foreign_account(line):
+                    line.payment_account_id = (
+                        provider._get_payment_method_outstanding_account_id(
+                            line.payment_method_id
+                        )
+                    )
+
+    def _billpay_method_lines(self):
+        """Return the method lines of this application in its journal."""
+        lines = self.journal_id.inbound_payment_method_line_ids
+        return lines.filtered(lambda line: line.payment_provider_id == self)
+
+    def _billpay_foreign_account(self, line):
+        """Return the account of a method line that is not its company's."""
+        account = line.payment_account_id.sudo()
+        own = account.company_ids & line.journal_id.company_id.sudo().parent_ids
+        return account.browse() if own else account
 
     def _billpay_is_on(self):
         """Tell whether this is a ClickPesa application that is switched on.

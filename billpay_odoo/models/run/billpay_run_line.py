@@ -115,9 +115,10 @@ class BillpayRunLine(models.Model):
         "(run_id, move_id) WHERE move_id IS NOT NULL AND state <> 'problem'",
         "An invoice is in a run once. Nothing was changed.",
     )
+    # Contacts that were merged later keep the numbers that a run gave each of them.
     _one_per_customer = models.UniqueIndex(
-        "(run_id, partner_id, purpose_id)"
-        " WHERE move_id IS NULL AND partner_id IS NOT NULL AND state <> 'problem'",
+        "(run_id, partner_id, purpose_id) WHERE move_id IS NULL"
+        " AND partner_id IS NOT NULL AND number_id IS NULL AND state <> 'problem'",
         "A contact is in a run once for each purpose. Nothing was changed.",
     )
     # What the worker takes next.
