@@ -230,6 +230,11 @@ def reference_as_receipt(reference):
     return "" if ours else receipt_key(reference)
 
 
+def payment_keys(receipt, reference):
+    """Return the stored keys of a payment's two names, ``False`` for none."""
+    return receipt_key(receipt) or False, reference_as_receipt(reference) or False
+
+
 def told_names(told):
     """Return the keys of all names under which a payment was told."""
     return {receipt_key(told.receipt), reference_as_receipt(told.id)} - {""}

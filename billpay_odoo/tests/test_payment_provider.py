@@ -138,6 +138,7 @@ class TestApplication(BillPayCommon):
                         "paid_at": "2026-03-05 10:00:00",
                         "status": "SUCCESS",
                         "state": "confirmed",
+                        "confirmed_at": "2026-03-05 10:01:00",
                         "matched_partner_id": self.partner.id,
                     }
                 )

@@ -226,11 +226,12 @@ class BillpayPaymentImport(models.TransientModel):
     def _import_lines(self, lines):
         """Hand the rows to the ledger, and return how many are new or completed."""
         told_of = {line._told(): line for line in lines}
-        rows, new, completed, failures = self.env["billpay.receipt"]._enter(
+        receipts = self.env["billpay.receipt"]
+        rows, new, completed, failures = receipts._enter(
             self._provider(), list(told_of), source="import"
         )
         known = {row.reference: row.id for row in rows}
-        by_name = {name: row.id for row in rows for name in row._names()}
+        by_name = {name: row.id for row in rows for name in receipts._names(row)}
         for told, line in told_of.items():
             others = (by_name[name] for name in told_names(told) if name in by_name)
             line.payment_id = known.get(told.id) or next(others, False)

@@ -533,7 +533,8 @@ class PosConfig(models.Model):
             last = digits.removeprefix("0")
             if len(last) >= SHORTEST_END:
                 known |= Domain("payer_phone", "=like", f"%{last}")
-                known |= Domain("number", "=like", f"%{last}")
+            if len(digits) >= SHORTEST_END:
+                known |= Domain("number", "=like", f"%{digits}")
         payments = (
             self.env["billpay.payment"]
             .sudo()

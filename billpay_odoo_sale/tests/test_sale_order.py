@@ -142,6 +142,7 @@ class TestSaleOrder(OrderSteps, BillPayCommon):
     # === Money that is taken back === #
 
     def _take_back(self, row, status="REVERSED"):
+        self.sandbox.set_status(row.reference, status)
         told = Payment.parse(
             {
                 "id": row.reference,

@@ -1,7 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 from odoo import api, fields, models
-from odoo.exceptions import UserError, ValidationError
+from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
 from odoo.tools.sql import column_exists, create_column
 
@@ -12,7 +12,6 @@ from ...clickpesa import ClickPesaError
 from ...const import INVOICES
 from ...identity import number_as_stored
 from ...transactions import own_transaction
-from ..billpay_guarded import BillpayGuarded
 from .billpay_bill import BillpayBill
 
 # What a posted invoice's number follows.
@@ -58,8 +57,7 @@ class AccountMove(models.Model):
     """An invoice: its number follows what is due, and money for it closes it."""
 
     _name = "account.move"
-    _inherit = ["account.move", BillpayBill._name, BillpayGuarded._name]
-    _billpay_server_fields = frozenset({"billpay_carried_number_id"})
+    _inherit = ["account.move", BillpayBill._name]
 
     # Whoever may open an invoice sees its number, with no right on numbers at all.
     billpay_number_ids = fields.One2many(
@@ -272,6 +270,30 @@ class AccountMove(models.Model):
                 create_column(self.env.cr, self._table, name, kind)
         return super()._auto_init()
 
+    @api.model_create_multi
+    def create(self, vals_list):
+        name = "billpay_carried_number_id"
+        given = [vals.get(name) for vals in vals_list]
+        for number in filter(None, (*given, self.env.context.get(f"default_{name}"))):
+            self._billpay_refuse_carried(number)
+        return super().create(vals_list)
+
+    def _billpay_refuse_carried(self, number):
+        """Only Odoo says whose number an invoice shows: it leads to a pay page.
+
+        :raise AccessError: a user sets another one
+        """
+        if self.env.su or (
+            self and self.sudo().billpay_carried_number_id.ids == [number]
+        ):
+            return
+        raise AccessError(
+            self.env._(
+                "Only Odoo sets the control number that an invoice shows. Nothing was "
+                "changed: choose the purpose of the invoice instead."
+            )
+        )
+
     def write(self, vals):
         """Override of `account`: numbers follow what changed.
 
@@ -285,6 +307,8 @@ class AccountMove(models.Model):
             sources |= moves.reversed_entry_id.origin_payment_id
             if undone := sources.filtered("billpay_undone_id"):
                 undone._billpay_refuse_undone()
+        if vals.get("billpay_carried_number_id"):
+            self._billpay_refuse_carried(vals["billpay_carried_number_id"])
         if not _BOOKED_FIELDS.isdisjoint(vals):
             kept = self.filtered(lambda move: not move._billpay_moves_on(vals))
             self.env["account.payment"]._billpay_refuse_changes(
@@ -625,19 +649,35 @@ class AccountMove(models.Model):
         sending = queue.env["account.move.send"]
         unreserved = sending._billpay_reserve_for_queue(job_count)
         queue = queue.with_context(billpay_unreserved=unreserved)
+        if queue._billpay_paused_in_queue():
+            return queue._billpay_send_others(job_count)
         return super(AccountMove, queue)._cron_account_move_send(job_count=job_count)
 
-    @api.model
-    def _search(self, domain, *args, **kwargs):
-        """Override: the send queue passes over what cannot be sent now."""
-        if self.env.context.get("billpay_send_queue"):
-            domain = Domain(domain)
-            if any(c.field_expr == "sending_data" for c in domain.iter_conditions()):
-                now = fields.Datetime.now()
-                paused = Domain("provider_id.billpay_paused_until", ">", now)
-                paused &= Domain("state", "=", "pending")
-                domain &= Domain("billpay_number_ids", "not any", paused)
-        return super()._search(domain, *args, **kwargs)
+    def _billpay_paused_in_queue(self):
+        """Return whether the queue has invoices whose application is in a pause."""
+        return bool(self.search_count(self._billpay_queue(paused=True), limit=1))
+
+    def _billpay_queue(self, paused):
+        """Return the domain of queued invoices that wait for a pause, or do not."""
+        number = Domain("provider_id.billpay_paused_until", ">", fields.Datetime.now())
+        number &= Domain("state", "=", "pending")
+        queued = Domain("sending_data", "!=", False) & Domain("state", "=", "posted")
+        return queued & Domain(
+            "billpay_number_ids", "any" if paused else "not any", number
+        )
+
+    def _billpay_send_others(self, job_count):
+        """Send what can be sent now: Odoo would come to what is paused again and again,
+        and to nothing behind it."""
+        domain = self._billpay_queue(paused=False)
+        moves = self.search(
+            domain, order="date, invoice_date, sequence_number, id", limit=job_count
+        ).try_lock_for_update()
+        if not moves:
+            return
+        self.env["account.move.send"]._generate_and_send_invoices(moves, from_cron=True)
+        remaining = self.search_count(domain)
+        self.env["ir.cron"]._commit_progress(len(moves), remaining=remaining)
 
 
 class AccountMoveLine(models.Model):

@@ -113,7 +113,8 @@ class BillpayBooking(models.AbstractModel):
         matched = payments.browse()
         for payment, found in ledger._let_through(payments).items():
             number = payment.control_number_id or found
-            if number and not payment._is_persons_choice():
+            elsewhere = number and number.provider_id != payment.provider_id
+            if elsewhere and not payment._is_persons_choice():
                 if not ledger._bring_to_number(payment, number):
                     continue
             if payment.control_number_id != number:

@@ -178,8 +178,10 @@ class BillpayLedger(models.AbstractModel):
                 receipts._update_entered(payment, told, seen)
             else:
                 if told in believed:
-                    receipts._adopt(payment, told)
-                    receipts._reported(payment)
+                    if told.id != payment.reference:
+                        receipts._adopt(payment, told)
+                    if payment.unreported_at:
+                        receipts._reported(payment)
                 self._update_told(payment, told, told in believed, seen, numbers)
         # In the order in which they were paid, whoever tells: so two transactions
         # that store the same payments do not wait for each other.
@@ -680,8 +682,6 @@ class BillpayLedger(models.AbstractModel):
         :return: whether it can be booked in this company's batch
         """
         owner = number.provider_id
-        if owner == payment.provider_id:
-            return True
         owner = self._live(owner, owner._billpay_of_merchant())
         if owner.company_id == payment.company_id:
             if owner != payment.provider_id:

@@ -14,7 +14,7 @@ from ... import money
 from ...actions import dialog, window
 from ...clickpesa.values import is_gone, is_paid
 from ...exceptions import ForbiddenMove
-from ...identity import receipt_key, reference_as_receipt
+from ...identity import payment_keys
 from ...transactions import pause_after
 
 
@@ -392,8 +392,8 @@ class BillpayPayment(models.Model):
     @api.depends("receipt", "reference")
     def _compute_receipt_key(self):
         for payment in self:
-            payment.receipt_key = receipt_key(payment.receipt) or False
-            payment.reference_key = reference_as_receipt(payment.reference) or False
+            keys = payment_keys(payment.receipt, payment.reference)
+            payment.receipt_key, payment.reference_key = keys
 
     @api.depends("state", "provider_id")
     def _compute_can_confirm_by_hand(self):
@@ -931,10 +931,6 @@ class BillpayPayment(models.Model):
             ("unreported_at", "!=", False),
             ("state", "not in", ("ignored", "reversed")),
         ]
-
-    def _names(self):
-        """Return the keys under which this payment is known, for ``identity``."""
-        return {self.receipt_key, self.reference_key} - {False}
 
     def _is_persons_word(self):
         """Whether a person entered or confirmed it, and ClickPesa said nothing."""

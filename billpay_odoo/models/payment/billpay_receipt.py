@@ -206,11 +206,15 @@ class BillpayReceipt(models.AbstractModel):
         keys = list(keys)
         return ["|", ("receipt_key", "in", keys), ("reference_key", "in", keys)]
 
+    def _names(self, payment):
+        """Return the keys under which a payment is known, for ``identity``."""
+        return {payment.receipt_key, payment.reference_key} - {False}
+
     def _by_names(self, rows):
         """Return ``{(merchant, key): rows}``; a row stands under each of its names."""
         found = {}
         for row in rows:
-            for key in row._names():
+            for key in self._names(row):
                 found.setdefault((row.merchant, key), []).append(row.id)
         return {name: rows.browse(ids) for name, ids in found.items()}
 
@@ -260,7 +264,7 @@ class BillpayReceipt(models.AbstractModel):
         :raise ConcurrencyError: another transaction has just stored that id
         """
         name = reference_as_receipt(told.id)
-        if not name or told.id == payment.reference:
+        if not name:
             return
         if not self._is_nameless(payment, told):
             return
@@ -307,7 +311,7 @@ class BillpayReceipt(models.AbstractModel):
     def _without_twins(self, payments):
         """Merge what is one payment; return those that are still to be booked."""
         waiting = payments.filtered(lambda p: p.state in BOOKABLE)
-        keys = {key for payment in waiting for key in payment._names()}
+        keys = {key for payment in waiting for key in self._names(payment)}
         if not keys:
             return waiting
         rows = payments.search(
@@ -382,9 +386,9 @@ class BillpayReceipt(models.AbstractModel):
         Only where one of the two is a person's word: ClickPesa's own receipts differ
         because payments do.
         """
-        payments = payments.filtered(lambda p: not p._is_persons_choice())
         numbers, days = payments.control_number_id, LIKELY_WITHIN
-        typed = payments.filtered(lambda p: p._is_persons_word())
+        entered = payments.filtered("confirmed_by_id")
+        typed = entered.filtered(lambda p: p._is_persons_word())
         if not numbers:
             return
         moments = payments.mapped("paid_at")
@@ -405,6 +409,7 @@ class BillpayReceipt(models.AbstractModel):
         if not rows.filtered(lambda row: row._is_persons_word()):
             return
         # Of two that wait, the typed one is held.
+        payments = payments.filtered(lambda p: not p._is_persons_choice())
         for payment in payments.sorted(lambda p: not p._is_persons_word()):
             likely = rows.filtered(
                 lambda row, p=payment: (
@@ -469,8 +474,6 @@ class BillpayReceipt(models.AbstractModel):
 
     def _reported(self, payment):
         """ClickPesa reports what it did not report before: its warning ends."""
-        if not payment.unreported_at:
-            return
         payment.unreported_at = False
         unusual = False
         if payment.state == "posted":
