@@ -26,19 +26,8 @@ class PosPaymentMethod(models.Model):
 
     @api.constrains("billpay_provider_id", "company_id")
     def _check_billpay_provider_id(self):
-        for method_sudo in self.sudo():
-            provider, company = method_sudo.billpay_provider_id, method_sudo.company_id
-            if provider and provider.company_id not in company.parent_ids:
-                raise ValidationError(
-                    self.env._(
-                        "The application %(application)s belongs to another company "
-                        "than the payment method %(method)s, so its money would be "
-                        "booked there. Nothing was saved: choose one of %(company)s.",
-                        application=provider.name,
-                        method=method_sudo.name,
-                        company=company.name,
-                    )
-                )
+        for method in self:
+            method.sudo().billpay_provider_id._billpay_check_books(method)
 
     def _get_payment_terminal_selection(self):
         return [*super()._get_payment_terminal_selection(), ("billpay", "BillPay")]

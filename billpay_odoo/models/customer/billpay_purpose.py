@@ -150,19 +150,8 @@ class BillpayPurpose(models.Model):
 
     @api.constrains("provider_id", "company_id")
     def _check_provider_id(self):
-        for purpose_sudo in self.sudo():
-            company, provider = purpose_sudo.company_id, purpose_sudo.provider_id
-            if provider and provider.company_id not in company.parent_ids:
-                raise ValidationError(
-                    self.env._(
-                        "The application %(application)s belongs to another company "
-                        "than the purpose %(purpose)s, so its money would be booked "
-                        "there. Nothing was saved: choose one of %(company)s.",
-                        application=provider.name,
-                        purpose=purpose_sudo.name,
-                        company=company.name,
-                    )
-                )
+        for purpose in self:
+            purpose.sudo().provider_id._billpay_check_books(purpose)
 
     @api.constrains("default_mode", "default_amount")
     def _check_default_mode(self):

@@ -629,6 +629,25 @@ class PaymentProvider(models.Model):
         own = account.company_ids & line.journal_id.company_id.sudo().parent_ids
         return account.browse() if own else account
 
+    def _billpay_check_books(self, record):
+        """Refuse this application for a purpose or a payment method.
+
+        :raise ValidationError: the money would be booked in another company
+        """
+        provider_sudo, company_sudo = self.sudo(), record.sudo().company_id
+        if not provider_sudo or provider_sudo.company_id in company_sudo.parent_ids:
+            return
+        raise ValidationError(
+            self.env._(
+                "The application %(application)s belongs to another company than "
+                "%(record)s, so its money would be booked there. Nothing was saved: "
+                "choose one of %(company)s.",
+                application=provider_sudo.name,
+                record=record.display_name,
+                company=company_sudo.name,
+            )
+        )
+
     def _billpay_is_on(self):
         """Tell whether this is a ClickPesa application that is switched on.
 
