@@ -9,5 +9,9 @@ from odoo import SUPERUSER_ID, api
 
 def migrate(cr, version):
     env = api.Environment(cr, SUPERUSER_ID, {})
-    providers = env["payment.provider"].search([("code", "=", "clickpesa")])
-    providers._billpay_mend_accounts()
+    # By their lines: reading the journal of an application may make one.
+    lines = env["account.payment.method.line"].search(
+        [("payment_provider_id.code", "=", "clickpesa")]
+    )
+    for line in lines:
+        line.payment_provider_id._billpay_mend_account(line)

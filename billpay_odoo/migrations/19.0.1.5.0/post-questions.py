@@ -10,6 +10,7 @@ def ask_about_unsettled(cr):
            SET ask_at = now() AT TIME ZONE 'UTC' + random() * interval '14 days'
          WHERE status = 'SUCCESS' AND ask_at IS NULL
            AND provisional IS NOT TRUE
+           AND merged_into_id IS NULL
            AND paid_at > now() AT TIME ZONE 'UTC' - interval '1 year'
         """
     )

@@ -539,6 +539,9 @@ class BillpayBooking(models.AbstractModel):
         now = fields.Datetime.now()
         for reason, group in outcomes.items():
             group._move_to("posted", reason, flagged=bool(reason), posted_at=now)
+        # That it is booked now does not make ClickPesa report it.
+        if unreported := payments.filtered("unreported_at"):
+            payments.env["billpay.receipt"]._warn_unreported(unreported)
 
     def _why_unusual(self, payment, credit):
         """Return how the booking is unusual: ``credit`` (TZS) paid no invoice."""

@@ -228,7 +228,11 @@ class BillpayDecision(models.AbstractModel):
         used_up = payment.currency_id.compare_amounts(payment.credit_open, 1) < 0
         # What ClickPesa does not call paid any more is another alarm.
         if used_up and (not payment.status or is_paid(payment.status)):
-            payment_sudo._settle()
+            for cause in payment_sudo.warned or {}:
+                if cause.startswith("surplus:"):
+                    payment_sudo._end_warning(cause)
+            if not payment_sudo.warned:
+                payment_sudo._settle()
 
     def _put_aside(self, payments, why):
         """Decide that this money is not ours; ``why`` is shown with the payment."""

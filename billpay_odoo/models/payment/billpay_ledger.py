@@ -16,6 +16,7 @@ from ...clickpesa.values import (
     PAID,
     TAKEN_BACK,
     has_charges,
+    is_gone,
     is_paid,
     status_key,
     status_kind,
@@ -256,7 +257,18 @@ class BillpayLedger(models.AbstractModel):
         """Write what a trusted word changes about a payment that is not booked."""
         facts = self._facts(payment, told, payment.provider_id)
         if self._is_settled(payment, told, facts, numbers):
+            was = payment.status
             payment._write_changed({**seen, **facts})
+            if payment.ignored_by_id and is_gone(told.status) and not is_gone(was):
+                payment._flag(
+                    payment.env._(
+                        "%(was)s Since then ClickPesa reports it as %(status)s: if it "
+                        "was put aside as another name of a booked payment, take that "
+                        "one out of the books.",
+                        was=payment.reason or "",
+                        status=told.status,
+                    )
+                )
             return
         state, reason, how = self._turn_told(
             told, facts, payment.provider_id, payment, trusted=True
@@ -456,8 +468,13 @@ class BillpayLedger(models.AbstractModel):
             # Its number counts for nothing, ever after.
             reason = payments._undone_reason()
         elif payments.is_doubtful:
-            # Nothing that is said again decides it.
-            reason = payments.reason
+            # Nothing that is said again decides it. Elsewhere its reason was another.
+            reason = payments.state == "unmatched" and payments.reason
+            reason = reason or env._(
+                "It may be a payment that is known under another name, so it is not "
+                "booked: its log says which. If it is the same payment, put it aside; "
+                "if it is another payment, press Match."
+            )
         else:
             zone = provider.company_id._billpay_tz().zone
             reason = env._(
@@ -529,7 +546,13 @@ class BillpayLedger(models.AbstractModel):
             [("state", "=", "unmatched"), ("number", "!=", False)]
         )
         numbers = self._find_control_numbers(unmatched) if unmatched else {}
-        known = {p.id for p, n in numbers.items() if n.move_id or n.partner_id}
+        known = {
+            p.id
+            for p, n in numbers.items()
+            if (n.move_id or n.partner_id)
+            # Its person is told to enter it in the other company.
+            and not (p._is_persons_word() and n.company_id != p.company_id)
+        }
         return self._wake_bookable(payments.browse(known))
 
     def _bind_waiting(self, numbers):
@@ -597,9 +620,10 @@ class BillpayLedger(models.AbstractModel):
         apps = self.env["payment.provider"].search(
             [
                 ("code", "=", "clickpesa"),
-                ("clickpesa_base_url", "=", provider.clickpesa_base_url),
             ]
         )
+        address = provider._billpay_address()
+        apps = apps.filtered(lambda a: a._billpay_address() == address)
         apps = (provider | apps).sorted(lambda a: (not a._billpay_is_on(), a.id))
         by_client = apps.filtered("clickpesa_client_id").grouped("clickpesa_client_id")
         by_merchant = apps.grouped("billpay_merchant")
@@ -686,6 +710,8 @@ class BillpayLedger(models.AbstractModel):
         if owner.company_id == payment.company_id:
             if owner != payment.provider_id:
                 self._move_home(payment, owner)
+                # It may be that this one books only what was paid later.
+                return self._turn_of(payment)[0] == "confirmed"
             return True
         if not payment._is_persons_word():
             # Booked next, with those of its own company.
@@ -741,23 +767,50 @@ class BillpayLedger(models.AbstractModel):
             home = rows[0]
             for stray in rows[1:]:
                 self._unite_with(stray, home)
+        self._warn_of_receipts_booked_twice(providers)
         self.env.flush_all()
 
+    def _warn_of_receipts_booked_twice(self, providers):
+        """What is not booked yet meets its twin when it is."""
+        payments = self.env["billpay.payment"]
+        payments.flush_model(["provider_id", "receipt_key", "amount", "state"])
+        twice = self.env.execute_query(
+            SQL(
+                """
+                    SELECT array_agg(id ORDER BY provisional IS TRUE, id)
+                      FROM billpay_payment
+                     WHERE provider_id IN %s AND state = 'posted'
+                       AND receipt_key IS NOT NULL
+                     GROUP BY receipt_key, amount
+                    HAVING count(DISTINCT provider_id) > 1
+                    """,
+                tuple(providers.ids),
+            )
+        )
+        for [ids] in twice:
+            home, *strays = payments.browse(ids)
+            for stray in strays:
+                if stray.provider_id != home.provider_id:
+                    self._warn_twice(stray, home)
+
     def _unite_with(self, stray, home):
-        env, name = home.env, stray.reference
+        name = stray.reference
         # Its name is the other's; the id makes this one unique.
         stray.reference = "%s%s/%s" % (MERGED_PREFIX, name, stray.id)
         if stray.account_payment_ids:
-            reason = env._(
-                "ClickPesa payment %(name)s is booked twice: here and at the "
-                "application %(other)s, which is of the same merchant. Undo one match, "
-                "then put that payment aside.",
-                name=name,
-                other=home.provider_id.name,
-            )
-            stray._flag(reason)
+            self._warn_twice(stray, home)
         elif not stray.merged_into_id:
             self._merge_into_home(stray, home)
+
+    def _warn_twice(self, stray, home):
+        reason = home.env._(
+            "ClickPesa payment %(name)s is booked twice: here and at the application "
+            "%(other)s, which is of the same merchant. Undo the match of this one, "
+            "then put it aside.",
+            name=home.reference,
+            other=home.provider_id.name,
+        )
+        stray._warn("twice:%s" % home.id, reason)
 
     def _merge_into_home(self, payment, home):
         reason = payment.env._(

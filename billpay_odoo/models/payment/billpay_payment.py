@@ -468,7 +468,9 @@ class BillpayPayment(models.Model):
         :param str cause: names it; ``_end_warning`` takes its sentence back
         """
         for payment in self:
-            others = payment._reason_without(cause) if payment.attention else ""
+            # What waits says why; of what is booked, a person may have seen it.
+            keep = payment.attention or payment.state != "posted"
+            others = payment._reason_without(cause) if keep else ""
             payment._flag(
                 f"{text} {others}".strip(),
                 warned={**(payment.warned or {}), cause: text},
@@ -770,7 +772,10 @@ class BillpayPayment(models.Model):
     def action_take_up(self):
         """Put payments that a person put aside back on the desk."""
         self._check_accountant()
-        aside = self.filtered(lambda p: p.state == "ignored" and p.ignored_by_id)
+        aside = self.filtered(
+            # What was merged lives on in another row.
+            lambda p: p.state == "ignored" and p.ignored_by_id and not p.merged_into_id
+        )
         if not aside:
             raise UserError(
                 self.env._(

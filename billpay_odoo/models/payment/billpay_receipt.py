@@ -19,6 +19,8 @@ from ...likeness import nearly_same_receipt
 from ...transactions import taken
 
 BOOKABLE = ("confirmed", "failed")
+# The cause of a warning, for `_warn`.
+UNREPORTED = "unreported:%s"
 # How long a payment waits for a worker that has its twin in hand.
 TWIN_PAUSE = timedelta(seconds=5)
 # A mistyped receipt and the payment that it means are no further apart.
@@ -230,7 +232,7 @@ class BillpayReceipt(models.AbstractModel):
             )
         )
         named = reference_as_receipt(told.id)
-        if named and not (entered and named in living.mapped("receipt_key")):
+        if named and not (entered and named in rows.mapped("receipt_key")):
             known = same.filtered(lambda row: self._is_nameless(row, told))[:1]
             if not known and entered:
                 # Not a second payment: ClickPesa tells of one whose id is another.
@@ -305,7 +307,7 @@ class BillpayReceipt(models.AbstractModel):
                 "%s It stays booked as entered: check that the right bill was paid.",
                 text,
             )
-            payments._flag(reason)
+            payments._warn("number:%s" % payments.id, reason)
         payments._message_log(body=text)
 
     def _without_twins(self, payments):
@@ -435,6 +437,7 @@ class BillpayReceipt(models.AbstractModel):
             known=other.receipt or "?",
         )
         row._move_to("unmatched", reason, is_doubtful=True)
+        row._message_log(body=reason)
 
     # === RECEIPTS THAT CLICKPESA DOES NOT REPORT === #
 
@@ -446,7 +449,7 @@ class BillpayReceipt(models.AbstractModel):
         for provider in providers:
             rows = self.env["billpay.payment"].search(
                 [
-                    ("provider_id", "=", provider.id),
+                    ("merchant", "=", provider.billpay_merchant),
                     ("confirmed_by_id", "!=", False),
                     ("told_at", "=", False),
                     ("poll_at", "=", False),
@@ -458,31 +461,31 @@ class BillpayReceipt(models.AbstractModel):
                     ("create_date", "<=", until),
                 ]
             )
-            for row in rows:
-                reason = row.env._(
-                    "%(user)s entered receipt %(receipt)s, but ClickPesa does not "
-                    "report this payment. Compare with the ClickPesa dashboard. If the "
-                    "money is not there, undo the match and put the payment aside.",
-                    user=row.confirmed_by_id.name,
-                    receipt=row.receipt or row.reference,
-                )
-                row._flag(
-                    " ".join(filter(None, (row.attention and row.reason, reason))),
-                    unreported_at=fields.Datetime.now(),
-                )
-                row._message_log(body=reason)
+            self._doubt(rows)
+
+    def _doubt(self, rows):
+        """ClickPesa was asked, and does not report what a person entered."""
+        for row in rows:
+            row.unreported_at = fields.Datetime.now()
+            self._warn_unreported(row)
+            row._message_log(body=row.reason)
 
     def _reported(self, payment):
         """ClickPesa reports what it did not report before: its warning ends."""
         payment.unreported_at = False
-        unusual = False
-        if payment.state == "posted":
-            booking = payment.env["billpay.booking"]
-            unusual = booking._why_unusual(payment, payment.credit_open)
-        if payment.state in ("posted", "confirmed"):
-            payment._settle()
-            if unusual:
-                payment._flag(unusual)
+        payment._end_warning(UNREPORTED % payment.id)
+
+    def _warn_unreported(self, payments):
+        """Call a person until ClickPesa reports these, whatever becomes of them."""
+        for row in payments:
+            reason = row.env._(
+                "%(user)s entered receipt %(receipt)s, but ClickPesa does not "
+                "report this payment. Compare with the ClickPesa dashboard. If the "
+                "money is not there, undo the match and put the payment aside.",
+                user=row.confirmed_by_id.name,
+                receipt=row.receipt or row.reference,
+            )
+            row._warn(UNREPORTED % row.id, reason)
 
     def _settle_copied(self, payment, others, waiting):
         """Book only one of this row and ClickPesa's own with its receipt and amount.
@@ -594,11 +597,11 @@ class BillpayReceipt(models.AbstractModel):
                 "Payment, if the amount was mistyped.",
                 reason,
             )
-            payment._flag(reason)
+            payment._warn("amount:%s" % payment.id, reason)
         else:
             reason = env._(
                 "%s This one is not booked, ClickPesa's is: nothing is left to do if "
                 "the amount was mistyped.",
                 reason,
             )
-            payment._move_to("unmatched", reason)
+            payment._move_to("unmatched", reason, is_doubtful=True)

@@ -10,7 +10,7 @@ from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from ... import const
-from ...clickpesa import BudgetSpent, ClickPesaError
+from ...clickpesa import BudgetSpent, ClickPesaError, Refused
 from ...clickpesa.values import is_paid
 from ...transactions import CLICK_PATIENCE, committed, end_transaction
 
@@ -299,6 +299,9 @@ class BillpayWorker(models.AbstractModel):
                     wait = timedelta(seconds=trouble.retry_after)
                     due = {"ask_at": fields.Datetime.now() + wait}
                     committed(self.env, batch[index:].write, due)
+                if type(trouble) is Refused:
+                    # It is this number that ClickPesa will not be asked about.
+                    continue
                 if trouble:
                     break
                 committed(self.env, payment._question_answered)
@@ -310,8 +313,10 @@ class BillpayWorker(models.AbstractModel):
     def _take_questions(self):
         """Postpone due questions, should no answer come; return those to ask."""
         now = fields.Datetime.now()
-        active = self.env["payment.provider"]._billpay_on_domain("provider_id.")
-        domain = [("ask_at", "<=", now), *active]
+        apps = self.env["payment.provider"]
+        apps = apps.search([("code", "=", "clickpesa"), *apps._billpay_on_domain()])
+        able = apps.filtered(lambda p: p._billpay_can_ask())
+        domain = [("ask_at", "<=", now), ("provider_id", "in", able.ids)]
         payments = self._lock_some("billpay.payment", domain, QUESTION_BATCH)
         payments.ask_at = now + UNANSWERED
         # There is nothing else to ask by.
@@ -341,6 +346,9 @@ class BillpayWorker(models.AbstractModel):
         Meanwhile the poll may have brought it: what is confirmed is left alone.
         """
         if payment.state != "received":
+            entered = payment._is_persons_word() and not payment.unreported_at
+            if entered and payment.state not in ("ignored", "reversed"):
+                self.env["billpay.receipt"]._doubt(payment)
             return
         now, since = fields.Datetime.now(), payment.create_date
         if payment.attempts < DENIED_OFTEN or since > now - DENIED_LONG:

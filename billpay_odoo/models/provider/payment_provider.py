@@ -534,11 +534,11 @@ class PaymentProvider(models.Model):
                 (self - moving).write(vals)
                 return moving.write({**vals, "journal_id": journal.id})
         vals = self._billpay_stripped(vals)
-        url = vals.get("clickpesa_base_url")
-        moved = self.filtered(lambda p: url and p.clickpesa_base_url != url)
+        before = {app: app._billpay_address() for app in self}
         result = super().write(vals)
         if not _MERCHANT.isdisjoint(vals):
             self._billpay_tell_merchants()
+        moved = self.filtered(lambda a: a._billpay_address() != before[a])
         if moved and "billpay_book_from" not in vals:
             # Another ClickPesa, as after a trial: what it has is booked elsewhere.
             moved.billpay_book_from = False
@@ -569,7 +569,7 @@ class PaymentProvider(models.Model):
         """
         merchants, merchant_of = {}, {}
         for app in self.sudo().search([("code", "=", "clickpesa")], order="id"):
-            address = (app.clickpesa_base_url or "").rstrip("/").casefold()
+            address = app._billpay_address()
             names = [
                 (address, name, app[name])
                 for name in ("clickpesa_billpay_namba", "clickpesa_client_id")
@@ -587,6 +587,10 @@ class PaymentProvider(models.Model):
             if moved := apps.filtered(lambda a, m=merchant: a.billpay_merchant != m):
                 self.env["billpay.ledger"]._unite(apps)
                 moved.billpay_merchant = merchant
+
+    def _billpay_address(self):
+        """Return the address of the API in the form in which addresses are compared."""
+        return (self.sudo().clickpesa_base_url or "").strip().rstrip("/").casefold()
 
     def _billpay_of_merchant(self):
         """Return all applications of the merchants of these, in sudo: these first,
@@ -611,12 +615,14 @@ class PaymentProvider(models.Model):
         """Set the outstanding account where it is another company's."""
         for provider in self:
             for line in provider._billpay_method_lines():
-                if provider._billpay_foreign_account(line):
-                    line.payment_account_id = (
-                        provider._get_payment_method_outstanding_account_id(
-                            line.payment_method_id
-                        )
-                    )
+                provider._billpay_mend_account(line)
+
+    def _billpay_mend_account(self, line):
+        if self._billpay_foreign_account(line):
+            account_id = self._get_payment_method_outstanding_account_id(
+                line.payment_method_id
+            )
+            line.payment_account_id = account_id
 
     def _billpay_method_lines(self):
         """Return the method lines of this application in its journal."""
