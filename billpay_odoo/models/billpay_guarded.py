@@ -39,6 +39,17 @@ class BillpayGuarded(models.AbstractModel):
             self._billpay_check_written(vals)
         return super().write(vals)
 
+    def copy(self, default=None):
+        """Override: a copy has the links of its source, be they seen or not."""
+        if self.env.su:
+            return super().copy(default)
+        self.check_access("read")
+        self.check_access("create")
+        self.browse()._billpay_check_written(default or {})
+        copies = super(BillpayGuarded, self.sudo()).copy(default).with_env(self.env)
+        copies.check_access("create")
+        return copies
+
     def _billpay_is_ours(self, name):
         """Whether a field is for us to check: Odoo checks its own models' fields."""
         return self._name.startswith("billpay.") or name.startswith("billpay_")
@@ -55,10 +66,11 @@ class BillpayGuarded(models.AbstractModel):
             if name in self._billpay_server_fields:
                 self._billpay_check_unchanged(field, value)
             elif field.relational and self._billpay_is_ours(name):
-                linked = self.env[field.comodel_name].browse(
-                    self._billpay_linked(field, value)
-                )
-                linked.check_access("read")
+                ids = self._billpay_linked(field, value)
+                # sudo: what is linked already is no news, seen or not.
+                known = [set(record.sudo()[name].ids) for record in self]
+                fresh = set(ids).difference(set.intersection(*known) if known else ())
+                self.env[field.comodel_name].browse(fresh).check_access("read")
 
     def _billpay_check_unchanged(self, field, value):
         if not self and not value:
@@ -94,7 +106,7 @@ class BillpayGuarded(models.AbstractModel):
         for command in value or ():
             if isinstance(command, int):
                 ids.append(command)
-            elif command[0] in (Command.LINK, Command.UPDATE, Command.DELETE):
+            elif command[0] in (Command.LINK, Command.UPDATE):
                 ids.append(command[1])
             elif command[0] == Command.SET:
                 ids += command[2]

@@ -21,11 +21,16 @@ class BillpayNumberChange(models.TransientModel):
         "res.currency", default=lambda self: self.env.ref("base.TZS")
     )
     amount = fields.Monetary(
-        compute="_compute_amount", store=True, readonly=False, precompute=True
+        compute="_compute_amount",
+        compute_sudo=False,
+        store=True,
+        readonly=False,
+        precompute=True,
     )
     mode = fields.Selection(
         NUMBER_MODES,
         compute="_compute_amount",
+        compute_sudo=False,
         store=True,
         readonly=False,
         precompute=True,

@@ -149,14 +149,14 @@ class BillpayPaymentImport(models.TransientModel):
                 vals["taken_back_row"] = back["row"]
             if own:
                 back["problem"] = self.env._(
-                    "It takes back the payment in row %s, which is kept for a person "
-                    "under Unmatched and not booked.",
+                    "It takes back the payment in row %s. Odoo books neither by itself; "
+                    "if that payment is booked already, ClickPesa is asked.",
                     ", ".join(str(vals["row"]) for vals in own),
                 )
             elif not back["problem"]:
                 back["problem"] = self.env._(
                     "It takes money back, and the file has no payment that it belongs "
-                    "to. If that payment is booked, open it and ask ClickPesa."
+                    "to. If that payment is booked here, ClickPesa is asked about it."
                 )
 
     def _names_same(self, vals, other):
@@ -216,12 +216,42 @@ class BillpayPaymentImport(models.TransientModel):
             yield self.env._("Control numbers collect TZS, not %s.", currency)
         if amount is None or amount <= 0:
             yield self.env._("There is no amount above zero in this row.")
-        if status and not is_paid(status) and word_key(status) not in _PAID:
+        known = is_paid(status) or _takes_back(status) or word_key(status) in _PAID
+        if status and not known:
             yield self.env._("Its status is “%s”, not a completed payment.", status)
         if not paid_at:
             yield self.env._("There is no date in this row.")
         elif paid_at > fields.Datetime.now():
             yield self.env._("Its date lies in the future.")
+
+    def action_import(self):
+        """Override: ask ClickPesa about booked money that the file takes back."""
+        self._check_clerk()
+        booked_sudo = self._booked_and_taken_back()
+        for payment_sudo in booked_sudo:
+            reason = self.env._(
+                "An imported file takes this money back. Odoo asks ClickPesa in the "
+                "next minutes; if the money went back, the entry is reversed."
+            )
+            payment_sudo._warn("file:%s" % payment_sudo.id, reason)
+            payment_sudo._ask_soon()
+        if booked_sudo:
+            self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
+        self.line_ids._compute_verdict()
+        if booked_sudo and "ok" not in self.line_ids.mapped("verdict"):
+            self.state = "done"
+            return self._reopen()
+        return super().action_import()
+
+    def _booked_and_taken_back(self):
+        """Return the booked payments that rows of the file take back, in sudo."""
+        receipts_sudo = self.env["billpay.receipt"].sudo()
+        rows = self.line_ids.filtered(lambda line: line.takes_back and line.amount)
+        told = [line._told() for line in rows if line.reference or line.receipt]
+        owners = dict.fromkeys(told, self._provider())
+        found = receipts_sudo._find_told(owners, set(told), entered=True)
+        payments_sudo = receipts_sudo.env["billpay.payment"].union(*found.values())
+        return payments_sudo.filtered(lambda row: row.state == "posted")
 
     def _import_lines(self, lines):
         """Hand the rows to the ledger, and return how many are new or completed."""

@@ -42,6 +42,7 @@ class BillpayPaymentMatch(models.TransientModel):
         "res.partner",
         string="Rest Is Credit Of",
         compute="_compute_partner_id",
+        compute_sudo=False,
         store=True,
         readonly=False,
         check_company=True,
@@ -172,6 +173,7 @@ class BillpayPaymentMatchLine(models.TransientModel):
         "res.partner",
         string="Customer",
         compute="_compute_partner_id",
+        compute_sudo=False,
         store=True,
         readonly=False,
     )

@@ -1,6 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
-from odoo import models
+from odoo import api, models
+from odoo.fields import Domain
 
 
 class AccountMoveLine(models.Model):
@@ -14,3 +15,11 @@ class AccountMoveLine(models.Model):
         if number.pos_config_id:
             return False
         return super()._billpay_may_take(credit)
+
+    @api.model
+    def _billpay_domain(self, companies, move_types):
+        """Override: what a session leaves to be paid has a number of its own."""
+        of_tills = self.env["pos.payment"].sudo()
+        of_tills = of_tills._search([("billpay_line_id", "!=", False)])
+        domain = super()._billpay_domain(companies, move_types)
+        return domain & Domain("id", "not in", of_tills.subselect("billpay_line_id"))

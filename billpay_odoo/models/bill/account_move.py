@@ -30,9 +30,7 @@ _BOOKED_FIELDS = {
     "company_id",
     "currency_id",
     "date",
-    "invoice_line_ids",
     "journal_id",
-    "line_ids",
     "move_type",
     "origin_payment_id",
     "partner_id",
@@ -319,6 +317,14 @@ class AccountMove(models.Model):
         result = super().write(vals)
         if "state" in vals and vals["state"] != "posted":
             self.env["billpay.reservation"]._warn_of(self)
+            # A mirror that does not count any more leaves the entry in the books.
+            for (
+                booking_sudo
+            ) in self.reversed_entry_id._billpay_booked_payments().sudo():
+                mirrors = booking_sudo.move_id.reversal_move_ids
+                if "posted" not in mirrors.mapped("state"):
+                    cause = booking_sudo._billpay_cause()
+                    booking_sudo.billpay_payment_id._end_warning(cause)
         if not _FOLLOWED.isdisjoint(vals):
             self.env["billpay.reservation"]._follow(self._billpay_posted())
         if "billpay_purpose_id" in vals:
@@ -349,6 +355,8 @@ class AccountMove(models.Model):
         for move in self:
             if move.state == "posted" and not reservation._rate(move):
                 raise UserError(reservation._rate_missing_text(move))
+            if move.state == "posted" and reservation._is_small_rest(move):
+                raise UserError(reservation._small_rest_text(move))
         raise UserError(
             self.env._(
                 "No control number was made. An invoice can have one when it is "
@@ -452,7 +460,7 @@ class AccountMove(models.Model):
             reservation._warn_of(
                 sales.filtered(lambda m: m in before or m.reversed_entry_id)
             )
-        if not self.env.context.get("billpay_confirming"):
+        if not (self.env.su and self.env.context.get("billpay_confirming")):
             # From the form of the entry: the payment's own state follows.
             left = posted.origin_payment_id.filtered(
                 lambda p: p.billpay_payment_id and p.state in ("draft", "canceled")
@@ -574,7 +582,7 @@ class AccountMove(models.Model):
         """Paid in another way: the number must not collect the same money again."""
         result = super()._invoice_paid_hook()
         # Our own posting settles the numbers itself, all at once.
-        if not self.env.context.get("billpay_posting"):
+        if not (self.env.su and self.env.context.get("billpay_posting")):
             self._billpay_numbers()._close()
         return result
 

@@ -37,12 +37,12 @@ class AccountPartialReconcile(models.Model):
         return [
             (payment, partial.debit_move_id.move_id)
             for partial in self.sudo()
-            if not money.is_exchange(partial)
             for payment in row(partial.credit_move_id)
+            if not money.is_exchange(partial)
         ]
 
     def _billpay_moves(self):
         # While ClickPesa payments are posted the worker settles the numbers itself.
-        if self.env.context.get("billpay_posting"):
+        if self.env.su and self.env.context.get("billpay_posting"):
             return self.env["account.move"]
         return (self.debit_move_id | self.credit_move_id).move_id

@@ -111,7 +111,7 @@ class AccountPayment(models.Model):
         after = linked.filtered(lambda p: p.state in const.ENTRY_POSTED)
         (before - after)._billpay_out_of_books()
         (after - before)._billpay_back_in_books()
-        if not self.env.context.get("billpay_posting"):
+        if not (self.env.su and self.env.context.get("billpay_posting")):
             # With an entry, what is reconciled tells what is due.
             entryless = self.filtered(lambda payment: not payment.move_id)
             self.env["billpay.reservation"]._follow(entryless.invoice_ids)

@@ -105,9 +105,9 @@ class BillpayReservation(models.AbstractModel):
         # Money that ClickPesa took back pays nothing, though its entry may stand yet.
         credits = credits.filtered(
             lambda line: (
-                not is_gone(
-                    line.move_id.origin_payment_id.sudo().billpay_payment_id.status
-                )
+                not is_gone(self._row(line).status)
+                # What was written off for an invoice that is gone is no money.
+                and self._open_credit(self._row(line)) - self._row(line).amount < 1
             )
         )
         if not credits:
@@ -268,7 +268,8 @@ class BillpayReservation(models.AbstractModel):
             until now
         """
         moves_sudo = moves.sudo().filtered(lambda m: m.move_type in BILLS)
-        if self.env.context.get("billpay_posting") or not (moves_sudo or freed):
+        posting = self.env.su and self.env.context.get("billpay_posting")
+        if posting or not (moves_sudo or freed):
             return
         pairs = set(freed)
         for move in moves_sudo:
@@ -303,7 +304,8 @@ class BillpayReservation(models.AbstractModel):
         invoice = move.reversed_entry_id if move.move_type == REFUND else move
         values = {
             "invoice": invoice.display_name,
-            "customer": invoice.partner_id.display_name,
+            # Whose the money is; the invoice may be somebody else's by now.
+            "customer": row.account_payment_ids.partner_id[:1].display_name,
         }
         if move.move_type == REFUND:
             left = abs(move.amount_residual)
@@ -329,6 +331,16 @@ class BillpayReservation(models.AbstractModel):
             )
         if (left := self._open_credit(row)) < 1:
             return ""
+        if left - row.amount >= 1:
+            return self.env._(
+                "%(invoice)s, which it paid, is cancelled or reset to draft. Its entry "
+                "wrote off a part of that invoice too, so %(left)s is open though "
+                "%(amount)s was paid. Confirm the invoice and it is paid again, or "
+                "press Undo Match and match the payment again.",
+                left=row.currency_id.format(left),
+                amount=row.currency_id.format(row.amount),
+                **values,
+            )
         values["amount"] = row.currency_id.format(left)
         if move.state == "posted" or move.move_type not in BILLS:
             return self.env._(
@@ -403,6 +415,16 @@ class BillpayReservation(models.AbstractModel):
         if compare(move.amount_residual, move.amount_total) >= 0:
             return False  # nothing is paid: a small bill, and no rest
         return move.company_id._billpay_is_small(money.number_shillings(move))
+
+    def _small_rest_text(self, move):
+        return self.env._(
+            "Only %(rest)s is left on %(invoice)s, less than the smallest rest to ask "
+            "for (%(least)s TZS). No control number was made: collect it in another "
+            "way, or lower the smallest rest in the settings.",
+            rest=move.currency_id.format(move.amount_residual),
+            invoice=move.display_name,
+            least=move.company_id.billpay_minimum_rest,
+        )
 
     def _wanting_carried(self, moves):
         """Return the posted, unpaid invoices that are to carry a number and do not."""

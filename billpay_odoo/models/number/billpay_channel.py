@@ -90,7 +90,11 @@ class BillpayChannel(models.Model):
     active = fields.Boolean(default=True, tracking=True)
     company_id = fields.Many2one(
         "res.company",
-        help="Empty: for all companies.",
+        # What serves all companies is made by administrators.
+        default=lambda self: (
+            False if self.env.su or self.env.user._is_system() else self.env.company
+        ),
+        help="Empty: for all companies. Only administrators change those.",
         ondelete="cascade",
         index="btree_not_null",
     )

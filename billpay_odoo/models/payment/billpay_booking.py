@@ -535,43 +535,42 @@ class BillpayBooking(models.AbstractModel):
         for part in parts:
             left = sum(part.lines.mapped("amount_residual_currency"))
             credit[part.payment] -= left
-        outcomes = payments.grouped(lambda p: self._why_unusual(p, credit[p]))
+        outcomes = payments.grouped(self._why_unusual)
         now = fields.Datetime.now()
         for reason, group in outcomes.items():
             group._move_to("posted", reason, flagged=bool(reason), posted_at=now)
+        for payment in payments:
+            if surplus := self._surplus_text(payment, credit[payment]):
+                # It ends when the credit is used, in whatever way.
+                payment._warn("surplus:%s" % payment.id, surplus)
         # That it is booked now does not make ClickPesa report it.
         if unreported := payments.filtered("unreported_at"):
             payments.env["billpay.receipt"]._warn_unreported(unreported)
 
-    def _why_unusual(self, payment, credit):
-        """Return how the booking is unusual: ``credit`` (TZS) paid no invoice."""
-        env, move, reasons = payment.env, payment.move_id, []
-        if payment.paid_at_told:
-            zone = payment.company_id._billpay_tz().zone
-            reasons.append(
-                env._(
-                    "Reported as paid at %(told)s, which cannot be true: booked with "
-                    "%(used)s, when Odoo received it. Compare with the ClickPesa "
-                    "dashboard.",
-                    told=format_datetime(env, payment.paid_at_told, tz=zone),
-                    used=format_datetime(env, payment.paid_at, tz=zone),
-                )
-            )
+    def _why_unusual(self, payment):
+        """Return how the facts that were booked are unusual."""
+        if not payment.paid_at_told:
+            return False
+        zone = payment.company_id._billpay_tz().zone
+        return payment.env._(
+            "Reported as paid at %(told)s, which cannot be true: booked with %(used)s, "
+            "when Odoo received it. Compare with the ClickPesa dashboard.",
+            told=format_datetime(payment.env, payment.paid_at_told, tz=zone),
+            used=format_datetime(payment.env, payment.paid_at, tz=zone),
+        )
+
+    def _surplus_text(self, payment, credit):
+        """Return what is to be said of ``credit`` (TZS) that paid no invoice."""
+        move = payment.move_id
         # Numbers ask for whole shillings: less than one is rounding, not a surplus.
         if credit < 1 or not move or payment._is_persons_choice():
-            pass
-        elif move.state != "posted":
-            reasons.append(
-                env._("The invoice is not open: kept as customer credit."),
-            )
-        else:
-            reasons.append(
-                env._(
-                    "More than was due: %(credit)s is kept as customer credit.",
-                    credit=payment.currency_id.format(credit),
-                )
-            )
-        return " ".join(reasons) or False
+            return ""
+        if move.state != "posted":
+            return payment.env._("The invoice is not open: kept as customer credit.")
+        return payment.env._(
+            "More than was due: %(credit)s is kept as customer credit.",
+            credit=payment.currency_id.format(credit),
+        )
 
     def _settle_numbers(self, payments, parts):
         """Close what was paid and, for a rest, reserve the number that asks for it."""

@@ -194,6 +194,15 @@ class BillpayDecision(models.AbstractModel):
                     status=payment.status,
                 )
             )
+        if payment.credit_open - payment.amount >= 1:
+            raise UserError(
+                env._(
+                    "The entry of %(payment)s wrote off a part of the invoice that it "
+                    "paid, which is no money for another one. Nothing was changed: "
+                    "press Undo Match and match the payment again.",
+                    payment=payment.display_name,
+                )
+            )
         customer = payment.partner_id
         for move in moves:
             asked = move._billpay_left(payment)
@@ -231,8 +240,7 @@ class BillpayDecision(models.AbstractModel):
             for cause in payment_sudo.warned or {}:
                 if cause.startswith("surplus:"):
                     payment_sudo._end_warning(cause)
-            if not payment_sudo.warned:
-                payment_sudo._settle()
+            payment_sudo._settle()
 
     def _put_aside(self, payments, why):
         """Decide that this money is not ours; ``why`` is shown with the payment."""

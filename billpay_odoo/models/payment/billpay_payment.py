@@ -493,7 +493,12 @@ class BillpayPayment(models.Model):
         return others.replace("  ", " ").strip(" ")
 
     def _settle(self):
-        self._write_changed({"attention": False, "reason": False})
+        for payment in self:
+            # What lasts is not over because something else is.
+            lasting = payment.attention and " ".join((payment.warned or {}).values())
+            payment._write_changed(
+                {"attention": bool(lasting), "reason": lasting or False}
+            )
 
     def _seen(self):
         self._write_changed({"attention": False})
@@ -532,6 +537,8 @@ class BillpayPayment(models.Model):
     def _question_answered(self):
         for payment in self:
             payment.ask_at = False
+            if is_paid(payment.status):
+                payment._end_warning("file:%s" % payment.id)
             payment.update(payment._question_after(payment.status, payment.paid_at))
 
     def _next_question(self):

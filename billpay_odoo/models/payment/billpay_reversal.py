@@ -118,10 +118,10 @@ class BillpayReversal(models.AbstractModel):
 
     def _end_doubt(self, payment, facts):
         """ClickPesa calls booked money paid again: what was said of it has ended."""
-        reason = self.env["billpay.booking"]._why_unusual(payment, payment.credit_open)
         # What else was said of it has not ended.
         warned = payment.warned or {}
-        reason = " ".join([*warned.values(), *filter(None, [reason])]) or False
+        unusual = self.env["billpay.booking"]._why_unusual(payment)
+        reason = " ".join(filter(None, [*warned.values(), unusual])) or False
         facts = {**facts, "warned": warned or False}
         payment._move_to("posted", reason, flagged=bool(reason), **facts)
         payment.activity_unlink(["mail.mail_activity_data_warning"])

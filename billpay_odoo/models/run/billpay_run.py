@@ -294,7 +294,8 @@ class BillpayRun(models.Model):
 
     def action_resume(self):
         self.check_access("write")
-        self.filtered(lambda run: run.state == "paused").sudo().state = "running"
+        paused_sudo = self.filtered(lambda run: run.state == "paused").sudo()
+        paused_sudo.write({"state": "running", "started_by_id": self.env.uid})
         self._wake()
 
     def action_cancel(self):
@@ -320,6 +321,7 @@ class BillpayRun(models.Model):
             refused = failed.filtered("number_id")
             refused.number_id.action_retry()
             (failed - refused).sudo().write({"state": "waiting", "error": False})
+            run.sudo().started_by_id = self.env.user
             if failed and run.state in ("done", "paused"):
                 run.sudo().write({"state": "running", "finished_at": False})
         self._wake()

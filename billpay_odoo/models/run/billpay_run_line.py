@@ -220,7 +220,9 @@ class BillpayRunLine(models.Model):
         lines = self.with_user(user).with_context(allowed_company_ids=company.ids)
         seen = {}
         for name in ("move_id", "partner_id", "purpose_id"):
+            # Rules cannot even be asked about a company that is not the user's.
             linked = self[name].with_env(lines.env)
+            linked = linked if company in user.sudo().company_ids else linked.browse()
             seen[name] = set(linked._filtered_access("read").ids)
         allowed = self.filtered(
             lambda line: all(
@@ -280,6 +282,8 @@ class BillpayRunLine(models.Model):
         reservation = self.env["billpay.reservation"]
         if not reservation._rate(move):
             return reservation._rate_missing_text(move)
+        if reservation._is_small_rest(move):
+            return reservation._small_rest_text(move)
         if not move.company_id.sudo().billpay_provider_id._billpay_is_on():
             return self.env._("Its company has no active ClickPesa application.")
         return self.env._("The invoice can have no number. Open it to see why.")
