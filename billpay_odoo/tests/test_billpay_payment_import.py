@@ -219,7 +219,7 @@ class TestImportPayments(ImportCommon):
         self.assertVerdicts(
             wizard,
             ("skip", "takes money back"),
-            ("skip", "REVERSED"),
+            ("skip", "takes money back"),
             ("skip", "not an amount"),
         )
 

@@ -149,8 +149,8 @@ class BillpayPaymentImport(models.TransientModel):
                 vals["taken_back_row"] = back["row"]
             if own:
                 back["problem"] = self.env._(
-                    "It takes back the payment in row %s. Odoo books neither by itself; "
-                    "if that payment is booked already, ClickPesa is asked.",
+                    "It takes back the payment in row %s. Odoo books neither by "
+                    "itself; if that payment is booked, ClickPesa is asked.",
                     ", ".join(str(vals["row"]) for vals in own),
                 )
             elif not back["problem"]:

@@ -285,7 +285,7 @@ class BillpayReservation(models.AbstractModel):
                 move = moves_sudo.browse(int(number))
                 if kind == "bill" and (row in rows or move in moves_sudo):
                     pairs.add((row, move))
-                elif kind == "surplus" and self._open_credit(row) < 1:
+                elif kind == "surplus" and self._is_used_up(row):
                     row._end_warning(cause)
         for row, move in pairs:
             cause, text = f"bill:{move.id}", self._lost_text(row, move)
@@ -293,6 +293,11 @@ class BillpayReservation(models.AbstractModel):
                 row._end_warning(cause)
             elif text != (row.warned or {}).get(cause):
                 row._warn(cause, text)
+
+    def _is_used_up(self, row):
+        """Tell whether bills or a refund have taken all of this booked money."""
+        states = set(row.account_payment_ids.move_id.mapped("state"))
+        return states == {"posted"} and self._open_credit(row) < 1
 
     def _open_credit(self, row):
         return -sum(row._open_credit_lines().mapped("amount_residual_currency"))

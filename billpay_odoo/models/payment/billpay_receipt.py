@@ -256,9 +256,9 @@ class BillpayReceipt(models.AbstractModel):
     def _completes(self, payment, told):
         """Whether a person's word gives a row the id of ClickPesa that it lacks."""
         name = reference_as_receipt(told.id)
-        return name not in ("", payment.receipt_key) and self._is_nameless(
-            payment, told
-        )
+        if told.id == payment.reference or name in ("", payment.receipt_key):
+            return False
+        return self._is_nameless(payment, told)
 
     def _adopt(self, payment, told):
         """Give a row that is known by its receipt the id that ClickPesa gave.
