@@ -457,10 +457,11 @@ class TestWritten(BillPayCommon):
         ):
             with self.subTest(values), self.assertRaises(AccessError):
                 channel.with_user(self.accountant).write(values)
+        channels = self.env["billpay.channel"].with_user(self.accountant)
         with self.assertRaises(AccessError):
-            self.env["billpay.channel"].with_user(self.accountant).create(
-                {"name": "Mine", "code": "mine"}
-            )
+            channels.create({"name": "Ours", "code": "ours", "company_id": False})
+        mine = channels.create({"name": "Mine", "code": "mine"})
+        self.assertEqual(mine.company_id, self.company)
         own = channel.with_user(self.accountant).copy({"company_id": self.company.id})
         self.env.flush_all()
         self.env.cr.precommit.run()
