@@ -44,7 +44,7 @@ class BillpayGuarded(models.AbstractModel):
         if self.env.su:
             return super().copy(default)
         self.check_access("read")
-        self.check_access("create")
+        self.browse().check_access("create")
         self.browse()._billpay_check_written(default or {})
         copies = super(BillpayGuarded, self.sudo()).copy(default).with_env(self.env)
         copies.check_access("create")

@@ -460,7 +460,8 @@ class TestWritten(BillPayCommon):
         channels = self.env["billpay.channel"].with_user(self.accountant)
         with self.assertRaises(AccessError):
             channels.create({"name": "Ours", "code": "ours", "company_id": False})
-        mine = channels.create({"name": "Mine", "code": "mine"})
+        mine = channels
+        mine = mine.create({"name": "Mine", "code": "mine"})
         self.assertEqual(mine.company_id, self.company)
         own = channel.with_user(self.accountant).copy({"company_id": self.company.id})
         self.env.flush_all()

@@ -617,14 +617,7 @@ class BillpayLedger(models.AbstractModel):
         # What names no application is of one that has the client ID of the teller.
         own = provider.sudo().clickpesa_client_id
         clients = {told: told.client_id or own for told in told_list}
-        apps = self.env["payment.provider"].search(
-            [
-                ("code", "=", "clickpesa"),
-            ]
-        )
-        address = provider._billpay_address()
-        apps = apps.filtered(lambda a: a._billpay_address() == address)
-        apps = (provider | apps).sorted(lambda a: (not a._billpay_is_on(), a.id))
+        apps = provider._billpay_at_address()
         by_client = apps.filtered("clickpesa_client_id").grouped("clickpesa_client_id")
         by_merchant = apps.grouped("billpay_merchant")
         owners, sharing, named = {}, {}, set()

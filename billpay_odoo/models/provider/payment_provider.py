@@ -592,6 +592,13 @@ class PaymentProvider(models.Model):
         """Return the address of the API in the form in which addresses are compared."""
         return (self.sudo().clickpesa_base_url or "").strip().rstrip("/").casefold()
 
+    def _billpay_at_address(self):
+        """Return all applications of this one's API, in sudo: live ones first."""
+        address = self._billpay_address()
+        apps = self.sudo() | self.sudo().search([("code", "=", "clickpesa")])
+        apps = apps.filtered(lambda a: a._billpay_address() == address)
+        return apps.sorted(lambda a: (not a._billpay_is_on(), a.id))
+
     def _billpay_of_merchant(self):
         """Return all applications of the merchants of these, in sudo: these first,
         then live ones, then the oldest."""
