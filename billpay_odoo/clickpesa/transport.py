@@ -15,6 +15,7 @@ from collections import namedtuple
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
+from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 import requests
@@ -41,6 +42,22 @@ _CHECKSUM = re.compile(r"\bchecksum\b", re.IGNORECASE)
 _NEVER_SENT = (pool.NewConnectionError, pool.ConnectTimeoutError, pool.ProxyError)
 
 
+# Loopback, private and link-local addresses, as Python's own list of private ones holds
+# others too. An IPv4 address inside an IPv6 one is none of them.
+_LOCAL_NETWORKS = tuple(
+    ip_network(network)
+    for network in (
+        "127.0.0.0/8",
+        "10.0.0.0/8",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "169.254.0.0/16",
+        "::1/128",
+        "fc00::/7",
+        "fe80::/10",
+    )
+)
+
 # The first that fits counts.
 _REASONS = {
     requests.exceptions.ConnectTimeout: "no connection in time",
@@ -51,10 +68,32 @@ _REASONS = {
 }
 
 
+def _is_local(host):
+    """Whether what is sent to a host stays on this machine or in its own network.
+
+    Only what is written as such: a name that today leads to a private address may
+    lead elsewhere tomorrow.
+    """
+    if host == "localhost" or host.endswith((".localhost", ".local")):
+        return True
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return False
+    return any(
+        address in network
+        for network in _LOCAL_NETWORKS
+        if address.version == network.version
+    )
+
+
 def checked_url(base_url):
     """Return ``base_url`` without its trailing slash.
 
-    :raises InvalidConfiguration: no plain http(s) address
+    Plain http would show the API key to everybody on the way: it is for hosts in the
+    own network alone, such as the sandbox.
+
+    :raises InvalidConfiguration: no plain https address, or http to another host
     """
     text = base_url.strip().rstrip("/") if isinstance(base_url, str) else ""
     try:
@@ -71,9 +110,11 @@ def checked_url(base_url):
         or parts.fragment
         or not text.isascii()
         or any(char <= " " or char == "\x7f" for char in text)
+        or (parts.scheme == "http" and not _is_local(parts.hostname))
     ):
         raise errors.InvalidConfiguration(
-            "The base URL must be a plain http:// or https:// address."
+            "The base URL must be a plain https:// address; http:// is for hosts in "
+            "the own network."
         )
     return text
 

@@ -1,5 +1,6 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+import re
 from urllib.parse import urlsplit
 
 from odoo import http
@@ -8,6 +9,8 @@ from odoo.http import request
 from odoo.addons.payment.controllers.post_processing import PaymentPostProcessing
 
 from .. import const
+
+_LOCAL_PATH = re.compile(r"/(?![/\\])[^\x00-\x20\\]*\Z")
 
 
 class BillpayCheckout(http.Controller):
@@ -36,7 +39,12 @@ class BillpayCheckout(http.Controller):
 
     def _way_back(self):
         """Return the page of this site where the visitor pressed "Pay now"."""
-        came_from = urlsplit(request.httprequest.referrer or "")
-        if came_from.netloc != request.httprequest.host:
+        try:
+            came_from = urlsplit(request.httprequest.referrer or "")
+        except ValueError:
             return "/my"
-        return came_from._replace(scheme="", netloc="").geturl() or "/"
+        path = came_from.path or "/"
+        # Browsers read "//host" and "/\host" as the address of another site.
+        if came_from.netloc != request.httprequest.host or not _LOCAL_PATH.match(path):
+            return "/my"
+        return f"{path}?{came_from.query}" if came_from.query else path

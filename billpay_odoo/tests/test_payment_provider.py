@@ -39,10 +39,20 @@ class TestApplication(BillPayCommon):
         self.assertRecordValues(created, [stripped])
 
     def test_address_that_cannot_work_is_refused(self):
-        for address in ("api.clickpesa.com", "ftp://x.example", "https://a b.example"):
+        for address in (
+            "api.clickpesa.com",
+            "ftp://x.example",
+            "https://a b.example",
+            # Everybody on the way could read the API key.
+            "http://api.clickpesa.com/third-parties",
+            "http://41.59.0.1:8060",
+            "http://localhost.example.com",
+        ):
             with self.assertRaises(ValidationError) as caught:
                 self.provider.clickpesa_base_url = address
             self.assertIn("https://", str(caught.exception))
+        for address in ("http://127.0.0.1:8060/x", "http://192.168.1.9", BASE_URL):
+            self.provider.clickpesa_base_url = address
         self.provider.write({"state": "disabled", "clickpesa_base_url": False})
 
     # === Companies === #

@@ -516,6 +516,15 @@ class TestCheckoutPages(CheckoutSteps, BillPayHttpCommon):
         self.assertIn('href="/shop/payment?x=1"', answer.text)
         self.assertEqual(tx.state, "error")
         self.assertNotIn("evil", press("https://evil.example/shop").text)
+        for path in ("//evil.example", "///evil.example/x", "/\\evil.example", "[evil"):
+            with self.subTest(path=path):
+                answer = press(f"{self.base_url()}{path}")
+                self.assertEqual(answer.status_code, 200)
+                self.assertNotIn("evil", answer.text)
+                self.assertIn('href="/my"', answer.text)
+        # As a part of the page's own address it leads nowhere else.
+        answer = press(f"{self.base_url()}/shop//x?to=//evil.example")
+        self.assertIn('href="/shop//x?to=//evil.example"', answer.text)
 
     def test_strangers_make_no_number(self):
         tx = self._transaction()

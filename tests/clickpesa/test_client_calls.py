@@ -386,6 +386,51 @@ def test_unusable_addresses(url):
     assert isinstance(caught.value, ValueError) and "pass" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "host",
+    [
+        "api.clickpesa.com",
+        "8.8.8.8",
+        "203.0.113.7",
+        "172.32.0.1",
+        "0.0.0.0",
+        "[2001:db8::1]",
+        "[::ffff:8.8.8.8]",
+        "localhost.example.com",
+        "127.0.0.1.example.com",
+        "mylocal",
+        "2130706433",
+    ],
+)
+def test_the_key_is_not_sent_over_plain_http(host):
+    with pytest.raises(InvalidConfiguration) as caught:
+        ClickPesaClient(f"http://{host}/third-parties", "ID", "KEY1")
+    assert "https://" in str(caught.value)
+    ClickPesaClient(f"https://{host}/third-parties", "ID", "KEY1")
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "localhost",
+        "LOCALHOST:8060",
+        "sandbox.localhost",
+        "sandbox.local",
+        "127.0.0.1:8060",
+        "127.1.2.3",
+        "10.20.30.40",
+        "172.31.0.1",
+        "192.168.1.7",
+        "[::1]:8060",
+        "[fd00::1]",
+        "[fe80::1]",
+    ],
+)
+def test_a_host_of_the_own_network_may_speak_plain_http(host):
+    client = ClickPesaClient(f"http://{host}/third-parties", "ID", "KEY1")
+    assert client.base_url == f"http://{host}/third-parties"
+
+
 @pytest.mark.parametrize("bad", ["", None, "  ", "ke\ny-secret", "këy-secret"])
 def test_unusable_credentials(bad):
     for pair in ((bad, "KEY1"), ("ID", bad)):

@@ -67,7 +67,7 @@ def test_nobody_listening_means_nothing_happened(gateway, connect, closed_port):
 
 
 def test_an_unknown_host(connect):
-    client = connect(base_url="http://no-such-host.invalid/third-parties", patience=0)
+    client = connect(base_url="https://no-such-host.invalid/third-parties", patience=0)
     with pytest.raises(Unavailable) as caught:
         client.token()
     assert "no-such-host.invalid" in caught.value.message

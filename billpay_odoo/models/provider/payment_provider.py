@@ -361,8 +361,10 @@ class PaymentProvider(models.Model):
             checked_url(self.clickpesa_base_url or const.DEFAULT_BASE_URL)
         except InvalidConfiguration:
             return self.env._(
-                "The API address %(url)s cannot be used: it must be a plain http:// or "
-                "https:// address, such as %(example)s. Nothing was saved.",
+                "The API address %(url)s cannot be used: it must be a plain https:// "
+                "address, such as %(example)s. Over http:// everybody on the way could "
+                "read the API key, so it is for hosts in your own network alone. "
+                "Nothing was saved.",
                 url=self.clickpesa_base_url,
                 example=const.DEFAULT_BASE_URL,
             )
