@@ -26,6 +26,13 @@ class BillpayControlNumber(models.Model):
         copy=False,
         help="The device that may print this number without asking the server.",
     )
+    pos_leased_at = fields.Datetime(
+        string="Till Device Heard Of",
+        readonly=True,
+        copy=False,
+        help="When the device last asked for numbers. Unused ones of a device that is "
+        "silent go to another one.",
+    )
     pos_order_uuid = fields.Char(
         readonly=True, copy=False, index="btree_not_null", string="Till Order's UUID"
     )

@@ -3,7 +3,7 @@
 
 import math
 import re
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 
 import pytz
 
@@ -21,11 +21,18 @@ from odoo.addons.billpay_odoo.identity import (
     receipt_key,
     word_key,
 )
+from odoo.addons.billpay_odoo.models.billpay_guarded import BillpayGuarded
 from odoo.addons.billpay_odoo.money import whole_shillings
 from odoo.addons.billpay_odoo.transactions import own_transaction
 
 # How many numbers a device holds when it has just been refilled.
 RANGE = 60
+# How many a till's devices hold together: twenty devices. Who invents devices does not
+# use up the merchant's numbers.
+MOST_LEASED = 20 * RANGE
+# A device that has not been heard of for so long hands nothing out any more (it stops
+# by itself after half of that, see number_range.js): another one gets its numbers.
+SILENT = timedelta(days=14)
 _DEVICE = re.compile(r"[0-9a-fA-F-]{8,64}\Z")
 # How long a customer at the till waits for ClickPesa (seconds).
 PATIENCE = 8
@@ -39,7 +46,8 @@ LARGEST = 10**10
 
 
 class PosConfig(models.Model):
-    _inherit = "pos.config"
+    _name = "pos.config"
+    _inherit = ["pos.config", BillpayGuarded._name]
 
     billpay = fields.Boolean(
         string="BillPay",
@@ -111,6 +119,46 @@ class PosConfig(models.Model):
                         currency=config.currency_id.name,
                     )
                 )
+
+    # === CRUD METHODS === #
+
+    def write(self, vals):
+        # EXTENDS point_of_sale
+        if "payment_method_ids" not in vals or self._billpay_may_set_up():
+            return super().write(vals)
+        known = [(config, config._billpay_method()) for config in self]
+        result = super().write(vals)
+        if any(config._billpay_method() != method for config, method in known):
+            self._billpay_refuse_set_up()
+        return result
+
+    def _billpay_check_written(self, vals):
+        """Override: Odoo lets every cashier write on the till that they sell at."""
+        super()._billpay_check_written(vals)
+        if self._billpay_may_set_up():
+            return
+        for name, value in vals.items():
+            field = self._fields.get(name)
+            if (
+                field is not None
+                and (name == "billpay" or name.startswith("billpay_"))
+                and not (
+                    self
+                    and all(self._billpay_has(config, field, value) for config in self)
+                )
+            ):
+                self._billpay_refuse_set_up()
+
+    def _billpay_may_set_up(self):
+        return self.env.su or self.env.user.has_group("point_of_sale.group_pos_manager")
+
+    def _billpay_refuse_set_up(self):
+        raise AccessError(
+            self.env._(
+                "Only managers of the Point of Sale change how a till takes BillPay. "
+                "Nothing was changed and no money is affected: ask one of them."
+            )
+        )
 
     # === BUSINESS METHODS === #
 
@@ -215,27 +263,60 @@ class PosConfig(models.Model):
 
         :param str device: the device's own UUID
         :param list used: digits it has printed of which the server may not know yet
-        :return: list of ``{"number": str, "url": str}``, the oldest first
-        :raise UserError: there is no application that works
+        :return: list of ``{"number": str, "url": str}``; fewer where the till's
+            devices hold ``MOST_LEASED`` already
+        :raise UserError: there is no application that works, or no number to give
         """
         config = self._billpay_till()
         if not isinstance(device, str) or not _DEVICE.match(device):
             raise UserError(self.env._("This device has no name: reload the till."))
-        printed = {name for name in used or () if isinstance(name, str)}
+        printed = [name for name in used or () if isinstance(name, str)]
         numbers = self.env["billpay.control.number"].sudo()
         provider = config._billpay_provider()
-        left = numbers.search(
+        now = fields.Datetime.now()
+        leased = Domain(
             [
                 ("pos_config_id", "=", config.id),
-                ("pos_device", "=", device),
+                ("pos_device", "!=", False),
                 ("pos_order_uuid", "=", False),
+                ("state", "in", LIVING),
+            ]
+        )
+        free = leased & Domain(
+            [
                 ("provider_id", "=", provider.id),
                 ("state", "=", "open"),
-                ("name", "not in", list(printed)),
-            ],
-            order="id",
-            limit=RANGE,
+                ("name", "not in", printed),
+            ]
         )
+        of_device = free & Domain("pos_device", "=", device)
+        left = numbers.search(of_device, order="id", limit=RANGE)
+        if len(left) < RANGE:
+            of_silent = free & Domain(
+                [
+                    ("pos_device", "!=", device),
+                    ("pos_leased_at", "<", now - SILENT),
+                    ("payment_ids", "=", False),
+                ]
+            )
+            silent = numbers.search(of_silent, order="id", limit=RANGE - len(left))
+            left += silent.try_lock_for_update()
+        left.write({"pos_device": device, "pos_leased_at": now})
+        # What a device says that it has printed counts until an order tells of it.
+        room = MOST_LEASED - numbers.search_count(leased)
+        wanted = max(min(RANGE - len(left), room), 0)
+        if not left and not wanted:
+            raise UserError(
+                self.env._(
+                    "The devices of the till %(till)s hold %(count)s unused control "
+                    "numbers, so this one gets none in store. Sales with network are "
+                    "not affected: each gets a number of its own. After %(days)s days "
+                    "without use the numbers of other devices are given to this one.",
+                    till=config.name,
+                    count=MOST_LEASED,
+                    days=SILENT.days,
+                )
+            )
         fresh = numbers._reserve(
             provider,
             [
@@ -244,10 +325,11 @@ class PosConfig(models.Model):
                     "mode": "flexible",
                     "pos_config_id": config.id,
                     "pos_device": device,
+                    "pos_leased_at": now,
                     "partner_id": config._billpay_customer().id,
                 }
             ]
-            * (RANGE - len(left)),
+            * wanted,
             offline=True,
         )
         return [

@@ -1,11 +1,13 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 from odoo import api, fields, models
+from odoo.exceptions import ValidationError
 from odoo.fields import Domain
 
 from odoo.addons.billpay_odoo.actions import window
 from odoo.addons.billpay_odoo.const import MONEY
 from odoo.addons.billpay_odoo.models.bill.billpay_bill import BillpayBill
+from odoo.addons.billpay_odoo.money import whole_shillings
 
 STATES = [
     ("waiting", "Waiting for BillPay"),
@@ -92,6 +94,91 @@ class PosOrder(models.Model):
         )
         found = orders.filtered(lambda order: order.billpay_state in value)
         return [("id", "in", found.ids)]
+
+    # === THE TILL'S RULES === #
+
+    @api.constrains("state")
+    def _check_billpay_rules(self):
+        self.filtered(lambda order: order.state == "paid")._billpay_check_rules()
+
+    def write(self, vals):
+        # EXTENDS point_of_sale
+        unfinished = self.browse()
+        if vals.get("state") == "done":
+            # Past "paid"; a session that closes writes it on paid orders.
+            unfinished = self.filtered(lambda order: order.state in ("draft", "cancel"))
+        result = super().write(vals)
+        unfinished._billpay_check_rules()
+        return result
+
+    def _billpay_check_rules(self):
+        """Hold the till's rules about later and change against finished orders.
+
+        The till shows them; whoever sends an order decides what is in it. Without
+        network cannot be told from pulled out the cable: *Only without network* is
+        for the till alone.
+
+        :raise ValidationError: a rule is broken; nothing was stored
+        """
+        for order in self:
+            config = order.config_id
+            asked = order._billpay_asked()
+            compare = order.currency_id.compare_amounts
+            if compare(asked, 0) <= 0:
+                continue
+            due = max(whole_shillings(order.amount_total), order.amount_total)
+            if config.cash_rounding:
+                due += config.rounding_method.rounding
+            change = compare(asked, due) > 0
+            if change and not config.billpay_change:
+                raise ValidationError(
+                    self.env._(
+                        "%(order)s comes to %(total)s, but %(asked)s is entered as "
+                        "paid by BillPay: the till %(till)s gives no change for it. "
+                        "The order was not stored. Enter what the order comes to; what "
+                        "the customer paid too much is kept as credit. Or let a "
+                        "manager tick *Give Change for Too Much* for this till.",
+                        order=order.pos_reference or order.name,
+                        total=order.currency_id.format(order.amount_total),
+                        asked=order.currency_id.format(asked),
+                        till=config.name,
+                    )
+                )
+            if not change and config.billpay_later != "never":
+                continue
+            received = order._billpay_received_at_till()
+            if compare(received, asked) < 0:
+                raise ValidationError(
+                    self.env._(
+                        "%(order)s is to be paid %(asked)s by BillPay, but "
+                        "%(received)s has come: this order cannot be finished before "
+                        "its money. It "
+                        "was not stored. Wait for the payment and send it again, take "
+                        "another payment method, or let a manager change *Orders May "
+                        "Be Paid Later* of the till %(till)s.",
+                        order=order.pos_reference or order.name,
+                        asked=order.currency_id.format(asked),
+                        received=order.currency_id.format(received),
+                        till=config.name,
+                    )
+                )
+
+    def _billpay_received_at_till(self):
+        """Return what came for an order, though it does not know its numbers yet.
+
+        Money that ClickPesa took back afterwards had come when the goods were given.
+        """
+        self.ensure_one()
+        names = {self.billpay_number, *self.payment_ids.mapped("billpay_number")}
+        numbers = self._billpay_numbers()
+        numbers |= numbers.search(
+            [
+                ("name", "in", list(names - {False, ""})),
+                ("pos_config_id", "=", self.config_id.id),
+                ("pos_order_uuid", "in", (False, self.uuid)),
+            ]
+        )
+        return numbers._received((*MONEY, "reversed"))
 
     # === FROM THE TILL === #
 

@@ -45,6 +45,12 @@ class PosPayment(models.Model):
                 payment.payment_method_id.use_payment_terminal == "billpay"
             )
 
+    @api.constrains("amount", "payment_method_id", "pos_order_id", "billpay_number")
+    def _check_billpay_rules(self):
+        """What is changed on a finished order keeps to the till's rules, too."""
+        orders = self.filtered("is_billpay").pos_order_id
+        orders.filtered(lambda o: o.state in ("paid", "done"))._billpay_check_rules()
+
     def _billpay_lines(self):
         """Return the journal items that wait for BillPay money."""
         return self.filtered("is_billpay").sudo().billpay_line_id

@@ -1,15 +1,17 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """What a till asks the server, and what it is told."""
 
+from unittest.mock import patch
 from uuid import uuid4
 
-from odoo import Command
+from odoo import Command, fields
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import new_test_user, tagged
 
 from odoo.addons.billpay_odoo.tests.common import BillPayCommon
 
-from ..models.pos_config import RANGE
+from ..models import pos_config
+from ..models.pos_config import RANGE, SILENT
 from .common import TillSteps
 
 
@@ -219,6 +221,52 @@ class TestTill(TillSteps, BillPayCommon):
         self.assertEqual(fresh[: RANGE - 45], first[45:])
         self.assertFalse({item["number"] for item in fresh} & set(used))
 
+    def test_invented_devices_do_not_use_up_the_numbers(self):
+        """Whatever a cashier says of devices and of what they have printed."""
+        with patch.object(pos_config, "MOST_LEASED", 2 * RANGE + 10):
+            first = [item["number"] for item in self._lease()]
+            self.assertEqual(len(self._lease(used=first)), RANGE)
+            # What is left is shared out, then there is none.
+            self.assertEqual(len(self._lease("0d1f6a44-bbbb")), 10)
+            for device in ("0d1f6a44-cccc", "0d1f6a44-dddd"):
+                with self.assertRaisesRegex(UserError, "Sales with network"):
+                    self._lease(device)
+            with self.assertRaisesRegex(UserError, "Sales with network"):
+                self._lease(used=self._names_of())
+            # Another till has its own, and a sale with network gets a number.
+            self.assertEqual(len(self._lease(till=self._make_till("Posta"))), RANGE)
+            self.assertEqual(self._ask(str(uuid4()))["state"], "waiting")
+        self.assertEqual(len(self._names_of()), 2 * RANGE + 10)
+
+    def _names_of(self):
+        numbers = self.env["billpay.control.number"].sudo()
+        return numbers.search(
+            [
+                ("pos_config_id", "=", self.till.id),
+                ("pos_device", "!=", False),
+                ("pos_order_uuid", "=", False),
+            ]
+        ).mapped("name")
+
+    def test_numbers_of_a_silent_device_go_to_another(self):
+        numbers = self.env["billpay.control.number"].sudo()
+        old = numbers.search([("name", "in", [i["number"] for i in self._lease()])])
+        printed, paid, *_others = old
+        self._ask(str(uuid4()), number=printed.name)
+        self._told(paid.name, 5000)
+        old.pos_leased_at = fields.Datetime.now() - SILENT / 2
+        fresh = {item["number"] for item in self._lease("0d1f6a44-bbbb")}
+        self.assertFalse(fresh & set(old.mapped("name")))
+        old.pos_leased_at = fields.Datetime.now() - 2 * SILENT
+        again = {item["number"] for item in self._lease("0d1f6a44-cccc")}
+        # But for what a customer may hold.
+        self.assertEqual(
+            again & set(old.mapped("name")), set((old - printed - paid).mapped("name"))
+        )
+        self.assertEqual(len(again), RANGE)
+        # The silent one is back: what it had is somebody else's.
+        self.assertFalse({item["number"] for item in self._lease()} & again)
+
     def test_names_of_devices_are_checked(self):
         for device in (None, "", "x", 7, "a" * 65, "'; drop table"):
             with self.subTest(device=device), self.assertRaises(UserError):
@@ -295,14 +343,182 @@ class TestTill(TillSteps, BillPayCommon):
 
     # === What a cashier writes === #
 
-    def test_fields_of_the_server_are_refused(self):
-        cashier = new_test_user(
+    def _cashier(self):
+        return new_test_user(
             self.env,
             "billpay_cashier_hand",
-            groups="point_of_sale.group_pos_user",
+            groups="base.group_user,point_of_sale.group_pos_user",
             company_id=self.company.id,
             company_ids=[Command.set(self.company.ids)],
         )
+
+    def test_only_managers_set_a_till_up(self):
+        self.till.billpay_later = "never"
+        till = self.till.with_user(self._cashier())
+        others = self.env["pos.payment.method"].create(
+            {
+                "name": "BillPay of another counter",
+                "payment_method_type": "terminal",
+                "use_payment_terminal": "billpay",
+                "company_id": self.company.id,
+            }
+        )
+        for values in (
+            {"billpay_later": "always"},
+            {"billpay_change": True},
+            {"billpay_lang": "en"},
+            {"billpay_partner_id": self.partner.id},
+            {"billpay": False},
+            {"payment_method_ids": [Command.unlink(self.billpay.id)]},
+            {
+                "payment_method_ids": [
+                    Command.unlink(self.billpay.id),
+                    Command.link(others.id),
+                ]
+            },
+        ):
+            with self.subTest(values), self.assertRaisesRegex(AccessError, "managers"):
+                till.write(values)
+            till.invalidate_recordset()
+        # What is there already, and what Odoo lets cashiers write.
+        till.write({"billpay_later": "never", "billpay": True, "name": "Duka jipya"})
+        self.assertEqual(till.name, "Duka jipya")
+        self.till.write({"billpay_later": "always", "billpay_change": True})
+        self.till.billpay = False
+        self.assertFalse(self.till._billpay_method())
+
+    # === The till's rules === #
+
+    def test_never_pay_later(self):
+        self.till.billpay_later = "never"
+        session = self._open()
+        cashier = self._cashier()
+        orders = self.env["pos.order"].with_user(cashier)
+        method, cash = self.billpay, self.cash
+        part = self._ask(str(uuid4()))
+        self._told(part["number"], 20000)
+        strangers = self._registered_invoice(45000).billpay_number_id.name
+        leased = self._lease()[0]["number"]
+        for payments, uuid in (
+            # No number, one that nobody paid, a part, somebody else's number.
+            ([(method, 45000, False)], str(uuid4())),
+            ([(method, 45000, leased)], str(uuid4())),
+            ([(method, 45000, part["number"])], part["uuid"]),
+            ([(method, 45000, part["number"])], str(uuid4())),
+            ([(method, 45000, strangers)], str(uuid4())),
+            ([(method, 15000, False), (cash, 30000, False)], str(uuid4())),
+        ):
+            sale = self._sale(session, payments, uuid=uuid)
+            with (
+                self.subTest(payments=payments),
+                self.assertRaisesRegex(ValidationError, "before its money"),
+                self.env.cr.savepoint(),
+            ):
+                orders.sync_from_ui([sale])
+            self.assertFalse(orders.search([("uuid", "=", uuid)]))
+        # Nor from behind: sent as open, and finished by other calls.
+        draft = self._send(
+            self._sale(session, [(method, 45000, False)], state="draft")
+        ).with_user(cashier)
+        for finish in (
+            lambda: draft.action_pos_order_paid(),
+            lambda: draft.write({"state": "paid"}),
+            lambda: draft.write({"state": "done"}),
+        ):
+            with (
+                self.assertRaisesRegex(ValidationError, "before its money"),
+                self.env.cr.savepoint(),
+            ):
+                finish()
+            draft.invalidate_recordset()
+            self.assertEqual(draft.state, "draft")
+        # Nor by exchanging the cash of a finished order.
+        done = self._send(self._sale(session, [(cash, 45000, False)]))
+        with (
+            self.assertRaisesRegex(ValidationError, "before its money"),
+            self.env.cr.savepoint(),
+        ):
+            done.payment_ids.with_user(cashier).write({"payment_method_id": method.id})
+
+    def test_never_pay_later_lets_paid_orders_through(self):
+        self.till.billpay_later = "never"
+        session = self._open()
+        orders = self.env["pos.order"].with_user(self._cashier())
+        asked, printed = self._ask(str(uuid4())), self._lease()[0]["number"]
+        self._told(asked["number"], 45000)
+        # Printed without network; the order and the money come afterwards.
+        self._told(printed, 45000, "LCPTOLD2")
+        part = self._ask(str(uuid4()))
+        self._told(part["number"], 15000, "LCPTOLD3")
+        back = self._ask(str(uuid4()))
+        # It had come when the goods were given.
+        self._told(back["number"], 45000, "LCPTOLD4").state = "reversed"
+        for payments, uuid in (
+            ([(self.billpay, 45000, asked["number"])], asked["uuid"]),
+            ([(self.billpay, 45000, printed)], str(uuid4())),
+            (
+                [(self.billpay, 15000, part["number"]), (self.cash, 30000, False)],
+                part["uuid"],
+            ),
+            ([(self.billpay, 45000, back["number"])], back["uuid"]),
+            ([(self.cash, 45000, False)], str(uuid4())),
+        ):
+            with self.subTest(payments=payments):
+                orders.sync_from_ui([self._sale(session, payments, uuid=uuid)])
+                order = orders.search([("uuid", "=", uuid)])
+                self.assertEqual(order.state, "paid")
+        # Received as open is no finishing, and refunds ask for nothing.
+        draft = self._sale(session, [(self.billpay, 45000, False)], state="draft")
+        self.assertEqual(self._send(draft).state, "draft")
+        # A rule that is new does not hold the closing of a session up.
+        self.till.billpay_later = "always"
+        late = self._send(self._sale(session, [(self.billpay, 45000, False)]))
+        self.till.billpay_later = "never"
+        orders.search([("state", "=", "draft")]).unlink()
+        self._close_till(session)
+        self.assertEqual(late.state, "done")
+        self.assertEqual(
+            sum(late.payment_ids._billpay_lines().mapped("balance")), 45000
+        )
+
+    def test_change_is_given_by_the_rule_and_from_what_came(self):
+        session = self._open()
+        orders = self.env["pos.order"].with_user(self._cashier())
+        asked = self._ask(str(uuid4()))
+        self._told(asked["number"], 50000)
+
+        def send(amount, uuid, *more):
+            payments = [(self.billpay, amount, False), *more]
+            sale = self._sale(session, payments, uuid=uuid)
+            with self.env.cr.savepoint():
+                orders.sync_from_ui([sale])
+            return orders.search([("uuid", "=", uuid)])
+
+        with self.assertRaisesRegex(ValidationError, "no change"):
+            send(50000, asked["uuid"])
+        with self.assertRaisesRegex(ValidationError, "no change"):
+            send(900000, str(uuid4()))
+        self.till.billpay_change = True
+        for amount, uuid in (
+            # Cash for what never came, and for more than came.
+            (900000, str(uuid4())),
+            (45001, str(uuid4())),
+            (60000, asked["uuid"]),
+        ):
+            with self.subTest(amount=amount), self.assertRaises(ValidationError):
+                send(amount, uuid)
+        order = send(50000, asked["uuid"])
+        self.assertEqual(order.state, "paid")
+        self.assertEqual(sorted(order.payment_ids.mapped("amount")), [-5000, 50000])
+        # Change of cash is none of BillPay's.
+        self.till.billpay_change = False
+        mixed = send(20000, str(uuid4()), (self.cash, 30000, False))
+        self.assertEqual(
+            sorted(mixed.payment_ids.mapped("amount")), [-5000, 20000, 30000]
+        )
+
+    def test_fields_of_the_server_are_refused(self):
+        cashier = self._cashier()
         session = self._open()
         stand = self._ask(str(uuid4()))
         method = self.till._billpay_method()

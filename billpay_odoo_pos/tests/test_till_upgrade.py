@@ -41,6 +41,13 @@ class TestTillUpgrade(UpgradeCase):
             "11230003": f"invoice:{move}",
         }.items():
             self.assertEqual(keys[name][0], key, name)
+        # Its device may be printing from it today.
+        [[heard]] = self.db(
+            "SELECT pos_leased_at > now() AT TIME ZONE 'UTC' - interval '1 hour'"
+            "  FROM billpay_control_number WHERE name = %s",
+            leased,
+        )
+        self.assertTrue(heard)
         indexes = self.indexes()
         self.assertIn("UNIQUE", indexes["billpay_control_number_one_per_bill"])
         self.assertNotIn("billpay_control_number_one_asking_at_till", indexes)

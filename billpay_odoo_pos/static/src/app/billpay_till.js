@@ -43,10 +43,19 @@ export class BillPayTill {
         return this.config._billpay?.[this.config.billpay_lang || "sw"];
     }
 
-    /** The manager's rule about orders that are finished before their money came. */
-    mayPayLater(offline) {
+    /**
+     * The manager's rule about orders that are finished before their money came; the
+     * server holds it, too. Change is given of what came, and never later.
+     */
+    mayPayLater(offline, givesChange = false) {
         const rule = this.config.billpay_later;
-        return rule === "always" || (rule === "offline" && (offline || this.offline));
+        const free = rule === "always" || (rule === "offline" && (offline || this.offline));
+        return free && !givesChange;
+    }
+
+    /** Whether a line that waits asks for more than the order still comes to. */
+    givesChange(order, line) {
+        return line.amount - order.remainingDue > this.pos.currency.rounding / 2;
     }
 
     money(amount) {
@@ -157,6 +166,15 @@ export class BillPayTill {
      * @returns {Promise<boolean>} whether the line is paid, or is to be paid later
      */
     async collect(order, line) {
+        const givesChange = this.givesChange(order, line);
+        if (givesChange && !this.config.billpay_change) {
+            throw new Error(
+                _t(
+                    "Only %s is left to pay, and this till gives no change for BillPay. Lower the amount of the line.",
+                    this.money(order.remainingDue)
+                )
+            );
+        }
         const info = await this.ask(order, line.amount);
         line.billpay_number = info.number;
         line.setPaymentStatus("waitingCard");
@@ -165,11 +183,12 @@ export class BillPayTill {
         const entry = {
             order,
             line,
+            givesChange,
             resolve,
             shown: reactive({
                 number: info.number,
                 offline: info.offline,
-                mayPayLater: this.mayPayLater(info.offline),
+                mayPayLater: this.mayPayLater(info.offline, givesChange),
                 message: "",
             }),
             url: info.url,
@@ -217,7 +236,7 @@ export class BillPayTill {
                 // Is the network back? Then the server hears of this number now.
                 const info = await this.ask(entry.order, entry.line.amount);
                 entry.shown.offline = info.offline;
-                entry.shown.mayPayLater = this.mayPayLater(info.offline);
+                entry.shown.mayPayLater = this.mayPayLater(info.offline, entry.givesChange);
                 this.take(entry, info);
                 return;
             }
@@ -231,7 +250,7 @@ export class BillPayTill {
                 entry.shown.message = error.data?.message || error.message;
             }
         }
-        entry.shown.mayPayLater = this.mayPayLater(entry.shown.offline);
+        entry.shown.mayPayLater = this.mayPayLater(entry.shown.offline, entry.givesChange);
     }
 
     /**
@@ -307,7 +326,7 @@ export class BillPayTill {
     }
 
     later(entry) {
-        if (this.mayPayLater(entry.shown.offline)) {
+        if (this.mayPayLater(entry.shown.offline, entry.givesChange)) {
             this.done(entry, true);
         }
     }

@@ -2,6 +2,9 @@
 
 // How many numbers are left when new ones are fetched.
 const REFILL_BELOW = 30;
+// A device that has heard nothing of the server for so long hands nothing out: twice
+// as late the server gives its numbers to another one (SILENT in pos_config.py).
+const KEPT = 7 * 24 * 3600 * 1000; // milliseconds
 
 /**
  * The numbers that this device may hand out without asking the server.
@@ -20,12 +23,15 @@ export class NumberRange {
         try {
             const content = JSON.parse(localStorage.getItem(this.key));
             if (content && content.device) {
+                if (!(Date.now() - content.filled < KEPT)) {
+                    content.free = [];
+                }
                 return content;
             }
         } catch {
             // Damaged by whatever: this device gets a new name and a new range.
         }
-        const content = { device: this.makeName(), free: [], used: [] };
+        const content = { device: this.makeName(), free: [], used: [], filled: 0 };
         this.save(content);
         return content;
     }
@@ -69,6 +75,7 @@ export class NumberRange {
         content.free = numbers.filter((item) => !known.has(item.number));
         // The server gives only what it does not know as used: it knows the older ones.
         content.used = content.used.slice(-200);
+        content.filled = Date.now();
         this.save(content);
     }
 }
