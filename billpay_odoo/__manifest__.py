@@ -60,8 +60,14 @@
             "billpay_odoo/static/src/run/**/*",
         ],
         "web.assets_frontend": [
+            "billpay_odoo/static/src/pay_block/**/*",
             "billpay_odoo/static/src/interactions/**/*",
-            "billpay_odoo/static/src/scss/pay_page.scss",
+        ],
+        # The public page alone: nothing that others add to a website gets here.
+        "billpay_odoo.assets_pay_page": [
+            "web/static/src/module_loader.js",
+            "billpay_odoo/static/src/pay_page/**/*",
+            "billpay_odoo/static/src/pay_block/**/*",
         ],
         "web.assets_tests": [
             "billpay_odoo/static/tests/tours/*.js",

@@ -8,8 +8,12 @@ from odoo.http import request
 from odoo.addons.account_payment.controllers.portal import PortalAccount
 
 # The address of a pay page is a secret of its payer: no search engine, cache or other
-# site is to learn it.
+# site is to learn it. Nor is another site to show the page as its own.
 _PRIVATE = {
+    "Content-Security-Policy": (
+        "frame-ancestors 'none'; base-uri 'none'; form-action 'none'; object-src 'none'"
+    ),
+    "X-Frame-Options": "DENY",
     "Cache-Control": "no-store",
     "Referrer-Policy": "no-referrer",
     "X-Robots-Tag": "noindex, nofollow",
@@ -20,11 +24,14 @@ _PRIVATE = {
 PAYABLE = ("open", "pending")
 
 
-def page_values(number, lang, url):
+def page_values(number, lang, url, since=None, show_due=False):
     """Return what a page shows of a number; ``url`` takes the code of a language."""
-    values = request.env["billpay.pay.page"]._pay_page_values(number, lang=lang)
+    values = request.env["billpay.pay.page"]._pay_page_values(
+        number, lang=lang, since=since, show_due=show_due
+    )
+    query = f"&since={values['since']}" if values["since"] else ""
     values["language_urls"] = {
-        code: url.replace("%s", code) for code in values["languages"]
+        code: url.replace("%s", code + query) for code in values["languages"]
     }
     return values
 
@@ -43,7 +50,7 @@ class BillpayPayPage(http.Controller):
         readonly=True,
         save_session=False,
     )
-    def pay_page(self, number, signature, lang=None, **_kwargs):
+    def pay_page(self, number, signature, lang=None, since=None, **_kwargs):
         """Show how to pay, and whether it is paid; 404 for any wrong address."""
         page = request.env["billpay.pay.page"]
         number_sudo = page._find_for_page(number, signature)
@@ -53,7 +60,7 @@ class BillpayPayPage(http.Controller):
                 # PostgreSQL takes no null character: it would be a 500.
                 return NotFound().get_response()
             raise request.not_found()
-        values = page._pay_page_values(number_sudo, lang=lang)
+        values = page._pay_page_values(number_sudo, lang=lang, since=since)
         response = request.render("billpay_odoo.pay_page", {"billpay": values})
         response.headers.update(_PRIVATE)
         return response
@@ -66,9 +73,10 @@ class BillpayPayPage(http.Controller):
         readonly=True,
         save_session=False,
     )
-    def pay_page_state(self, number, signature, **_kwargs):
+    def pay_page_state(self, number, signature, since=None, **_kwargs):
         """Answer an open page that asks whether something has happened (JSON)."""
-        values = request.env["billpay.pay.page"]._page_watch(number, signature)
+        page = request.env["billpay.pay.page"]
+        values = page._page_watch(number, signature, since)
         if values is None:
             raise request.not_found()
         return request.make_json_response(values, headers=list(_PRIVATE.items()))
@@ -86,5 +94,6 @@ class BillpayPortalAccount(PortalAccount):
         )
         if state in PAYABLE:
             url = invoice.get_portal_url(query_string="&lang=%s", anchor="billpay")
-            values["billpay"] = page_values(number_sudo, kwargs.get("lang"), url)
+            lang, since = kwargs.get("lang"), kwargs.get("since")
+            values["billpay"] = page_values(number_sudo, lang, url, since)
         return values

@@ -76,14 +76,17 @@ class BillpayPortal(CustomerPortal):
         website=True,
         readonly=True,
     )
-    def portal_my_billpay_number(self, number_id, lang=None, **_kwargs):
+    def portal_my_billpay_number(self, number_id, lang=None, since=None, **_kwargs):
         """Show how to pay one number, and what was billed and paid on it."""
         number = self._billpay_find(number_id)
         values = {
             **self._prepare_portal_layout_values(),
             "page_name": "billpay",
             "number": number,
-            "billpay": page_values(number, lang, f"/my/billpay/{number.id}?lang=%s"),
+            # The visitor is the customer, and the statement stands beside it.
+            "billpay": page_values(
+                number, lang, f"/my/billpay/{number.id}?lang=%s", since, show_due=True
+            ),
             "statement": request.env["billpay.statement"]._statement(number),
         }
         return request.render("billpay_odoo.portal_my_billpay_number", values)

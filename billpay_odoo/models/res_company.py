@@ -95,6 +95,12 @@ class ResCompany(models.Model):
         help="Numbers of a pupil: with the family, money may also pay invoices that "
         "are made out to the parent.",
     )
+    billpay_page_due = fields.Boolean(
+        string="Pay Pages Show What Customers Owe",
+        help="Whoever finds a customer's card can open its pay page. Without this it "
+        "asks for the purpose's usual amount or any amount; what a customer owes is "
+        "on the statement and in the portal. Invoices always show their amount.",
+    )
     billpay_event_days = fields.Integer(
         string="Keep Webhook Contents",
         default=const.EVENT_DAYS,

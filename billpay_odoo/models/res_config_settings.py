@@ -36,6 +36,9 @@ class ResConfigSettings(models.TransientModel):
     billpay_tell_successor = fields.Boolean(
         related="company_id.billpay_tell_successor", readonly=False
     )
+    billpay_page_due = fields.Boolean(
+        related="company_id.billpay_page_due", readonly=False
+    )
     billpay_event_days = fields.Integer(
         related="company_id.billpay_event_days", readonly=False
     )

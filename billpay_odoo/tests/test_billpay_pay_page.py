@@ -2,10 +2,14 @@
 
 import datetime
 import io
+import re
+from datetime import timedelta
 from unittest.mock import patch
 
+from freezegun import freeze_time
 from PIL import Image
 
+from odoo import fields
 from odoo.tests import tagged
 from odoo.tools.translate import code_translations
 
@@ -195,6 +199,137 @@ class TestPayPageModel(BillPayCommon):
         self.assertFalse(values["asks_amount"])
         self.assertIn("as much as you want", repr(values["channels"]))
 
+    def _card(self, **values):
+        """A customer's number, as on a card that somebody finds."""
+        number = self._number()
+        number.write({"kind": "customer", "move_id": False, "amount": 0, **values})
+        return number
+
+    def _money(self, number, amount, receipt, ago, **values):
+        """Money that came on a number so long ago."""
+        return (
+            self.env["billpay.payment"]
+            .sudo()
+            .create(
+                {
+                    "provider_id": number.provider_id.id,
+                    "control_number_id": number.id,
+                    "reference": f"LCP{receipt}",
+                    "receipt": receipt,
+                    "number": number.name,
+                    "amount": amount,
+                    "currency_id": self.tzs.id,
+                    "currency_code": "TZS",
+                    "paid_at": fields.Datetime.now() - ago,
+                    "status": "SUCCESS",
+                    "state": "confirmed",
+                    **values,
+                }
+            )
+        )
+
+    def _shown(self, number, since=None):
+        """All that whoever has the address can read: the page, and its answers."""
+        page = self.env["billpay.pay.page"].with_env(self.Number.env)
+        self.env.flush_all()
+        self.env.invalidate_all()
+        return [
+            page._pay_page_values(number, "en", since=since),
+            page._page_watch(number.name, page._pay_signature(number), since),
+            page._page_state_values(number, since),
+        ]
+
+    def test_a_found_card_tells_no_history(self):
+        page = self.env["billpay.pay.page"]
+        for state in ("open", "pending", "paid", "closed"):
+            with self.subTest(state=state):
+                card, other = self._card(state=state), self._card()
+                self._money(card, 77770, f"OLDA{state}", timedelta(days=40))
+                self._money(card, 8880, f"OLDB{state}", timedelta(minutes=10))
+                own, foreign = page._opened_token(card), page._opened_token(other)
+                early = page._sign_pay_page(card.id, card.name)
+                for since in (
+                    None,
+                    own,
+                    foreign,
+                    own[:-2],
+                    own.swapcase(),
+                    "2000-01-01 00:00:00",
+                    early,
+                    "0",
+                    "\ud800",
+                    "=" * 5000,
+                    7,
+                ):
+                    shown = self._shown(card, since)
+                    text = repr([{**item, "since": ""} for item in shown])
+                    for secret in ("77,770", "8,880", "86,650", "86650", "OLD"):
+                        self.assertNotIn(secret, text, since)
+                    self.assertEqual([item["amount_paid"] for item in shown], [0.0] * 3)
+
+    def test_an_open_page_tells_what_was_paid_meanwhile(self):
+        card = self._card()
+        self._money(card, 77770, "OLD", timedelta(days=40))
+        since = self._shown(card)[0]["since"]
+        self.assertEqual(self._shown(card, since)[0]["since"], since)
+        self._money(card, 5000, "NEW1", timedelta(seconds=1))
+        self._money(card, 1500, "NEW2", timedelta())
+        self._money(card, 9, "FAILED", timedelta(), state="ignored")
+        for item in self._shown(card, since):
+            self.assertEqual(item["amount_paid"], 6500)
+        page, _watched, stands = self._shown(card, since)
+        self.assertEqual(page["receipt"], "NEW2, NEW1")
+        self.assertEqual(stands["amount_paid_text"], "TZS\u00a06,500")
+        self.assertIn(f"since={since}", page["watch_url"])
+        self.assertIn(f"since={since}", page["language_urls"]["sw"])
+        # Whoever keeps the address for later begins anew.
+        with freeze_time(fields.Datetime.now() + timedelta(hours=13)):
+            for item in self._shown(card, since):
+                self.assertEqual(item["amount_paid"], 0)
+
+    def test_an_invoices_page_tells_what_was_paid_on_it(self):
+        number = self._number(state="paid")
+        self._money(number, 150000, "RCPT", timedelta(days=40))
+        page, _watched, stands = self._shown(number)
+        self.assertEqual((page["amount_paid"], page["receipt"]), (150000, "RCPT"))
+        self.assertEqual(stands["amount_paid"], 150000)
+        self.assertFalse(page["since"])
+
+    def test_what_a_customer_owes_is_the_companys_to_show(self):
+        purpose = self.env["billpay.purpose"].create(
+            {"name": "Tuition", "company_id": self.company.id, "default_amount": 20000}
+        )
+        for values, hidden, chosen in (
+            # What a family owes, on an individual amount or none.
+            ({"amount": 345000}, 0, 345000),
+            ({"amount": 345000, "purpose_id": purpose.id}, 0, 345000),
+            ({}, 0, 260000),
+            # Everybody is asked for it; nothing else can be paid.
+            ({"amount": 20000, "purpose_id": purpose.id}, 20000, 20000),
+            ({"amount": 345000, "mode": "exact"}, 345000, 345000),
+        ):
+            with self.subTest(values=values):
+                pupil = self.partner.copy({"name": "Neema Hamisi"})
+                self._invoice(260000, partner=pupil)
+                card = self._card(partner_id=pupil.id, **values)
+                self.company.billpay_page_due = False
+                page, _watched, stands = self._shown(card)
+                self.assertEqual(page["asks_amount"], bool(hidden))
+                self.assertEqual(stands["amount_due"], hidden)
+                if not hidden:
+                    text = repr(page | {"qr": ""})
+                    for secret in ("345,000", "260,000", "345000", "260000"):
+                        self.assertNotIn(secret, text)
+                    self.assertIn("as much as you want", repr(page["channels"]))
+                known = self.env["billpay.pay.page"]._pay_page_values(
+                    card, "en", show_due=True
+                )
+                self.assertEqual(known["amount"], f"TZS\u00a0{chosen:,}")
+                self.company.billpay_page_due = True
+                page, _watched, stands = self._shown(card)
+                self.assertEqual(page["amount"], f"TZS\u00a0{chosen:,}")
+                self.assertEqual(stands["amount_due"], chosen)
+
     def test_asked_amount_is_what_clickpesa_was_told(self):
         number = self._number(amount=150000)
         number.amount = 60000
@@ -347,6 +482,37 @@ class TestPayPage(BillPayHttpCommon):
         self.assertIn("noindex", response.headers["X-Robots-Tag"])
         self.assertIn('content="noindex, nofollow"', response.text)
         self.assertNotIn("session_id", response.cookies)
+
+    def test_no_other_page_shows_it_as_its_own(self):
+        path = self.env["billpay.pay.page"]._get_pay_path(self._number())
+        for suffix in ("", "?lang=sw", "/state"):
+            headers = self._get(path + suffix).headers
+            self.assertIn("frame-ancestors 'none'", headers["Content-Security-Policy"])
+            self.assertEqual(headers["X-Frame-Options"], "DENY")
+
+    def test_nothing_that_others_add_to_a_site_reads_it(self):
+        """Analytics and custom code stand in the layout of the site."""
+        for layout in ("portal.frontend_layout", "web.frontend_layout", "web.layout"):
+            self.env["ir.ui.view"].sudo().create(
+                {
+                    "name": f"Analytics in {layout}",
+                    "type": "qweb",
+                    "inherit_id": self.env.ref(layout).id,
+                    "arch": """<xpath expr="//head" position="inside">
+                        <script src="https://tracker.example/a.js"/></xpath>""",
+                }
+            )
+        for state in ("open", "pending", "paid", "closed"):
+            number = self._number(state)
+            path = self.env["billpay.pay.page"]._get_pay_path(number)
+            text = self._get(path).text
+            self.assertIn(number.name, text.replace("</span><span>", ""))
+            self.assertNotIn("tracker", text)
+            self.assertNotIn("assets_frontend", text)
+            scripts = re.findall(r"<script[^>]*>", text)
+            self.assertEqual(len(scripts), 1)
+            self.assertIn("assets_pay_page", scripts[0])
+        self.assertIn("tracker", self._get("/web/login").text)
 
     def test_anything_wrong_is_the_404_of_any_page(self):
         number = self._number()
@@ -559,9 +725,9 @@ class TestPayPage(BillPayHttpCommon):
         page = type(self.env["billpay.pay.page"])
         watch = page._page_watch
 
-        def count(self, name, signature):
+        def count(self, name, signature, since):
             asked.append(name)
-            return watch(self, name, signature)
+            return watch(self, name, signature, since)
 
         with patch.object(page, "_page_watch", count):
             self._browse(
@@ -588,7 +754,7 @@ class TestPayPage(BillPayHttpCommon):
         }
         asked = []
 
-        def watch(self, name, signature):
+        def watch(self, name, signature, since):
             asked.append(name)
             return paid
 
@@ -618,6 +784,39 @@ class TestPayPage(BillPayHttpCommon):
                 """,
             )
         self.assertEqual(asked, [number.name])
+
+    @slow
+    def test_a_card_shows_what_is_paid_while_its_page_is_open(self):
+        """The server's answers are the real ones, but for the money in them."""
+        number = self._number()
+        number.write({"kind": "customer", "move_id": False, "amount": 0})
+        page = type(self.env["billpay.pay.page"])
+        paid, seen = page._paid_values, []
+
+        def values(self, number, since=None):
+            seen.append(self._opened(since)[0] == number.id)
+            if not seen[-1] or len(seen) < 2:
+                return paid(self, number, since)
+            return {
+                "amount_paid": 5000.0,
+                "amount_paid_text": "TZS 5,000",
+                "receipt": "RCPT0042",
+            }
+
+        watch = {"state": "open", "paid": False, "amount_paid": 5000.0, "final": False}
+        with (
+            patch.object(page, "_paid_values", values),
+            patch.object(page, "_page_watch", lambda *args: watch),
+        ):
+            self.browser_js(
+                self.env["billpay.pay.page"]._get_pay_path(number) + "?lang=en",
+                # A page that loads itself anew again never comes to this.
+                code="""setTimeout(() => console.log("test successful"), 4000);""",
+                ready="""document.querySelector(".o_billpay_received")
+                    ?.innerText.includes("RCPT0042") === true""",
+                login=None,
+            )
+        self.assertEqual(seen, [True, True])
 
     # === Portal === #
 

@@ -84,6 +84,31 @@ class TestShop(OrderSteps, BillPayHttpCommon):
         self.assertEqual(order.state, "sale")
         self.assertEqual(tx.payment_id, row.account_payment_ids)
 
+    def test_the_pay_page_is_none_of_the_websites(self):
+        """Whoever reads its address can open it: no tracker, and no script of ours."""
+        code = '<script src="https://tracker.example/%s.js"></script>'
+        self.website.write(
+            {
+                "google_analytics_key": "G-BILLPAY00",
+                "plausible_shared_key": "plausible-billpay",
+                "plausible_site": "duka.example",
+                "custom_code_head": code % "head",
+                "custom_code_footer": code % "footer",
+            }
+        )
+        number = self._invoice().billpay_number_id.sudo()
+        self.env.flush_all()
+        path = self.env["billpay.pay.page"]._get_pay_path(number)
+        watched = ("tracker.example", "G-BILLPAY00", "plausible", "assets_frontend")
+        home = self.url_open("/").text
+        page = self.url_open(path)
+        self.assertEqual(page.status_code, 200)
+        for trace in watched:
+            with self.subTest(trace=trace):
+                self.assertIn(trace, home)
+                self.assertNotIn(trace, page.text)
+        self.assertNotIn("visitor_uuid", page.cookies)
+
     def test_without_clickpesa_the_customer_finds_the_way_back(self):
         self.sandbox.faults.add("error", times=-1)
         url = self.product.product_tmpl_id.website_url

@@ -4,13 +4,14 @@ import base64
 import io
 import logging
 import re
+from datetime import timedelta
 
 import qrcode
 from markupsafe import Markup
 
 from odoo import fields, models
 from odoo.http import request
-from odoo.tools import SQL, consteq, hmac
+from odoo.tools import SQL, consteq, hash_sign, hmac, verify_hash_signed
 from odoo.tools.urls import urljoin
 
 from ... import money, page_texts
@@ -23,6 +24,10 @@ _logger = logging.getLogger(__name__)
 _SIGNATURE = re.compile(r"[0-9a-f]{32}\Z")
 # ClickPesa documents no length; 64 is beyond any number we make or import.
 _NUMBER = re.compile(r"[0-9A-Za-z]{1,64}\Z")
+# A page that is open for longer begins anew.
+WATCHED_HOURS = 12
+# Clocks differ, and who has just paid may look for it.
+JUST_PAID = timedelta(minutes=2)
 # On a screen nothing is smudged: any pattern is read, and a crowd waits for the page.
 SCREEN_MASK = 3
 
@@ -94,6 +99,40 @@ class BillpayPayPage(models.AbstractModel):
         name = without_blanks(number)
         return name if _NUMBER.match(name) and _SIGNATURE.match(signature) else ""
 
+    # === WHAT WAS PAID WHILE A PAGE IS OPEN === #
+
+    def _opened_token(self, number):
+        """Return a text that says when the page of a customer's number was opened.
+
+        Signed: whoever could choose the moment would read all payments from it.
+        """
+        opened = fields.Datetime.to_string(fields.Datetime.now() - JUST_PAID)
+        return hash_sign(
+            self.env(su=True),
+            "billpay-pay-page-opened",
+            [number.id, opened],
+            expiration_hours=WATCHED_HOURS,
+        )
+
+    def _opened(self, token):
+        """Return of which number a page was opened, and when.
+
+        :param token: anything
+        :return: ``(id, datetime)``; ``(0, now)`` when it is none of ours, or too old
+        """
+        found = None
+        if token and isinstance(token, str) and len(token) < 1000:
+            try:
+                found = verify_hash_signed(
+                    self.env(su=True), "billpay-pay-page-opened", token
+                )
+            except ValueError:
+                _logger.debug("A pay page was asked for with a damaged text.")
+        if not found:
+            return 0, fields.Datetime.now()
+        number_id, opened = found
+        return number_id, fields.Datetime.to_datetime(opened)
+
     # === QR CODE === #
 
     def _qr_png(self, data, box_size=8, border=2, mask=None):
@@ -137,6 +176,22 @@ class BillpayPayPage(models.AbstractModel):
         shown = number.amount and number.bill_currency_id
         return page_texts.amount_text(number.bill_amount, shown) if shown else ""
 
+    def _get_asked_of_customer(self, number, show_due=False):
+        """Return what the page of a customer's number asks for, in TZS; 0.0 for any.
+
+        A card lies about, and what a family owes is nobody's business: it is shown
+        if the company chooses so. What everybody is asked for, and an amount without
+        which the number cannot be paid, are shown.
+        """
+        if show_due or number.company_id.billpay_page_due:
+            owed = float(money.whole_shillings(max(number.balance, 0.0)))
+            return number.amount or owed
+        usual = number.purpose_id.default_amount
+        shown = number.mode == "exact" or (
+            number.currency_id.compare_amounts(number.amount, usual) == 0
+        )
+        return number.amount if shown else 0.0
+
     def _get_amount_due(self, number):
         """Return what is left to pay, in TZS; 0.0 also where nothing tells how much."""
         if number.move_id:
@@ -144,7 +199,7 @@ class BillpayPayPage(models.AbstractModel):
             asked = money.bill_shillings(number.move_id, due)
             return float(money.whole_shillings(asked))
         if number.kind == "customer":
-            return number.amount
+            return self._get_asked_of_customer(number)
         return max(number.amount - number.amount_paid, 0.0)
 
     def _early_values(self, number, state, lang):
@@ -195,29 +250,35 @@ class BillpayPayPage(models.AbstractModel):
             current = following
         return current if current != number and current.state != "failed" else seen[:0]
 
-    def _page_watch(self, number, signature):
+    def _page_watch(self, number, signature, since=None):
         """Return what changes on an open pay page, in one indexed query.
 
         Pages ask every few seconds, so nothing is read through records until something
         has happened.
 
+        :param since: see ``_opened_token``; anything
         :return: None when the address is wrong, else as `_page_state_values`
         """
         if not (number := self._page_name(number, signature)):
             return None
         numbers = self.env["billpay.control.number"].sudo()
-        numbers.flush_model(["name", "state", "move_id"])
+        numbers.flush_model(["name", "state", "kind", "move_id"])
+        opened_id, opened = self._opened(since)
         rows = self.env.execute_query(
             SQL(
                 """
                     SELECT n.id, n.state, m.state, m.payment_state,
                            (SELECT SUM(p.amount) FROM billpay_payment p
-                             WHERE p.control_number_id = n.id AND p.state IN %s)
+                             WHERE p.control_number_id = n.id AND p.state IN %s
+                               AND (n.kind != 'customer' OR n.id = %s AND
+                                    COALESCE(p.paid_at, p.create_date) >= %s))
                       FROM billpay_control_number n
                  LEFT JOIN account_move m ON m.id = n.move_id
                      WHERE n.name = %s
                     """,
                 MONEY,
+                opened_id,
+                opened,
                 number,
             )
         )
@@ -231,10 +292,10 @@ class BillpayPayPage(models.AbstractModel):
                 # page sees its total grow.
                 paid = float(paid or 0.0)
                 return dict(state=state, paid=False, amount_paid=paid, final=False)
-            return self._page_state_values(numbers.browse(number_id))
+            return self._page_state_values(numbers.browse(number_id), since)
         return None
 
-    def _page_state_values(self, number):
+    def _page_state_values(self, number, since=None):
         """Return the state of the page for its script, amounts in TZS.
 
         :return: dict; ``final`` tells that nothing more will happen
@@ -244,28 +305,35 @@ class BillpayPayPage(models.AbstractModel):
         return {
             "state": state,
             "paid": state == "paid",
-            **self._paid_values(number),
+            **self._paid_values(number, since),
             "amount_due": self._get_amount_due(number),
             "successor_url": self._get_pay_url(following) if following else "",
             "final": state in ("paid", "settled", "cancelled", "closed", "failed")
             or bool(following),
         }
 
-    def _paid_values(self, number):
+    def _paid_values(self, number, since=None):
         """Return what was paid and the operators' receipts, newest first.
 
-        A number that is used again and again shows its latest only.
+        Of a customer's number, which is printed on a card, only what was paid since
+        the page was opened.
         """
-        payments = number.payment_ids.filtered(
-            lambda payment: payment.state in MONEY and payment.receipt
-        ).sorted("id", reverse=True)
-        if number.kind == "customer":
-            payments = payments[:1]
+        payments = number.payment_ids.filtered(lambda payment: payment.state in MONEY)
         paid = number.amount_paid
+        if number.kind == "customer":
+            opened_id, opened = self._opened(since)
+            payments = payments.filtered(
+                lambda payment: (
+                    opened_id == number.id
+                    and (payment.paid_at or payment.create_date) >= opened
+                )
+            )
+            paid = sum(payments.mapped("amount"))
+        receipts = payments.filtered("receipt").sorted("id", reverse=True)
         return {
             "amount_paid": paid,
             "amount_paid_text": page_texts.amount_text(paid, number.currency_id),
-            "receipt": ", ".join(payments.mapped("receipt")),
+            "receipt": ", ".join(receipts.mapped("receipt")),
         }
 
     def _page_wished_language(self, numbers):
@@ -279,10 +347,12 @@ class BillpayPayPage(models.AbstractModel):
         accepted = request.httprequest.accept_languages if request else []
         return page_texts.page_language(*(code for code, _quality in accepted))
 
-    def _pay_page_values(self, record, lang=None):
+    def _pay_page_values(self, record, lang=None, since=None, show_due=False):
         """Return the values of the template ``billpay_odoo.pay_block``.
 
         :param str lang: ``en`` or ``sw``; anything else lets the page choose
+        :param since: see ``_opened_token``; anything else lets the page begin now
+        :param bool show_due: whether the visitor is known as the customer
         :return: dict; all texts plain and in one language, steps as Markup
         """
         number = record.sudo()
@@ -291,8 +361,16 @@ class BillpayPayPage(models.AbstractModel):
         state = self._get_page_state(number)
         following = self._get_next_number(number)
         # What ClickPesa has comes first: in exact mode it takes nothing else.
-        asked = (state != "partial" and number.amount) or self._get_amount_due(number)
+        if number.kind == "customer":
+            asked = self._get_asked_of_customer(number, show_due)
+            if self._opened(since)[0] != number.id:
+                since = self._opened_token(number)
+        else:
+            asked = state != "partial" and number.amount
+            asked = asked or self._get_amount_due(number)
+            since = ""
         path, company = self._get_pay_path(number), number.company_id
+        query = f"&since={since}" if since else ""
         values = {
             "lang": lang,
             "state": state,
@@ -308,16 +386,17 @@ class BillpayPayPage(models.AbstractModel):
             "amount": page_texts.amount_text(asked, number.currency_id),
             "foreign_amount": self._get_foreign_amount(number),
             **self._early_values(number, state, lang),
-            **self._paid_values(number),
+            **self._paid_values(number, since),
+            "since": since,
             "bill": number._bill()._billpay_page_bill(number),
             "next_url": following and self._get_pay_url(following, lang=lang),
             "next_groups": following and following.display_number.split(),
-            "watch_url": f"{path}/state",
+            "watch_url": f"{path}/state" + (f"?since={since}" if since else ""),
             "watch": state in ("pending", "open")
             or (state == "partial" and not following),
             "languages": page_texts.LANGUAGES,
             "language_urls": {
-                code: f"{path}?lang={code}" for code in page_texts.LANGUAGES
+                code: f"{path}?lang={code}{query}" for code in page_texts.LANGUAGES
             },
         }
         values["due"] = page_texts.date_text(values["bill"]["due"], lang)
