@@ -46,6 +46,7 @@ SENSITIVE_KEYS = {
     "clickpesa_api_key",
     "clickpesa_checksum_key",
     "clickpesa_webhook_token",
+    "clickpesa_health_token",
     "api-key",
     "token",
     "checksum",

@@ -6,6 +6,7 @@ from odoo import SUPERUSER_ID, http
 from odoo.http import request
 
 from ..models.provider.billpay_health import worst
+from .webhook import TOKEN_HEADER
 
 # How long an answer is given again (seconds): asking often costs nothing more.
 ANSWER_LASTS = 5
@@ -16,21 +17,22 @@ class BillPayHealth(http.Controller):
     """The figures of the health page, for whatever watches the server."""
 
     @http.route(
-        "/payment/clickpesa/health/<string:token>",
+        ["/payment/clickpesa/health", "/payment/clickpesa/health/<string:token>"],
         type="http",
         methods=["GET"],
         auth="none",
         readonly=True,
         save_session=False,
     )
-    def billpay_health(self, token, **_kwargs):
-        """Answer for the application whose webhook address has this token.
+    def billpay_health(self, token=None, **_kwargs):
+        """Answer for the application with this health token.
 
         :return: 200 with ``{"status": "green", "checks": [{"name", "status", "value",
             "unit"}, …]}``; 404 unknown address, or an application that is off
         """
         env = request.env(user=SUPERUSER_ID)
-        address = env["billpay.event"]._find_address(token)
+        token = token or request.httprequest.headers.get(TOKEN_HEADER)
+        address = env["billpay.event"]._find_address(token, kind="health")
         answer = address and self._answer(env, address.provider_id)
         if not answer:
             return request.make_json_response({"error": "unknown address"}, status=404)

@@ -1,11 +1,38 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+import logging
+import re
+
 from odoo import SUPERUSER_ID, http
 from odoo.http import request
 
 from .. import const
 from ..clickpesa import parse_notification, verify
 from ..transactions import end_transaction
+
+# Where a proxy or a monitoring puts the token that is not to stand in an address.
+TOKEN_HEADER = "X-BillPay-Token"
+# What leads to our addresses, and the secret behind it.
+_SECRET = re.compile(
+    r"(/payment/clickpesa/(?:webhook|health)/+|/billpay/+[^/\s\"]+/+)[^/\s?#\"\x1b]+"
+)
+
+
+def _mask(value):
+    return _SECRET.sub(r"\1***", value) if isinstance(value, str) else value
+
+
+def mask_addresses(record):
+    """Mask tokens and signatures of our addresses in a line of the access log."""
+    record.msg = _mask(record.msg)
+    if isinstance(record.args, tuple):
+        record.args = tuple(map(_mask, record.args))
+    return True
+
+
+# Odoo's servers write the addresses of requests to these.
+for _name in ("werkzeug", "longpolling"):
+    logging.getLogger(_name).addFilter(mask_addresses)
 
 
 class BillPayWebhook(http.Controller):
@@ -16,7 +43,7 @@ class BillPayWebhook(http.Controller):
 
     # No user: finding the public one and its language would be half of the work.
     @http.route(
-        "/payment/clickpesa/webhook/<string:token>",
+        ["/payment/clickpesa/webhook", "/payment/clickpesa/webhook/<string:token>"],
         type="http",
         methods=["POST"],
         auth="none",
@@ -26,14 +53,15 @@ class BillPayWebhook(http.Controller):
         save_session=False,
         max_content_length=const.MAX_DELIVERY_BYTES,
     )
-    def billpay_webhook(self, token, **_kwargs):
-        """Take one delivery.
+    def billpay_webhook(self, token=None, **_kwargs):
+        """Take one delivery to the address with this token, or with it in a header.
 
         :return: 200 stored, 400 not a JSON object, 401 signature missing or wrong
             (kept in quarantine), 404 unknown address, 413 too large
         """
         env = request.env(user=SUPERUSER_ID)
         events = env["billpay.event"]
+        token = token or request.httprequest.headers.get(TOKEN_HEADER)
         address = events._find_address(token)
         if not address:
             return self._refuse(404, "unknown address")

@@ -5,7 +5,8 @@ UPDATE payment_provider
        clickpesa_api_key = NULL,
        clickpesa_checksum_key = NULL,
        clickpesa_confirmation = 'query',
-       clickpesa_webhook_token = NULL
+       clickpesa_webhook_token = NULL,
+       clickpesa_health_token = NULL
  WHERE code = 'clickpesa';
 
 -- Servers that run on it forget what they keep in memory, the webhook addresses too.

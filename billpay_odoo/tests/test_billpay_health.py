@@ -366,11 +366,44 @@ class TestHealthRoute(HealthCase, BillPayHttpCommon):
     def setUp(self):
         super().setUp()
         self.patch(controller, "_answers", {})
-        self.token = self.provider.sudo().clickpesa_webhook_token
+        self.token = self.provider.sudo().clickpesa_health_token
 
     def ask(self, token=None):
         self.env.flush_all()
         return self.url_open("/payment/clickpesa/health/%s" % (token or self.token))
+
+    def test_each_token_opens_its_own_address_only(self):
+        webhook = self.provider.sudo().clickpesa_webhook_token
+        self.assertEqual(self.ask(webhook).status_code, 404)
+        self.assertEqual(self.ask().status_code, 200)
+        self.assertEqual(self._deliver({}, token=self.token).status_code, 404)
+        copy = self.provider.sudo().copy()
+        self.assertNotIn(copy.clickpesa_health_token, (False, self.token, webhook))
+        self.provider.sudo().clickpesa_health_token = "h" * 32
+        self.assertEqual(self.ask().status_code, 404)
+        self.assertEqual(self.ask("h" * 32).status_code, 200)
+
+    def test_token_in_a_header(self):
+        for token, status in ((self.token, 200), ("x" * 32, 404), ("", 404)):
+            with self.subTest(token):
+                self.env.flush_all()
+                answer = self.url_open(
+                    "/payment/clickpesa/health", headers={"X-BillPay-Token": token}
+                )
+                self.assertEqual(answer.status_code, status)
+
+    def test_address_is_shown_to_administrators_only(self):
+        self.assertTrue(
+            self.provider.sudo().clickpesa_health_url.endswith(
+                "/payment/clickpesa/health/" + self.token
+            )
+        )
+        manager = new_test_user(
+            self.env, "billpay_manager", groups="billpay_odoo.group_billpay_manager"
+        )
+        for name in ("clickpesa_health_url", "clickpesa_health_token"):
+            with self.assertRaises(AccessError):
+                self.provider.with_user(manager).read([name])
 
     def test_same_figures_as_on_the_form(self):
         self.delivery("quarantine", times=7)

@@ -76,6 +76,7 @@ class TestUpgrade(UpgradeCase):
         make_older(self.db)
         self.db("UPDATE billpay_payment SET ask_at = NULL")
         self.db("UPDATE payment_provider SET billpay_poll_rest = '{\"skip\": 9}'")
+        self.db("UPDATE payment_provider SET clickpesa_health_token = NULL")
         self.db(
             "UPDATE billpay_control_number SET state = 'paid' WHERE move_id = %s", paid
         )
@@ -113,6 +114,14 @@ class TestUpgrade(UpgradeCase):
         self.assertFalse(
             self.db("SELECT FROM payment_provider WHERE billpay_poll_rest IS NOT NULL")
         )
+        # The health page has an address of its own.
+        [[health, webhook]] = self.db(
+            "SELECT clickpesa_health_token, clickpesa_webhook_token"
+            " FROM payment_provider WHERE id = %s",
+            self.provider,
+        )
+        self.assertGreaterEqual(len(health or ""), 32)
+        self.assertNotEqual(health, webhook)
         keys = number_keys(self.db, self.provider)
         for name, key in {
             "11220001": f"invoice:{closed}",

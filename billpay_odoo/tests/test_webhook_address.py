@@ -2,12 +2,15 @@
 """Addresses come from memory: what that costs, and when it stops being right."""
 
 import json
+import logging
 from unittest.mock import patch
+from urllib.parse import urlsplit
 
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
 from ..clickpesa import sign
+from ..controllers.webhook import mask_addresses
 from .common import CHECKSUM_KEY, BillPayHttpCommon
 
 LOG = "odoo.addons.billpay_odoo"
@@ -112,6 +115,52 @@ class TestWebhookAddress(BillPayHttpCommon):
             self.assertNotIn(TOKEN, text)
         keys = list(self.registry._Registry__caches["default"].snapshot)
         self.assertNotIn(TOKEN, str(keys))
+
+    def test_token_in_a_header(self):
+        body = sign({"event": "X", "data": {"id": "H1"}}, CHECKSUM_KEY)
+        for token, status in ((TOKEN, 200), ("w" * 32, 404), ("", 404), (None, 404)):
+            with self.subTest(token):
+                headers = {"Content-Type": "application/json"}
+                if token is not None:
+                    headers["X-BillPay-Token"] = token
+                answer = self.url_open(
+                    "/payment/clickpesa/webhook",
+                    data=json.dumps(body).encode(),
+                    method="POST",
+                    headers=headers,
+                )
+                self.assertEqual(answer.status_code, status)
+
+    def test_access_log_has_no_token_and_no_signature(self):
+        health = self.provider.sudo().clickpesa_health_token
+        number = self._registered_invoice(1000).billpay_number_id
+        page = urlsplit(self.env["billpay.pay.page"]._get_pay_url(number)).path
+        signature = page.rsplit("/", 1)[1]
+        self.assertGreater(len(signature), 10)
+        with self.assertLogs("werkzeug", logging.INFO) as logs:
+            self.assertEqual(self.send(), 200)
+            self.assertEqual(self.send(token="w" * 32), 404)
+            self.url_open("/payment/clickpesa/webhook/%s/more?x=1" % TOKEN)
+            self.url_open("/payment/clickpesa/health/%s?x=1" % health)
+            self.url_open(page)
+            self.url_open(page + "/state")
+        lines = "\n".join(logs.output)
+        for secret in (TOKEN, "w" * 32, health, signature):
+            self.assertNotIn(secret, lines)
+        for shown in ("webhook/***", "health/***?x=1", f"/{number.name}/***/state"):
+            self.assertIn(shown, lines)
+
+    def test_access_log_of_others_is_left_alone(self):
+        for line in (
+            "GET /web/login HTTP/1.1",
+            "GET /payment/status/poll HTTP/1.1",
+            "POST /payment/clickpesa/checkout HTTP/1.1",
+            "GET /billpay HTTP/1.1",
+        ):
+            args = (line, 200, "-")
+            record = logging.makeLogRecord({"msg": '"%s" %s %s', "args": args})
+            self.assertTrue(mask_addresses(record))
+            self.assertEqual(record.args, args)
 
     def test_too_large_is_refused_whatever_its_kind(self):
         body = json.dumps({"event": "X", "data": "x" * 2**19}).encode()

@@ -89,7 +89,8 @@ class Address:
 @dataclass(frozen=True)
 class _Addresses:
     read_at: float
-    by_digest: dict = field(repr=False)
+    webhook: dict = field(repr=False)
+    health: dict = field(repr=False)
 
 
 class BillpayEvent(models.Model):
@@ -387,10 +388,12 @@ class BillpayEvent(models.Model):
                     return done, True
         return done, False
 
-    def _find_address(self, token, fresh=False):
-        """Return the ``Address`` behind the token of a webhook address, or ``None``.
+    def _find_address(self, token, fresh=False, kind="webhook"):
+        """Return the ``Address`` of the application with this token, or ``None``.
 
         An unknown token costs no query, unless ``fresh``: anybody can send one.
+
+        :param str kind: whose token it is, "webhook" or "health"
         """
         if not isinstance(token, str) or not _TOKEN.fullmatch(token):
             return None
@@ -398,13 +401,13 @@ class BillpayEvent(models.Model):
         digest = hashlib.sha256(token.encode()).digest()
         known = self._addresses()
         if not fresh:
-            if address := known.by_digest.get(digest):
+            if address := getattr(known, kind).get(digest):
                 return address
             fresh = time.monotonic() - known.read_at > self._unknown_for
         if fresh:
             known = self._read_addresses()
             type(self)._addresses.__cache__.add_value(self, cache_value=known)
-        return known.by_digest.get(digest)
+        return getattr(known, kind).get(digest)
 
     @tools.ormcache()
     def _addresses(self):
@@ -417,17 +420,17 @@ class BillpayEvent(models.Model):
             SQL(
                 """
                     SELECT id, company_id, %s, COALESCE(clickpesa_checksum_key, ''),
-                           clickpesa_webhook_token
+                           clickpesa_webhook_token, clickpesa_health_token
                       FROM payment_provider AS provider
-                     WHERE code = 'clickpesa' AND clickpesa_webhook_token IS NOT NULL
+                     WHERE code = 'clickpesa'
                     """,
                 SQL(ROW_VERSION),
             )
         )
-        return _Addresses(
-            read_at=time.monotonic(),
-            by_digest={
-                hashlib.sha256(token.encode()).digest(): Address(*values)
-                for *values, token in rows
-            },
-        )
+        found = _Addresses(read_at=time.monotonic(), webhook={}, health={})
+        for *values, webhook, health in rows:
+            address = Address(*values)
+            for known, token in ((found.webhook, webhook), (found.health, health)):
+                if token:
+                    known[hashlib.sha256(token.encode()).digest()] = address
+        return found

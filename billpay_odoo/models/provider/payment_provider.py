@@ -62,6 +62,7 @@ ADDRESS_FIELDS = {
     "code",
     "company_id",
     "clickpesa_webhook_token",
+    "clickpesa_health_token",
     "clickpesa_checksum_key",
 }
 
@@ -123,7 +124,19 @@ class PaymentProvider(models.Model):
         string="Webhook URL",
         help="Enter it at ClickPesa on this application, for the events "
         "PAYMENT RECEIVED and PAYMENT FAILED.",
-        compute="_compute_clickpesa_webhook_url",
+        compute="_compute_clickpesa_urls",
+        groups="base.group_system",
+    )
+    clickpesa_health_token = fields.Char(
+        string="Health Token",
+        copy=False,
+        groups="base.group_system",
+    )
+    clickpesa_health_url = fields.Char(
+        string="Health URL",
+        help="For your monitoring: it answers with the figures of the page Health. "
+        "Who knows it can announce no payment.",
+        compute="_compute_clickpesa_urls",
         groups="base.group_system",
     )
     clickpesa_confirmation = fields.Selection(
@@ -310,6 +323,10 @@ class PaymentProvider(models.Model):
         "(clickpesa_webhook_token) WHERE clickpesa_webhook_token IS NOT NULL",
         "Another application already uses this webhook token.",
     )
+    _clickpesa_health_token_unique = models.UniqueIndex(
+        "(clickpesa_health_token) WHERE clickpesa_health_token IS NOT NULL",
+        "Another application already uses this health token.",
+    )
     _clickpesa_checkout_hours_positive = models.Constraint(
         "CHECK (clickpesa_checkout_hours >= 0)",
         "A checkout waits for a number of hours; 0 means for good.",
@@ -317,12 +334,12 @@ class PaymentProvider(models.Model):
 
     # === COMPUTE METHODS === #
 
-    @api.depends("code", "clickpesa_webhook_token")
-    def _compute_clickpesa_webhook_url(self):
-        for provider in self:
-            token = provider.code == "clickpesa" and provider.clickpesa_webhook_token
-            provider.clickpesa_webhook_url = token and urljoin(
-                provider.get_base_url(), "/payment/clickpesa/webhook/%s" % token
+    @api.depends("code", "clickpesa_webhook_token", "clickpesa_health_token")
+    def _compute_clickpesa_urls(self):
+        for provider, kind in itertools.product(self, ("webhook", "health")):
+            token = provider.code == "clickpesa" and provider[f"clickpesa_{kind}_token"]
+            provider[f"clickpesa_{kind}_url"] = token and urljoin(
+                provider.get_base_url(), f"/payment/clickpesa/{kind}/{token}"
             )
 
     def _compute_billpay_health(self):
@@ -461,11 +478,12 @@ class PaymentProvider(models.Model):
             for name, value in vals.items()
         }
 
-    def _billpay_ensure_webhook_token(self):
-        """Give each application an address of its own that nobody can guess."""
-        for provider in self.sudo():
-            if provider.code == "clickpesa" and not provider.clickpesa_webhook_token:
-                provider.clickpesa_webhook_token = secrets.token_urlsafe(24)
+    def _billpay_ensure_tokens(self):
+        """Give each application addresses of its own that nobody can guess."""
+        for provider in self.sudo().filtered(lambda p: p.code == "clickpesa"):
+            for name in ("clickpesa_webhook_token", "clickpesa_health_token"):
+                if not provider[name]:
+                    provider[name] = secrets.token_urlsafe(24)
 
     def _billpay_become_company_default(self):
         """Let the first active application of a company issue its numbers."""
@@ -514,7 +532,7 @@ class PaymentProvider(models.Model):
     def create(self, vals_list):
         providers = super().create([self._billpay_stripped(v) for v in vals_list])
         self._billpay_tell_merchants()
-        providers._billpay_ensure_webhook_token()
+        providers._billpay_ensure_tokens()
         providers._billpay_become_company_default()
         providers._billpay_go_live()
         # Webhook addresses are kept in memory.
@@ -545,7 +563,7 @@ class PaymentProvider(models.Model):
             # Another ClickPesa, as after a trial: what it has is booked elsewhere.
             moved.billpay_book_from = False
         if "state" in vals or "code" in vals or moved:
-            self._billpay_ensure_webhook_token()
+            self._billpay_ensure_tokens()
             self._billpay_become_company_default()
             self._billpay_go_live()
             if "state" in vals and any(p._billpay_is_on() for p in self):
