@@ -45,6 +45,7 @@ EVENT_DAYS = 180
 SENSITIVE_KEYS = {
     "clickpesa_api_key",
     "clickpesa_checksum_key",
+    "clickpesa_old_checksum_keys",
     "clickpesa_webhook_token",
     "clickpesa_health_token",
     "api-key",

@@ -3,7 +3,7 @@
 import logging
 import re
 
-from odoo import SUPERUSER_ID, http
+from odoo import SUPERUSER_ID, fields, http
 from odoo.http import request
 
 from .. import const
@@ -78,6 +78,8 @@ class BillPayWebhook(http.Controller):
         # Twice at most: what is read afresh is as this transaction sees it.
         for _try in range(2):
             signed = verify(notification.payload, address.key, headers)
+            old_key = not signed and self._signed_before(notification, address, headers)
+            signed = signed or old_key
             if address.key and not signed:
                 fresh = events._quarantine(
                     address, token, raw, notification, remote_addr=sender
@@ -87,7 +89,7 @@ class BillPayWebhook(http.Controller):
                 # The key was changed a moment ago.
                 address = fresh
                 continue
-            known = {"signed": signed, "version": address.version}
+            known = {"signed": signed, "old_key": old_key, "version": address.version}
             stored = events._store_delivery(
                 address, raw, notification, remote_addr=sender, **known
             )
@@ -98,6 +100,16 @@ class BillPayWebhook(http.Controller):
             if not address:
                 break
         return self._refuse(404, "unknown address")
+
+    @staticmethod
+    def _signed_before(notification, address, headers):
+        """Tell whether a replaced key signed it that still counts."""
+        now = fields.Datetime.now()
+        return bool(address.key) and any(
+            verify(notification.payload, key, headers)
+            for key, until in address.old_keys
+            if until > now
+        )
 
     @staticmethod
     def _refuse(status, error):

@@ -4,6 +4,7 @@ UPDATE payment_provider
        clickpesa_client_id = NULL,
        clickpesa_api_key = NULL,
        clickpesa_checksum_key = NULL,
+       clickpesa_old_checksum_keys = NULL,
        clickpesa_confirmation = 'query',
        clickpesa_webhook_token = NULL,
        clickpesa_health_token = NULL

@@ -3,13 +3,17 @@
 
 import json
 import logging
+from datetime import timedelta
 from unittest.mock import patch
 from urllib.parse import urlsplit
 
-from odoo.tests import tagged
-from odoo.tools import mute_logger
+from odoo import fields
+from odoo.exceptions import AccessError, ValidationError
+from odoo.tests import new_test_user, tagged
+from odoo.tools import file_open, mute_logger
 
 from ..clickpesa import sign
+from ..const import SENSITIVE_KEYS
 from ..controllers.webhook import mask_addresses
 from .common import CHECKSUM_KEY, BillPayHttpCommon
 
@@ -167,6 +171,175 @@ class TestWebhookAddress(BillPayHttpCommon):
         for kind in ("application/json", "text/plain", "application/octet-stream"):
             answer = self._deliver(body, token=TOKEN, headers={"Content-Type": kind})
             self.assertEqual(answer.status_code, 413)
+
+
+@tagged("post_install", "-at_install")
+class TestReplacedKey(BillPayHttpCommon):
+    """The checksum key is changed while deliveries arrive."""
+
+    def setUp(self):
+        super().setUp()
+        self.count = 0
+        self.app = self.provider.sudo()
+
+    def change(self, **values):
+        self.app.write(values)
+        self.env.flush_all()
+
+    def later(self, hours):
+        """Let time pass since the keys were replaced."""
+        moved = [
+            [key, str(fields.Datetime.to_datetime(at) - timedelta(hours=hours))]
+            for key, at in self.app.clickpesa_old_checksum_keys
+        ]
+        self.change(clickpesa_old_checksum_keys=moved)
+
+    def send(self, key, body=None):
+        """Deliver what is signed with a key; return the status."""
+        self.count += 1
+        body = body or {"event": "X", "data": {"id": "K%s" % self.count}}
+        body = {name: body[name] for name in body if name != "checksum"}
+        with mute_logger(LOG):
+            return self._deliver(sign(body, key)).status_code
+
+    def test_old_key_is_accepted_and_counted_for_some_hours(self):
+        self.change(clickpesa_checksum_key="new")
+        self.assertEqual([self.send(CHECKSUM_KEY), self.send("new")], [200, 200])
+        self.assertEqual(self.send(CHECKSUM_KEY), 200)
+        self.assertEqual(self.send("another"), 401)
+        self.env.invalidate_all()
+        self.assertEqual(self.app.clickpesa_old_key_times, 2)
+        left = self.app.clickpesa_old_key_until - fields.Datetime.now()
+        self.assertAlmostEqual(left.total_seconds(), 24 * 3600, delta=60)
+        self.later(hours=23)
+        self.assertEqual(self.send(CHECKSUM_KEY), 200)
+        self.later(hours=1)
+        self.assertEqual([self.send(CHECKSUM_KEY), self.send("new")], [401, 200])
+        self.env.invalidate_all()
+        self.assertFalse(self.app.clickpesa_old_key_until)
+        self.env["payment.provider"]._gc_replaced_keys()
+        self.assertFalse(self.app.clickpesa_old_checksum_keys)
+
+    def test_money_of_both_sides_is_booked(self):
+        for confirmation in ("query", "signature"):
+            with self.subTest(confirmation):
+                self.change(
+                    clickpesa_checksum_key=CHECKSUM_KEY,
+                    clickpesa_confirmation=confirmation,
+                )
+                moves = [self._registered_invoice(150000) for _each in range(2)]
+                paid = [self._pay(m.billpay_number_id.name, 150000) for m in moves]
+                bodies = [self.sandbox.webhook_body(p["id"]) for p in paid]
+                self.change(clickpesa_checksum_key="new")
+                self.sandbox.settings.update({"checksum_key": "new"})
+                for key, body in zip((CHECKSUM_KEY, "new"), bodies, strict=True):
+                    self.assertEqual(self.send(key, body), 200)
+                calls = self.sandbox.count_calls()
+                self._process()
+                for move, payment in zip(moves, paid, strict=True):
+                    self.assertBooked(self._ledger(payment), 150000)
+                    self.assertEqual(move.amount_residual, 0)
+                    self.assertIn(move.payment_state, ("paid", "in_payment"))
+                # What a key says that others may know, ClickPesa is asked about.
+                self.assertGreater(self.sandbox.count_calls(), calls)
+                self.sandbox.settings.update({"checksum_key": CHECKSUM_KEY})
+
+    def test_forged_with_the_old_key_is_not_booked(self):
+        self.change(clickpesa_confirmation="signature")
+        move = self._registered_invoice(150000)
+        paid = self._pay(move.billpay_number_id.name, 150000)
+        body = self.sandbox.webhook_body(paid["id"])
+        self.change(clickpesa_checksum_key="new")
+        body["data"] = {**body["data"], "id": "FORGED", "collectedAmount": "150000"}
+        self.assertEqual(self.send(CHECKSUM_KEY, body), 200)
+        self._process()
+        row = self.env["billpay.payment"].search([("reference", "=", "FORGED")])
+        self.assertEqual(row.state, "received")
+        self.assertFalse(row.account_payment_ids)
+
+    def test_window_can_be_closed_at_any_time(self):
+        self.change(clickpesa_checksum_key="new", clickpesa_old_key_hours=0)
+        self.assertEqual(self.send(CHECKSUM_KEY), 401)
+        self.change(clickpesa_old_key_hours=1)
+        self.assertEqual(self.send(CHECKSUM_KEY), 200)
+        self.change(clickpesa_old_key_hours=0)
+        self.assertEqual(self.send(CHECKSUM_KEY), 401)
+        for name, hours in (
+            ("clickpesa_old_key_hours", -1),
+            ("clickpesa_old_key_hours", 721),
+            ("clickpesa_checkout_hours", -1),
+        ):
+            # PostgreSQL would log the row with all its secrets.
+            with self.assertRaises(ValidationError), self.assertNoLogs("odoo.sql_db"):
+                with self.env.cr.savepoint():
+                    self.change(**{name: hours})
+
+    def test_several_changes(self):
+        """A typing error is corrected; the key is taken away, and set again."""
+        for steps in (("tpyo", "new"), (False, "new"), ("a", "b", "new")):
+            with self.subTest(steps):
+                self.change(
+                    clickpesa_checksum_key=CHECKSUM_KEY,
+                    clickpesa_old_checksum_keys=False,
+                )
+                for step in steps:
+                    self.change(clickpesa_checksum_key=step)
+                self.assertEqual(self.send(CHECKSUM_KEY), 200)
+                self.assertEqual(self.send("new"), 200)
+        self.change(clickpesa_checksum_key=CHECKSUM_KEY)
+        keys = [key for key, _at in self.app.clickpesa_old_checksum_keys]
+        self.assertNotIn(CHECKSUM_KEY, keys)
+        for step in range(9):
+            self.change(clickpesa_checksum_key="key %s" % step)
+        self.assertEqual(len(self.app.clickpesa_old_checksum_keys), 3)
+
+    def test_key_of_another_application_does_not_count(self):
+        for change in (
+            {"clickpesa_client_id": "IDanother"},
+            {"clickpesa_base_url": "https://live.example.test/third-parties"},
+        ):
+            with self.subTest(str(change)):
+                self.change(clickpesa_checksum_key=CHECKSUM_KEY)
+                self.change(clickpesa_checksum_key="live", **change)
+                self.assertEqual(self.send(CHECKSUM_KEY), 401)
+                self.assertFalse(self.app.clickpesa_old_checksum_keys)
+
+    def test_change_wakes_the_poll(self):
+        cron = self.env.ref("billpay_odoo.ir_cron_poll_payments")
+        triggers = self.env["ir.cron.trigger"].sudo().search_count
+        before = triggers([("cron_id", "=", cron.id)])
+        self.change(clickpesa_checksum_key="new")
+        self.assertEqual(triggers([("cron_id", "=", cron.id)]), before + 1)
+
+    def test_replaced_keys_are_secret(self):
+        self.change(clickpesa_checksum_key="new")
+        address = self.env["billpay.event"]._find_address(
+            self.app.clickpesa_webhook_token
+        )
+        self.assertEqual(address.old_keys[0][0], CHECKSUM_KEY)
+        self.assertNotIn(CHECKSUM_KEY, repr(address))
+        self.assertIn("clickpesa_old_checksum_keys", SENSITIVE_KEYS)
+        manager = new_test_user(
+            self.env, "keys_manager", groups="billpay_odoo.group_billpay_manager"
+        )
+        with self.assertRaises(AccessError):
+            self.provider.with_user(manager).read(["clickpesa_old_checksum_keys"])
+        self.assertFalse(self.app.copy().clickpesa_old_checksum_keys)
+        # As when the add-on is removed.
+        self.change(**self.app._get_reset_values(), state="disabled")
+        self.assertFalse(self.app.clickpesa_old_checksum_keys)
+        self.change(clickpesa_checksum_key=CHECKSUM_KEY, state="disabled")
+        self.change(clickpesa_checksum_key="new")
+        with file_open("billpay_odoo/data/neutralize.sql") as script:
+            self.cr.execute(script.read())
+        self.env.invalidate_all()
+        for name in (
+            "clickpesa_checksum_key",
+            "clickpesa_old_checksum_keys",
+            "clickpesa_webhook_token",
+            "clickpesa_health_token",
+        ):
+            self.assertFalse(self.app[name], name)
 
 
 @tagged("post_install", "-at_install")

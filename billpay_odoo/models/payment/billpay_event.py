@@ -15,7 +15,7 @@ from odoo.tools import SQL
 from ...clickpesa import parse_notification
 from ...throttle import Allowance
 from ...transactions import CONFLICTS
-from ..provider.payment_provider import ADDRESS_FIELDS
+from ..provider.payment_provider import ADDRESS_FIELDS, accepted_keys
 
 _logger = logging.getLogger(__name__)
 
@@ -31,11 +31,11 @@ INSERT = (
     """
     WITH stored AS (
         INSERT INTO billpay_event
-                    (provider_id, company_id, state, event, signed, body, digest,
-                     reason, remote_addr, times, received_at, last_received_at)
+                    (provider_id, company_id, state, event, signed, old_key, body,
+                     digest, reason, remote_addr, times, received_at, last_received_at)
         SELECT %%(provider_id)s, %%(company_id)s, %%(state)s, %%(event)s, %%(signed)s,
-               %%(body)s, %%(digest)s, %%(reason)s, %%(remote_addr)s, %%(times)s,
-               %%(now)s, %%(now)s
+               %%(old_key)s, %%(body)s, %%(digest)s, %%(reason)s, %%(remote_addr)s,
+               %%(times)s, %%(now)s, %%(now)s
           FROM payment_provider AS provider
          WHERE provider.id = %%(provider_id)s
            AND (%%(version)s IS NULL OR %s = %%(version)s)
@@ -57,7 +57,7 @@ INSERT = (
     % ROW_VERSION
 )
 EMPTY = dict.fromkeys(("event", "body", "reason", "remote_addr", "version"))
-EMPTY.update(signed=False, times=1)
+EMPTY.update(signed=False, old_key=False, times=1)
 
 
 class Stored(NamedTuple):
@@ -84,6 +84,8 @@ class Address:
     company_id: int
     version: str
     key: str = field(repr=False)
+    # Replaced ones that still count, each until when.
+    old_keys: tuple = field(repr=False, default=())
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,12 @@ class BillpayEvent(models.Model):
     )
     event = fields.Char(readonly=True)
     signed = fields.Boolean(string="Valid Signature", readonly=True)
+    old_key = fields.Boolean(
+        string="Replaced Key",
+        readonly=True,
+        help="Signed with a checksum key that was replaced on the application, and is "
+        "still accepted.",
+    )
     body = fields.Text(
         readonly=True, groups="billpay_odoo.group_billpay_manager", prefetch=False
     )
@@ -160,6 +168,7 @@ class BillpayEvent(models.Model):
 
     _identity_unique = models.UniqueIndex("(provider_id, digest)")
     _waiting = models.Index("(id) WHERE state = 'new'")
+    _old_key = models.Index("(provider_id) WHERE old_key")
     _accepted = models.Index(
         "(provider_id, last_received_at) WHERE state <> 'quarantine'"
     )
@@ -279,6 +288,8 @@ class BillpayEvent(models.Model):
             self.signed
             and not notification.duplicate_keys
             and self.provider_id.clickpesa_confirmation == "signature"
+            # Others may know a key that was replaced: ask where that is possible.
+            and not (self.old_key and self.provider_id._billpay_can_ask())
         )
         payment = payments.env["billpay.ledger"]._upsert(
             self.provider_id, [told], source="webhook", trusted=trusted
@@ -316,7 +327,7 @@ class BillpayEvent(models.Model):
         count = self._write_allowance.take(key)
         if count:
             fresh = self._find_address(token, fresh=True)
-            if fresh and fresh.key != address.key:
+            if fresh and (fresh.key, fresh.old_keys) != (address.key, address.old_keys):
                 self._write_allowance.give_back(key, count - 1)
                 return fresh
             # A replay of this request is to count them once more.
@@ -420,6 +431,7 @@ class BillpayEvent(models.Model):
             SQL(
                 """
                     SELECT id, company_id, %s, COALESCE(clickpesa_checksum_key, ''),
+                           clickpesa_old_checksum_keys, clickpesa_old_key_hours,
                            clickpesa_webhook_token, clickpesa_health_token
                       FROM payment_provider AS provider
                      WHERE code = 'clickpesa'
@@ -428,8 +440,8 @@ class BillpayEvent(models.Model):
             )
         )
         found = _Addresses(read_at=time.monotonic(), webhook={}, health={})
-        for *values, webhook, health in rows:
-            address = Address(*values)
+        for *values, replaced, hours, webhook, health in rows:
+            address = Address(*values, accepted_keys(replaced, hours))
             for known, token in ((found.webhook, webhook), (found.health, health)):
                 if token:
                     known[hashlib.sha256(token.encode()).digest()] = address

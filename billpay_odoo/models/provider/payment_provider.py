@@ -3,6 +3,7 @@
 import itertools
 import re
 import secrets
+from datetime import timedelta
 
 from markupsafe import Markup
 
@@ -28,12 +29,15 @@ _CREDENTIALS = (
     "clickpesa_api_key",
     "clickpesa_checksum_key",
 )
+_HOURS = ("clickpesa_checkout_hours", "clickpesa_old_key_hours")
 _NUMBERING = (
     "clickpesa_billpay_namba",
     "clickpesa_number_prefix",
     "clickpesa_number_length",
     "clickpesa_number_origin",
 )
+# Whose deliveries a checksum key signs, and the key.
+_SIGNED_BY = ("clickpesa_base_url", "clickpesa_client_id", "clickpesa_checksum_key")
 # What is pasted from a dashboard, often with a blank at its end.
 _PASTED = (*_CREDENTIALS, "clickpesa_billpay_namba")
 # What tells which merchant an application is of.
@@ -57,6 +61,9 @@ SHORTEST, LONGEST = 6, 20
 CHECK_DIGITS = 2
 # A running number shorter than this is used up within days.
 FEWEST_DIGITS = 3
+# Replaced checksum keys that are accepted beside the present one, and for how long at
+# most (hours).
+MOST_OLD_KEYS, LONGEST_OVERLAP = 3, 30 * 24
 # What an address is made of; a change of anything else is no change of it.
 ADDRESS_FIELDS = {
     "code",
@@ -64,7 +71,19 @@ ADDRESS_FIELDS = {
     "clickpesa_webhook_token",
     "clickpesa_health_token",
     "clickpesa_checksum_key",
+    "clickpesa_old_checksum_keys",
+    "clickpesa_old_key_hours",
 }
+
+
+def accepted_keys(replaced, hours):
+    """Return the replaced checksum keys that still count, each until when.
+
+    :param replaced: pairs of a key and the moment (UTC) when another took its place
+    """
+    now, window = fields.Datetime.now(), timedelta(hours=hours or 0)
+    ends = [(k, fields.Datetime.to_datetime(at) + window) for k, at in replaced or ()]
+    return tuple((key, until) for key, until in ends if until > now)
 
 
 class PaymentProvider(models.Model):
@@ -105,6 +124,30 @@ class PaymentProvider(models.Model):
         help="Set it if checksum is switched on at ClickPesa: requests are then "
         "signed and deliveries without a valid signature are quarantined.",
         copy=False,
+        groups="base.group_system",
+    )
+    clickpesa_old_checksum_keys = fields.Json(
+        readonly=True,
+        copy=False,
+        groups="base.group_system",
+        help="Replaced checksum keys, each with the moment (UTC) of the change.",
+    )
+    clickpesa_old_key_hours = fields.Integer(
+        string="Accept a Replaced Key For",
+        default=24,
+        help="So long deliveries may still be signed with the checksum key before this "
+        "one, while the key is changed on both sides. 0: not at all, as when others "
+        "know the old key.",
+        groups="base.group_system",
+    )
+    clickpesa_old_key_until = fields.Datetime(
+        string="Replaced Key Accepted Until",
+        compute="_compute_clickpesa_old_key",
+        groups="base.group_system",
+    )
+    clickpesa_old_key_times = fields.Integer(
+        string="Deliveries Signed With It",
+        compute="_compute_clickpesa_old_key",
         groups="base.group_system",
     )
     clickpesa_billpay_namba = fields.Char(
@@ -327,10 +370,8 @@ class PaymentProvider(models.Model):
         "(clickpesa_health_token) WHERE clickpesa_health_token IS NOT NULL",
         "Another application already uses this health token.",
     )
-    _clickpesa_checkout_hours_positive = models.Constraint(
-        "CHECK (clickpesa_checkout_hours >= 0)",
-        "A checkout waits for a number of hours; 0 means for good.",
-    )
+    # No CHECK of a value: PostgreSQL answers with the whole row, secrets included, and
+    # Odoo logs it.
 
     # === COMPUTE METHODS === #
 
@@ -341,6 +382,29 @@ class PaymentProvider(models.Model):
             provider[f"clickpesa_{kind}_url"] = token and urljoin(
                 provider.get_base_url(), f"/payment/clickpesa/{kind}/{token}"
             )
+
+    @api.depends("clickpesa_old_checksum_keys", "clickpesa_old_key_hours")
+    def _compute_clickpesa_old_key(self):
+        for provider in self:
+            hours = provider.clickpesa_old_key_hours
+            kept = accepted_keys(provider.clickpesa_old_checksum_keys, hours)
+            ends = [until for _key, until in kept]
+            provider.clickpesa_old_key_until = max(ends, default=False)
+            provider.clickpesa_old_key_times = ends and provider._billpay_old_key_uses(
+                min(ends) - timedelta(hours=hours)
+            )
+
+    def _billpay_old_key_uses(self, since):
+        """Return how many deliveries were signed with a replaced key."""
+        used = [("provider_id", "in", self.ids), ("old_key", "=", True)]
+        [[times]] = (
+            self.env["billpay.event"]
+            .sudo()
+            ._read_group(
+                [*used, ("last_received_at", ">=", since)], aggregates=["times:sum"]
+            )
+        )
+        return times
 
     def _compute_billpay_health(self):
         reports = self.env["billpay.health"]._health_checks(self)
@@ -364,7 +428,7 @@ class PaymentProvider(models.Model):
 
     # === CONSTRAINT METHODS === #
 
-    @api.constrains("code", "clickpesa_confirmation", *_SETTINGS, *_NUMBERING)
+    @api.constrains("code", "clickpesa_confirmation", *_SETTINGS, *_NUMBERING, *_HOURS)
     def _check_clickpesa_settings(self):
         for provider_sudo in self.sudo().filtered(lambda p: p.code == "clickpesa"):
             if fault := provider_sudo._billpay_fault():
@@ -394,6 +458,17 @@ class PaymentProvider(models.Model):
             return self.env._(
                 "Calls per minute are between 1 and 10,000, or 0 for no "
                 "limit. Nothing was saved."
+            )
+        if self.clickpesa_checkout_hours < 0:
+            return self.env._(
+                "A checkout waits for a number of hours; 0 means for good. Nothing was "
+                "saved."
+            )
+        if not 0 <= self.clickpesa_old_key_hours <= LONGEST_OVERLAP:
+            return self.env._(
+                "A replaced checksum key is accepted for 0 to %s hours. Nothing was "
+                "saved: 24 is a good choice.",
+                LONGEST_OVERLAP,
             )
         if self.clickpesa_confirmation == "signature" and (
             not self.clickpesa_checksum_key
@@ -468,6 +543,7 @@ class PaymentProvider(models.Model):
             "clickpesa_api_key": None,
             "clickpesa_confirmation": "query",
             "clickpesa_checksum_key": None,
+            "clickpesa_old_checksum_keys": None,
         }
 
     @api.model
@@ -554,11 +630,15 @@ class PaymentProvider(models.Model):
                 (self - moving).write(vals)
                 return moving.write({**vals, "journal_id": journal.id})
         vals = self._billpay_stripped(vals)
-        before = {app: app._billpay_address() for app in self}
+        addresses = {app: app._billpay_address() for app in self}
+        resigned = self.browse() if set(_SIGNED_BY).isdisjoint(vals) else self.sudo()
+        before = {p: [p[name] for name in _SIGNED_BY] for p in resigned}
         result = super().write(vals)
+        if "clickpesa_old_checksum_keys" not in vals:
+            self._billpay_keep_replaced(before)
         if not _MERCHANT.isdisjoint(vals):
             self._billpay_tell_merchants()
-        moved = self.filtered(lambda a: a._billpay_address() != before[a])
+        moved = self.filtered(lambda a: a._billpay_address() != addresses[a])
         if moved and "billpay_book_from" not in vals:
             # Another ClickPesa, as after a trial: what it has is booked elsewhere.
             moved.billpay_book_from = False
@@ -579,6 +659,30 @@ class PaymentProvider(models.Model):
         return result
 
     # === BUSINESS METHODS === #
+
+    def _billpay_keep_replaced(self, before):
+        """Accept deliveries with a replaced checksum key while both sides change.
+
+        Not that of another application at ClickPesa: its key proves nothing here.
+
+        :param dict before: what ``_SIGNED_BY`` names, of each before the change
+        """
+        now = fields.Datetime.to_string(fields.Datetime.now())
+        for provider, (*owner, replaced) in before.items():
+            *new_owner, key = (provider[name] for name in _SIGNED_BY)
+            kept = provider.clickpesa_old_checksum_keys or []
+            if owner != new_owner:
+                kept = []
+            elif replaced and replaced != key:
+                # What was signed with yet another key went to quarantine meanwhile.
+                self._billpay_trigger("ir_cron_poll_payments")
+                kept = [
+                    *(pair for pair in kept if pair[0] != replaced),
+                    [replaced, now],
+                ]
+            kept = [pair for pair in kept if pair[0] != key][-MOST_OLD_KEYS:]
+            if kept != (provider.clickpesa_old_checksum_keys or []):
+                provider.clickpesa_old_checksum_keys = kept or False
 
     @api.model
     def _billpay_tell_merchants(self):
@@ -922,6 +1026,13 @@ class PaymentProvider(models.Model):
         return bool(until and until > fields.Datetime.now())
 
     # === CRON === #
+
+    @api.autovacuum
+    def _gc_replaced_keys(self):
+        """Forget replaced checksum keys that are no longer accepted."""
+        for provider in self.search([("clickpesa_old_checksum_keys", "!=", False)]):
+            if not provider.clickpesa_old_key_until:
+                provider.clickpesa_old_checksum_keys = False
 
     @api.model
     def _cron_poll_payments(self, deep=False):
