@@ -23,6 +23,6 @@ from .errors import (
     Unavailable,
     mask,
 )
-from .notification import Notification, parse_notification
+from .notification import Notification, form_bodies, parse_notification
 from .parsing import to_ascii
 from .values import BulkReply, NumberReply, NumberRequest, Payment, PaymentPage

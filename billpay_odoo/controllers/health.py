@@ -11,27 +11,34 @@ from .webhook import TOKEN_HEADER
 # How long an answer is given again (seconds): asking often costs nothing more.
 ANSWER_LASTS = 5
 _answers = {}
+ROUTE = {
+    "type": "http",
+    "methods": ["GET"],
+    "auth": "none",
+    "readonly": True,
+    "save_session": False,
+}
 
 
 class BillPayHealth(http.Controller):
     """The figures of the health page, for whatever watches the server."""
 
-    @http.route(
-        ["/payment/clickpesa/health", "/payment/clickpesa/health/<string:token>"],
-        type="http",
-        methods=["GET"],
-        auth="none",
-        readonly=True,
-        save_session=False,
-    )
-    def billpay_health(self, token=None, **_kwargs):
+    @http.route("/payment/clickpesa/health/<string:token>", **ROUTE)
+    def billpay_health(self, token, **_kwargs):
         """Answer for the application with this health token.
 
         :return: 200 with ``{"status": "green", "checks": [{"name", "status", "value",
             "unit"}, …]}``; 404 unknown address, or an application that is off
         """
+        return self._respond(token)
+
+    @http.route("/payment/clickpesa/health", **ROUTE)
+    def billpay_health_by_header(self, **_kwargs):
+        """The same, with the token in a header."""
+        return self._respond(request.httprequest.headers.get(TOKEN_HEADER))
+
+    def _respond(self, token):
         env = request.env(user=SUPERUSER_ID)
-        token = token or request.httprequest.headers.get(TOKEN_HEADER)
         address = env["billpay.event"]._find_address(token, kind="health")
         answer = address and self._answer(env, address.provider_id)
         if not answer:

@@ -7,7 +7,7 @@ from odoo import SUPERUSER_ID, fields, http
 from odoo.http import request
 
 from .. import const
-from ..clickpesa import parse_notification, verify
+from ..clickpesa import form_bodies, parse_notification, verify
 from ..transactions import end_transaction
 
 # Where a proxy or a monitoring puts the token that is not to stand in an address.
@@ -35,51 +35,57 @@ for _name in ("werkzeug", "longpolling"):
     logging.getLogger(_name).addFilter(mask_addresses)
 
 
+# No user: finding the public one and its language would be half of the work.
+ROUTE = {
+    "type": "http",
+    "methods": ["POST"],
+    "auth": "none",
+    "csrf": False,
+    # Routes without a user are tried on a read-only connection otherwise.
+    "readonly": False,
+    "save_session": False,
+    "max_content_length": const.MAX_DELIVERY_BYTES,
+}
+
+
 class BillPayWebhook(http.Controller):
     """Verify, store, wake the worker, answer. Nothing else happens in the request.
 
     Refusals are returned, since an exception would roll back the row that they leave.
     """
 
-    # No user: finding the public one and its language would be half of the work.
-    @http.route(
-        ["/payment/clickpesa/webhook", "/payment/clickpesa/webhook/<string:token>"],
-        type="http",
-        methods=["POST"],
-        auth="none",
-        csrf=False,
-        # Routes without a user are tried on a read-only connection otherwise.
-        readonly=False,
-        save_session=False,
-        max_content_length=const.MAX_DELIVERY_BYTES,
-    )
-    def billpay_webhook(self, token=None, **_kwargs):
-        """Take one delivery to the address with this token, or with it in a header.
+    @http.route("/payment/clickpesa/webhook/<string:token>", **ROUTE)
+    def billpay_webhook(self, token, **_kwargs):
+        """Take one delivery to the address with this token.
 
-        :return: 200 stored, 400 not a JSON object, 401 signature missing or wrong
-            (kept in quarantine), 404 unknown address, 413 too large
+        :return: 200 stored, 400 no JSON object and no form with one, 401 signature
+            missing or wrong (kept in quarantine), 404 unknown address, 413 too large
         """
+        return self._take(token)
+
+    # Not a parameter of the other one: it would be read from ?token=, too.
+    @http.route("/payment/clickpesa/webhook", **ROUTE)
+    def billpay_webhook_by_header(self, **_kwargs):
+        """The same, with the token in a header."""
+        return self._take(request.httprequest.headers.get(TOKEN_HEADER))
+
+    def _take(self, token):
         env = request.env(user=SUPERUSER_ID)
         events = env["billpay.event"]
-        token = token or request.httprequest.headers.get(TOKEN_HEADER)
         address = events._find_address(token)
         if not address:
             return self._refuse(404, "unknown address")
         if (request.httprequest.content_length or 0) > const.MAX_DELIVERY_BYTES:
             # Not read: whoever sends such a thing does not get us to receive it.
             return self._refuse(413, "too large")
-        # Kept by the request: Odoo replays it when two deliveries conflict.
-        raw = request.httprequest.get_data(cache=True)
-        try:
-            notification = parse_notification(raw)
-        except ValueError:
+        deliveries = self._read(request.httprequest)
+        if not deliveries:
             return self._refuse(400, "not a JSON object")
         headers, sender = request.httprequest.headers, request.httprequest.remote_addr
         # Twice at most: what is read afresh is as this transaction sees it.
         for _try in range(2):
-            signed = verify(notification.payload, address.key, headers)
-            old_key = not signed and self._signed_before(notification, address, headers)
-            signed = signed or old_key
+            signed = self._signed(deliveries, address, headers)
+            (raw, notification), old_key = signed or (deliveries[0], False)
             if address.key and not signed:
                 fresh = events._quarantine(
                     address, token, raw, notification, remote_addr=sender
@@ -89,9 +95,14 @@ class BillPayWebhook(http.Controller):
                 # The key was changed a moment ago.
                 address = fresh
                 continue
-            known = {"signed": signed, "old_key": old_key, "version": address.version}
+            known = {"old_key": old_key, "version": address.version}
             stored = events._store_delivery(
-                address, raw, notification, remote_addr=sender, **known
+                address,
+                raw,
+                notification,
+                signed=bool(signed),
+                remote_addr=sender,
+                **known,
             )
             if stored:
                 self._wake_worker(env, stored)
@@ -102,14 +113,31 @@ class BillPayWebhook(http.Controller):
         return self._refuse(404, "unknown address")
 
     @staticmethod
-    def _signed_before(notification, address, headers):
-        """Tell whether a replaced key signed it that still counts."""
+    def _read(httprequest):
+        """Return the bodies that a request may stand for, each with what it says."""
+        # Kept by the request: Odoo replays it when two deliveries conflict.
+        raw, deliveries = httprequest.get_data(cache=True), []
+        # A form is read by Odoo before, and leaves no raw body.
+        bodies = [raw] if raw else form_bodies(httprequest.form.items(multi=True))
+        for body in bodies:
+            try:
+                deliveries.append((body, parse_notification(body)))
+            except ValueError:
+                continue
+        return deliveries
+
+    @staticmethod
+    def _signed(deliveries, address, headers):
+        """Return the one that is signed, and whether with a replaced key, or None."""
         now = fields.Datetime.now()
-        return bool(address.key) and any(
-            verify(notification.payload, key, headers)
-            for key, until in address.old_keys
-            if until > now
-        )
+        keys = [address.key]
+        if address.key:
+            keys += [key for key, until in address.old_keys if until > now]
+        for key in keys:
+            for delivery in deliveries:
+                if verify(delivery[1].payload, key, headers):
+                    return delivery, key != address.key
+        return None
 
     @staticmethod
     def _refuse(status, error):

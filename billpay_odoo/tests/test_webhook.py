@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime, timedelta
+from urllib.parse import urlencode
 
 from odoo import fields
 from odoo.tests import tagged
@@ -87,6 +88,100 @@ class TestWebhook(BillPayHttpCommon):
             b"[" * 9999,
         ):
             self.assertEqual(self._deliver(body).status_code, 400, body[:20])
+        self.assertFalse(self._new_events())
+
+    def _deliver_form(self, pairs):
+        return self._deliver(
+            urlencode(pairs).encode(),
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+        )
+
+    def _forms(self, body):
+        """The same delivery as different senders put it into a form."""
+        text = json.dumps(body)
+        rest = {name: value for name, value in body.items() if name != "checksum"}
+        data = body["data"]
+        nested = [
+            (f"data[{name}]", value)
+            for name, value in data.items()
+            if name != "customer"
+        ]
+        nested += [
+            (f"data[customer][{name}]", value or "")
+            for name, value in data["customer"].items()
+        ]
+        top = [(name, body[name]) for name in ("event", "checksum")]
+        return {
+            "in one field": {"payload": text},
+            "in a field called data": {"data": text},
+            "beside others": {"x": "1", "body": text},
+            "signature beside it": {
+                "payload": json.dumps(rest),
+                "checksum": body["checksum"],
+            },
+            "the members, data as JSON": [*top, ("data", json.dumps(data))],
+            "the members": [*top, *nested],
+            "the members with dots": [
+                (name.replace("[", ".").replace("]", ""), value)
+                for name, value in [*top, *nested]
+            ],
+        }
+
+    def test_signed_form_is_understood_and_booked(self):
+        for confirmation in ("query", "signature"):
+            self.provider.clickpesa_confirmation = confirmation
+            for how in self._forms(self.body):
+                with self.subTest(how=how, confirmation=confirmation):
+                    move = self._registered_invoice(150000)
+                    paid = self._pay(move.billpay_number_id.name, 150000)
+                    form = self._forms(self.sandbox.webhook_body(paid["id"]))[how]
+                    self.assertEqual(self._deliver_form(form).status_code, 200)
+                    event = self.env["billpay.event"].search([], limit=1)
+                    self.assertTrue(event.signed)
+                    self._process()
+                    row = self._ledger(paid)
+                    self.assertBooked(row, 150000)
+                    self.assertEqual(event.payment_id, row)
+                    self.assertEqual(move.amount_residual, 0)
+
+    def test_json_under_the_content_type_of_a_form(self):
+        """As ``curl -d`` and some libraries send it."""
+        response = self._deliver(
+            json.dumps(self.body).encode(),
+            headers={"Content-Type": "application/x-www-form-urlencoded"},
+        )
+        self.assertEqual(response.status_code, 200)
+        self.assertTrue(self._new_events().signed)
+        self._process()
+        self.assertBooked(self._ledger(self.paid), 150000)
+
+    @mute_logger(WEBHOOK)
+    def test_unsigned_or_altered_form_is_quarantined(self):
+        for how, form in self._forms(self.body).items():
+            with self.subTest(how):
+                pairs = dict(form)
+                for name, value in pairs.items():
+                    pairs[name] = str(value).replace("150000", "999999")
+                self.assertEqual(self._deliver_form(pairs).status_code, 401)
+        self.assertEqual(self._new_events().mapped("state"), ["quarantine"])
+        self._process()
+        self.assertFalse(self._ledger(self.paid))
+
+    def test_form_that_is_no_delivery_is_400(self):
+        text = json.dumps(self.body)
+        for form in (
+            {"x": ""},
+            {"payload": "text"},
+            {"payload": "[1]"},
+            {"payload": '{"a": 1}'},
+            {"a": "1", "b": "2"},
+            [("event", "A"), ("event", "B")],
+            [("data", text + "x"), ("data[id]", "1")],
+            [(f"data[{index}]", "1") for index in range(999)],
+            {"data" + "[a]" * 99: "1"},
+        ):
+            with self.subTest(str(form)[:40]):
+                self.assertEqual(self._deliver_form(form).status_code, 400)
         self.assertFalse(self._new_events())
 
     def test_large_body_is_413(self):

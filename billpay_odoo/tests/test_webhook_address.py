@@ -134,6 +134,13 @@ class TestWebhookAddress(BillPayHttpCommon):
                     headers=headers,
                 )
                 self.assertEqual(answer.status_code, status)
+        # What follows a question mark would be in every log.
+        answer = self.url_open(
+            "/payment/clickpesa/webhook?token=" + TOKEN,
+            data=json.dumps(body).encode(),
+            method="POST",
+        )
+        self.assertEqual(answer.status_code, 404)
 
     def test_access_log_has_no_token_and_no_signature(self):
         health = self.provider.sudo().clickpesa_health_token

@@ -5,7 +5,7 @@ import json
 
 import clickpesa
 import pytest
-from clickpesa import Payment, parse_notification
+from clickpesa import Payment, form_bodies, parse_notification, sign, verify
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -158,3 +158,41 @@ def test_parsing_a_payment_never_raises_and_is_sane(data):
         text.encode()
     for moment in (payment.created_at, payment.updated_at):
         assert moment is None or moment.utcoffset().total_seconds() == 0
+
+
+def signed_in(fields):
+    """The body of a form that is signed, if any."""
+    bodies = [parse_notification(body).payload for body in form_bodies(fields)]
+    return next((body for body in bodies if verify(body, "key")), None)
+
+
+@pytest.mark.parametrize(
+    ("changes", "written"),
+    [
+        ({}, {}),
+        # What a form makes of what is no text.
+        ({"customerEmail": None}, {"customerEmail": ""}),
+        ({"amount": 10000}, {"amount": "10000"}),
+        ({"amount": 10.5, "test": True}, {"amount": "10.5", "test": "true"}),
+    ],
+)
+def test_signature_tells_which_body_a_form_means(changes, written):
+    data = {"id": "A1", "status": "SUCCESS"}
+    body = sign({"event": "PAYMENT RECEIVED", "data": {**data, **changes}}, "key")
+    fields = [("event", body["event"]), ("checksum", body["checksum"])]
+    fields += [(f"data[{name}]", text) for name, text in {**data, **written}.items()]
+    assert signed_in(fields) == body
+    assert signed_in([*fields[1:], ("event", "PAYMENT FAILED")]) is None
+
+
+@given(st.lists(st.tuples(st.text(max_size=20), st.text(max_size=20)), max_size=6))
+def test_no_form_raises(fields):
+    for body in form_bodies(fields):
+        assert isinstance(parse_notification(body).payload, dict)
+
+
+@given(st.recursive(st.text(), lambda of: st.dictionaries(st.text(), of), max_leaves=9))
+def test_no_object_in_a_form_raises(value):
+    for name in ("payload", "data", "data[x]", "event"):
+        for body in form_bodies([(name, json.dumps(value)), ("id", "1")]):
+            assert isinstance(body, bytes)
