@@ -1,6 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """How often ClickPesa is called: the budget, and the pause after trouble."""
 
+import json
 from datetime import timedelta
 
 from freezegun import freeze_time
@@ -10,7 +11,7 @@ from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import new_test_user, tagged
 
 from .. import const
-from ..clickpesa import BudgetSpent
+from ..clickpesa import BudgetSpent, parse_notification
 from ..models.provider.billpay_call_slot import WINDOW
 from ..transactions import LONGEST_PAUSE, own_transaction
 from .common import BillPayCommon
@@ -97,6 +98,45 @@ class TestCallBudget(CallsCommon):
         self.assertFalse(self.slots.search([]))
         with self.assertRaises(ValidationError):
             self.provider.clickpesa_calls_per_minute = -1
+
+    def test_questions_about_announcements_leave_half_of_the_calls(self):
+        """However many deliveries are forged, numbers and checkouts do not wait."""
+        for limit in (5, 8, 21):
+            with self.subTest(limit):
+                self.slots.sudo().search([]).unlink()
+                self.provider.clickpesa_calls_per_minute = limit
+                for index in range(2 * limit):
+                    body = {"data": {"id": f"F{limit}-{index}", "status": "SUCCESS"}}
+                    body["data"]["orderReference"] = f"1122{limit}{index:04}"
+                    raw = json.dumps(body).encode()
+                    self.env["billpay.event"]._store_delivery(
+                        self.provider.sudo(),
+                        raw,
+                        parse_notification(raw),
+                        signed=False,
+                    )
+                before = self.sandbox.count_calls()
+                self._process()
+                half = (limit + 1) // 2
+                self.assertEqual(self.sandbox.count_calls() - before, half)
+                move = self._invoice()
+                self._sync()
+                self.assertEqual(move.billpay_number_id.state, "open")
+                self.assertFalse(self.provider.billpay_paused_until)
+                # The poll, which finds what was not asked for.
+                self._poll()
+                self.assertFalse(self.provider.billpay_poll_error)
+
+    def test_numbers_may_use_all_calls(self):
+        self.provider.clickpesa_calls_per_minute = 4
+        budget, limit = self.env["billpay.gate"]._budget(self.provider)
+        half = [self.slots._take_once(budget, limit, 2)[0] for _call in range(4)]
+        self.assertEqual(half, [False, True, True, False])
+        left = [self.slots._take_once(budget, limit, 4)[0] for _call in range(3)]
+        self.assertEqual(left, [True, True, False])
+        self._later(WINDOW)
+        taken = [self.slots._take_once(budget, limit, 4)[0] for _call in range(5)]
+        self.assertEqual(taken, [True] * 4 + [False])
 
     def test_every_call_takes_a_slot(self):
         self._invoice()

@@ -41,35 +41,48 @@ class BillpayCallSlot(models.Model):
     # === BUSINESS METHODS === #
 
     @api.model
-    def _gate(self, budget, limit):
+    def _gate(self, budget, limit, half=False):
         """Return the gate of a gateway client: it takes one slot and commits.
 
         The gate raises :class:`BudgetSpent` when there is none.
 
         :param int limit: calls per minute
+        :param bool half: take from one half of them only, and leave the other
         """
         registry = self.env.registry
+        most = (limit + 1) // 2 if half else limit
         message = self.env._(
             "The limit of %s calls per minute to ClickPesa is reached. No money is "
             "affected: Odoo continues within a minute.",
             limit,
         )
+        if half:
+            message = self.env._(
+                "Of the %s calls per minute to ClickPesa half is kept for control "
+                "numbers and checkouts, and the other half is used up. No money is "
+                "affected: Odoo continues within a minute.",
+                limit,
+            )
 
         def gate():
             with registry.cursor() as cr:
                 env = api.Environment(cr, SUPERUSER_ID, {})
-                wait = env["billpay.call.slot"]._take(budget, limit)
+                wait = env["billpay.call.slot"]._take(budget, limit, most)
             if wait:
                 raise BudgetSpent(message, retry_after=wait)
 
         return gate
 
     @api.model
-    def _take(self, budget, limit):
-        """Take a slot and commit; return 0, or the seconds until one is free."""
+    def _take(self, budget, limit, most=None):
+        """Take a slot and commit; return 0, or the seconds until one is free.
+
+        :param int most: only of the first so many
+        """
+        most = limit if most is None else most
         for _turn in range(TURNS):
             try:
-                taken, wait = committed(self.env, self._take_once, budget, limit)
+                taken, wait = committed(self.env, self._take_once, budget, limit, most)
             except CONFLICTS as error:
                 # As many as are allowed at all are being taken at this moment.
                 _logger.info("No call slot in %s tries: %s", TURNS, error)
@@ -80,13 +93,13 @@ class BillpayCallSlot(models.Model):
                 return wait
         return 1.0
 
-    def _take_once(self, budget, limit):
+    def _take_once(self, budget, limit, most):
         """Try to take a slot; return whether, and the seconds until one is free."""
         values = {
             "now": SQL("(clock_timestamp() AT TIME ZONE 'UTC')"),
             "window": SQL("interval '1 second' * %s", WINDOW),
             "budget": budget,
-            "limit": limit,
+            "most": most,
         }
         # Of all free ones at random, so that workers seldom want the same one. One
         # used in the future is free: the clock was put back.
@@ -96,7 +109,7 @@ class BillpayCallSlot(models.Model):
                     UPDATE billpay_call_slot SET used_at = %(now)s
                      WHERE id = (
                            SELECT id FROM billpay_call_slot
-                            WHERE budget = %(budget)s AND rank < %(limit)s
+                            WHERE budget = %(budget)s AND rank < %(most)s
                               AND (used_at IS NULL OR used_at < %(now)s - %(window)s
                                    OR used_at > %(now)s + %(window)s)
                          ORDER BY random()
@@ -115,12 +128,12 @@ class BillpayCallSlot(models.Model):
                     SELECT count(*),
                            extract(epoch FROM min(used_at) + %(window)s - %(now)s)
                       FROM billpay_call_slot
-                     WHERE budget = %(budget)s AND rank < %(limit)s
+                     WHERE budget = %(budget)s AND rank < %(most)s
                     """,
                 **values,
             )
         )
-        if count >= limit:
+        if count >= most:
             return False, float(wait or 0)
         self.env.cr.execute(
             SQL(

@@ -817,10 +817,12 @@ class PaymentProvider(models.Model):
         neutralized = parameters_sudo.get_param("database.is_neutralized")
         return self._billpay_is_on() and not neutralized
 
-    def _billpay_client(self, patience=None):
+    def _billpay_client(self, patience=None, half=False):
         """Return this process's gateway client; each request takes a call slot first.
 
         :param float patience: as for the client, in seconds
+        :param bool half: use at most half of the calls of a minute, as for what
+            anybody can make us ask
         :raise UserError: the application is disabled or the database neutralised
         """
         self.ensure_one()
@@ -842,7 +844,8 @@ class PaymentProvider(models.Model):
             provider_sudo.clickpesa_checksum_key or "",
         )
         budget, limit = self.env["billpay.gate"]._budget(self)
-        gate = self.env["billpay.call.slot"]._gate(budget, limit) if limit else None
+        slots = self.env["billpay.call.slot"]
+        gate = slots._gate(budget, limit, half) if limit else None
         return client.gated(gate, patience=patience)
 
     @api.model
