@@ -59,7 +59,8 @@ class BillPayWebhook(http.Controller):
         """Take one delivery to the address with this token.
 
         :return: 200 stored, 400 no JSON object and no form with one, 401 signature
-            missing or wrong (kept in quarantine), 404 unknown address, 413 too large
+            missing or wrong (kept in quarantine), 404 unknown address, 413 too large,
+            429 too many without a signature (counted; the poll finds its payment)
         """
         return self._take(token)
 
@@ -104,6 +105,9 @@ class BillPayWebhook(http.Controller):
                 remote_addr=sender,
                 **known,
             )
+            if stored and not stored.id:
+                events._count_unproven(address, raw, notification, remote_addr=sender)
+                return self._refuse(429, "too many without signature")
             if stored:
                 self._wake_worker(env, stored)
                 return request.make_json_response({"received": True}, status=200)

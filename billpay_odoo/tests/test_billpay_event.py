@@ -10,10 +10,10 @@ from freezegun import freeze_time
 from odoo import fields
 from odoo.exceptions import UserError
 from odoo.tests import tagged
-from odoo.tools import mute_logger
+from odoo.tools import SQL, mute_logger
 
 from ..clickpesa import sign
-from ..models.payment.billpay_event import KEPT_OF_BODY
+from ..models.payment.billpay_event import KEPT_OF_BODY, OF_ONE_PAYMENT
 from ..throttle import Allowance
 from .common import CHECKSUM_KEY, BillPayCommon, BillPayHttpCommon
 
@@ -146,6 +146,177 @@ class TestQuarantine(BillPayHttpCommon):
         event = self.env["billpay.event"].search([("provider_id", "=", other.id)])
         self.assertEqual((event.times, self.names(event)), (1, ["a"]))
         self.assertEqual(self.kept().times, 1)
+
+
+@tagged("post_install", "-at_install")
+class TestUnproven(BillPayHttpCommon):
+    """Forged deliveries at an application without checksum key."""
+
+    room = 4
+
+    def setUp(self):
+        super().setUp()
+        events = type(self.env["billpay.event"])
+        self.patch(events, "_unproven_of_day", self.room)
+        self.patch(events, "_write_allowance", Allowance(99, 1))
+        self.patch(events, "_poll_allowance", Allowance(1, 1 / 30))
+        self.provider.sudo().clickpesa_checksum_key = False
+        self.sandbox.settings.update({"checksum_key": ""})
+        self.env.flush_all()
+
+    def forge(self, count, name="F", **data):
+        """Deliver so many that are all different; return the statuses."""
+        bodies = [
+            {
+                "event": data.get("event", "PAYMENT RECEIVED"),
+                "data": {
+                    "id": f"{name}{index}",
+                    "status": "SUCCESS",
+                    "orderReference": f"11220000{index}",
+                    "message": str(index),
+                    **data,
+                },
+            }
+            for index in range(count)
+        ]
+        with mute_logger(LOG):
+            return [self._deliver(body).status_code for body in bodies]
+
+    def rows(self):
+        self.env.invalidate_all()
+        return self.env["billpay.event"].search(
+            [("provider_id", "=", self.provider.id)], order="id"
+        )
+
+    def a_day_later(self):
+        self.env.flush_all()
+        for table, column in (
+            ("billpay_payment", "create_date"),
+            ("billpay_event", "received_at"),
+        ):
+            self.cr.execute(
+                SQL(
+                    "UPDATE %s SET %s = %s - interval '25 hours'",
+                    SQL.identifier(table),
+                    SQL.identifier(column),
+                    SQL.identifier(column),
+                )
+            )
+        self.env.invalidate_all()
+
+    def polls(self):
+        cron = self.env.ref("billpay_odoo.ir_cron_poll_payments")
+        return (
+            self.env["ir.cron.trigger"].sudo().search_count([("cron_id", "=", cron.id)])
+        )
+
+    def test_forged_ones_of_every_kind_leave_a_bounded_trace(self):
+        for kind, data in {
+            "new payments": {},
+            "no payment": {"id": None},
+            "payouts": {"event": "PAYOUT INITIATED"},
+            "no number": {"orderReference": ""},
+        }.items():
+            with self.subTest(kind):
+                self.rows().sudo().unlink()
+                self.a_day_later()
+                told = self.forge(self.room, name=kind[:5], **data)
+                # Whatever the worker has made of them.
+                self._process()
+                told += self.forge(3, name=kind[:5] + "-", **{"message": "x", **data})
+                self.assertEqual(told, [200] * self.room + [429] * 3)
+                *kept, counted = self.rows()
+                self.assertEqual(len(kept), self.room)
+                self.assertEqual((counted.state, counted.times), ("quarantine", 3))
+                self.assertIn("Set a checksum key", counted.reason)
+
+    def test_forged_ones_about_one_payment_are_bounded(self):
+        move = self._registered_invoice(150000)
+        paid = self._pay(move.billpay_number_id.name, 150000)
+        number = move.billpay_number_id.name
+        for turn in range(12):
+            self.forge(1, id=paid["id"], orderReference=number, message=f"turn {turn}")
+            self._process()
+        # The first ones about it, and then what there is room for.
+        self.assertEqual(len(self.rows()), OF_ONE_PAYMENT + self.room + 1)
+        self._poll()
+        self._process()
+        self.assertBooked(self._ledger(paid), 150000)
+        self.assertEqual(move.amount_residual, 0)
+
+    def test_true_one_without_room_is_found_by_the_poll(self):
+        self.forge(self.room)
+        self._process()
+        for _turn in range(3):
+            move = self._registered_invoice(150000)
+            paid = self._pay(move.billpay_number_id.name, 150000)
+            with mute_logger(LOG):
+                answer = self._deliver(self.sandbox.webhook_body(paid["id"]))
+            self.assertEqual(answer.status_code, 429)
+            self.assertFalse(self._ledger(paid))
+            self._poll()
+            self._process()
+            self.assertBooked(self._ledger(paid), 150000)
+            self.assertEqual(move.amount_residual, 0)
+            self.assertIn(move.payment_state, ("paid", "in_payment"))
+
+    def test_poll_is_woken_at_once_and_for_those_that_follow(self):
+        before = self.polls()
+        self.forge(self.room)
+        self.assertEqual(self.polls(), before)
+        self.forge(5, name="G")
+        self.assertEqual(self.polls(), before + 2)
+
+    def test_true_ones_take_no_room(self):
+        for _turn in range(self.room + 2):
+            move = self._registered_invoice(1000)
+            paid = self._pay(move.billpay_number_id.name, 1000)
+            body = self.sandbox.webhook_body(paid["id"])
+            self.assertEqual(self._deliver(body).status_code, 200)
+            self._process()
+            self.assertBooked(self._ledger(paid), 1000)
+
+    def test_room_comes_back(self):
+        self.forge(self.room)
+        self.assertEqual(self.forge(1), [200], "a repeat of what is stored")
+        self._process()
+        self.assertEqual(self.forge(1, name="G"), [429])
+        forged = self.env["billpay.payment"].search([("reference", "=like", "F%")])
+        forged[0].sudo()._move_to("ignored", "Not ours.")
+        self.env.flush_all()
+        self.assertEqual(self.forge(2, name="H"), [200, 429])
+        self.a_day_later()
+        self.assertEqual(self.forge(1, name="I"), [200])
+
+    def test_signed_ones_and_other_applications_are_not_concerned(self):
+        self.forge(self.room + 1)
+        other = self._make_application(self.company)
+        other.sudo().clickpesa_checksum_key = False
+        self.env.flush_all()
+        body = {"event": "X", "data": {"id": "O1"}}
+        token = other.sudo().clickpesa_webhook_token
+        self.assertEqual(self._deliver(body, token=token).status_code, 200)
+        self.provider.sudo().clickpesa_checksum_key = CHECKSUM_KEY
+        self.env.flush_all()
+        body = sign({"event": "X", "data": {"id": "S1"}}, CHECKSUM_KEY)
+        self.assertEqual(self._deliver(body).status_code, 200)
+
+    def test_without_room_a_delivery_takes_few_statements(self):
+        self.forge(self.room + 1)
+        events = type(self.env["billpay.event"])
+        self.patch(events, "_write_allowance", Allowance(1, 1))
+        self.forge(1, name="G")
+        before = self.cr.sql_log_count
+        self.forge(1, name="H")
+        self.assertLessEqual(self.cr.sql_log_count - before, 5)
+
+    def test_health_tells(self):
+        self.forge(self.room + 2)
+        self.env.flush_all()
+        [checks] = self.env["billpay.health"]._health_checks(self.provider).values()
+        check = next(check for check in checks if check.name == "quarantine")
+        self.assertEqual((check.colour, check.value), ("amber", 2))
+        self.assertIn("Set a checksum key", check.sentence)
 
 
 @tagged("post_install", "-at_install")

@@ -22,23 +22,50 @@ _logger = logging.getLogger(__name__)
 # A delivery is about one kilobyte. Of refused ones so much is kept, and so much of all
 # of a day (characters).
 KEPT_OF_BODY, KEPT_OF_DAY = 8192, 65536
+# So many deliveries of 24 hours without a signature may have come to nothing; beyond so
+# many about one payment, each is such a one.
+UNPROVEN_OF_DAY, OF_ONE_PAYMENT = 200, 4
 _NUL = "\x00"
+# Where there is no room for deliveries the poll looks this often (seconds).
+POLL_AGAIN = 30
 # Another one after every change of the row, whoever made it, also by SQL. It stands
 # for the secrets, which are not written into statements (and so into logs).
 ROW_VERSION = "provider.xmin::text || provider.ctid::text"
-# Plain SQL, and all in one statement: this is the webhook's only work of note.
+# Plain SQL, and all in one statement: this is the webhook's only work of note. Nothing
+# is stored where the application has changed. Nor is a delivery without signature where
+# too many have come to nothing: the row it returns then has no id.
 INSERT = (
     """
-    WITH stored AS (
+    WITH provider AS (
+        SELECT id FROM payment_provider AS provider
+         WHERE id = %%(provider_id)s
+           AND (%%(version)s IS NULL OR %s = %%(version)s)
+    ), crowd AS (
+        SELECT FROM provider
+         WHERE NOT %%(signed)s AND %%(unproven)s <= (
+               SELECT count(*) FROM (
+                  (SELECT FROM billpay_event AS event
+                    WHERE event.provider_id = provider.id AND signed IS NOT TRUE
+                      AND state IN ('new', 'failed', 'logged')
+                      AND received_at > %%(now)s - interval '1 day'
+                    LIMIT %%(unproven)s)
+                  UNION ALL
+                  (SELECT FROM billpay_payment AS payment
+                    WHERE payment.provider_id = provider.id AND state = 'received'
+                      AND create_date > %%(now)s - interval '1 day'
+                    LIMIT %%(unproven)s)) AS rows)
+           AND NOT EXISTS (
+               SELECT FROM billpay_event
+                WHERE provider_id = %%(provider_id)s AND digest = %%(digest)s)
+    ), stored AS (
         INSERT INTO billpay_event
                     (provider_id, company_id, state, event, signed, old_key, body,
                      digest, reason, remote_addr, times, received_at, last_received_at)
         SELECT %%(provider_id)s, %%(company_id)s, %%(state)s, %%(event)s, %%(signed)s,
                %%(old_key)s, %%(body)s, %%(digest)s, %%(reason)s, %%(remote_addr)s,
                %%(times)s, %%(now)s, %%(now)s
-          FROM payment_provider AS provider
-         WHERE provider.id = %%(provider_id)s
-           AND (%%(version)s IS NULL OR %s = %%(version)s)
+          FROM provider
+         WHERE NOT EXISTS (SELECT FROM crowd)
         ON CONFLICT (provider_id, digest) DO UPDATE
            SET times = billpay_event.times + EXCLUDED.times,
                last_received_at = EXCLUDED.last_received_at,
@@ -53,21 +80,23 @@ INSERT = (
                SELECT FROM billpay_event WHERE state = 'new' AND id < stored.id
            )
       FROM stored
+     UNION ALL SELECT NULL, FALSE, FALSE, FALSE FROM crowd
 """
     % ROW_VERSION
 )
 EMPTY = dict.fromkeys(("event", "body", "reason", "remote_addr", "version"))
-EMPTY.update(signed=False, old_key=False, times=1)
+EMPTY.update(signed=False, old_key=False, times=1, unproven=None)
 
 
 class Stored(NamedTuple):
     """What became of a delivery.
 
-    ``first``: it is the first of its kind. ``waiting``: the worker has not read it yet.
-    ``alone``: no delivery before it waits, as far as this transaction can see.
+    ``id``: none where there was no room for it. ``first``: it is the first of its kind.
+    ``waiting``: the worker has not read it yet. ``alone``: no delivery before it waits,
+    as far as this transaction can see.
     """
 
-    id: int
+    id: int | None
     first: bool
     waiting: bool
     alone: bool
@@ -107,8 +136,11 @@ class BillpayEvent(models.Model):
     _order = "id desc"
     _rec_name = "event"
     _kept_of_day = KEPT_OF_DAY
+    _unproven_of_day = UNPROVEN_OF_DAY
     # Statements for refused deliveries, per application and process.
     _write_allowance = Allowance(burst=1, per_second=1)
+    # Polls that are to find what there was no room for.
+    _poll_allowance = Allowance(burst=1, per_second=1 / POLL_AGAIN)
     # Lines in the log: one per minute.
     _log_allowance = Allowance(burst=1, per_second=1 / 60)
     # Rows of one run of the vacuum.
@@ -172,6 +204,10 @@ class BillpayEvent(models.Model):
     _accepted = models.Index(
         "(provider_id, last_received_at) WHERE state <> 'quarantine'"
     )
+    _unproven = models.Index(
+        "(provider_id, received_at)"
+        " WHERE signed IS NOT TRUE AND state IN ('new', 'failed', 'logged')"
+    )
     _troubled = models.Index(
         "(provider_id, received_at) WHERE state IN ('failed', 'quarantine')"
     )
@@ -194,7 +230,8 @@ class BillpayEvent(models.Model):
         :param provider: the application, or the ``Address`` a delivery came to
         :param bool signed: whether a signature was verified
         :param str version: store it only while the application is in this state
-        :return: :class:`Stored`; ``None`` when the application has changed
+        :return: :class:`Stored`, without id where too many without signature are
+            unproven; ``None`` when the application has changed
         """
         verdict = b"accepted signed" if signed else b"accepted"
         return self._insert(
@@ -206,6 +243,7 @@ class BillpayEvent(models.Model):
                 "body": self._body_text(raw),
                 "digest": hashlib.sha256(verdict + b"\n" + raw).hexdigest(),
                 "version": version,
+                "unproven": self._unproven_of_day,
                 **extra,
             }
         )
@@ -294,7 +332,17 @@ class BillpayEvent(models.Model):
         payment = payments.env["billpay.ledger"]._upsert(
             self.provider_id, [told], source="webhook", trusted=trusted
         )
-        self.write({"state": "done", "payment_id": payment.id, "reason": False})
+        values = {"state": "done", "payment_id": payment.id, "reason": False}
+        if not self.signed:
+            # Any number of them can be made up about one payment.
+            others = [("payment_id", "in", payment.ids), ("id", "!=", self.id)]
+            if self.search_count(others, limit=OF_ONE_PAYMENT) >= OF_ONE_PAYMENT:
+                values["state"] = "logged"
+                values["reason"] = self.env._(
+                    "Without a signature, and the payment was reported before. "
+                    "ClickPesa is asked about it."
+                )
+        self.write(values)
         return payment
 
     def action_replay(self):
@@ -330,11 +378,40 @@ class BillpayEvent(models.Model):
             if fresh and (fresh.key, fresh.old_keys) != (address.key, address.old_keys):
                 self._write_allowance.give_back(key, count - 1)
                 return fresh
-            # A replay of this request is to count them once more.
-            self.env.cr.postrollback.add(
-                lambda: self._write_allowance.give_back(key, count - 1)
-            )
+            self._count_again(key, count)
             self._keep_refused(address, raw, notification, count, remote_addr)
+        self._log_refused(address)
+        return None
+
+    @api.model
+    def _count_unproven(self, address, raw, notification, *, remote_addr):
+        """Count a delivery that nobody has signed and that there is no room for.
+
+        If it is true, the poll finds its payment: it looks now, and once more for those
+        that come until it may be woken again.
+        """
+        key = self.env.cr.dbname, address.provider_id
+        if count := self._write_allowance.take(key):
+            self._count_again(key, count)
+            self._keep_refused(
+                address, raw, notification, count, remote_addr, unproven=True
+            )
+        if self._poll_allowance.take(key):
+            later = fields.Datetime.now() + timedelta(seconds=POLL_AGAIN)
+            for moment in (None, later):
+                self.env["payment.provider"]._billpay_trigger(
+                    "ir_cron_poll_payments", at=moment
+                )
+        self._log_refused(address)
+
+    def _count_again(self, key, count):
+        """Let a replay of this request, or the next one, count these once more."""
+        again = self._write_allowance.give_back
+        self.env.cr.postrollback.add(lambda: again(key, count - 1))
+
+    @api.model
+    def _log_refused(self, address):
+        key = self.env.cr.dbname, address.provider_id
         if unlogged := self._log_allowance.take(key):
             _logger.warning(
                 "Application %s: %s deliveries with a missing or wrong signature were "
@@ -342,16 +419,29 @@ class BillpayEvent(models.Model):
                 address.provider_id,
                 unlogged,
             )
-        return None
 
     @api.model
-    def _keep_refused(self, address, raw, notification, count, remote_addr):
+    def _keep_refused(
+        self, address, raw, notification, count, remote_addr, unproven=False
+    ):
         """Count refused deliveries on the row of the day (UTC), in one statement.
 
         The first bodies of the day are kept on it, each after its sender's address.
+
+        :param bool unproven: nobody has signed them, and there was no room for them
         """
         company = self.env["res.company"].browse(address.company_id)
-        texts = self.with_context(lang=company.partner_id.lang).env
+        env = self.with_context(lang=company.partner_id.lang).env
+        reason = env._(
+            "The signature is missing or wrong. If ClickPesa sent these deliveries, "
+            "the poll finds the payments."
+        )
+        if unproven:
+            reason = env._(
+                "Too many deliveries of 24 hours have no signature and no payment at "
+                "ClickPesa, so these were counted only. If ClickPesa sent them, the "
+                "poll finds the payments. Set a checksum key."
+            )
         self._insert(
             {
                 **self._owner_values(address),
@@ -359,11 +449,9 @@ class BillpayEvent(models.Model):
                 "event": notification.event or None,
                 "body": f"{remote_addr} {self._body_text(raw[:KEPT_OF_BODY])}",
                 "times": count,
-                "digest": "quarantine %s" % fields.Date.today(),
-                "reason": texts._(
-                    "The signature is missing or wrong. If ClickPesa sent these "
-                    "deliveries, the poll finds the payments."
-                ),
+                "digest": "quarantine %s%s"
+                % (fields.Date.today(), " unproven" if unproven else ""),
+                "reason": reason,
                 "remote_addr": remote_addr,
             }
         )

@@ -135,6 +135,11 @@ POLL_FAILED = _lt(
     "The last poll failed at %(last_poll)s: %(trouble)s Payments without a webhook "
     "wait until ClickPesa answers. Use Test Connection."
 )
+UNPROVEN = _lt(
+    "Deliveries of the last day without a signature that Odoo only counted, since too "
+    "many name no payment that ClickPesa knows: %(quarantined)s. The poll finds true "
+    "payments. Set a checksum key at ClickPesa and on the application."
+)
 ONE_UNMATCHED = _lt(
     "1 payment is not matched to a customer, it is from %(oldest)s. It is not in the "
     "books: open and match it."
@@ -268,6 +273,8 @@ class BillpayHealth(models.AbstractModel):
         elif provider.billpay_poll_error:
             found["last_poll"] = last_poll, max(poll_age, RULES["last_poll"].amber)
             sentences["last_poll"] = POLL_FAILED
+        if row["quarantined"] and not provider.clickpesa_checksum_key:
+            sentences["quarantine"] = UNPROVEN
         if row["unmatched"] == 1:
             sentences["unmatched"] = ONE_UNMATCHED
         if _age(row["oldest"], now) > UNMATCHED_AGE:
