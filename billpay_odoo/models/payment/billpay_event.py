@@ -487,6 +487,17 @@ class BillpayEvent(models.Model):
                     return done, True
         return done, False
 
+    @api.model
+    def _count_replaced_key(self, provider, since):
+        """Return how many deliveries a replaced checksum key has signed."""
+        domain = [
+            ("provider_id", "in", provider.ids),
+            ("old_key", "=", True),
+            ("last_received_at", ">=", since),
+        ]
+        [[times]] = self.sudo()._read_group(domain, aggregates=["times:sum"])
+        return times
+
     def _find_address(self, token, fresh=False, kind="webhook"):
         """Return the ``Address`` of the application with this token, or ``None``.
 

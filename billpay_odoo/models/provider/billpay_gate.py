@@ -8,9 +8,17 @@ from odoo.tools.misc import hmac
 from ...clickpesa import BudgetSpent
 from ...transactions import pause_after
 
+# Whose deliveries a checksum key signs, and the key.
+SIGNED_BY = ("clickpesa_base_url", "clickpesa_client_id", "clickpesa_checksum_key")
+# Replaced checksum keys that are accepted beside the present one.
+MOST_OLD_KEYS = 3
+
 
 class BillpayGate(models.AbstractModel):
-    """When an application may call ClickPesa: its budget, its pause after trouble."""
+    """When an application may call ClickPesa, and whose signatures it takes.
+
+    Its budget, its pause after trouble, its replaced checksum keys.
+    """
 
     _name = "billpay.gate"
     _description = "BillPay Gate"
@@ -93,3 +101,25 @@ class BillpayGate(models.AbstractModel):
         providers._billpay_trigger("ir_cron_sync_numbers")
         # Documents may have waited for their numbers.
         providers.env.ref("account.ir_cron_account_move_send").sudo()._trigger()
+
+    def _keep_replaced_keys(self, before):
+        """Accept deliveries with a replaced checksum key while both sides change.
+
+        Not that of another application at ClickPesa: its key proves nothing here.
+
+        :param dict before: what ``SIGNED_BY`` names, of each before the change
+        """
+        now = fields.Datetime.to_string(fields.Datetime.now())
+        for provider, (*owner, replaced) in before.items():
+            *new_owner, key = (provider[name] for name in SIGNED_BY)
+            kept = provider.clickpesa_old_checksum_keys or []
+            if owner != new_owner:
+                kept = []
+            elif replaced and replaced != key:
+                # What was signed with yet another key went to quarantine meanwhile.
+                provider._billpay_trigger("ir_cron_poll_payments")
+                kept = [pair for pair in kept if pair[0] != replaced]
+                kept.append([replaced, now])
+            kept = [pair for pair in kept if pair[0] != key][-MOST_OLD_KEYS:]
+            if kept != (provider.clickpesa_old_checksum_keys or []):
+                provider.clickpesa_old_checksum_keys = kept or False

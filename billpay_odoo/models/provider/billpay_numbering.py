@@ -1,9 +1,12 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The digits of control numbers: prefix, running number, two check digits."""
 
+import itertools
+
 from stdnum.iso7064 import mod_97_10
 
 from odoo import models
+from odoo.exceptions import ValidationError
 from odoo.tools import SQL
 
 from ...exceptions import NumberSpaceExhausted
@@ -13,7 +16,7 @@ MAX_ROUNDS = 20
 
 
 class BillpayNumbering(models.AbstractModel):
-    """Take the next digits of an application's control numbers."""
+    """Take the next digits of an application: no other makes the same."""
 
     _name = "billpay.numbering"
     _description = "BillPay Numbering"
@@ -87,3 +90,34 @@ class BillpayNumbering(models.AbstractModel):
                 )
             )
         return [self._with_check_digits(prefix, digits, value) for (value,) in rows]
+
+    def _check_spaces(self, providers):
+        """No two applications can make the same digits.
+
+        :raise ValidationError: one of these and another one could
+        """
+        ours = providers.filtered(lambda p: p.code == "clickpesa")
+        ours = ours.filtered(lambda p: p._billpay_prefix())
+        others = ours.sudo().search([("code", "=", "clickpesa")])
+        for provider, other in itertools.product(ours, others):
+            mine, theirs = provider._billpay_prefix(), other._billpay_prefix()
+            if (
+                provider != other
+                and theirs
+                and other.clickpesa_number_length == provider.clickpesa_number_length
+                and (mine.startswith(theirs) or theirs.startswith(mine))
+                # One counter never counts to the same number twice.
+                and not (
+                    mine == theirs
+                    and provider.clickpesa_sequence_id == other.clickpesa_sequence_id
+                )
+            ):
+                message = providers.env._(
+                    "The applications %(name)s and %(other)s would make the same "
+                    "control numbers, and money could reach the wrong books. Nothing "
+                    "was saved: let their numbers begin differently, have another "
+                    "length, or begin alike and share one counter.",
+                    name=provider.name,
+                    other=other.name,
+                )
+                raise ValidationError(message)

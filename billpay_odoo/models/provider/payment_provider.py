@@ -19,6 +19,7 @@ from odoo.addons.payment.const import SENSITIVE_KEYS
 from ... import actions, const
 from ...clickpesa import InvalidConfiguration, get_client
 from ...clickpesa.transport import checked_url
+from .billpay_gate import SIGNED_BY
 from .billpay_health import AMBER, GREEN, RED, worst
 
 SENSITIVE_KEYS |= const.SENSITIVE_KEYS
@@ -36,8 +37,6 @@ _NUMBERING = (
     "clickpesa_number_length",
     "clickpesa_number_origin",
 )
-# Whose deliveries a checksum key signs, and the key.
-_SIGNED_BY = ("clickpesa_base_url", "clickpesa_client_id", "clickpesa_checksum_key")
 # What is pasted from a dashboard, often with a blank at its end.
 _PASTED = (*_CREDENTIALS, "clickpesa_billpay_namba")
 # What tells which merchant an application is of.
@@ -61,9 +60,8 @@ SHORTEST, LONGEST = 6, 20
 CHECK_DIGITS = 2
 # A running number shorter than this is used up within days.
 FEWEST_DIGITS = 3
-# Replaced checksum keys that are accepted beside the present one, and for how long at
-# most (hours).
-MOST_OLD_KEYS, LONGEST_OVERLAP = 3, 30 * 24
+# How long a replaced checksum key is accepted at most (hours).
+LONGEST_OVERLAP = 30 * 24
 # What an address is made of; a change of anything else is no change of it.
 ADDRESS_FIELDS = {
     "code",
@@ -390,21 +388,9 @@ class PaymentProvider(models.Model):
             kept = accepted_keys(provider.clickpesa_old_checksum_keys, hours)
             ends = [until for _key, until in kept]
             provider.clickpesa_old_key_until = max(ends, default=False)
-            provider.clickpesa_old_key_times = ends and provider._billpay_old_key_uses(
-                min(ends) - timedelta(hours=hours)
-            )
-
-    def _billpay_old_key_uses(self, since):
-        """Return how many deliveries were signed with a replaced key."""
-        used = [("provider_id", "in", self.ids), ("old_key", "=", True)]
-        [[times]] = (
-            self.env["billpay.event"]
-            .sudo()
-            ._read_group(
-                [*used, ("last_received_at", ">=", since)], aggregates=["times:sum"]
-            )
-        )
-        return times
+            provider.clickpesa_old_key_times = ends and self.env[
+                "billpay.event"
+            ]._count_replaced_key(provider, min(ends) - timedelta(hours=hours))
 
     def _compute_billpay_health(self):
         reports = self.env["billpay.health"]._health_checks(self)
@@ -576,31 +562,7 @@ class PaymentProvider(models.Model):
 
     @api.constrains("code", *_NUMBERING, "clickpesa_sequence_id")
     def _check_clickpesa_number_space(self):
-        """No two applications can make the same digits."""
-        ours = self.filtered(lambda p: p.code == "clickpesa" and p._billpay_prefix())
-        others = ours.sudo().search([("code", "=", "clickpesa")])
-        for provider, other in itertools.product(ours, others):
-            mine, theirs = provider._billpay_prefix(), other._billpay_prefix()
-            if (
-                provider != other
-                and theirs
-                and other.clickpesa_number_length == provider.clickpesa_number_length
-                and (mine.startswith(theirs) or theirs.startswith(mine))
-                # One counter never counts to the same number twice.
-                and not (
-                    mine == theirs
-                    and provider.clickpesa_sequence_id == other.clickpesa_sequence_id
-                )
-            ):
-                message = self.env._(
-                    "The applications %(name)s and %(other)s would make the same "
-                    "control numbers, and money could reach the wrong books. Nothing "
-                    "was saved: let their numbers begin differently, have another "
-                    "length, or begin alike and share one counter.",
-                    name=provider.name,
-                    other=other.name,
-                )
-                raise ValidationError(message)
+        self.env["billpay.numbering"]._check_spaces(self)
 
     # === CRUD METHODS === #
 
@@ -631,11 +593,11 @@ class PaymentProvider(models.Model):
                 return moving.write({**vals, "journal_id": journal.id})
         vals = self._billpay_stripped(vals)
         addresses = {app: app._billpay_address() for app in self}
-        resigned = self.browse() if set(_SIGNED_BY).isdisjoint(vals) else self.sudo()
-        before = {p: [p[name] for name in _SIGNED_BY] for p in resigned}
+        resigned = self.browse() if set(SIGNED_BY).isdisjoint(vals) else self.sudo()
+        before = {p: [p[name] for name in SIGNED_BY] for p in resigned}
         result = super().write(vals)
         if "clickpesa_old_checksum_keys" not in vals:
-            self._billpay_keep_replaced(before)
+            self.env["billpay.gate"]._keep_replaced_keys(before)
         if not _MERCHANT.isdisjoint(vals):
             self._billpay_tell_merchants()
         moved = self.filtered(lambda a: a._billpay_address() != addresses[a])
@@ -659,30 +621,6 @@ class PaymentProvider(models.Model):
         return result
 
     # === BUSINESS METHODS === #
-
-    def _billpay_keep_replaced(self, before):
-        """Accept deliveries with a replaced checksum key while both sides change.
-
-        Not that of another application at ClickPesa: its key proves nothing here.
-
-        :param dict before: what ``_SIGNED_BY`` names, of each before the change
-        """
-        now = fields.Datetime.to_string(fields.Datetime.now())
-        for provider, (*owner, replaced) in before.items():
-            *new_owner, key = (provider[name] for name in _SIGNED_BY)
-            kept = provider.clickpesa_old_checksum_keys or []
-            if owner != new_owner:
-                kept = []
-            elif replaced and replaced != key:
-                # What was signed with yet another key went to quarantine meanwhile.
-                self._billpay_trigger("ir_cron_poll_payments")
-                kept = [
-                    *(pair for pair in kept if pair[0] != replaced),
-                    [replaced, now],
-                ]
-            kept = [pair for pair in kept if pair[0] != key][-MOST_OLD_KEYS:]
-            if kept != (provider.clickpesa_old_checksum_keys or []):
-                provider.clickpesa_old_checksum_keys = kept or False
 
     @api.model
     def _billpay_tell_merchants(self):
