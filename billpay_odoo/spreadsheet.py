@@ -15,16 +15,19 @@ from decimal import Decimal
 
 import openpyxl
 import xlsxwriter
+from openpyxl.worksheet._reader import WorkSheetParser
 
 from . import binaries, identity
 from .identity import is_placeholder, without_blanks, word_key
 
 _logger = logging.getLogger(__name__)
 
-# Bytes as uploaded, bytes when unpacked (a workbook is a ZIP file), and rows.
+# Bytes as uploaded, bytes when unpacked (a workbook is a ZIP file), columns that are
+# kept, and cells of all kinds that are looked at: about five seconds of work.
 MAX_BYTES = 10 * 1024 * 1024
 MAX_UNPACKED = 150 * 1024 * 1024
 MAX_COLUMNS = 200
+MAX_CELLS = 500_000
 # The header is looked for in this many rows: exports may begin with a title.
 HEADER_DEPTH = 20
 LONGEST_CELL = 1000
@@ -63,7 +66,7 @@ class SpreadsheetError(ValueError):
     """A file that cannot be read, or a text that makes no sense.
 
     :ivar str code: why, for the caller to put in words: "too_big", "too_many_rows",
-        "empty", "old_format", "not_a_sheet", "encoding", "broken"; for values
+        "too_many_cells", "empty", "old_format", "not_a_sheet", "encoding", "broken"; for values
         "digits_lost", "formula", "cell_error", "not_money", "not_a_date"
     """
 
@@ -88,12 +91,15 @@ def read(data, max_rows, is_header):
         raise SpreadsheetError("too_big")
     if data.startswith(_OLD_EXCEL):
         raise SpreadsheetError("old_format")
-    rows = []
+    rows, filled = [], 0
     try:
-        for line in (_xlsx_lines if data.startswith(b"PK") else _csv_lines)(data):
-            if any(line[1]):
-                rows.append(line)
-            if len(rows) > max_rows + HEADER_DEPTH:
+        lines = (_xlsx_lines if data.startswith(b"PK") else _csv_lines)(data)
+        for number, cells, is_filled in lines:
+            # Also a row that has something in columns that are not kept.
+            filled += is_filled
+            if any(cells):
+                rows.append((number, cells))
+            if filled > max_rows + HEADER_DEPTH:
                 raise SpreadsheetError("too_many_rows")
     except SpreadsheetError:
         raise
@@ -129,7 +135,8 @@ def _csv_lines(data):
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     for cells in reader:
         texts = (_KEPT.sub(r"\1", cell.strip()) for cell in cells[:MAX_COLUMNS])
-        yield reader.line_num, [text.strip()[:LONGEST_CELL] for text in texts]
+        texts = [text.strip()[:LONGEST_CELL] for text in texts]
+        yield reader.line_num, texts, any(cells)
 
 
 def _xlsx_lines(data):
@@ -144,17 +151,24 @@ def _xlsx_lines(data):
             for file in files
             if file.filename.startswith("xl/worksheets/sheet")
         )
+        for file in files:
+            is_texts = file.filename.lower().endswith("sharedstrings.xml")
+            if is_texts and archive.read(file).count(b"<si") > MAX_CELLS:
+                raise SpreadsheetError("too_many_cells")
     # Read twice where there are formulas: the values alone do not tell an empty cell
     # from a formula that nothing has calculated yet.
     sheets = [_first_sheet(data, formulas) for formulas in range(1 + has_formulas)]
-    for number, (row, *formulas) in enumerate(zip(*sheets, strict=True), 1):
-        cells = [xlsx_text(value) for value in row[:MAX_COLUMNS]]
-        for meant in formulas:
-            cells = [
-                NO_VALUE if not cell and _is_formula(value) else cell
-                for cell, value in zip(cells, meant, strict=False)
-            ]
-        yield number, cells
+    for (number, row), *formulas in zip(*sheets, strict=True):
+        kept = [column for column in row if column <= MAX_COLUMNS]
+        for _number, meant in formulas:
+            kept += [column for column in meant if column <= MAX_COLUMNS]
+        texts = [""] * max(kept, default=0)
+        for column in kept:
+            texts[column - 1] = xlsx_text(row.get(column))
+            meant = any(_is_formula(cells.get(column)) for _number, cells in formulas)
+            if meant and not texts[column - 1]:
+                texts[column - 1] = NO_VALUE
+        yield number, texts, bool(row)
 
 
 def _is_formula(value):
@@ -163,13 +177,35 @@ def _is_formula(value):
 
 
 def _first_sheet(data, formulas):
+    """Yield ``(row, {column: value})`` of the cells that are there.
+
+    Rows of ``openpyxl`` are as wide as their last cell, and those between two rows are
+    made up: one cell in the last corner would be sixteen billion.
+    """
     book = openpyxl.load_workbook(
         io.BytesIO(data), read_only=True, data_only=not formulas, keep_links=False
     )
-    sheet = book.worksheets[0]
-    # The size that a file claims may be wrong; what is there counts.
-    sheet.reset_dimensions()
-    return sheet.iter_rows(values_only=True)
+    sheet, seen = book.worksheets[0], 0
+    with sheet._get_source() as source:
+        parser = WorkSheetParser(
+            source,
+            sheet._shared_strings,
+            data_only=book.data_only,
+            epoch=book.epoch,
+            date_formats=book._date_formats,
+        )
+        for number, cells in parser.parse():
+            seen += 1 + len(cells)
+            if seen > MAX_CELLS:
+                raise SpreadsheetError("too_many_cells")
+            yield (
+                number,
+                {
+                    cell["column"]: cell["value"]
+                    for cell in cells
+                    if cell["value"] is not None
+                },
+            )
 
 
 def xlsx_text(value):
@@ -310,6 +346,14 @@ def read_moment(text, zone):
 # === WRITING === #
 
 
+def sheet_title(text):
+    """Return a text as the name of a sheet: "Term 1/2026" as "Term 1 2026"."""
+    text = " ".join(re.sub(r"[\x00-\x1f\[\]:*?/\\]", " ", text).split())
+    text = text[:31].strip(" '")
+    # Excel keeps this one for itself.
+    return text if text and text.lower() != "history" else "Sheet1"
+
+
 def write_xlsx(title, header, rows):
     """Return the bytes of an XLSX file with one sheet in which every cell is text.
 
@@ -317,8 +361,7 @@ def write_xlsx(title, header, rows):
     """
     buffer = io.BytesIO()
     with xlsxwriter.Workbook(buffer, {"in_memory": True}) as book:
-        # Odoo cuts the title and takes out what no tab may hold, but for these.
-        sheet = book.add_worksheet(re.sub("[\x00-\x1f]", " ", title))
+        sheet = book.add_worksheet(sheet_title(title))
         bold = book.add_format({"num_format": "@", "bold": True})
         wrap = book.add_format({"num_format": "@", "text_wrap": True, "valign": "top"})
         sheet.freeze_panes(1, 0)

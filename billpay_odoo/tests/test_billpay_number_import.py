@@ -3,15 +3,19 @@
 
 import base64
 import io
+import time
 import zipfile
+from unittest.mock import patch
 
 import openpyxl
 
 from odoo import fields
 from odoo.exceptions import AccessError, UserError
-from odoo.tests import tagged
+from odoo.tests import BaseCase, tagged
 from odoo.tools import mute_logger
 
+from .. import spreadsheet
+from ..spreadsheet import SpreadsheetError
 from .test_billpay_receipt import ManualCommon
 
 
@@ -530,3 +534,78 @@ class TestImportNumbers(ImportCommon):
             self._preview(b"number\nN1", application=str(provider.id))
         wizard = self._preview(csv_file(["number", "ref"], ["N1", "P-1"]))
         self.assertVerdicts(wizard, ("skip", "No customer"))
+
+
+@tagged("post_install", "-at_install")
+class TestSheets(BaseCase):
+    """Files that are small, and large to read."""
+
+    def _sheet(self, *rows):
+        """Return a workbook of rows as they stand in its file."""
+        source = zipfile.ZipFile(io.BytesIO(xlsx(["Control number"])))
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as book:
+            for file in source.infolist():
+                content = source.read(file)
+                if file.filename == "xl/worksheets/sheet1.xml":
+                    text = (
+                        '<worksheet xmlns="http://schemas.openxmlformats.org/'
+                        'spreadsheetml/2006/main"><sheetData>%s</sheetData></worksheet>'
+                    )
+                    content = (text % "".join(rows)).encode()
+                book.writestr(file.filename, content)
+        return buffer.getvalue()
+
+    def _cells(self, row, *columns):
+        cells = "".join(f'<c r="{c}{row}"><v>7</v></c>' for c in columns)
+        return f'<row r="{row}">{cells}</row>'
+
+    def _read(self, data, most=5000):
+        return spreadsheet.read(data, most, lambda cells: "number" in cells)
+
+    def assertRefused(self, data, code, seconds=20):
+        start = time.monotonic()
+        with self.assertRaises(SpreadsheetError) as caught:
+            self._read(data)
+        self.assertEqual(caught.exception.code, code)
+        self.assertLess(time.monotonic() - start, seconds)
+
+    def test_rows_count_wherever_their_cell_is(self):
+        for column in ("B", "GS", "XFD"):
+            with self.subTest(column):
+                rows = [self._cells(row, column) for row in range(1, 5100)]
+                self.assertRefused(self._sheet(*rows), "too_many_rows")
+        far = "\n".join(["number", *["," * 300 + "x"] * 5100])
+        self.assertRefused(far.encode(), "too_many_rows")
+
+    def test_few_bytes_are_not_much_work(self):
+        corner = self._cells(1048576, "XFD")
+        sheet = self._read(self._sheet(self._cells(1, "A", "C"), corner))
+        self.assertEqual(sheet.header, ["7", "", "7"])
+        self.assertEqual(sheet.rows, [])
+        with patch.object(spreadsheet, "MAX_CELLS", 1000):
+            many = ['<row r="%d"/>' % row for row in range(1, 1100)]
+            self.assertRefused(self._sheet(*many), "too_many_cells")
+            wide = [self._cells(1, *["A"] * 1100)]
+            self.assertRefused(self._sheet(*wide), "too_many_cells")
+            texts = xlsx(*[[f"text {row}"] for row in range(1100)])
+            self.assertRefused(texts, "too_many_cells")
+
+    def test_gaps_and_their_numbers_stay(self):
+        sheet = self._read(self._sheet(self._cells(2, "A"), self._cells(9, "B")))
+        self.assertEqual(sheet.rows, [(9, ["", "7"])])
+
+    def test_any_text_may_name_a_sheet(self):
+        for title, expected in (
+            ("Term 1/2026", "Term 1 2026"),
+            ("[a]:b*c?d\\e\nf", "a b c d e f"),
+            ("'quoted'", "quoted"),
+            ("History", "Sheet1"),
+            ("///", "Sheet1"),
+            ("x" * 40, "x" * 31),
+        ):
+            with self.subTest(title):
+                data = spreadsheet.write_xlsx(title, ["Name"], [["=1+1"]])
+                book = openpyxl.load_workbook(io.BytesIO(data))
+                self.assertEqual(book.sheetnames, [expected])
+                self.assertEqual(book.active["A2"].data_type, "s")
