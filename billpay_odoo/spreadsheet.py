@@ -66,8 +66,8 @@ class SpreadsheetError(ValueError):
     """A file that cannot be read, or a text that makes no sense.
 
     :ivar str code: why, for the caller to put in words: "too_big", "too_many_rows",
-        "too_many_cells", "empty", "old_format", "not_a_sheet", "encoding", "broken"; for values
-        "digits_lost", "formula", "cell_error", "not_money", "not_a_date"
+        "too_many_cells", "empty", "old_format", "not_a_sheet", "encoding", "broken";
+        for values "digits_lost", "formula", "cell_error", "not_money", "not_a_date"
     """
 
     def __init__(self, code):

@@ -37,7 +37,12 @@ class BillpayGuarded(models.AbstractModel):
     def write(self, vals):
         if not self.env.su:
             self._billpay_check_written(vals)
-        return super().write(vals)
+        result = super().write(vals)
+        if not self.env.su and not {"company_id", "department_id"}.isdisjoint(vals):
+            # Odoo checks before: nobody gives away what would not be theirs then, such
+            # as a channel of one company to all companies.
+            self.check_access("write")
+        return result
 
     def copy(self, default=None):
         """Override: a copy has the links of its source, be they seen or not."""
@@ -70,7 +75,25 @@ class BillpayGuarded(models.AbstractModel):
                 # sudo: what is linked already is no news, seen or not.
                 known = [set(record.sudo()[name].ids) for record in self]
                 fresh = set(ids).difference(set.intersection(*known) if known else ())
-                self.env[field.comodel_name].browse(fresh).check_access("read")
+                if linked := self.env[field.comodel_name].browse(fresh):
+                    linked.check_access("read")
+                    self._billpay_check_departments(field, linked)
+
+    def _billpay_check_departments(self, field, linked):
+        """Refuse other departments to who stands behind the wall of the own ones."""
+        user_sudo = self.env.user.sudo()
+        if (
+            field.name == "department_id"
+            and not user_sudo.billpay_all_departments
+            and linked - user_sudo.billpay_department_ids
+        ):
+            raise AccessError(
+                self.env._(
+                    "You see your own departments only, and cannot choose %s. Nothing "
+                    "was changed: choose one of yours, or ask your administrator.",
+                    linked.sudo()[:1].name,
+                )
+            )
 
     def _billpay_check_unchanged(self, field, value):
         if not self and not value:

@@ -278,6 +278,10 @@ class BillpayNumberImportLine(models.TransientModel):
     _name = "billpay.number.import.line"
     _inherit = [BillpayImportLine._name]
     _description = "Control Number to Import"
+    _billpay_server_fields = BillpayImportLine._billpay_server_fields.union(
+        "name mode amount description said_invoice said_customer match_problem"
+        " number_id".split()
+    )
 
     wizard_id = fields.Many2one(
         "billpay.number.import", required=True, ondelete="cascade", index=True

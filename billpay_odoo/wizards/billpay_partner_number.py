@@ -15,6 +15,7 @@ class BillpayPartnerNumber(models.TransientModel):
     _name = "billpay.partner.number"
     _inherit = [BillpayGuarded._name]
     _description = "Get Control Numbers for Contacts"
+    _billpay_server_fields = frozenset({"company_id"})
 
     partner_ids = fields.Many2many("res.partner", string="Contacts")
     company_id = fields.Many2one(

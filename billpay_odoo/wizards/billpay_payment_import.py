@@ -282,6 +282,10 @@ class BillpayPaymentImportLine(models.TransientModel):
     _name = "billpay.payment.import.line"
     _inherit = [BillpayImportLine._name]
     _description = "BillPay Payment to Import"
+    _billpay_server_fields = BillpayImportLine._billpay_server_fields.union(
+        "reference number receipt amount channel payer_name payer_phone paid_at status"
+        " takes_back taken_back_row payment_id".split()
+    )
 
     wizard_id = fields.Many2one(
         "billpay.payment.import", required=True, ondelete="cascade", index=True

@@ -17,6 +17,7 @@ class BillpayPaymentMatch(models.TransientModel):
     _name = "billpay.payment.match"
     _inherit = [BillpayGuarded._name]
     _description = "Match a BillPay Payment"
+    _billpay_server_fields = frozenset({"uses_credit", "amount"})
 
     payment_id = fields.Many2one("billpay.payment", required=True, readonly=True)
     currency_id = fields.Many2one(related="payment_id.currency_id", related_sudo=False)
@@ -99,7 +100,8 @@ class BillpayPaymentMatch(models.TransientModel):
             }
             for sequence, suggestion in enumerate(suggestions, 1)
         ]
-        match = self.create(
+        # sudo: what is open of the payment is Odoo's to say.
+        match = self.sudo().create(
             {
                 "payment_id": payment.id,
                 "uses_credit": uses_credit,
@@ -107,6 +109,7 @@ class BillpayPaymentMatch(models.TransientModel):
                 "line_ids": list(map(fields.Command.create, lines)),
             }
         )
+        match = match.sudo(False)
         title = self.env._("Use Credit") if uses_credit else self.env._("Match")
         return dialog(match, title, context={"dialog_size": "extra-large"})
 

@@ -39,6 +39,7 @@ class BillpayRunWizard(models.TransientModel):
         "amount": "Amount, bill amount, amount asked, kiasi",
         "mode": "Mode, payment mode, njia",
     }
+    _billpay_server_fields = BillpayImport._billpay_server_fields | {"company_id"}
     _needed = ("name",)
     _max_rows = MAX_LINES
 
@@ -77,7 +78,7 @@ class BillpayRunWizard(models.TransientModel):
     department_id = fields.Many2one(
         "account.analytic.account",
         # Else whoever sees one department only would not see the own run.
-        default=lambda self: self.env.user.sudo().billpay_department_ids[:1],
+        default=lambda self: self.env.user._billpay_department(),
     )
     create_contacts = fields.Boolean(
         string="Make Contacts of New Names",

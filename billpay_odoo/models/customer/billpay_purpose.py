@@ -105,6 +105,7 @@ class BillpayPurpose(models.Model):
     )
     department_id = fields.Many2one(
         "account.analytic.account",
+        default=lambda self: self.env.user._billpay_department(),
         help="Users of other departments do not see these numbers and payments.",
     )
     number_ids = fields.One2many("billpay.control.number", "purpose_id")

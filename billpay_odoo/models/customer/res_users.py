@@ -51,6 +51,13 @@ class ResUsers(models.Model):
             self.env.registry.clear_cache()
         return result
 
+    def _billpay_department(self):
+        """Return the department of what a user makes, who does not see all of them."""
+        user_sudo = self.sudo()
+        if user_sudo.billpay_all_departments:
+            return user_sudo.billpay_department_ids.browse()
+        return user_sudo.billpay_department_ids[:1].sudo(False)
+
     def _billpay_may(self, right):
         """Tell whether this user has a right of ``RIGHTS``."""
         self.ensure_one()

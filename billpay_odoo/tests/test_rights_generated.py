@@ -1,0 +1,216 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""What each group may write, field by field: see :mod:`.rights`."""
+
+from odoo.tests import tagged
+
+from .common import BillPayCommon
+from .rights import RightsCommon
+
+# What is written into one's own wizard is what its button acts on. The button checks
+# the right of the user, and the fields that only Odoo sets are refused.
+_UPLOADED = "application file filename"
+
+
+@tagged("post_install", "-at_install")
+class TestFields(RightsCommon):
+    """A field of this add-on that is not here takes nothing from people.
+
+    Before a field is added: it says how money is asked for, and not what was paid; or
+    whoever writes it has another way to the same end; or nothing acts on it.
+    """
+
+    allowed = {
+        # How an invoice asks, of those who make invoices.
+        "account.move": ("billpay_issue_on billpay_mode billpay_purpose_id",),
+        # How a customer is asked, of those who keep contacts.
+        "res.partner": ("billpay_invoice_number billpay_mode",),
+        # Of BillPay managers, for their companies; changes of what leads payers are
+        # tracked.
+        "billpay.channel": (
+            "active clickpesa_codes code color company_number fee_fixed fee_percent",
+            "initials kind name needs_company_number sequence steps_en steps_sw",
+            "ussd_code",
+        ),
+        "billpay.purpose": (
+            "active allocation_policy color default_amount default_mode department_id",
+            "description invoice_number journal_ids name product_category_ids",
+            "provider_id reach sequence",
+        ),
+        # A clerk's own words for a run; making contacts takes the right to contacts.
+        "billpay.run": ("name department_id create_contacts",),
+        "billpay.run.wizard": (
+            _UPLOADED,
+            "amount create_contacts currency_id date_from date_to department_id",
+            "journal_ids mode move_ids partner_ids purpose_ids source tag_ids",
+        ),
+        "billpay.number.import": (_UPLOADED,),
+        "billpay.payment.import": (_UPLOADED,),
+        # What a row of the file is for, where the file does not tell.
+        "billpay.number.import.line": ("kind move_id partner_id",),
+        "billpay.number.change": ("amount mode number_ids currency_id",),
+        "billpay.card.print": ("lang layout number_ids without_ids",),
+        "billpay.partner.number": ("partner_ids purpose_ids",),
+        # Shown before the numbers are made; ClickPesa refuses what lacks something.
+        "billpay.partner.number.line": ("number partner_id problem purpose_id",),
+        # A receipt that a person types: kept as theirs, with their name.
+        "billpay.payment.entry": (
+            "amount application channel_id currency_id number paid_at payer_name",
+            "payer_phone receipt",
+        ),
+        "billpay.payment.match": ("partner_id",),
+        # What the person chose, and what is shown beside it.
+        "billpay.payment.match.line": (
+            "amount move_id partner_id reasons score sequence use",
+        ),
+        "billpay.payment.reason": ("kind payment_ids why",),
+        "billpay.run.send": ("line_ids others_count run_id",),
+    }
+
+    def test_every_field_as_every_group(self):
+        wrong = self._check_fields()
+        self.assertFalse(wrong, "\n" + "\n".join(wrong))
+        stale = self._never_written()
+        self.assertFalse(stale, "\n" + "\n".join(stale))
+
+
+# Opens a list or a form, which shows what the user may read.
+_OPENS = "whoever reads it; what opens is bound by rules"
+_BOOK = "makes invoices and payments (_check_accountant, _billpay_check); may read it"
+_BILL = "makes invoices (_billpay_check_clerk); may read it"
+_WRITES = "may write it (check_access), which is for clerks of the company"
+_OWN = "whoever opened the wizard (rule); the right to book is checked"
+_SYSTEM = "administrators (check_access)"
+
+
+@tagged("post_install", "-at_install")
+class TestMethods(RightsCommon):
+    """Each method that a call can name: who may, and what is checked."""
+
+    methods = {
+        "account.move": {
+            "action_billpay_check": _BILL,
+            "action_billpay_issue": _BILL,
+            "action_billpay_pay_page": "whoever reads the invoice and its number",
+            "action_billpay_retry_number": _BOOK,
+            "action_billpay_take_another_number": _BOOK,
+            "action_view_billpay_numbers": _OPENS,
+            "action_view_billpay_payments": _OPENS,
+        },
+        "billpay.card.print": {"action_print": "whoever opened it; reads the numbers"},
+        "billpay.channel": {"action_customise": "managers (copy)"},
+        "billpay.control.number": {
+            "action_billpay_cards": "whoever reads the numbers",
+            "action_change": _BILL,
+            "action_close": _BILL,
+            "action_open_pay_page": "whoever reads the number: the address is secret",
+            "action_print_statement": "whoever reads the number",
+            "action_reopen": _BILL,
+            "action_retry": _BOOK,
+            "action_take_another_number": _BOOK,
+        },
+        "billpay.event": {"action_replay": "managers (_billpay_check); may read it"},
+        "billpay.import": {
+            "action_back": "whoever opened the wizard",
+            "action_import": _OWN,
+            "action_preview": _OWN,
+            "action_report": _OWN,
+            "action_template": _OWN,
+        },
+        "billpay.number.change": {"action_confirm": _BILL},
+        "billpay.number.import": {"action_view_numbers": _OPENS},
+        "billpay.partner.number": {"action_confirm": _BILL},
+        "billpay.payment": {
+            "action_confirm_by_hand": _BOOK,
+            "action_mark_seen": _BOOK,
+            "action_open_match": _BOOK,
+            "action_open_put_aside": _BOOK,
+            "action_open_undo": _BOOK,
+            "action_process_now": _BOOK,
+            "action_take_up": _BOOK,
+            "action_view_entries": _OPENS,
+            "action_view_quarantine": _OPENS,
+            "retrieve_desk": "whoever reads payments; counts what the user reads",
+        },
+        "billpay.payment.entry": {"action_enter": _OWN},
+        "billpay.payment.import": {"action_view_payments": _OPENS},
+        "billpay.payment.match": {
+            "action_match": _OWN,
+            "action_not_ours": _OWN,
+        },
+        "billpay.payment.reason": {"action_confirm": _OWN},
+        "billpay.purpose": {"action_view_numbers": _OPENS},
+        "billpay.run": {
+            "action_cancel": _WRITES,
+            "action_cards": "whoever reads the numbers",
+            "action_close_numbers": _WRITES,
+            "action_download": _WRITES,
+            "action_pause": _WRITES,
+            "action_print_all": _WRITES,
+            "action_resume": _WRITES,
+            "action_retry_failed": _WRITES,
+            "action_send_all": _WRITES,
+            "action_sms_list": _WRITES,
+            "action_start": _WRITES,
+            "action_view_lines": _OPENS,
+            "action_view_numbers": _OPENS,
+            "action_view_payments": _OPENS,
+            "action_view_problems": _OPENS,
+            "action_view_unreachable": _OPENS,
+        },
+        "billpay.run.send": {"action_send": _WRITES},
+        "billpay.run.wizard": {"action_prepare": _OWN},
+        "payment.provider": {
+            "action_billpay_channels": _OPENS,
+            "action_billpay_numbers": _OPENS,
+            "action_billpay_poll": _SYSTEM,
+            "action_billpay_test_connection": _SYSTEM,
+        },
+        "res.partner": {
+            "action_billpay_cards": "whoever reads the numbers",
+            "action_billpay_customer_numbers": _OPENS,
+            "action_view_billpay_numbers": _OPENS,
+            "action_view_billpay_payments": _OPENS,
+            "action_view_billpay_unreported": _OPENS,
+        },
+    }
+
+    def test_every_method_has_a_line(self):
+        self.assertEqual(self._check_methods(), [])
+
+    def test_nobody_changes_records_of_another_company(self):
+        self.assertEqual(self._check_strangers(), [])
+
+    def test_staff_without_rights_changes_nothing(self):
+        self.assertEqual(self._check_staff(), [])
+
+
+@tagged("post_install", "-at_install")
+class TestRoutes(BillPayCommon):
+    """Each address of ours: who is asked for, and what a stranger gets."""
+
+    # {method of a controller: (auth, methods, csrf, what a stranger gets)}
+    routes = {
+        "billpay_checkout": ("public", ["POST"], False, "only the own transaction"),
+        "billpay_health": ("none", ["GET"], None, "404 without the token"),
+        "billpay_webhook": ("none", ["POST"], False, "404 without the token"),
+        "pay_page": ("public", ["GET"], None, "404 without the signature"),
+        "pay_page_state": ("public", ["GET"], None, "404 without the signature"),
+        "portal_my_billpay": ("user", None, None, "the login page"),
+        "portal_my_billpay_number": ("user", None, None, "the login page"),
+        "portal_my_billpay_statement": ("user", None, None, "the login page"),
+    }
+
+    def test_every_route_has_a_line(self):
+        found = {}
+        router = self.env["ir.http"]._generate_routing_rules(
+            list(self.env.registry._init_modules), None
+        )
+        for _url, endpoint in router:
+            if endpoint.func.__module__.startswith("odoo.addons.billpay_odoo."):
+                routing = endpoint.routing
+                found[endpoint.func.__name__] = (
+                    routing["auth"],
+                    routing.get("methods"),
+                    routing.get("csrf"),
+                )
+        self.assertEqual(found, {name: line[:3] for name, line in self.routes.items()})
