@@ -568,7 +568,7 @@ class RightsCommon(BillPayCommon):
         stored = [
             field.name
             for field in record._fields.values()
-            if field.store and field.column_type and not field.company_dependent
+            if field.store and field.column_type and field.type != "properties"
         ]
         self.env.flush_all()
         self.env.invalidate_all()
@@ -586,7 +586,6 @@ class RightsCommon(BillPayCommon):
                 self.env.invalidate_all()
                 after = {field: self._seen(record, field) for field in stored}
                 same = before == after
-                if not same: print("DIFF", record, name, {k: (before[k], after[k]) for k in before if before[k] != after[k]})
                 raise _Undo()
         except (_Undo, UserError):
             return same

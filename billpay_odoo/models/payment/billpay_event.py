@@ -347,6 +347,7 @@ class BillpayEvent(models.Model):
 
     def action_replay(self):
         """Process accepted deliveries once more; a payment is never booked twice."""
+        self.check_access("read")
         self.env.user._billpay_check("manage")
         events = self.filtered(lambda e: e.state in ("done", "failed", "logged"))
         if events.filtered("reduced_at"):
