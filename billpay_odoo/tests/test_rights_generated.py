@@ -1,7 +1,9 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """What each group may write, field by field: see :mod:`.rights`."""
 
-from odoo.tests import tagged
+from lxml import etree
+
+from odoo.tests import Form, tagged
 
 from .common import BillPayCommon
 from .rights import RightsCommon
@@ -214,3 +216,55 @@ class TestRoutes(BillPayCommon):
                     routing.get("csrf"),
                 )
         self.assertEqual(found, {name: line[:3] for name, line in self.routes.items()})
+
+
+@tagged("post_install", "-at_install")
+class TestForms(RightsCommon):
+    """BillPay users need no accounting rights to look at what is theirs."""
+
+    models = (
+        "billpay.payment",
+        "billpay.purpose",
+        "billpay.control.number",
+        "billpay.run",
+        "billpay.run.line",
+        "billpay.channel",
+    )
+
+    def test_forms_open_without_accounting_rights(self):
+        for login in ("user", "manager"):
+            for name in self.models:
+                with self.subTest(login, model=name):
+                    self._open(self.own[name].with_user(self.users[login]))
+
+    def _open(self, record):
+        record = record.with_context(allowed_company_ids=self.company.ids)
+        views = record.get_views([(False, "form"), (False, "list")])["views"]
+        shown = {
+            node.get("name")
+            for view in views.values()
+            for node in etree.fromstring(view["arch"]).iter("field")
+            # Fields of lists inside the form are read with those.
+            if not any(above.tag == "field" for above in node.iterancestors())
+        }
+        self.assertGreater(len(shown), 5)
+        specification = {}
+        for name in shown:
+            field = record._fields[name]
+            if not field.relational:
+                specification[name] = {}
+            elif field.type == "many2one":
+                specification[name] = {"fields": {"display_name": {}}}
+            else:
+                specification[name] = {"fields": {}, "limit": 40}
+        self.env.invalidate_all()
+        [values] = record.web_read(specification)
+        self.assertEqual(values["id"], record.id)
+
+    def test_manager_makes_a_purpose(self):
+        purposes = self.env["billpay.purpose"].with_user(self.users["manager"])
+        purposes = purposes.with_context(allowed_company_ids=self.company.ids)
+        with Form(purposes) as form:
+            form.name = "Chakula"
+            form.default_amount = 5000
+        self.assertEqual(form.record.company_id, self.company)
