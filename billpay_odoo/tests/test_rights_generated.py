@@ -194,7 +194,14 @@ class TestRoutes(BillPayCommon):
     routes = {
         "billpay_checkout": ("public", ["POST"], False, "only the own transaction"),
         "billpay_health": ("none", ["GET"], None, "404 without the token"),
+        "billpay_health_by_header": ("none", ["GET"], None, "404 without the token"),
         "billpay_webhook": ("none", ["POST"], False, "404 without the token"),
+        "billpay_webhook_by_header": (
+            "none",
+            ["POST"],
+            False,
+            "404 without the token",
+        ),
         "pay_page": ("public", ["GET"], None, "404 without the signature"),
         "pay_page_state": ("public", ["GET"], None, "404 without the signature"),
         "portal_my_billpay": ("user", None, None, "the login page"),

@@ -237,9 +237,9 @@ class BillpayPaymentImport(models.TransientModel):
             payment_sudo._ask_soon()
         if booked_sudo:
             self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
-        self.line_ids._compute_verdict()
+        self.line_ids.sudo()._compute_verdict()
         if booked_sudo and "ok" not in self.line_ids.mapped("verdict"):
-            self.state = "done"
+            self.sudo().state = "done"
             return self._reopen()
         return super().action_import()
 
