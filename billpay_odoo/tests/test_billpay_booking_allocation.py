@@ -6,6 +6,7 @@ import math
 from freezegun import freeze_time
 
 from odoo import Command
+from odoo.exceptions import UserError
 from odoo.tests import tagged
 
 from .ledger import LedgerCommon
@@ -153,6 +154,66 @@ class TestAllocation(LedgerCommon):
         move = self._invoice(50000)
         self.assertEqual(move.amount_residual, 50000)
 
+    def test_warning_of_a_surplus_ends_with_the_credit(self):
+        def apply(row, customer):
+            self.company.billpay_apply_credit = True
+            self._invoice(10000, partner=customer)
+            self.company.billpay_apply_credit = False
+
+        def use(row, customer):
+            bill = self._invoice(10000, partner=customer)
+            self.env["billpay.decision"]._use_credit(row, bill)
+
+        def by_hand(row, customer):
+            bill = self._invoice(10000, partner=customer)
+            items = self._receivable(self._entry(row)) | self._receivable(bill)
+            items.filtered(lambda item: not item.reconciled).reconcile()
+
+        def pay_back(row, customer):
+            payout = self.env["account.payment"].create(
+                {
+                    "payment_type": "outbound",
+                    "partner_id": customer.id,
+                    "amount": 10000,
+                    "currency_id": self.tzs.id,
+                    "journal_id": self.company_data["default_journal_cash"].id,
+                }
+            )
+            payout.action_post()
+            items = self._receivable(self._entry(row))
+            items |= self._receivable(payout.move_id)
+            items.filtered(lambda item: not item.reconciled).reconcile()
+
+        for index, step in enumerate((apply, use, by_hand, pay_back)):
+            with self.subTest(step.__name__):
+                customer = self.partner.copy({"name": "Neema %s" % index})
+                move = self._invoice(50000, partner=customer)
+                row = self._post(self._confirmed(move.billpay_number_id, 60000))
+                self.assertTrue(row.attention)
+                self.assertIn("10,000", row.reason)
+                step(row, customer)
+                self.env.invalidate_all()
+                self.assertEqual(row.credit_open, 0)
+                self.assertFalse(row.attention, row.reason)
+                self.assertFalse(row.reason)
+                self.assertFalse(row.warned)
+                self.assertBooked(row, 60000)
+                self.assertEqual(move.amount_residual, 0)
+
+    def test_warning_of_a_surplus_stays_while_a_part_is_open(self):
+        move = self._invoice(50000)
+        row = self._post(self._confirmed(move.billpay_number_id, 60000))
+        for amount, left in ((4000, 6000), (1000, 5000)):
+            bill = self._invoice(amount)
+            self.env["billpay.decision"]._use_credit(row, bill)
+            self.assertEqual(bill.amount_residual, 0)
+            self.assertEqual(row.credit_open, left)
+            self.assertTrue(row.attention)
+            self.assertIn("customer credit", row.reason)
+        self.env["billpay.decision"]._use_credit(row, self._invoice(5000))
+        self.assertEqual(row.credit_open, 0)
+        self.assertFalse(row.attention, row.reason)
+
     def test_credit_that_clickpesa_took_back_pays_nothing(self):
         self.company.billpay_apply_credit = True
         row = self._pay_account(30000)
@@ -240,6 +301,102 @@ class TestAllocation(LedgerCommon):
                 )
                 self.assertEqual(row.account_payment_ids.amount, paid)
                 self.assertEqual(len(move.sudo().billpay_number_ids), 1)
+
+    def test_part_that_was_written_off_is_no_credit(self):
+        """What the entry of a cancelled invoice wrote off was never paid."""
+        account = self.company_data["default_account_expense"]
+        self.company.billpay_rest_account_id = account
+        self.company.billpay_apply_credit = True
+        for asked, paid in ((150000, 149700), (10000, 9501)):
+            with self.subTest(asked=asked, paid=paid):
+                customer = self.partner.copy({"name": "Neema %s" % asked})
+                move = self._invoice(asked, partner=customer)
+                row = self._post(self._confirmed(move.billpay_number_id, paid))
+                self.assertEqual(move.payment_state, "paid")
+                move.button_draft()
+                move.button_cancel()
+                row.invalidate_recordset()
+                self._assert_no_credit(row, asked, paid, customer)
+                # Confirmed again, it is as it was.
+                move.button_draft()
+                move.action_post()
+                self.assertEqual(move.payment_state, "paid")
+                self.assertFalse(row.attention, row.reason)
+
+    def test_discount_that_was_taken_is_no_credit(self):
+        self.company.billpay_apply_credit = True
+        for computation in ("included", "excluded", "mixed"):
+            with self.subTest(computation):
+                term = self.env["account.payment.term"].create(
+                    {
+                        "name": computation,
+                        "early_discount": True,
+                        "discount_percentage": 10,
+                        "discount_days": 30,
+                        "early_pay_discount_computation": computation,
+                        "line_ids": [
+                            Command.create(
+                                {
+                                    "value": "percent",
+                                    "value_amount": 100,
+                                    "nb_days": 60,
+                                }
+                            )
+                        ],
+                    }
+                )
+                customer = self.partner.copy({"name": "Neema " + computation})
+                move = self._invoice(
+                    100000, partner=customer, invoice_payment_term_id=term.id
+                )
+                row = self._post(self._confirmed(move.billpay_number_id, 90000))
+                self.assertEqual(move.payment_state, "paid")
+                move.button_draft()
+                move.button_cancel()
+                row.invalidate_recordset()
+                self._assert_no_credit(row, 100000, 90000, customer)
+
+    def _assert_no_credit(self, row, open_amount, paid, customer):
+        """More is open than was paid: no invoice takes it, and a person is called."""
+        self.assertEqual(row.amount, paid)
+        self.assertTrue(row.attention)
+        self.assertIn("wrote off a part", row.reason)
+        self.assertIn(f"{paid:,}", row.reason)
+        self.assertIn("Undo Match", row.reason)
+        [item] = self._receivable(self._entry(row))
+        self.assertEqual(item.amount_residual, -open_amount)
+        # Not by itself, and not by a person.
+        following = self._invoice(open_amount, partner=customer)
+        self.assertEqual(following.amount_residual, open_amount)
+        self.assertEqual(following.payment_state, "not_paid")
+        with self.assertRaises(UserError) as caught:
+            self.env["billpay.decision"]._use_credit(row, following)
+        self.assertIn("wrote off", str(caught.exception))
+        self.assertEqual(following.amount_residual, open_amount)
+        self.assertEqual(item.amount_residual, -open_amount)
+
+    def test_small_rest_says_why_it_gets_no_number(self):
+        self.company.billpay_issue_on = "manual"
+        for asked, paid, rest in ((100000, 99700, "300"), (10000, 9501, "499")):
+            for minimum, small in ((500, True), (1000, True), (100, False)):
+                with self.subTest(asked=asked, minimum=minimum):
+                    self.company.billpay_minimum_rest = minimum
+                    move = self._invoice(asked)
+                    self.env["account.payment.register"].with_context(
+                        active_model="account.move", active_ids=move.ids
+                    ).create({"amount": paid})._create_payments()
+                    self.assertEqual(move.amount_residual, asked - paid)
+                    self.assertEqual(move.billpay_can_issue, not small)
+                    if small:
+                        with self.assertRaises(UserError) as caught:
+                            move.action_billpay_issue()
+                        told = str(caught.exception)
+                        for part in (rest, str(minimum), move.name, "smallest rest"):
+                            self.assertIn(part, told)
+                        self.assertFalse(move.billpay_number_id)
+                    else:
+                        move.action_billpay_issue()
+                        self.assertEqual(move.billpay_number_id.amount, asked - paid)
 
     def test_what_is_no_small_rest_is_asked_for(self):
         self.company.billpay_rest_account_id = self.company_data[

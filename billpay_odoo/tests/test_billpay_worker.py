@@ -7,7 +7,12 @@ from unittest.mock import patch
 from odoo import fields
 from odoo.tests import tagged
 
-from ..clickpesa import BudgetSpent, ClickPesaError
+from ..clickpesa import (
+    AuthenticationRefused,
+    BudgetSpent,
+    ClickPesaError,
+    Refused,
+)
 from ..models.payment import billpay_worker
 from ..transactions import own_transaction
 from .common import BillPayCommon
@@ -279,6 +284,94 @@ class TestQuestions(BillPayCommon):
         with own_transaction(self.env(su=True)) as env:
             env["billpay.worker"]._process_payments()
         return self.sandbox.count_calls(ONE) - before
+
+    def _rows_to_ask(self, count, first=0):
+        """Payments of unknown numbers about which ClickPesa is to be asked."""
+        rows = self.env["billpay.payment"].sudo()
+        payments = [
+            self._pay(f"11229990{first + index:02}", 1000) for index in range(count)
+        ]
+        self._poll()
+        for payment in payments:
+            rows |= self._ledger(payment)
+        self.assertEqual(len(rows), count)
+        return rows
+
+    def test_application_that_cannot_be_asked_holds_up_no_other(self):
+        mute = self._make_application(
+            self.company,
+            name="Mute",
+            clickpesa_client_id="IDmute",
+            clickpesa_billpay_namba="3344",
+        )
+        self.patch(billpay_worker, "QUESTION_BATCH", 4)
+        theirs = self._rows_to_ask(6)
+        theirs.provider_id = mute
+        mine = self._rows_to_ask(2, first=50)
+        due = fields.Datetime.now() - timedelta(minutes=1)
+        for gone in (
+            {"clickpesa_client_id": False, "clickpesa_api_key": False},
+            {"clickpesa_api_key": False},
+            {"state": "disabled"},
+        ):
+            with self.subTest(gone):
+                mute.write(
+                    {
+                        "clickpesa_client_id": "IDmute",
+                        "clickpesa_api_key": "SKmute",
+                        "clickpesa_number_origin": "offline",
+                        "state": "test",
+                    }
+                )
+                mute.write(gone)
+                (theirs | mine).ask_at = due
+                self.env.flush_all()
+                calls = self.sandbox.count_calls(ONE)
+                self._process()
+                self.assertEqual(self.sandbox.count_calls(ONE) - calls, len(mine))
+                self.assertTrue(all(row.ask_at > due for row in mine))
+                # Theirs stand, for the day on which they can be asked.
+                self.assertEqual(set(theirs.mapped("ask_at")), {due})
+
+    def test_number_that_is_refused_holds_up_no_other(self):
+        rows = self._rows_to_ask(5).sorted("id")
+        client = type(self.provider.sudo()._billpay_client())
+        original, asked, bad = client.payments, [], []
+
+        def payments(this, number):
+            asked.append(number)
+            if number in bad:
+                raise Refused("no", 400)
+            return original(this, number)
+
+        for refused in (rows[0], rows[2], rows[:2], rows[-1], rows[1:4]):
+            with self.subTest(refused=refused.mapped("number")):
+                asked.clear()
+                bad[:] = refused.mapped("number")
+                rows.ask_at = fields.Datetime.now() - timedelta(minutes=1)
+                self.env.flush_all()
+                with patch.object(client, "payments", payments):
+                    self._process()
+                self.assertEqual(sorted(asked), sorted(rows.mapped("number")))
+                now = fields.Datetime.now()
+                self.assertTrue(all(row.ask_at > now for row in refused))
+                for row in rows - refused:
+                    self.assertGreater(row.ask_at, now + timedelta(days=1))
+
+    def test_refusal_of_the_application_ends_its_round(self):
+        rows = self._rows_to_ask(4)
+        client, asked = type(self.provider.sudo()._billpay_client()), []
+
+        def payments(this, number):
+            asked.append(number)
+            raise AuthenticationRefused("no", 401)
+
+        rows.ask_at = fields.Datetime.now() - timedelta(minutes=1)
+        self.env.flush_all()
+        with patch.object(client, "payments", payments):
+            self._process()
+        self.assertEqual(len(asked), 1)
+        self.assertTrue(all(row.ask_at > fields.Datetime.now() for row in rows))
 
     def test_without_an_answer_the_question_stays(self):
         move, payment, row = self._booked()
