@@ -808,6 +808,41 @@ class TestBookedAgain(LedgerCommon):
                 self.assertTrue(row.attention)
                 self.assertEqual(row.reason, "ClickPesa now reports another amount.")
 
+    def test_mirror_that_counts_no_more_leaves_no_warning(self):
+        for leave in ("button_draft", "button_cancel"):
+            with self.subTest(leave):
+                move, row = self._booked()
+                entry = self._entry(row)
+                mirror = entry._reverse_moves([{"date": entry.date}], cancel=False)
+                mirror.action_post()
+                self.assertTrue(row.attention)
+                self.assertIn("not in the books", row.reason)
+                if leave == "button_cancel":
+                    mirror.button_draft()
+                getattr(mirror.with_user(self.clerk), leave)()
+                self.assertFalse(row.attention, row.reason)
+                self.assertFalse(row.reason)
+                self.assertBooked(row, 150000)
+                self.assertEqual(move.amount_residual, 0)
+                # Posted again, it counts again.
+                if mirror.state == "cancel":
+                    mirror.button_draft()
+                mirror.action_post()
+                self.assertTrue(row.attention)
+
+    def test_one_of_two_mirrors_still_counts(self):
+        _move, row = self._booked()
+        entry = self._entry(row)
+        mirrors = [
+            entry._reverse_moves([{"date": entry.date}], cancel=False)
+            for _each in range(2)
+        ]
+        for mirror in mirrors:
+            mirror.action_post()
+        for mirror, attention in zip(mirrors, (True, False), strict=True):
+            mirror.button_draft()
+            self.assertEqual(row.attention, attention, row.reason)
+
     # === Invoices that are cancelled, credited, and come back === #
 
     def test_an_invoice_confirmed_again_unchanged_moves_nothing(self):
@@ -884,6 +919,23 @@ class TestBookedAgain(LedgerCommon):
                 self.assertEqual(row.credit_open, 150000)
                 self.assertTrue(row.attention)
                 self.assertIn(move.name, row.reason)
+
+    def test_warning_names_whose_the_money_is(self):
+        for who in ("Neema", "Asha & Sons", "Zawadi (2)"):
+            with self.subTest(who):
+                move, row = self._booked()
+                move.button_cancel()
+                move.button_draft()
+                move.partner_id = self.partner.copy({"name": who})
+                move.with_user(self.clerk).action_post()
+                self.env.invalidate_all()
+                self.assertEqual(move.amount_residual, 150000)
+                self.assertEqual(row.credit_open, 150000)
+                self.assertIn("credit of " + self.partner.name, row.reason)
+                self.assertNotIn(who, row.reason)
+                [item] = self._receivable(self._entry(row))
+                self.assertEqual(item.partner_id, self.partner)
+                self.assertEqual(item.amount_residual, -150000)
 
     def test_money_that_was_taken_back_pays_nothing_again(self):
         for status, paid in (("REVERSED", 150000), ("REFUNDED", 60000), ("FAILED", 1)):

@@ -675,6 +675,85 @@ class TestUpsertBatch(UpsertCommon):
         new.clickpesa_base_url = "https://sandbox.example.test/elsewhere"
         self.assertGreaterEqual(new.billpay_book_from, before)
 
+    def test_address_that_is_only_spelled_otherwise_moves_nothing(self):
+        app, before = self.provider, self.provider.billpay_book_from
+        second = self._make_application(self.company, clickpesa_client_id="IDsecond")
+        merchant, url = app.billpay_merchant, app.clickpesa_base_url
+        for spelled in (url + "/", url + " ", " " + url, url.upper(), url + "//"):
+            with self.subTest(spelled):
+                app.clickpesa_base_url = url
+                move = self._registered_invoice_of(second)
+                app.clickpesa_base_url = spelled
+                self.assertEqual(app.billpay_book_from, before)
+                self.assertEqual(app.billpay_merchant, merchant)
+                self.assertEqual(second.billpay_merchant, merchant)
+                # Who tells and who owns are found all the same.
+                told = self._told(
+                    self._pay(move.billpay_number_id.name, 1000)["id"], clientId=""
+                )
+                row = self._store_all([told])
+                self.assertEqual(row.provider_id, second)
+                self._process()
+                self.assertBooked(row, 1000)
+                self.assertEqual(move.amount_residual, 0)
+
+    def _registered_invoice_of(self, provider):
+        """An open invoice whose number is of this application."""
+        move = self._registered_invoice(1000)
+        move.billpay_number_id.sudo().provider_id = provider
+        return move
+
+    def test_application_of_the_number_has_its_own_go_live(self):
+        now = fields.Datetime.now()
+        for turn, source in enumerate(("poll", "query", "webhook")):
+            for days, booked in ((2, False), (40, False), (0, True)):
+                with self.subTest(source=source, days=days):
+                    second = self._make_application(
+                        self.company,
+                        name=f"Second {source} {days}",
+                        clickpesa_client_id="IDsecond",
+                    )
+                    second.billpay_book_from = now - timedelta(hours=1)
+                    [paid] = self._paid(1, first=100 * turn + days)
+                    moment = (now - timedelta(days=days)).isoformat() + "Z"
+                    told = self._told(
+                        paid, clientId="", createdAt=moment, updatedAt=moment
+                    )
+                    row = self._store_all([told], source=source)
+                    self._process()
+                    self.assertEqual(row.state, "unmatched")
+                    self.assertEqual(row.provider_id, self.provider)
+                    number = (
+                        self.env["billpay.control.number"]
+                        .sudo()
+                        .create(
+                            {
+                                "name": row.number,
+                                "kind": "customer",
+                                "origin": "imported",
+                                "state": "open",
+                                "partner_id": self.partner.id,
+                                "provider_id": second.id,
+                                "currency_id": self.tzs.id,
+                                "confirmed_at": now,
+                            }
+                        )
+                    )
+                    self.env["billpay.ledger"].sudo()._bind_waiting(number)
+                    self._process()
+                    self.env["billpay.ledger"].sudo()._bind_forgotten()
+                    self._process()
+                    self.assertEqual(row.provider_id, second, (row.state, row.reason))
+                    if booked:
+                        self.assertBooked(row, row.amount)
+                    else:
+                        self.assertEqual(row.state, "unmatched")
+                        self.assertTrue(row.is_early)
+                        self.assertIn("Book Payments From", row.reason)
+                        self.assertFalse(row.account_payment_ids)
+                    # The next round makes it anew.
+                    second.write({"state": "disabled", "clickpesa_client_id": False})
+
     def test_payments_before_go_live_are_listed_and_not_booked(self):
         self.provider.billpay_book_from = fields.Datetime.now() - timedelta(days=1)
         for days, source in ((2, "poll"), (7, "query"), (40, "webhook"), (3, "import")):
@@ -1081,6 +1160,156 @@ class TestMerchant(UpsertCommon):
         self.assertIn(theirs[0], self.ledger.search(self.ledger._todo_domain()))
         for provider in (self.provider, other):
             self.assertEqual(self._store_all(page, provider=provider), ours)
+
+    def _stranger_application(self):
+        return self._make_application(
+            self.company,
+            name="Other %s" % self.env["payment.provider"].sudo().search_count([]),
+            clickpesa_client_id="IDother",
+            clickpesa_billpay_namba="3344",
+        )
+
+    def test_row_that_was_merged_is_not_taken_up_again(self):
+        for receipts, decided in (
+            (("", "R1234567"), True),
+            (("", "QK93XT55A0"), False),
+        ):
+            for receipt in receipts:
+                with self.subTest(receipt=receipt, decided=decided):
+                    other = self._stranger_application()
+                    move = self._registered_invoice(9000)
+                    paid = self._pay(move.billpay_number_id.name, 9000)["id"]
+                    told = self._told(paid, clientId="", paymentReference=receipt)
+                    ours = self._store_all([told])
+                    theirs = self._store_all([told], provider=other)
+                    self._process()
+                    self.assertBooked(ours, 9000)
+                    if decided:
+                        self.env["billpay.decision"]._put_aside(
+                            theirs.with_user(self.clerk), "twice"
+                        )
+                    other.write({"clickpesa_billpay_namba": "1122"})
+                    self.assertEqual(theirs.merged_into_id, ours)
+                    with self.assertRaises(UserError):
+                        theirs.with_user(self.clerk).action_take_up()
+                    self._process()
+                    self.assertEqual(theirs.state, "ignored")
+                    self.assertFalse(theirs.account_payment_ids)
+                    self.assertEqual(len(ours.account_payment_ids), 1)
+                    self.assertEqual(move.amount_residual, 0)
+                    other.write({"state": "disabled", "clickpesa_client_id": False})
+
+    def _booked_twice(self, receipts):
+        """Two rows of one payment, both booked, and their merchants united."""
+        other = self._stranger_application()
+        move = self._registered_invoice(9000)
+        paid = self._pay(move.billpay_number_id.name, 9000)
+        ours = self._store_all([self._told(paid["id"], clientId="")])
+        self._process()
+        self.assertBooked(ours, 9000)
+        if receipts:
+            # Typed there: it has no id of ClickPesa yet.
+            self._entry(
+                number="33440001",
+                receipt=paid["paymentReference"],
+                amount=9000,
+                application=str(other.id),
+            ).action_enter()
+            self._process()
+            theirs = self.ledger.search([("receipt", "=", paid["paymentReference"])])
+            theirs -= ours
+        else:
+            told = self._told(paid["id"], clientId="")
+            theirs = self._store_all([told], provider=other)
+            self._process()
+        self.env["billpay.decision"]._match_by_hand(
+            theirs.with_user(self.clerk), [], self.partner
+        )
+        self.assertBooked(theirs, 9000)
+        other.write({"clickpesa_billpay_namba": "1122"})
+        self.assertEqual(theirs.merchant, ours.merchant)
+        return move, paid, ours, theirs
+
+    def test_what_two_merchants_booked_is_told_by_id_and_by_receipt(self):
+        for receipts in (False, True):
+            with self.subTest(receipts=receipts):
+                move, paid, ours, theirs = self._booked_twice(receipts)
+                self.assertTrue(theirs.attention)
+                self.assertIn("booked twice", theirs.reason)
+                self.assertIn(ours.reference, theirs.reason)
+                self.assertIn(theirs, theirs.search(theirs._todo_domain()))
+                self.assertFalse(ours.attention)
+                # No poll takes the warning back.
+                self._poll()
+                self._process()
+                self.assertIn("booked twice", theirs.reason)
+                # The advice, to the letter: the match of this one, then put aside.
+                decision = self.env["billpay.decision"]
+                decision._undo_match(theirs.with_user(self.clerk), "twice")
+                decision._put_aside(theirs.with_user(self.clerk), "twice")
+                self.assertEqual(theirs.state, "ignored")
+                self.assertFalse(theirs.attention)
+                self.assertBooked(ours, 9000)
+                self.assertEqual(move.amount_residual, 0)
+                told = self._told(
+                    paid["id"],
+                    clientId="",
+                    status="REVERSED",
+                    updatedAt=fields.Datetime.now().isoformat() + "Z",
+                )
+                self._store_all([told])
+                self._process()
+                self.assertEqual(ours.state, "reversed")
+                self.assertEqual(move.amount_residual, 9000)
+                self.assertEqual(theirs.state, "ignored")
+                theirs.provider_id.write(
+                    {"state": "disabled", "clickpesa_client_id": False}
+                )
+
+    def test_two_payments_of_united_merchants_are_not_called_one(self):
+        """Another amount, another receipt: what is alike only in part stays two."""
+        other = self._stranger_application()
+        rows = self.ledger
+        for app, receipt, amount in (
+            (self.provider, "SAME123456", 1000),
+            (other, "SAME123456", 2000),
+            (other, "ELSE123456", 1000),
+        ):
+            [paid] = self._paid(1, first=len(rows) + 60)
+            told = self._told(
+                paid, clientId="", paymentReference=receipt, collectedAmount=amount
+            )
+            row = self._store_all([told], provider=app)
+            self._process()
+            self.env["billpay.decision"]._match_by_hand(
+                row.with_user(self.clerk), [], self.partner
+            )
+            self.assertBooked(row, amount)
+            rows |= row
+        other.write({"clickpesa_billpay_namba": "1122"})
+        self.assertEqual(len(set(rows.mapped("merchant"))), 1)
+        self.assertFalse(any(rows.mapped("attention")), rows.mapped("reason"))
+
+    def test_word_of_a_person_for_another_company_is_not_woken(self):
+        branch = self._other_company()
+        partner = self.env["res.partner"].create({"name": "Neema"})
+        number = self.env["billpay.control.number"]._reserve(
+            branch.sudo(), [{"kind": "customer", "partner_id": partner.id}]
+        )
+        for index in range(3):
+            with self.subTest(index=index):
+                row = self._type(number.name, receipt="XX%s1234567" % index)
+                self.assertEqual(row.state, "unmatched")
+                self.assertIn("another company", row.reason)
+                reason = row.reason
+                for _again in range(3):
+                    woken = self.env["billpay.ledger"].sudo()._bind_forgotten()
+                    self.assertNotIn(row, woken or [])
+                    self.assertEqual(row.state, "unmatched")
+                    self._process()
+                    self.assertEqual((row.state, row.reason), ("unmatched", reason))
+                self.assertFalse(row.account_payment_ids)
+                self.assertEqual(row.company_id, self.company)
 
     def test_upgrade_finds_the_merchants(self):
         self.env.flush_all()

@@ -207,6 +207,61 @@ class TestImportPayments(ImportCommon):
                     self._process()
                     self.assertEqual(held.state, "unmatched")
 
+    def test_file_takes_back_what_is_booked(self):
+        """With both rows or with the reversal alone: ClickPesa is asked."""
+        for both in (True, False):
+            for word, amount, stays in (
+                ("REVERSED", "-5000", False),
+                ("Refunded", "5000", False),
+                ("", "-5000", False),
+                # ClickPesa knows nothing of it: the file was wrong.
+                ("REVERSED", "-5000", True),
+                ("", "(5000)", True),
+            ):
+                for named in ("id", "receipt"):
+                    with self.subTest(both=both, word=word, stays=stays, named=named):
+                        move = self._registered_invoice(5000)
+                        number = move.billpay_number_id.name
+                        payment = self._pay(number, 5000)
+                        self._poll()
+                        self._process()
+                        row = self._ledger(payment)
+                        self.assertBooked(row, 5000)
+                        before = self._rows()
+                        if not stays:
+                            self.sandbox.set_status(payment["id"], "REVERSED")
+                        name = payment["id"] if named == "id" else ""
+                        lines = [
+                            [name, number, money, row.receipt, "2026-03-02", status]
+                            for money, status in (("5000", "SETTLED"), (amount, word))
+                        ]
+                        wizard = self._preview(
+                            csv_file([*HEADER, "Status"], *lines[0 if both else 1 :])
+                        )
+                        back = wizard.line_ids.sorted("row")[-1]
+                        self.assertEqual(back.verdict, "skip")
+                        self.assertIn("ClickPesa is asked", back.reason)
+                        wizard.action_import()
+                        self.assertTrue(row.attention)
+                        self.assertIn("imported file", row.reason)
+                        self.assertBooked(row, 5000)
+                        self._process()
+                        self.assertEqual(self._rows(), before)
+                        if stays:
+                            self.assertBooked(row, 5000)
+                            self.assertFalse(row.attention, row.reason)
+                            self.assertFalse(row.reason)
+                            self.assertEqual(move.amount_residual, 0)
+                        else:
+                            self.assertEqual(row.state, "reversed")
+                            self.assertEqual(row.status, "REVERSED")
+                            self.assertEqual(move.amount_residual, 5000)
+                            self.assertEqual(move.payment_state, "not_paid")
+                            entry = row.account_payment_ids.move_id
+                            mirror = entry.reversal_move_ids
+                            self.assertEqual(mirror.mapped("state"), ["posted"])
+                            self.assertNotIn("imported file", row.reason or "")
+
     def test_reversal_without_its_payment_is_left_out(self):
         wizard = self._preview(
             csv_file(

@@ -388,6 +388,53 @@ class TestReversal(LedgerCommon):
         self.assertTrue(self.row.attention)
         self.assertIn("not in the books", self.row.reason)
 
+    def test_warning_of_the_books_outlives_a_doubt(self):
+        def cancelled(move, row):
+            move.button_draft()
+            move.button_cancel()
+            return "open credit"
+
+        def draft(move, row):
+            move.button_draft()
+            return "reset to draft"
+
+        def changed(move, row):
+            booking = row.account_payment_ids
+            booking.action_draft()
+            booking.sudo().amount = 15000
+            booking.action_post()
+            return "15,000"
+
+        for step in (cancelled, draft, changed):
+            for words in (("ON-HOLD", "SETTLED"), ("FAILED", "SUCCESS")):
+                with self.subTest(step.__name__, words=words):
+                    move = self._invoice(150000)
+                    row = self._post(self._confirmed(move.billpay_number_id, 150000))
+                    told = step(move, row)
+                    self.assertTrue(row.attention)
+                    self.assertIn(told, row.reason)
+                    for day, word in enumerate(words, 10):
+                        self._tell(word, f"2026-03-{day}T10:00:00Z", row=row)
+                        self.assertTrue(row.attention)
+                    self.assertIn(told, row.reason)
+                    self.assertEqual(row.status, words[-1])
+                    self.assertEqual(row.state, "posted")
+                    self.assertTrue(row.attention)
+                    self.assertNotIn(words[0], row.reason)
+                    self.assertFalse(row.activity_ids)
+                    self.assertIn(row, row.search(row._todo_domain()))
+                    if step is changed:
+                        self.assertEqual(row.credit_open, 15000)
+                        self.assertEqual(move.amount_residual, 150000)
+                        continue
+                    # It ends with its own cause.
+                    if move.state == "cancel":
+                        move.button_draft()
+                    move.action_post()
+                    self.assertQuiet(row)
+                    self.assertBooked(row, 150000)
+                    self.assertEqual(move.amount_residual, 0)
+
     def test_reversal_by_hand_ends_the_activity(self):
         self._tell("FAILED")
         self.row.account_payment_ids.action_draft()
