@@ -10,7 +10,7 @@ from odoo import fields
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
-from ..clickpesa import parse_notification
+from ..clickpesa import Payment, parse_notification
 from .common import BillPayCommon
 
 
@@ -338,20 +338,236 @@ class TestManualPayment(ManualCommon):
                 )
                 self._polled()
                 self.assertTrue(row.unreported_at and row.attention)
-                payment = self._pay(move.billpay_number_id.name, amount)
-                with self.sandbox.store.transaction() as gateway:
-                    gateway.execute(
-                        "UPDATE payment SET receipt = ? WHERE id = ?",
-                        (row.receipt, payment["id"]),
-                    )
-                self._poll()
-                self._process()
-                self.assertEqual(self._ledger(payment), row)
-                self.assertFalse(row.unreported_at)
+                self._report_late(row, move.billpay_number_id.name, amount)
                 self.assertEqual(row.attention, due)
                 self.assertEqual("More than was due" in (row.reason or ""), due)
                 rows |= row
         self.assertEqual(sum(rows.mapped("amount")), 320000)
+
+    def _unreported(self, number, receipt, **values):
+        """A receipt that a person entered and that a poll did not find."""
+        moment = fields.Datetime.now() - timedelta(hours=5)
+        row = self._type(number, receipt=receipt, **{"paid_at": moment, **values})
+        self._polled()
+        self.assertTrue(row.unreported_at and row.attention, row.reason)
+        return row
+
+    def _report_late(self, row, number, amount=150000):
+        """ClickPesa has it after all, as paid to a number."""
+        payment = self._pay(number, amount)
+        with self.sandbox.store.transaction() as gateway:
+            gateway.execute(
+                "UPDATE payment SET receipt = ? WHERE id = ?",
+                (row.receipt, payment["id"]),
+            )
+        self._poll()
+        self._process()
+        self.assertEqual(self._ledger(payment), row)
+        self.assertFalse(row.unreported_at)
+
+    def _old_number(self, **values):
+        """A number of the customer that may have been paid long ago."""
+        number = self.env["billpay.control.number"]._reserve(
+            self.provider.sudo(),
+            [{"kind": "customer", "partner_id": self.partner.id, **values}],
+        )
+        self._sync()
+        self.env.cr.execute(
+            "UPDATE billpay_control_number SET create_date = '2026-01-01'"
+            " WHERE id = %s",
+            [number.id],
+        )
+        number.invalidate_recordset()
+        return number
+
+    def test_unreported_receipt_stays_to_do_whatever_it_is_used_for(self):
+        def match(row, move):
+            self.env["billpay.decision"]._match_by_hand(
+                row, [(move, move.amount_residual)], self.partner
+            )
+
+        def use_credit(row, move):
+            self.env["billpay.decision"]._use_credit(row, move)
+
+        cases = (
+            ("unmatched", match, 150000),
+            ("unmatched", match, 149000),
+            ("credit", use_credit, 150000),
+            ("credit", use_credit, 149000),
+        )
+        for index, (kind, step, amount) in enumerate(cases):
+            with self.subTest(kind=kind, amount=amount):
+                number = "1122999900%02d" % index
+                if kind == "credit":
+                    # Its own allocation leaves the money to a person.
+                    number = self._old_number(allocation_policy="credit").name
+                row = self._unreported(number, "FAKE%s0077X" % index)
+                move = self._invoice(amount)
+                step(row.with_user(self.clerk), move.with_user(self.clerk))
+                self._polled()
+                self.assertBooked(row, 150000)
+                self.assertEqual(move.amount_residual, 0)
+                self.assertEqual(row.credit_open, 150000 - amount)
+                self.assertTrue(row.attention)
+                self.assertIn("does not report", row.reason)
+                self.assertIn(row, row.search(row._todo_domain()))
+                self._report_late(row, row.number)
+                self.assertFalse(row.attention)
+                self.assertNotIn("does not report", row.reason or "")
+                self.assertBooked(row, 150000)
+
+    def test_entered_receipt_that_a_switched_off_application_vouched_for(self):
+        """The live application of the merchant asks about what the other entered."""
+        off = self._make_application(
+            self.company, name="Old", clickpesa_client_id="IDold"
+        )
+        off.state = "disabled"
+        for app in (off, self.provider):
+            with self.subTest(app.name):
+                move = self._registered_invoice(150000)
+                row = self._unreported(
+                    move.billpay_number,
+                    "FAKE%s0099X" % app.id,
+                    application=str(app.id),
+                )
+                self.assertBooked(row, 150000)
+                self.assertIn("does not report", row.reason)
+
+    def test_other_number_of_an_unreported_receipt_is_told(self):
+        for same, amount in ((False, 150000), (False, 7000), (True, 150000)):
+            with self.subTest(same=same, amount=amount):
+                wrong = self._registered_invoice(amount)
+                right = self._registered_invoice(amount)
+                row = self._unreported(
+                    wrong.billpay_number, "LATE%s77X" % wrong.id, amount=amount
+                )
+                move = wrong if same else right
+                self._report_late(row, move.billpay_number_id.name, amount)
+                self.assertBooked(row, amount)
+                self.assertEqual(wrong.amount_residual, 0)
+                self.assertEqual(right.amount_residual, amount)
+                self.assertEqual(row.attention, not same)
+                self.assertNotIn("does not report", row.reason or "")
+                if not same:
+                    self.assertIn("It stays booked as entered", row.reason)
+                    self.assertIn(right.billpay_number_id.name, row.reason)
+                    self.assertIn(row, row.search(row._todo_domain()))
+
+    def test_warning_of_the_books_outlives_that_clickpesa_reports_it(self):
+        def cancel(row, move):
+            row.account_payment_ids.action_draft()
+            row.account_payment_ids.action_cancel()
+
+        def reset(row, move):
+            row.account_payment_ids.action_draft()
+
+        def cancel_invoice(row, move):
+            move.button_draft()
+            move.button_cancel()
+
+        for step, told, left in (
+            (cancel, "not in the books", 150000),
+            # Odoo leaves a draft reconciled until it is cancelled or confirmed.
+            (reset, "not in the books", 0),
+            (cancel_invoice, "open credit", None),
+        ):
+            with self.subTest(step.__name__):
+                move = self._registered_invoice(150000)
+                row = self._unreported(move.billpay_number, "LATE%s88X" % move.id)
+                step(row, move)
+                self.assertTrue(row.attention)
+                number = move.billpay_number_ids[:1] or row.control_number_id
+                self._report_late(row, number.name)
+                self.assertTrue(row.attention, row.reason)
+                self.assertNotIn("does not report", row.reason)
+                self.assertIn(row, row.search(row._todo_domain()))
+                self.assertIn(told, row.reason)
+                if left is None:
+                    self.assertEqual(row.credit_open, 150000)
+                else:
+                    self.assertEqual(move.amount_residual, left)
+
+    def test_reported_receipt_of_an_unknown_number_says_why_it_waits(self):
+        row = self._unreported("112299990000", "LATE8899X")
+        self.assertEqual(row.state, "unmatched")
+        self._report_late(row, "112299990000")
+        self.assertEqual(row.state, "unmatched")
+        self.assertNotIn("does not report", row.reason)
+        self.assertTrue(row.reason)
+
+    def test_put_aside_name_of_a_booked_payment_calls_when_it_goes_back(self):
+        number = self._old_number()
+        for status in ("REVERSED", "REFUNDED", "REVERSE WITH CHARGES"):
+            with self.subTest(status):
+                payment = self._pay(number.name, 150000)
+                typed = self._type(
+                    number.name,
+                    receipt=payment["paymentReference"] + "7",
+                    paid_at=fields.Datetime.now() - timedelta(hours=5),
+                )
+                self.assertBooked(typed, 150000)
+                self._polled()
+                told = self._ledger(payment)
+                self.assertEqual(told.state, "unmatched")
+                self.env["billpay.decision"]._put_aside(
+                    told.with_user(self.clerk), "the same"
+                )
+                self.assertFalse(told.attention)
+                self.sandbox.set_status(payment["id"], status)
+                self._poll()
+                self._process()
+                self.assertEqual(told.state, "ignored")
+                self.assertEqual(told.status, status)
+                self.assertTrue(told.attention)
+                self.assertIn(status, told.reason)
+                self.assertIn("the same", told.reason)
+                self.assertIn(told, told.search(told._todo_domain()))
+                self.assertBooked(typed, 150000)
+                # Said once: what a person has seen does not come back.
+                told.action_mark_seen()
+                self._poll()
+                self._process()
+                self.assertFalse(told.attention)
+                # The next round types another payment.
+                typed.account_payment_ids.action_draft()
+                typed.account_payment_ids.action_cancel()
+
+    def test_doubtful_row_keeps_its_reason(self):
+        number = self._old_number()
+        payment = self._pay(number.name, 150000)
+        self._poll()
+        self._process()
+        typed = self._type(
+            number.name,
+            receipt=payment["paymentReference"] + "7",
+            paid_at=fields.Datetime.now() - timedelta(hours=5),
+        )
+        self.assertEqual(typed.state, "unmatched")
+        self.assertTrue(typed.is_doubtful)
+        reason = typed.reason
+        self.assertIn(payment["paymentReference"], reason)
+        self._polled()
+        self.assertEqual(typed.state, "unmatched")
+        self.assertIn(reason, typed.reason)
+        # Each word of ClickPesa about it leaves what is asked of the person.
+        other = self._pay(number.name, 150000)
+        with self.sandbox.store.transaction() as gateway:
+            gateway.execute(
+                "UPDATE payment SET receipt = ? WHERE id = ?",
+                (typed.receipt, other["id"]),
+            )
+        for status in ("ON-HOLD", "SUCCESS", "PROCESSING", "SETTLED"):
+            with self.subTest(status):
+                self.sandbox.set_status(other["id"], status)
+                self._poll()
+                self._process()
+                self.assertEqual(self._ledger(other), typed)
+                self.assertFalse(typed.account_payment_ids)
+                if status in ("SUCCESS", "SETTLED"):
+                    self.assertEqual(typed.state, "unmatched")
+                    self.assertTrue(typed.is_doubtful)
+                    self.assertIn("press Match", typed.reason)
+        self.assertBooked(self._ledger(payment), 150000)
 
     def test_nothing_is_doubted_that_no_poll_can_know(self):
         now = fields.Datetime.now()
@@ -565,6 +781,44 @@ class TestManualPayment(ManualCommon):
         self._type(number, receipt=payment["paymentReference"])
         self.assertEqual(self._rows(), row)
         self.assertEqual(move.amount_residual, 150000)
+
+    def test_statement_of_money_that_is_not_ours_makes_no_second_row(self):
+        """Refunded or put aside, and then in a file with the receipt as its id."""
+        for how in ("REFUNDED", "REVERSED", "aside"):
+            for with_receipt in (True, False):
+                with self.subTest(how=how, with_receipt=with_receipt):
+                    move = self._registered_invoice(9000)
+                    payment = self._pay(move.billpay_number_id.name, 9000)
+                    if how != "aside":
+                        self.sandbox.set_status(payment["id"], how)
+                    self._poll()
+                    row = self._ledger(payment)
+                    if how == "aside":
+                        self.env["billpay.decision"]._put_aside(
+                            row.with_user(self.clerk), "not ours"
+                        )
+                    self._process()
+                    self.assertEqual(row.state, "ignored")
+                    before = self._rows()
+                    receipt = payment["paymentReference"]
+                    told = Payment.parse(
+                        {
+                            "id": receipt,
+                            "status": "SUCCESS",
+                            "orderReference": move.billpay_number_id.name,
+                            "paymentReference": receipt if with_receipt else "",
+                            "collectedAmount": 9000,
+                            "collectedCurrency": "TZS",
+                            "createdAt": "2026-11-29T10:00:00Z",
+                        }
+                    )
+                    receipts = self.env["billpay.receipt"].with_user(self.clerk)
+                    receipts._enter(self.provider.sudo(), [told], source="import")
+                    self._process()
+                    self.assertEqual(self._rows(), before)
+                    self.assertEqual(row.state, "ignored")
+                    self.assertFalse(row.account_payment_ids)
+                    self.assertEqual(move.amount_residual, 9000)
 
     # === What is refused === #
 

@@ -82,6 +82,27 @@ class TestRuns(RunCommon):
         with self.assertRaisesRegex(UserError, "No line"):
             run.action_start()
 
+    def test_small_rest_of_an_invoice_says_why_not(self):
+        self.company.billpay_issue_on = "manual"
+        move, other = self._invoice(100000), self._invoice(7)
+        run = self._prepared(
+            source="invoices", move_ids=[Command.set((move | other).ids)]
+        )
+        # Most of it is paid after the run was prepared.
+        self.env["account.payment.register"].with_context(
+            active_model="account.move", active_ids=move.ids
+        ).create({"amount": 99700})._create_payments()
+        run.action_start()
+        self._work()
+        line = run.line_ids.filtered(lambda item: item.move_id == move)
+        self.assertEqual(line.state, "failed")
+        for part in ("300", "500", move.name, "smallest rest"):
+            self.assertIn(part, line.error)
+        self.assertFalse(move.billpay_number_id)
+        # A small bill is no small rest.
+        self.assertEqual((run.line_ids - line).outcome, "done")
+        self.assertEqual(other.billpay_number_id.amount, 7)
+
     def test_mode_of_a_run_is_the_invoices(self):
         self.company.billpay_issue_on = "manual"
         move = self._invoice(1000)

@@ -3,7 +3,7 @@
 
 from odoo import Command
 from odoo.exceptions import AccessError, UserError, ValidationError
-from odoo.tests import new_test_user, tagged
+from odoo.tests import Form, new_test_user, tagged
 from odoo.tools import mute_logger
 
 from .common import BillPayCommon
@@ -138,6 +138,56 @@ class TestRights(BillPayCommon):
         self.assertBooked(row, 150000)
 
     # === Invoices === #
+
+    def test_context_of_a_user_switches_nothing_off(self):
+        """What the worker says of itself, nobody else can say."""
+        names = ("billpay_posting", "billpay_confirming")
+        ours = dict.fromkeys(names, True)
+        for user in (self.clerk, self.accountant):
+            with self.subTest(user.login):
+                # An invoice that goes leaves its money to do.
+                move, row = self._booked()
+                mine = move.with_user(user).with_context(**ours)
+                mine.button_draft()
+                mine.button_cancel()
+                row.invalidate_recordset()
+                self.assertEqual(row.credit_open, 150000)
+                self.assertTrue(row.attention)
+                self.assertIn("open credit", row.reason)
+                mine.button_draft()
+                mine.action_post()
+                self.assertEqual(move.amount_residual, 0)
+                self.assertFalse(row.attention, row.reason)
+                # An entry that goes, and comes back from its own form.
+                payment = row.account_payment_ids.with_user(user)
+                payment = payment.with_context(**ours)
+                for leave in (payment.action_draft, payment.move_id.button_draft):
+                    leave()
+                    self.assertTrue(row.attention)
+                    self.assertIn("not in the books", row.reason)
+                    payment.move_id.action_post()
+                    self.assertFalse(row.attention, row.reason)
+                    self.assertIn(payment.state, ("in_process", "paid"))
+                    self.assertBooked(row, 150000)
+                    self.assertEqual(move.amount_residual, 0)
+
+    def test_invoice_that_a_user_pays_asks_for_nothing_more(self):
+        for paid, left in ((7000, 0), (2000, 5000)):
+            for context in ({}, {"billpay_posting": True}):
+                with self.subTest(paid=paid, context=context):
+                    move = self._registered_invoice(7000)
+                    number = move.billpay_number_id
+                    register = self.env["account.payment.register"]
+                    register.with_user(self.clerk).with_context(
+                        active_model="account.move", active_ids=move.ids, **context
+                    ).create({"amount": paid})._create_payments()
+                    self._sync()
+                    self.assertEqual(move.amount_residual, left)
+                    if left:
+                        self.assertEqual(number.state, "open")
+                        self.assertEqual(number.amount, left)
+                    else:
+                        self.assertEqual(number.state, "closed")
 
     def test_invoice_shows_its_number_to_whoever_may_open_it(self):
         move = self._registered_invoice()
@@ -335,6 +385,73 @@ class TestWritten(BillPayCommon):
         self.assertEqual(line.state, "failed")
         self.assertIn(self.clerk.name, line.error)
 
+    def _work(self):
+        """The numbers of runs are made, told to ClickPesa, and the lines are done."""
+        self._run_cron("ir_cron_bulk_runs")
+        self._sync()
+        self._run_cron("ir_cron_bulk_runs")
+
+    def test_run_of_somebody_who_left_stops_no_other(self):
+        self.company.billpay_issue_on = "manual"
+        leave = {
+            "company": {
+                "company_ids": [Command.set(self.other.ids)],
+                "company_id": self.other.id,
+            },
+            "groups": {"group_ids": [Command.set(self.env.ref("base.group_user").ids)]},
+        }
+        for how, values in leave.items():
+            with self.subTest(how):
+                leaver = self._user("leaver_" + how, "account.group_account_invoice")
+                first, second = self._invoice(1000), self._invoice(2000)
+                run, other = self._run(first), self._run(second)
+                run.with_user(leaver).action_start()
+                other.with_user(self.accountant).action_start()
+                leaver.sudo().write(values)
+                self._work()
+                self.assertTrue(second.billpay_number_id)
+                self.assertEqual(other.line_ids.outcome, "done")
+                self.assertFalse(first.billpay_number_id)
+                self.assertEqual(run.line_ids.state, "failed")
+                self.assertIn(leaver.name, run.line_ids.error)
+                # A colleague goes on with it.
+                run.with_user(self.accountant).action_retry_failed()
+                self.assertEqual(run.started_by_id, self.accountant)
+                self._work()
+                self.assertEqual(run.line_ids.outcome, "done")
+                self.assertFalse(run.line_ids.error)
+                self.assertEqual(first.billpay_number_id.amount, 1000)
+
+    def test_run_goes_on_with_the_rights_of_whoever_resumes_it(self):
+        self.company.billpay_issue_on = "manual"
+        for retried in (False, True):
+            with self.subTest(retried=retried):
+                leaver = self._user(
+                    "leaver_%s" % retried, "account.group_account_invoice"
+                )
+                move = self._invoice(1000)
+                run = self._run(move)
+                run.with_user(leaver).action_start()
+                run.with_user(leaver).action_pause()
+                leaver.sudo().group_ids = self.env.ref("base.group_user")
+                mine = run.with_user(self.accountant)
+                mine.action_resume()
+                if retried:
+                    mine.action_retry_failed()
+                self.assertEqual(run.started_by_id, self.accountant)
+                self._work()
+                self.assertEqual(run.line_ids.outcome, "done", run.line_ids.error)
+                self.assertEqual(move.billpay_number_id.amount, 1000)
+        # Not for whoever may not run it.
+        run = self._run(self._invoice(3000))
+        run.with_user(self.clerk).action_start()
+        run.with_user(self.clerk).action_pause()
+        auditor = self._user("billpay_w_auditor", "account.group_account_readonly")
+        for user in (auditor, self.stranger):
+            with self.assertRaises(AccessError):
+                run.with_user(user).action_resume()
+        self.assertEqual((run.state, run.started_by_id), ("paused", self.clerk))
+
     def test_wizard_takes_no_records_of_others(self):
         foreign = (
             self.env["account.move"]
@@ -443,6 +560,142 @@ class TestWritten(BillPayCommon):
         with self.assertRaises(AccessError):
             matches.new({"payment_id": row.id}).payer_name  # noqa: B018
 
+    def _onchange(self, user, model, values, names, shown):
+        """What a form tells a user, as text; nothing when it is refused."""
+        env = self.env(user=user.id, context={"allowed_company_ids": []})
+        self.env.flush_all()
+        self.env.invalidate_all()
+        context = {"allowed_company_ids": user.sudo().company_ids.ids}
+        try:
+            with mute_logger("odoo.models"):
+                answer = (
+                    env[model].with_context(**context).onchange(values, names, shown)
+                )
+        except AccessError:
+            return ""
+        return str(answer["value"])
+
+    def test_form_that_is_being_filled_in_reads_nothing_of_others(self):
+        secret = self.env["res.partner"].create({"name": "Secret Pupil"})
+        move = self._registered_invoice(5000, partner=secret)
+        payment = self._pay(move.billpay_number_id.name, 6000)
+        self._poll()
+        self._process()
+        row = self._ledger(payment)
+        self.assertBooked(row, 6000)
+        row.sudo().payer_name = "Secret Payer"
+        purpose = self.env["billpay.purpose"].create(
+            {"name": "Tuition", "company_id": self.company.id, "default_amount": 777}
+        )
+        number = purpose._reserve(secret)
+        named = {"fields": {"display_name": {}}}
+        match = {"payment_id": row.id, "uses_credit": True}
+        cases = (
+            ("match", match, [], {"partner_id": named, "receipt": {}}),
+            ("match", match, ["payment_id"], {"partner_id": named}),
+            ("match", match, [], {"payer_name": {}, "number": {}, "reason": {}}),
+            ("line", {"move_id": move.id}, ["move_id"], {"partner_id": named}),
+            ("line", {"move_id": move.id}, ["move_id"], {"date_due": {}}),
+            ("line", {"move_id": move.id}, ["move_id"], {"due": {}}),
+            (
+                "change",
+                {"number_ids": [Command.set(number.ids)]},
+                ["number_ids"],
+                {"amount": {}, "mode": {}},
+            ),
+        )
+        models = {
+            "match": "billpay.payment.match",
+            "line": "billpay.payment.match.line",
+            "change": "billpay.number.change",
+        }
+        due = str(move.invoice_date_due)
+        secrets = (secret.name, "Secret Payer", "777", row.receipt, number.name, due)
+        told = ""
+        for kind, values, names, shown in cases:
+            shown = {**dict.fromkeys(values, {}), **shown}
+            with self.subTest(kind, shown=list(shown)):
+                answer = self._onchange(
+                    self.stranger, models[kind], values, names, shown
+                )
+                for known in secrets:
+                    self.assertNotIn(known, answer)
+                self.assertNotIn("'due': 5000", answer)
+                told += self._onchange(
+                    self.accountant, models[kind], values, names, shown
+                )
+        # Who may see it is told: the test can fail.
+        for known in (secret.name, "777"):
+            self.assertIn(known, told)
+
+    # === Purposes === #
+
+    def test_manager_without_accounting_keeps_purposes(self):
+        """Links to what a manager may not read stay, and stay out of sight."""
+        manager = self._user("billpay_w_manager", "billpay_odoo.group_billpay_manager")
+        plan = self.env["account.analytic.plan"].create({"name": "Departments"})
+        department = self.env["account.analytic.account"].create(
+            {"name": "School", "plan_id": plan.id}
+        )
+        journal, other = self.env["account.journal"].create(
+            [
+                {
+                    "name": f"Fees {code}",
+                    "code": code,
+                    "type": "sale",
+                    "company_id": self.company.id,
+                }
+                for code in ("FEE1", "FEE2")
+            ]
+        )
+        purpose = self.env["billpay.purpose"].create(
+            {
+                "name": "Tuition",
+                "company_id": self.company.id,
+                "department_id": department.id,
+                "journal_ids": [Command.set(journal.ids)],
+                "provider_id": self.provider.id,
+            }
+        )
+        mine = purpose.with_user(manager)
+        mine = mine.with_context(allowed_company_ids=self.company.ids)
+        with self.assertRaises(AccessError):
+            journal.with_user(manager).check_access("read")
+        for values in (
+            {"name": "Ada"},
+            {"name": "Ada ya shule", "provider_id": self.provider.id},
+            {"department_id": department.id},
+            {"journal_ids": [Command.link(journal.id)]},
+            {"journal_ids": [Command.set(journal.ids)]},
+        ):
+            with self.subTest(values):
+                mine.web_save(values, {"name": {}})
+                self.assertEqual(purpose.journal_ids, journal)
+                self.assertEqual(purpose.department_id, department)
+                self.assertEqual(purpose.provider_id, self.provider)
+        self.assertEqual(purpose.name, "Ada ya shule")
+        copied = mine.copy({"name": "Ada nyingine"}).sudo()
+        self.assertEqual(copied.journal_ids, journal)
+        self.assertEqual(copied.department_id, department)
+        self.assertEqual(copied.provider_id, self.provider)
+        self.assertEqual(copied.company_id, self.company)
+        # New links need the right to read what is linked.
+        for values in (
+            {"journal_ids": [Command.link(other.id)]},
+            {"journal_ids": [Command.set((journal | other).ids)]},
+        ):
+            with self.subTest(values):
+                with self.assertRaises(AccessError):
+                    mine.write(values)
+                with self.assertRaises(AccessError):
+                    mine.copy(values)
+                self.assertEqual(purpose.journal_ids, journal)
+        mine.write({"journal_ids": [Command.unlink(journal.id)]})
+        self.assertFalse(purpose.journal_ids)
+        # Nor does a copy reach what is behind the wall.
+        with self.assertRaises(AccessError):
+            purpose.with_user(self.stranger).copy()
+
     # === Shared records === #
 
     def test_channels_of_all_companies_are_the_administrators(self):
@@ -474,3 +727,48 @@ class TestWritten(BillPayCommon):
         for record, was in ((own, "123456"), (channel, "654321")):
             values = record.sudo().message_ids.tracking_value_ids
             self.assertIn(was, values.mapped("new_value_char"))
+
+    def test_new_channel_is_of_the_company_of_its_manager(self):
+        manager = self._user("billpay_w_manager", "billpay_odoo.group_billpay_manager")
+        admin = self._user("billpay_w_admin", "base.group_system")
+        for user, company in (
+            (manager, self.company),
+            (self.accountant, self.company),
+            (self.stranger, self.other),
+            (admin, self.env["res.company"]),
+        ):
+            with self.subTest(user.login):
+                form = Form(self._channels(user))
+                form.name, form.code = "Own", "own%s" % user.id
+                channel = form.save().sudo()
+                self.assertEqual(channel.company_id, company)
+
+    def test_manager_makes_an_own_channel_from_a_general_one(self):
+        manager = self._user("billpay_w_manager", "billpay_odoo.group_billpay_manager")
+        general = self.env.ref("billpay_odoo.channel_mpesa")
+        for user, company in ((manager, self.company), (self.stranger, self.other)):
+            for how in ("customise", "copy"):
+                with self.subTest(user.login, how=how):
+                    channel = self._channels(user).browse(general.id)
+                    if how == "copy":
+                        own = channel.copy({"code": "copied%s" % user.id})
+                    else:
+                        own = channel.browse(channel.action_customise()["res_id"])
+                    self.assertNotEqual(own, general)
+                    self.assertEqual(own.company_id, company)
+                    own.company_number = "123456"
+                    self.assertFalse(general.company_number)
+
+    def test_channel_of_a_company_is_not_given_to_all(self):
+        for user in (self.accountant, self.stranger):
+            with self.subTest(user.login):
+                channel = self._channels(user).create(
+                    {"name": "Own", "code": "own%s" % user.id}
+                )
+                with self.assertRaises(AccessError):
+                    channel.company_id = False
+                self.assertEqual(channel.sudo().company_id, user.company_id)
+
+    def _channels(self, user):
+        channels = self.env["billpay.channel"].with_user(user)
+        return channels.with_context(allowed_company_ids=user.company_ids.ids)

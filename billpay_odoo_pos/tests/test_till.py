@@ -565,6 +565,41 @@ class TestTill(TillSteps, BillPayCommon):
             method.sudo().billpay_provider_id = foreign
         method.billpay_provider_id = self.provider
 
+    def test_application_that_is_not_changed_stands_in_nobodys_way(self):
+        """Who keeps tills reads no applications, and need not."""
+        manager = new_test_user(
+            self.env,
+            "till_manager",
+            "point_of_sale.group_pos_manager",
+            company_id=self.company.id,
+            company_ids=[Command.set(self.company.ids)],
+        )
+        method = self.till._billpay_method()
+        method.sudo().billpay_provider_id = self.provider
+        second = self._make_application(self.company, clickpesa_client_id="IDsecond")
+        mine = method.with_user(manager)
+        mine = mine.with_context(allowed_company_ids=self.company.ids)
+        for values in (
+            {"name": "BillPay ya duka"},
+            {"billpay_provider_id": self.provider.id},
+            {"name": "BillPay", "billpay_provider_id": self.provider.id},
+        ):
+            with self.subTest(values):
+                mine.web_save(values, {"name": {}})
+                self.assertEqual(method.sudo().billpay_provider_id, self.provider)
+        copied = mine.copy().sudo()
+        self.assertEqual(copied.billpay_provider_id, self.provider)
+        self.assertEqual(copied.company_id, self.company)
+        with self.assertRaises(AccessError):
+            mine.write({"billpay_provider_id": second.id})
+        with self.assertRaises(AccessError):
+            mine.copy({"billpay_provider_id": second.id})
+        self.assertEqual(method.sudo().billpay_provider_id, self.provider)
+        till = self.till.with_user(manager)
+        till = till.with_context(allowed_company_ids=self.company.ids)
+        till.web_save({"name": "Duka la Posta"}, {"name": {}})
+        self.assertEqual(self.till._billpay_method(), method)
+
     def test_search_finds_what_has_no_number_of_ours(self):
         self._told("11220000009999", 7000)
         self.assertEqual(self.till.billpay_search("7000"), [])

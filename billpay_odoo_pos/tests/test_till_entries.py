@@ -339,6 +339,67 @@ class TestTillEntries(TillSteps, BillPayCommon):
         move = self._invoice(45000, partner=self.till._billpay_customer())
         self.assertEqual(move.amount_residual, 45000)
 
+    def test_number_of_a_customer_pays_nothing_of_a_till(self):
+        """What a session leaves to be paid has a number of its own."""
+        self.provider.sudo().clickpesa_number_origin = "offline"
+        for policy in ("oldest", "exact_oldest"):
+            for first in ("tuition", "till"):
+                with self.subTest(policy=policy, first=first):
+                    self._till_beside_tuition(policy, first)
+
+    def _till_beside_tuition(self, policy, first):
+        session = self._open()
+        [item] = self._lease()[:1]
+        pupil = self.env["res.partner"].create(
+            {"name": "Pupil", "phone": "255712000001"}
+        )
+        order = self._send(
+            self._sale(
+                session,
+                [(self.billpay, 45000, item["number"])],
+                billpay_number=item["number"],
+                partner_id=pupil.id,
+            )
+        )
+        self._close_till(session)
+        line = order.payment_ids._billpay_lines()
+        self.assertEqual(line.partner_id, pupil)
+        purpose = self.env["billpay.purpose"].create(
+            {
+                "name": f"Tuition {policy} {first}",
+                "company_id": self.company.id,
+                "allocation_policy": policy,
+            }
+        )
+        standing = purpose._reserve(pupil).sudo()
+        self._sync()
+        self.assertEqual(standing.state, "open")
+        self.assertEqual(standing.amount_due, 0)
+        fees = self._invoice(45000, partner=pupil, billpay_purpose_id=purpose.id)
+        standing.invalidate_recordset()
+        self.assertEqual(standing.amount_due, 45000)
+        numbers = [standing.name, item["number"]]
+        residuals = [(0, 45000), (45000, 0)]
+        if first == "till":
+            numbers.reverse()
+            residuals.reverse()
+        rows = self._paid_at_till(numbers[0], 45000)
+        self.assertBooked(rows, 45000)
+        self.assertEqual((fees.amount_residual, line.amount_residual), residuals[0])
+        rows |= self._paid_at_till(numbers[1], 45000)
+        self.assertEqual((fees.amount_residual, line.amount_residual), (0, 0))
+        self.assertEqual(fees.payment_state, "paid")
+        self.assertSettled(order, 45000)
+        self.assertEqual(order.billpay_state, "paid")
+        for row in rows:
+            self.assertBooked(row, 45000)
+            self.assertFalse(row.attention, row.reason)
+            self.assertEqual(row.credit_open, 0)
+        # With nothing of its own to pay, the money is the pupil's credit.
+        more = self._told(standing.name, 5000, "LCP" + standing.name)
+        self.assertBooked(more, 5000)
+        self.assertEqual(more.credit_open, 5000)
+
     def test_digits_of_another_order_are_not_taken(self):
         session = self._open()
         first, second = self._lease()[:2]
