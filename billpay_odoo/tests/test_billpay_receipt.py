@@ -416,6 +416,40 @@ class TestManualPayment(ManualCommon):
                 self.assertNotIn("does not report", row.reason or "")
                 self.assertBooked(row, 150000)
 
+    def test_entered_receipt_that_clickpesa_denies_when_asked_is_doubted(self):
+        """Older than what polls read: the question for its number finds out."""
+        for days in (20, 60, 200):
+            for known in (False, True):
+                with self.subTest(days=days, known=known):
+                    move = self._registered_invoice(150000)
+                    number = "11229999%s%d" % (days, known)
+                    receipt = "FAKE%sQ%d77" % (days, known)
+                    if known:
+                        payment = self._pay(number, 150000)
+                        with self.sandbox.store.transaction() as gateway:
+                            gateway.execute(
+                                "UPDATE payment SET receipt = ? WHERE id = ?",
+                                (receipt, payment["id"]),
+                            )
+                    row = self._type(
+                        number,
+                        receipt=receipt,
+                        paid_at=fields.Datetime.now() - timedelta(days=days),
+                    )
+                    self.env["billpay.decision"]._match_by_hand(
+                        row.with_user(self.clerk), [(move, 150000)], self.partner
+                    )
+                    self.assertBooked(row, 150000)
+                    self.assertFalse(row.attention)
+                    self.assertTrue(row.sudo().ask_at)
+                    row.sudo().ask_at = fields.Datetime.now() - timedelta(minutes=1)
+                    self._process()
+                    self.assertBooked(row, 150000)
+                    self.assertEqual(move.amount_residual, 0)
+                    self.assertEqual(row.attention, not known)
+                    self.assertEqual(bool(row.unreported_at), not known)
+                    self.assertEqual("does not report" in (row.reason or ""), not known)
+
     def test_entered_receipt_that_a_switched_off_application_vouched_for(self):
         """The live application of the merchant asks about what the other entered."""
         off = self._make_application(
