@@ -172,22 +172,39 @@ class TestRights(BillPayCommon):
                     self.assertEqual(move.amount_residual, 0)
 
     def test_invoice_that_a_user_pays_asks_for_nothing_more(self):
-        for paid, left in ((7000, 0), (2000, 5000)):
-            for context in ({}, {"billpay_posting": True}):
-                with self.subTest(paid=paid, context=context):
-                    move = self._registered_invoice(7000)
-                    number = move.billpay_number_id
-                    register = self.env["account.payment.register"]
-                    register.with_user(self.clerk).with_context(
-                        active_model="account.move", active_ids=move.ids, **context
-                    ).create({"amount": paid})._create_payments()
-                    self._sync()
-                    self.assertEqual(move.amount_residual, left)
-                    if left:
-                        self.assertEqual(number.state, "open")
-                        self.assertEqual(number.amount, left)
-                    else:
-                        self.assertEqual(number.state, "closed")
+        def register(move, paid, env):
+            env["account.payment.register"].with_context(
+                active_model="account.move", active_ids=move.ids
+            ).create({"amount": paid})._create_payments()
+
+        def reconcile(move, paid, env):
+            payment = env["account.payment"].create(
+                {
+                    "payment_type": "inbound",
+                    "partner_id": self.partner.id,
+                    "amount": paid,
+                    "currency_id": self.tzs.id,
+                }
+            )
+            payment.action_post()
+            items = move.with_env(env).line_ids | payment.move_id.line_ids
+            items.filtered(
+                lambda item: item.account_id.account_type == "asset_receivable"
+            ).reconcile()
+
+        for step in (register, reconcile):
+            for paid, left in ((7000, 0), (2000, 5000)):
+                for context in ({}, {"billpay_posting": True}):
+                    with self.subTest(step.__name__, paid=paid, context=context):
+                        move = self._registered_invoice(7000)
+                        number = move.billpay_number_id
+                        env = move.with_user(self.clerk).with_context(**context).env
+                        step(move, paid, env)
+                        self._sync()
+                        self.assertEqual(move.amount_residual, left)
+                        self.assertEqual(number.state, "open" if left else "closed")
+                        if left:
+                            self.assertEqual(number.amount, left)
 
     def test_invoice_shows_its_number_to_whoever_may_open_it(self):
         move = self._registered_invoice()
@@ -665,8 +682,6 @@ class TestWritten(BillPayCommon):
             {"name": "Ada"},
             {"name": "Ada ya shule", "provider_id": self.provider.id},
             {"department_id": department.id},
-            {"journal_ids": [Command.link(journal.id)]},
-            {"journal_ids": [Command.set(journal.ids)]},
         ):
             with self.subTest(values):
                 mine.web_save(values, {"name": {}})
@@ -690,8 +705,17 @@ class TestWritten(BillPayCommon):
                 with self.assertRaises(AccessError):
                     mine.copy(values)
                 self.assertEqual(purpose.journal_ids, journal)
-        mine.write({"journal_ids": [Command.unlink(journal.id)]})
-        self.assertFalse(purpose.journal_ids)
+        # Whoever reads journals changes them.
+        theirs = purpose.with_user(self.accountant)
+        for commands, linked in (
+            ([Command.link(journal.id)], journal),
+            ([Command.set((journal | other).ids)], journal | other),
+            ([Command.unlink(journal.id)], other),
+            ([Command.clear()], journal.browse()),
+        ):
+            with self.subTest(commands):
+                theirs.web_save({"journal_ids": commands}, {"name": {}})
+                self.assertEqual(purpose.journal_ids, linked)
         # Nor does a copy reach what is behind the wall.
         with self.assertRaises(AccessError):
             purpose.with_user(self.stranger).copy()
