@@ -1251,11 +1251,12 @@ class TestMerchant(UpsertCommon):
                 self.assertFalse(theirs.attention)
                 self.assertBooked(ours, 9000)
                 self.assertEqual(move.amount_residual, 0)
+                later = fields.Datetime.now() + timedelta(minutes=1)
                 told = self._told(
                     paid["id"],
                     clientId="",
                     status="REVERSED",
-                    updatedAt=fields.Datetime.now().isoformat() + "Z",
+                    updatedAt=later.isoformat() + "Z",
                 )
                 self._store_all([told])
                 self._process()
