@@ -327,7 +327,8 @@ class RightsCommon(BillPayCommon):
                 self.env.cr.savepoint(),
             ):
                 theirs.write(dict(values))
-                self.env.flush_all()
+                # What is computed with the rights of the user is computed as them.
+                theirs.env.flush_all()
                 self.env.invalidate_all()
                 after = {name: self._seen(record, name) for name in values}
                 changed = {name for name in values if before[name] != after[name]}
@@ -346,7 +347,7 @@ class RightsCommon(BillPayCommon):
                 self.env.cr.savepoint(),
             ):
                 made = model.create(dict(values))
-                self.env.flush_all()
+                made.env.flush_all()
                 self.env.invalidate_all()
                 found = look(made)
                 raise _Undo()
