@@ -328,8 +328,10 @@ def _whole_phone(digits, plus):
         digits = TANZANIA + digits[4:]  # +255 (0) 712 …
     elif digits.startswith("0"):
         digits = TANZANIA + digits[1:]
-    elif len(digits) == 9 and digits[0] in "67" and not plus:
+    elif len(digits) == 9 and digits[0] in "67":
+        if plus:
+            return ""  # of no country; as a key it would become a Tanzanian number
         digits = TANZANIA + digits
     if digits.startswith(TANZANIA):
         return digits if len(digits) == 12 else ""
-    return digits if (7 if plus else 9) <= len(digits) <= 15 else ""
+    return digits if 9 <= len(digits) <= 15 else ""

@@ -96,7 +96,7 @@ class BillpayGuarded(models.AbstractModel):
             )
 
     def _billpay_check_unchanged(self, field, value):
-        if not self and not value:
+        if not self and (not value or value == self._billpay_own_default(field)):
             return
         if self and all(self._billpay_has(record, field, value) for record in self):
             return
@@ -107,6 +107,15 @@ class BillpayGuarded(models.AbstractModel):
                 field=field._description_string(self.env) or field.name,
                 model=self._description,
             )
+        )
+
+    def _billpay_own_default(self, field):
+        """Return what a new record has without a word of the user's context."""
+        if not field.default:
+            return False
+        value = field.default(self)
+        return field.convert_to_write(
+            field.convert_to_record(field.convert_to_cache(value, self), self), self
         )
 
     def _billpay_has(self, record, field, value):
