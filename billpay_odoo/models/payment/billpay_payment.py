@@ -295,9 +295,7 @@ class BillpayPayment(models.Model):
     is_under = fields.Boolean(
         string="Under", readonly=True, help="Less was paid than was due."
     )
-    is_late = fields.Boolean(
-        string="Late", readonly=True, help="Paid after the due date."
-    )
+    is_late = fields.Boolean("Late", readonly=True, help="Paid after the due date.")
 
     _reference_unique = models.UniqueIndex(
         "(merchant, reference)", "This ClickPesa payment is already in the ledger."
@@ -309,6 +307,10 @@ class BillpayPayment(models.Model):
     # The worker's question, answered without touching settled payments.
     _taken_back = models.Index(
         "(next_try_at) WHERE state = 'posted' AND next_try_at IS NOT NULL"
+    )
+    # Each complete poll looks for what only persons have entered.
+    _entered = models.Index(
+        "(merchant) WHERE confirmed_by_id IS NOT NULL AND told_at IS NULL"
     )
     # Health and the customer's form ask for them.
     _unreported = models.Index("(provider_id) WHERE unreported_at IS NOT NULL")
@@ -615,13 +617,11 @@ class BillpayPayment(models.Model):
     def action_mark_seen(self):
         """A person has looked at what was unusual."""
         self._check_accountant()
-        seen = self.filtered("attention").sudo()
+        seen, env = self.filtered("attention").sudo(), self.env
         seen._seen()
-        env = self.env
-        user = env.user.name
         for payment in seen:
-            why = payment.reason
-            body = env._("Seen by %(user)s: %(reason)s", user=user, reason=why)
+            names = {"user": env.user.name, "reason": payment.reason}
+            body = env._("Seen by %(user)s: %(reason)s", **names)
             payment._message_log(body=body)
 
     def _check_accountant(self):

@@ -379,11 +379,13 @@ class BillpayReceipt(models.AbstractModel):
                     and other.state not in ("ignored", "reversed")
                 )
             )
-            if before and row.receipt_key and not row._is_persons_choice():
+            # What was merged just now is settled.
+            waits = row.state in BOOKABLE and not row._is_persons_choice()
+            if before and row.receipt_key and waits:
                 self._hold_for_person(row, before[0])
 
     def _without_likely_twins(self, payments):
-        """Hold what may be another payment with a mistyped receipt; return the rest.
+        """Hold what may be another payment with a mistyped receipt.
 
         Only where one of the two is a person's word: ClickPesa's own receipts differ
         because payments do.
@@ -391,9 +393,9 @@ class BillpayReceipt(models.AbstractModel):
         numbers, days = payments.control_number_id, LIKELY_WITHIN
         entered = payments.filtered("confirmed_by_id")
         typed = entered.filtered(lambda p: p._is_persons_word())
-        if not numbers:
+        moments = [payment.paid_at for payment in payments if payment.paid_at]
+        if not (numbers and moments):
             return
-        moments = payments.mapped("paid_at")
         rows = payments.search(
             [
                 ("control_number_id", "in", numbers.ids),
@@ -411,7 +413,7 @@ class BillpayReceipt(models.AbstractModel):
         if not rows.filtered(lambda row: row._is_persons_word()):
             return
         # Of two that wait, the typed one is held.
-        payments = payments.filtered(lambda p: not p._is_persons_choice())
+        payments = payments.filtered(lambda p: p.paid_at and not p._is_persons_choice())
         for payment in payments.sorted(lambda p: not p._is_persons_word()):
             likely = rows.filtered(
                 lambda row, p=payment: (
