@@ -519,6 +519,11 @@ class TestWritten(BillPayCommon):
                 with self.subTest(user.login), self.assertRaises(AccessError):
                     move.with_user(user).copy(values)
         move.with_user(self.clerk).write({"billpay_carried_number_id": False})
+        # Nor does anybody take it off.
+        move.sudo().billpay_carried_number_id = number
+        move.with_user(self.clerk).write({"billpay_carried_number_id": number.id})
+        with self.assertRaises(AccessError):
+            move.with_user(self.clerk).write({"billpay_carried_number_id": False})
 
     # === Wizards === #
 

@@ -281,9 +281,8 @@ class AccountMove(models.Model):
 
         :raise AccessError: a user sets another one
         """
-        if self.env.su or (
-            self and self.sudo().billpay_carried_number_id.ids == [number]
-        ):
+        known = {move.billpay_carried_number_id.id for move in self.sudo()}
+        if self.env.su or known == {number}:
             return
         raise AccessError(
             self.env._(
@@ -305,8 +304,8 @@ class AccountMove(models.Model):
             sources |= moves.reversed_entry_id.origin_payment_id
             if undone := sources.filtered("billpay_undone_id"):
                 undone._billpay_refuse_undone()
-        if vals.get("billpay_carried_number_id"):
-            self._billpay_refuse_carried(vals["billpay_carried_number_id"])
+        if "billpay_carried_number_id" in vals:
+            self._billpay_refuse_carried(vals["billpay_carried_number_id"] or False)
         if not _BOOKED_FIELDS.isdisjoint(vals):
             kept = self.filtered(lambda move: not move._billpay_moves_on(vals))
             self.env["account.payment"]._billpay_refuse_changes(
@@ -318,9 +317,8 @@ class AccountMove(models.Model):
         if "state" in vals and vals["state"] != "posted":
             self.env["billpay.reservation"]._warn_of(self)
             # A mirror that does not count any more leaves the entry in the books.
-            for (
-                booking_sudo
-            ) in self.reversed_entry_id._billpay_booked_payments().sudo():
+            mirrored = self.reversed_entry_id._billpay_booked_payments()
+            for booking_sudo in mirrored.sudo():
                 mirrors = booking_sudo.move_id.reversal_move_ids
                 if "posted" not in mirrors.mapped("state"):
                     cause = booking_sudo._billpay_cause()
