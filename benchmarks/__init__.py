@@ -29,6 +29,7 @@ ORDER = (
     "issue",
     "faults",
     "hostile",
+    "forged",
     "checkout",
 )
 
