@@ -69,6 +69,14 @@ class AccountPayment(models.Model):
         "This part of the ClickPesa payment is already booked.",
     )
 
+    # The words of what people and we write on a payment: the gate to the books asks
+    # whether a receipt is there already, whoever wrote it.
+    _billpay_words = (
+        "regexp_split_to_array(upper(COALESCE(payment_reference, '') || ' ' ||"
+        " COALESCE(memo, '')), '[^A-Z0-9]+')"
+    )
+    _billpay_words_index = models.Index(f"USING gin (({_billpay_words}))")
+
     # === COMPUTE METHODS === #
 
     @api.depends("billpay_payment_id")

@@ -542,9 +542,10 @@ class BillpayLedger(models.AbstractModel):
         gets its customer later. The cost grows with unmatched payments, not numbers.
         """
         payments = self.env["billpay.payment"].sudo()
-        unmatched = payments.search(
-            [("state", "=", "unmatched"), ("number", "!=", False)]
-        )
+        unmatched = payments.search([("state", "=", "unmatched")])
+        # What the books learned meanwhile, as from a person who typed the receipt.
+        self.env["billpay.entries"]._link_all_booked(unmatched)
+        unmatched = unmatched.filtered(lambda p: p.state == "unmatched" and p.number)
         numbers = self._find_control_numbers(unmatched) if unmatched else {}
         known = {
             p.id
