@@ -26,5 +26,6 @@
         ],
         "web.assets_tests": ["billpay_odoo_pos/static/tests/tours/*.js"],
     },
+    "uninstall_hook": "uninstall_hook",
     "auto_install": True,
 }

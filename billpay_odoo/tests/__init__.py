@@ -41,6 +41,7 @@ from . import test_faults
 from . import test_hostile
 from . import test_import_order
 from . import test_in_payment
+from . import test_life
 from . import test_money
 from . import test_odoo20
 from . import test_payment_provider

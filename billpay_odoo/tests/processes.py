@@ -210,6 +210,11 @@ class Processes:
 
     def stop(self):
         """End everything that was started, at once."""
+        self._end()
+        self._listener.close()
+        shutil.rmtree(self._folder)
+
+    def _end(self):
         if self._mother:
             with contextlib.suppress(ProcessLookupError):
                 # Workers and servers are in its group.
@@ -217,8 +222,6 @@ class Processes:
             self._mother.wait()
             self._mother.stdin.close()
             self._mother.stdout.close()
-        self._listener.close()
-        shutil.rmtree(self._folder)
 
     def log(self):
         """The last of what the processes logged."""
@@ -271,12 +274,33 @@ class Processes:
 
         :raise AssertionError: with what the server said
         """
+        self._odoo("-u", ",".join(addons), *self._ALONE)
+
+    def install(self, *addons):
+        """Install add-ons, with ``-i``."""
+        self._odoo("-i", ",".join(addons), *self._ALONE)
+
+    def uninstall(self, *addons):
+        """Uninstall add-ons, and what depends on them.
+
+        :return: what the server logged
+        """
+        return self._odoo(*addons, command=("module", "uninstall"))
+
+    def neutralize(self):
+        """Neutralise the database, as the operator guide says."""
+        self._odoo(command=("neutralize",))
+
+    _ALONE = ("--stop-after-init", "--no-http", "--max-cron-threads=0")
+
+    def _odoo(self, *arguments, command=()):
         self.database.close()
-        command = [sys.executable, "-m", "odoo", "-c", self._configuration]
-        command += ["-d", self.database.name, "-u", ",".join(addons)]
-        command += ["--stop-after-init", "--no-http", "--max-cron-threads=0"]
         done = subprocess.run(
-            command,
+            [
+                *(sys.executable, "-m", "odoo", *command),
+                *("-c", self._configuration, "-d", self.database.name),
+                *arguments,
+            ],
             env=self._environment(),
             cwd=self._folder,
             stdout=subprocess.PIPE,
@@ -285,8 +309,14 @@ class Processes:
             errors="replace",
         )
         if done.returncode or " ERROR " in done.stdout or " CRITICAL " in done.stdout:
-            raise AssertionError("Upgrading failed:\n%s" % done.stdout[-8000:])
+            raise AssertionError("Odoo failed:\n%s" % done.stdout[-8000:])
         self.database.connect()
+        return done.stdout
+
+    def restart(self):
+        """Let the next workers know which add-ons there are now."""
+        self._end()
+        self.start()
 
     # === SERVERS === #
 
