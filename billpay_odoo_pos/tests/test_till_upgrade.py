@@ -64,3 +64,34 @@ class TestTillUpgrade(UpgradeCase):
         self.assertEqual(
             number_keys(self.db, self.provider)[fresh], ("till:aaaaaaaa-0004", "open")
         )
+
+
+@tagged("post_install", "-at_install")
+class TestTillUninstalled(UpgradeCase):
+    def test_the_method_leaves_the_tills(self):
+        made = self.run_worker(TASKS + "make_till", company=self.company)
+        till, method, session = made["till"], made["billpay"], made["session"]
+        on_till = (
+            "SELECT pos_payment_method_id FROM pos_config_pos_payment_method_rel"
+            " WHERE pos_config_id = %s"
+        )
+        self.assertIn((method,), self.db(on_till, till))
+        others = set(self.db(on_till, till)) - {(method,)}
+        # The session is open meanwhile.
+        self.assertEqual(
+            self.db.value("SELECT state FROM pos_session WHERE id = %s", session),
+            "opened",
+        )
+
+        said = self.processes.uninstall("billpay_odoo_pos")
+
+        self.assertNotIn("bad query", said)
+        self.assertEqual(set(self.db(on_till, till)), others)
+        self.assertEqual(
+            self.db(
+                "SELECT active, use_payment_terminal FROM pos_payment_method"
+                " WHERE id = %s",
+                method,
+            ),
+            [(False, None)],
+        )
