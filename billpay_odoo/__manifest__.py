@@ -2,7 +2,7 @@
 
 {
     "name": "BillPay control numbers (ClickPesa)",
-    "version": "19.0.1.5.0",
+    "version": "19.0.1.6.0",
     "category": "Accounting/Accounting",
     "summary": "Mobile money and bank payments book themselves: "
     "control numbers on invoices, paid by USSD, CRDB or Wakala",

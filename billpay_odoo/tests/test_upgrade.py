@@ -47,6 +47,14 @@ class UpgradeCase(ConcurrencyCase):
         )
         return dict(rows)
 
+    def all_indexes(self):
+        """Return the names of all indexes on tables of ours."""
+        rows = self.db(
+            "SELECT indexname FROM pg_indexes"
+            " WHERE tablename LIKE 'billpay\\_%%' OR indexname LIKE '%%billpay%%'"
+        )
+        return sorted(name for (name,) in rows)
+
     def assertSecondRefused(self, key):
         [[name, provider]] = self.db(
             "SELECT name, provider_id FROM billpay_control_number"
@@ -73,7 +81,13 @@ class TestUpgrade(UpgradeCase):
         booked = [self.paid_invoice()[1] for _each in range(2)]
         self.sandbox.settle(booked[1]["id"])
         self.run_worker("poll_and_process")
+        fresh = self.all_indexes()
         make_older(self.db)
+        # Of 19.0.1.0.0, where Odoo kept them.
+        for column in ("company_id", "provider_id"):
+            self.db(
+                f"CREATE INDEX billpay_event__{column}_index ON billpay_event ({column})"
+            )
         self.db("UPDATE billpay_payment SET ask_at = NULL")
         self.db("UPDATE payment_provider SET billpay_poll_rest = '{\"skip\": 9}'")
         self.db("UPDATE payment_provider SET clickpesa_health_token = NULL")
@@ -101,6 +115,7 @@ class TestUpgrade(UpgradeCase):
         self.processes.upgrade("billpay_odoo")
 
         self.db.connect()
+        self.assertEqual(self.all_indexes(), fresh)
         # What is not settled is asked about within two weeks.
         self.assertEqual(
             [(booked[0]["id"], True)],
