@@ -1,9 +1,13 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The life of a server: sell, uninstall, install again, neutralise a copy."""
 
+from odoo.exceptions import UserError
 from odoo.tests import tagged
 
 from .test_concurrency import CHECKSUM_KEY, ConcurrencyCase
+
+# Where workers find the tasks of this file.
+HERE = __name__
 
 
 @tagged("post_install", "-at_install")
@@ -42,7 +46,7 @@ class TestLife(ConcurrencyCase):
         self.assertBookedOnce(*paid)
         old_numbers = self.numbers_here()
         other = self.run_worker(
-            "odoo.addons.billpay_odoo.tests.test_life:second_application",
+            f"{HERE}:second_application",
             company=self.company,
             provider=self.provider,
             url=self.url,
@@ -79,7 +83,7 @@ class TestLife(ConcurrencyCase):
         # Every application can be enabled again, with its journal.
         for provider in (other, self.provider):
             journal = self.run_worker(
-                "odoo.addons.billpay_odoo.tests.test_life:enable",
+                f"{HERE}:enable",
                 provider=provider,
                 company=self.company,
                 url=self.url,
@@ -119,6 +123,63 @@ class TestLife(ConcurrencyCase):
             ),
             5000,
         )
+
+    def test_neutralised_copy(self):
+        [[move, number]] = self.invoices(1000)
+        self.pay(number, 1000)
+        calls = len(self.sandbox.calls())
+        self.processes.neutralize()
+        self.processes.restart()
+        self.assertFalse(
+            self.db("SELECT FROM ir_cron WHERE active AND cron_name LIKE 'BillPay%%'")
+        )
+        credentials = {
+            "provider": self.provider,
+            "company": self.company,
+            "url": self.url,
+            "checksum_key": CHECKSUM_KEY,
+        }
+        # Even with credentials nothing is called, and the cause is said.
+        self.run_worker(f"{HERE}:enable", **credentials)
+        self.run_worker("poll_and_process")
+        for said in self.run_worker(f"{HERE}:ask", provider=self.provider):
+            self.assertIn("neutralised", said)
+            self.assertNotIn("Test Mode", said)
+        self.assertEqual(len(self.sandbox.calls()), calls)
+        # The steps of the operator guide.
+        self.db("DELETE FROM ir_config_parameter WHERE key = 'database.is_neutralized'")
+        self.db("UPDATE ir_cron SET active = true WHERE cron_name LIKE 'BillPay%%'")
+        self.db("UPDATE payment_provider SET state = 'disabled'")
+        self.processes.restart()
+        self.run_worker(f"{HERE}:enable", **credentials)
+        self.run_worker("poll_and_process")
+        self.assertEqual(
+            self.db.value(
+                "SELECT amount_residual::int FROM account_move WHERE id = %s", move
+            ),
+            0,
+        )
+        self.assertEqual(
+            self.db.value(
+                "SELECT clickpesa_webhook_token IS NOT NULL"
+                " AND clickpesa_health_token IS NOT NULL"
+                " FROM payment_provider WHERE id = %s",
+                self.provider,
+            ),
+            True,
+        )
+        self.db("UPDATE ir_cron SET active = false")
+
+
+def ask(env, provider):
+    """Return what a person reads who asks ClickPesa by a click."""
+    application = env["payment.provider"].browse(provider)
+    said = [application.action_billpay_poll()["params"]["message"]]
+    try:
+        application._billpay_client()
+    except UserError as error:
+        said.append(str(error))
+    return said
 
 
 def second_application(env, company, provider, **values):

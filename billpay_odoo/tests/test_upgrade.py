@@ -85,9 +85,8 @@ class TestUpgrade(UpgradeCase):
         make_older(self.db)
         # Of 19.0.1.0.0, where Odoo kept them.
         for column in ("company_id", "provider_id"):
-            self.db(
-                f"CREATE INDEX billpay_event__{column}_index ON billpay_event ({column})"
-            )
+            name = f"billpay_event__{column}_index"
+            self.db(f"CREATE INDEX {name} ON billpay_event ({column})")
         self.db("UPDATE billpay_payment SET ask_at = NULL")
         self.db("UPDATE payment_provider SET billpay_poll_rest = '{\"skip\": 9}'")
         self.db("UPDATE payment_provider SET clickpesa_health_token = NULL")

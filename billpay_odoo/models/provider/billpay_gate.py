@@ -45,6 +45,23 @@ class BillpayGate(models.AbstractModel):
         limits = sharing.mapped("clickpesa_calls_per_minute")
         return budget, min(filter(None, limits), default=0)
 
+    def _refusal(self, provider):
+        """Return why an application does not call ClickPesa, or "" where it does."""
+        if provider._billpay_may_call():
+            return ""
+        if provider._billpay_is_on():
+            return provider.env._(
+                "This database is neutralised, as copies for tests are, so ClickPesa "
+                "was not asked. No money is affected. To try it out, see Copies of a "
+                "Database in the operator guide."
+            )
+        return provider.env._(
+            "The ClickPesa application %(name)s is switched off, so ClickPesa was not "
+            "asked. No money is affected. Set it to Test Mode or Enabled under "
+            "Invoicing, Configuration, BillPay, BillPay Applications.",
+            name=provider.name,
+        )
+
     def _pause(self, provider, error):
         """Let no scheduled action call again for a while, and say why.
 

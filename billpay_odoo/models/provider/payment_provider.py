@@ -764,16 +764,8 @@ class PaymentProvider(models.Model):
         :raise UserError: the application is disabled or the database neutralised
         """
         self.ensure_one()
-        if not self._billpay_may_call():
-            raise UserError(
-                self.env._(
-                    "The ClickPesa application %(name)s is switched off, so ClickPesa "
-                    "was not asked. No money is affected. Set it to Test Mode or "
-                    "Enabled under Invoicing, Configuration, BillPay, BillPay "
-                    "Applications.",
-                    name=self.name,
-                )
-            )
+        if refusal := self.env["billpay.gate"]._refusal(self):
+            raise UserError(refusal)
         provider_sudo = self.sudo()
         client = get_client(
             provider_sudo.clickpesa_base_url,
@@ -948,7 +940,10 @@ class PaymentProvider(models.Model):
 
     def action_billpay_poll(self):
         """Poll at once, without waiting for the scheduled action."""
+        self.ensure_one()
         self.check_access("write")
+        if refusal := self.env["billpay.gate"]._refusal(self):
+            return actions.notify("warning", refusal)
         self._billpay_trigger("ir_cron_poll_payments")
         message = self.env._(
             "ClickPesa is asked for payments now; they appear under BillPay "
