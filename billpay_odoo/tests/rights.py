@@ -2,7 +2,8 @@
 """Generated attempts: each field of an add-on, written as each group of users.
 
 What is not in the table of a test must be refused or stay without effect, so a new
-field that people can write fails until somebody has decided about it.
+field that people can write fails until somebody has decided about it. In the same way
+each method is called on records of others, and each address is asked for by strangers.
 """
 
 import base64
@@ -12,11 +13,11 @@ from functools import partial
 import psycopg2
 
 from odoo import Command
-from odoo.exceptions import UserError
+from odoo.exceptions import AccessError, UserError
 from odoo.fields import Date, Datetime
-from odoo.tools import mute_logger
+from odoo.tools import SQL, mute_logger
 
-from .common import BillPayCommon
+from .common import BillPayCommon, BillPayHttpCommon
 
 GROUPS = {
     "staff": (),
@@ -38,9 +39,20 @@ _DISCUSSIONS = ("message_", "activity_", "website_message_", "my_activity_", "ra
 WALLED = (
     "account.analytic.account",
     "billpay.control.number",
+    "billpay.event",
     "billpay.payment",
     "billpay.run",
     "billpay.run.line",
+)
+# What a call could change, beside the models with fields or methods of ours.
+_WATCHED = (
+    "account.move",
+    "account.move.line",
+    "account.partial.reconcile",
+    "account.payment",
+    "mail.message",
+    "payment.transaction",
+    "res.partner",
 )
 
 
@@ -165,7 +177,20 @@ class RightsCommon(BillPayCommon):
                 "control_number_id": number.id,
                 "amount": 5000,
                 "currency_id": env.ref("base.TZS").id,
+                "paid_at": "2026-03-01 10:00:00",
                 "state": "unmatched",
+            }
+        )
+        event = env["billpay.event"].create(
+            {
+                "provider_id": provider.id,
+                "state": "failed",
+                "event": "PAYMENT RECEIVED",
+                "digest": digits,
+                "body": f"LCP{digits}",
+                "payment_id": payment.id,
+                "received_at": "2026-03-01 10:00:00",
+                "last_received_at": "2026-03-01 10:00:00",
             }
         )
         run = env["billpay.run"].create(
@@ -192,6 +217,7 @@ class RightsCommon(BillPayCommon):
             move,
             number,
             payment,
+            event,
             run,
             line,
             outstanding,
@@ -231,6 +257,7 @@ class RightsCommon(BillPayCommon):
         module = field._modules[0] if field._modules else model._original_module
         return module == self.addon and (
             model._original_module == self.addon
+            or model._name.startswith("billpay.")
             or field.name.startswith(("billpay_", "clickpesa_"))
         )
 
@@ -279,6 +306,8 @@ class RightsCommon(BillPayCommon):
             values["application"] = str(self.provider.id)
         if "paid_at" in self.env[name]._fields:
             values["paid_at"] = "2026-03-01 10:00:00"
+        if name == "billpay.run.send":
+            values["run_id"] = self.own["billpay.run"].id
         if "number_ids" in self.env[name]._fields:
             values["number_ids"] = [Command.set(self.own["billpay.control.number"].ids)]
         return values
@@ -413,12 +442,12 @@ class RightsCommon(BillPayCommon):
 
     # === The tests === #
 
-    def _check_fields(self):
+    def _check_fields(self, users=None):
         """Write every field as every group; return what they should not have done."""
         wrong = []
         for model, names in self._models():
             allowed = set(" ".join(self.allowed.get(model._name, ())).split())
-            for login, user in self.users.items():
+            for login, user in (users or self.users).items():
                 modes = self._may_write(model, user)
                 attempts = [
                     (name, how)
@@ -529,6 +558,13 @@ class RightsCommon(BillPayCommon):
                 if not method.startswith("_"):
                     yield name, method
 
+    # {(model, method): why it is inherited and leads nowhere}
+    unused = {}
+
+    def _calls(self):
+        """Return model and name of each method to call."""
+        return [item for item in self._public_methods() if item not in self.unused]
+
     def _check_methods(self):
         """Return methods without a line in the table, and lines without a method."""
         known = {
@@ -543,50 +579,185 @@ class RightsCommon(BillPayCommon):
         }
         return sorted((known ^ set(self._public_methods())) - inherited)
 
+    # {method: what it is called with}
+    arguments = {}
+
     def _check_strangers(self):
-        """Call each method on a record of another company; return what was changed."""
-        wrong = []
-        accountant = self.users["accountant"]
-        for model, names in self.methods.items():
-            record = self.foreign.get(model)
-            for name in names if record else ():
-                if not self._is_harmless(record, accountant, name):
-                    wrong.append(f"{model}.{name} of another company")
-        return wrong
+        """Call each method on a record of another company; return what went wrong."""
+        return self._check_calls(self.foreign, "accountant", "another company")
 
     def _check_staff(self):
-        """Call each method as staff without any right; return what was changed."""
-        wrong = []
-        for model, names in self.methods.items():
-            record = self.own.get(model)
-            for name in names if record else ():
-                if not self._is_harmless(record, self.users["staff"], name):
-                    wrong.append(f"{model}.{name} by staff")
+        """Call each method as staff without any right; return what went wrong."""
+        return self._check_calls(self.own, "staff", "the own company")
+
+    def _check_departments(self):
+        """Call each method on a record of another department; return what went wrong.
+
+        Departments do not hide invoices and contacts, which are open to their readers.
+        """
+        walled = {
+            model: record
+            for model, record in self.other_department.items()
+            if model in WALLED
+        }
+        return self._check_calls(walled, "walled", "another department")
+
+    def _check_calls(self, records, login, place):
+        """Call each method; return the calls that changed or told anything."""
+        wrong, user = [], self.users[login]
+        with self._workers():
+            for model, name in self._calls():
+                if record := records.get(model):
+                    error, answer, changed = self._call(record, user, name)
+                    call = f"{model}.{name} of {place} by {login}"
+                    if changed:
+                        wrong.append(f"{call} changes something")
+                    elif not error and self._tells(answer, record):
+                        wrong.append(f"{call} tells {answer}")
         return wrong
 
-    def _is_harmless(self, record, user, name):
-        """Whether a call is refused or changes nothing of the record."""
-        stored = [
+    def _check_owners(self, login="accountant"):
+        """Call each method on an own record: none is refused for want of a right.
+
+        The other checks would prove nothing of a method that nobody can call.
+        """
+        wrong, user = [], self.users[login]
+        with self._workers():
+            for model, name in self._calls():
+                if record := self.own.get(model) or self._own_wizard(model, user):
+                    error, _answer, _changed = self._call(record, user, name)
+                    if isinstance(error, AccessError):
+                        wrong.append((model, name))
+        return wrong
+
+    def _own_wizard(self, name, user):
+        if not self.env[name]._transient:
+            return None
+        return dict(self._places(self.env[name], user))["own"]
+
+    def _check_colleagues(self):
+        """Use a colleague's wizard in every way; return what was not refused."""
+        wrong, methods = [], self._calls()
+        models = {model._name for model, _names in self._models()}
+        models |= {model for model, _name in methods}
+        with self._workers():
+            for model in sorted(models):
+                if not self.env[model]._transient:
+                    continue
+                wizard = dict(self._places(self.env[model], self.colleague))["own"]
+                names = [name for of, name in methods if of == model]
+                self.assertTrue(wizard.with_user(self.colleague).has_access("read"))
+                for login, user in self.users.items():
+                    for how, call in self._uses(wizard, names):
+                        error, answer, changed = self._call(wizard, user, call)
+                        if changed or answer or not isinstance(error, AccessError):
+                            wrong.append(f"{login}: {model}: {how}")
+        return wrong
+
+    def _uses(self, wizard, methods):
+        """Yield ``(name, call)`` of each way to use a wizard."""
+        field = next(
             field.name
-            for field in record._fields.values()
-            if field.store and field.column_type and field.type != "properties"
-        ]
-        self.env.flush_all()
-        self.env.invalidate_all()
-        before = {field: self._seen(record, field) for field in stored}
-        same = True
+            for field in wizard._fields.values()
+            if field.store and field.name not in _ODOOS
+        )
+        yield "read", lambda theirs: theirs.read([field])
+        yield "write", lambda theirs: theirs.write({field: False})
+        yield "unlink", lambda theirs: theirs.unlink()
+        yield "copy", lambda theirs: theirs.copy()
+        for name in methods:
+            yield name, name
+
+    def _call(self, record, user, method):
+        """Call a method as a user, and take back what it did.
+
+        :param method: a name, or what to do with the record
+        :return: the error, the answer, and whether anything was changed
+        """
         theirs = record.with_user(user)
         theirs = theirs.with_context(allowed_company_ids=user.company_ids.ids)
+        error = answer = None
+        changed = False
+        before = self._stored()
         try:
             with (
                 mute_logger("odoo.sql_db", "odoo.models", "odoo.addons.base"),
                 self.env.cr.savepoint(),
             ):
-                getattr(theirs, name)()
-                self.env.flush_all()
-                self.env.invalidate_all()
-                after = {field: self._seen(record, field) for field in stored}
-                same = before == after
+                if callable(method):
+                    answer = method(theirs)
+                else:
+                    answer = getattr(theirs, method)(*self.arguments.get(method, ()))
+                changed = before != self._stored()
                 raise _Undo()
-        except (_Undo, UserError):
-            return same
+        except _Undo:
+            self.env.invalidate_all()
+        except UserError as refused:
+            self.env.invalidate_all()
+            error = refused
+        return error, answer, changed
+
+    def _stored(self):
+        """Return a hash of each table that a call could change."""
+        self.env.flush_all()
+        models = {name for name, _method in self._public_methods()}
+        models |= {model._name for model, _names in self._models()} | set(_WATCHED)
+        tables = {
+            self.env[name]._table
+            for name in models
+            if self.env[name]._auto and not self.env[name]._abstract
+        }
+        parts = [
+            SQL(
+                "SELECT %s, md5(string_agg(t::text, ' ' ORDER BY id)) FROM %s t",
+                table,
+                SQL.identifier(table),
+            )
+            for table in sorted(tables)
+        ]
+        return dict(self.env.execute_query(SQL(" UNION ALL ").join(parts)))
+
+    def _tells(self, answer, record):
+        """Whether an answer says what only readers of a record may know."""
+        digits = next(
+            known["billpay.control.number"].sudo().name
+            for known in (self.own, self.other_department, self.foreign)
+            if known.get(record._name) == record
+        )
+        return digits in "".join(str(answer).split())
+
+
+class RoutesCommon(BillPayHttpCommon):
+    """Each address of an add-on: who is asked for, and what a stranger gets."""
+
+    addon = "billpay_odoo"
+    # {method of a controller: (auth, methods, csrf, what a stranger gets)}
+    routes = {}
+
+    def _check_routes(self):
+        """Return the lines that the table should have and has not, and the reverse."""
+        found = {}
+        router = self.env["ir.http"]._generate_routing_rules(
+            list(self.env.registry._init_modules), None
+        )
+        for _url, endpoint in router:
+            if endpoint.func.__module__.startswith(f"odoo.addons.{self.addon}."):
+                routing = endpoint.routing
+                found[endpoint.func.__name__] = (
+                    routing["auth"],
+                    routing.get("methods"),
+                    routing.get("csrf"),
+                )
+        known = {name: line[:3] for name, line in self.routes.items()}
+        return {
+            name: (found.get(name), known.get(name))
+            for name in known.keys() | found.keys()
+            if found.get(name) != known.get(name)
+        }
+
+    def assertTellsNothing(self, response, *secrets):
+        """Fail if an answer says anything of what belongs to others."""
+        text = response.text + str(response.headers)
+        text = "".join(text.split()).replace(",", "").replace("&nbsp;", "")
+        for secret in secrets:
+            self.assertNotIn("".join(str(secret).split()), text)

@@ -3,10 +3,12 @@
 
 from lxml import etree
 
-from odoo.tests import Form, tagged
+from odoo.tests import Form, new_test_user, tagged
+from odoo.tools import mute_logger
 
-from .common import BillPayCommon
-from .rights import RightsCommon
+from .. import const
+from .rights import RightsCommon, RoutesCommon
+from .test_payment_transaction import CheckoutSteps
 
 # What is written into one's own wizard is what its button acts on. The button checks
 # the right of the user, and the fields that only Odoo sets are refused.
@@ -176,6 +178,12 @@ class TestMethods(RightsCommon):
         },
     }
 
+    # The rows of a bulk run stand on the run that it makes.
+    unused = {
+        ("billpay.run.wizard", name): "has no rows"
+        for name in ("action_back", "action_import", "action_preview", "action_report")
+    }
+
     def test_every_method_has_a_line(self):
         self.assertEqual(self._check_methods(), [])
 
@@ -185,12 +193,26 @@ class TestMethods(RightsCommon):
     def test_staff_without_rights_changes_nothing(self):
         self.assertEqual(self._check_staff(), [])
 
+    def test_nobody_changes_records_of_another_department(self):
+        self.assertEqual(self._check_departments(), [])
+
+    def test_nobody_uses_the_wizard_of_a_colleague(self):
+        self.assertEqual(self._check_colleagues(), [])
+
+    def test_who_may_is_let_through(self):
+        closed = [
+            (model, name)
+            for model, names in self.methods.items()
+            for name, line in names.items()
+            if line == _SYSTEM
+        ]
+        self.assertEqual(self._check_owners(), closed)
+
 
 @tagged("post_install", "-at_install")
-class TestRoutes(BillPayCommon):
+class TestRoutes(CheckoutSteps, RoutesCommon):
     """Each address of ours: who is asked for, and what a stranger gets."""
 
-    # {method of a controller: (auth, methods, csrf, what a stranger gets)}
     routes = {
         "billpay_checkout": ("public", ["POST"], False, "only the own transaction"),
         "billpay_health": ("none", ["GET"], None, "404 without the token"),
@@ -210,19 +232,153 @@ class TestRoutes(BillPayCommon):
     }
 
     def test_every_route_has_a_line(self):
-        found = {}
-        router = self.env["ir.http"]._generate_routing_rules(
-            list(self.env.registry._init_modules), None
+        self.assertEqual(self._check_routes(), {})
+
+    def _secrets(self):
+        """Make what strangers would want to see, and return how it is written."""
+        self.partner.name = "Zuhura Mwakalinga"
+        self.move = self._registered_invoice(731900)
+        self.number = self.move.billpay_number_id.sudo()
+        other = self._invoice(731900, partner=self.partner.copy({"name": "Mgeni"}))
+        self.number_of_other = other.billpay_number_id.sudo()
+        payment = self._pay(self.number.name, 731900)
+        self._event(payment)
+        self._process()
+        row = self._ledger(payment)
+        self.assertBooked(row, 731900)
+        purpose = self.env["billpay.purpose"].create(
+            {"name": "Hosteli ya Mbezi", "company_id": self.company.id}
         )
-        for _url, endpoint in router:
-            if endpoint.func.__module__.startswith("odoo.addons.billpay_odoo."):
-                routing = endpoint.routing
-                found[endpoint.func.__name__] = (
-                    routing["auth"],
-                    routing.get("methods"),
-                    routing.get("csrf"),
-                )
-        self.assertEqual(found, {name: line[:3] for name, line in self.routes.items()})
+        self.card = purpose._reserve(self.partner).sudo()
+        self.transaction = self._transaction(731900)
+        self.visitor = new_test_user(
+            self.env, "mgeni_portal", "base.group_portal", password="mgeni_portal"
+        )
+        self.env.flush_all()
+        return (
+            self.partner.name,
+            "731900",
+            self.move.name,
+            purpose.name,
+            self.card.name,
+            self.transaction.reference,
+            payment["id"],
+            row.receipt,
+            row.payer_phone,
+        )
+
+    def _forged(self, *others):
+        """Yield tokens and signatures that open nothing."""
+        yield from others
+        yield from ("x", "f" * 32, "f" * 4000, "%00", "%ff%fe", "..", "' OR 1=1--")
+
+    def _requests(self):
+        """Yield ``(route, path, arguments of url_open, statuses)`` of a stranger."""
+        page = self.env["billpay.pay.page"]
+        provider, number = self.provider.sudo(), self.number
+        webhook, health = "/payment/clickpesa/webhook", "/payment/clickpesa/health"
+        post = {"data": b"{}", "method": "POST"}
+        secrets = provider.clickpesa_api_key, provider.clickpesa_checksum_key
+        for path, own, of_other, kind in (
+            (
+                webhook,
+                "billpay_webhook",
+                provider.clickpesa_health_token,
+                post,
+            ),
+            (health, "billpay_health", provider.clickpesa_webhook_token, {}),
+        ):
+            for token in self._forged(of_other, *secrets):
+                yield own, f"{path}/{token}", kind, (404,)
+                if token.isascii() and "%" not in token:
+                    headers = {"X-BillPay-Token": token}
+                    more = {**kind, "headers": headers}
+                    yield f"{own}_by_header", path, more, (404,)
+            # No parameter takes the place of the header.
+            token = provider.clickpesa_webhook_token
+            yield f"{own}_by_header", f"{path}?token={token}", kind, (404,)
+        signature = page._pay_signature(number)
+        for token in self._forged(
+            page._pay_signature(self.number_of_other),
+            page._pay_signature(self.card),
+            signature[:-1],
+            provider.clickpesa_webhook_token,
+        ):
+            path = f"/billpay/{number.name}/{token}"
+            yield "pay_page", path, {}, (404,)
+            yield "pay_page_state", f"{path}/state", {}, (404,)
+        for number_id in (self.card.id, number.id, 10**9, 10**18):
+            path = f"/my/billpay/{number_id}"
+            yield "portal_my_billpay_number", path, {}, None
+            yield "portal_my_billpay_statement", f"{path}/statement", {}, None
+        for path in ("/my/billpay", "/my/billpay/page/2"):
+            yield "portal_my_billpay", path, {}, None
+        for data in (
+            {"x": "1"},
+            {"reference": self.transaction.reference},
+            {"tx_id": str(self.transaction.id), "access_token": "f" * 64},
+        ):
+            more = {"data": data, "method": "POST"}
+            yield "billpay_checkout", const.CHECKOUT_URL, more, (200, 404)
+
+    def test_strangers_are_told_nothing(self):
+        secrets = self._secrets()
+        asked = set()
+        for login in (None, self.visitor.login):
+            self.authenticate(login, login)
+            before = self._rows()
+            for name, path, more, statuses in self._requests():
+                asked.add(name)
+                with (
+                    self.subTest(login=login, path=path[:80], **more),
+                    mute_logger("odoo.http", "odoo.addons.billpay_odoo"),
+                ):
+                    response = self.url_open(path, **more)
+                    if statuses:
+                        self.assertIn(response.status_code, statuses)
+                    elif not login:
+                        self.assertIn("/web/login", response.url)
+                    elif "page" in path or path == "/my/billpay":
+                        self.assertEqual(response.status_code, 200)
+                    else:
+                        self.assertEqual(response.status_code, 404)
+                    self.assertTellsNothing(response, *secrets)
+            self.assertEqual(self._rows(), before)
+        self.assertEqual(asked, set(self.routes))
+
+    def _rows(self):
+        """Return what a request could make or change."""
+        self.env.invalidate_all()
+        numbers = self.env["billpay.control.number"].sudo().search([])
+        return (
+            numbers.mapped("state"),
+            self.env["billpay.event"].sudo().search([]).mapped("times"),
+            self.env["billpay.payment"].sudo().search([]).mapped("state"),
+            self.transaction.state,
+        )
+
+    def test_whoever_has_an_address_gets_what_it_is_for(self):
+        """What is refused above is refused for the token alone."""
+        secrets = self._secrets()
+        provider = self.provider.sudo()
+        token = provider.clickpesa_health_token
+        for path, headers in (
+            (f"/payment/clickpesa/health/{token}", {}),
+            ("/payment/clickpesa/health", {"X-BillPay-Token": token}),
+        ):
+            response = self.url_open(path, headers=headers)
+            self.assertEqual(response.status_code, 200)
+            self.assertIn("status", response.json())
+            # Figures, and no name, number or sum of anybody.
+            self.assertTellsNothing(response, *secrets)
+        self.assertEqual(self._deliver({"event": "X"}).status_code, 401)
+        self.assertTellsNothing(self._deliver({"event": "X"}), *secrets)
+        path = self.env["billpay.pay.page"]._get_pay_path(self.number)
+        page = self.url_open(path)
+        self.assertEqual(page.status_code, 200)
+        self.assertEqual(self.url_open(f"{path}/state").status_code, 200)
+        # What others owe or have is not on it.
+        self.assertTellsNothing(page, self.card.name, "Hosteli ya Mbezi")
 
 
 @tagged("post_install", "-at_install")
