@@ -30,8 +30,8 @@ class BillpayControlNumber(models.Model):
         string="Till Device Heard Of",
         readonly=True,
         copy=False,
-        help="When the device last asked for numbers. Unused ones of a device that is "
-        "silent go to another one.",
+        help="When the device last asked for its numbers, or for the number of this "
+        "sale. Unused ones of a device that is silent go to another one.",
     )
     pos_order_uuid = fields.Char(
         readonly=True, copy=False, index="btree_not_null", string="Till Order's UUID"
@@ -53,6 +53,12 @@ class BillpayControlNumber(models.Model):
     _unused_at_till = models.Index(
         "(pos_config_id, pos_device)"
         " WHERE pos_device IS NOT NULL AND pos_order_uuid IS NULL"
+    )
+
+    # What was asked for sales of which no order has come.
+    _unheard_at_till = models.Index(
+        "(pos_config_id, pos_leased_at)"
+        " WHERE pos_order_uuid IS NOT NULL AND pos_order_id IS NULL"
     )
 
     @api.model

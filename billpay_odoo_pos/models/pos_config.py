@@ -33,6 +33,12 @@ MOST_LEASED = 20 * RANGE
 # A device that has not been heard of for so long hands nothing out any more (it stops
 # by itself after half of that, see number_range.js): another one gets its numbers.
 SILENT = timedelta(days=14)
+# How many numbers a till's sales take in an hour without an order or money behind them.
+# Customers who wait now, and sales that were given up: who invents sales gets no more.
+MOST_ASKED = 300
+ASKED_WITHIN = timedelta(hours=1)
+# How many numbers of forgotten sales are closed at a time.
+FORGOTTEN_AT_ONCE = 100
 _DEVICE = re.compile(r"[0-9a-fA-F-]{8,64}\Z")
 # How long a customer at the till waits for ClickPesa (seconds).
 PATIENCE = 8
@@ -302,8 +308,10 @@ class PosConfig(models.Model):
             silent = numbers.search(of_silent, order="id", limit=RANGE - len(left))
             left += silent.try_lock_for_update()
         left.write({"pos_device": device, "pos_leased_at": now})
-        # What a device says that it has printed counts until an order tells of it.
-        room = MOST_LEASED - numbers.search_count(leased)
+        # What a device says that it has printed counts until an order tells of it, and
+        # what was claimed for a sale until the sale is heard of.
+        room = MOST_LEASED - numbers.search_count(leased | config._billpay_loose(now))
+        config._billpay_close_forgotten(now)
         wanted = max(min(RANGE - len(left), room), 0)
         if not left and not wanted:
             raise UserError(
@@ -377,9 +385,10 @@ class PosConfig(models.Model):
                 )
             )
         partner_id = order.get("partner_id")
-        partner = self.env["res.partner"]
+        # Of the cashier, and not of the superuser: money stands on this account.
+        partner = self.env["res.partner"].sudo(False)
         if isinstance(partner_id, int) and not isinstance(partner_id, bool):
-            partner = partner.browse(partner_id).exists()
+            partner = partner.browse(partner_id).exists()._filtered_access("read")
         return {
             "uuid": uuid,
             "amount": whole_shillings(amount),
@@ -416,6 +425,9 @@ class PosConfig(models.Model):
                 till = config.with_env(env)
                 if till._billpay_claim(wanted).payment_ids:
                     return till._billpay_stand(wanted["uuid"])
+                own = env["billpay.control.number"]._till_numbers(till, wanted["uuid"])
+                if not own._living():
+                    till._billpay_check_asked()
                 number_id = till._billpay_reserve(wanted).id
         number = config.env["billpay.control.number"].browse(number_id)
         outcome = self.env["billpay.sync"]._sync_with_others(number, PATIENCE)
@@ -442,6 +454,8 @@ class PosConfig(models.Model):
             limit=1,
         )
         if number and not number.pos_order_uuid:
+            if not number.payment_ids:
+                self._billpay_check_asked()
             # The customer has this one: another one asks for nothing any more.
             own = numbers._till_numbers(self, wanted["uuid"])
             own._living()._close()
@@ -449,6 +463,7 @@ class PosConfig(models.Model):
             number.write(
                 {
                     "pos_order_uuid": wanted["uuid"],
+                    "pos_leased_at": fields.Datetime.now(),
                     "amount": wanted["amount"],
                     "description": wanted["reference"],
                 }
@@ -482,6 +497,7 @@ class PosConfig(models.Model):
                     "mode": provider.clickpesa_checkout_mode,
                     "pos_config_id": self.id,
                     "pos_order_uuid": wanted["uuid"],
+                    "pos_leased_at": fields.Datetime.now(),
                     "predecessor_id": own[-1:].id,
                     **asked,
                 }
@@ -489,6 +505,54 @@ class PosConfig(models.Model):
             offline=offline,
             wake=wake,
         )
+
+    def _billpay_loose(self, now):
+        """Return the domain of numbers of new sales without an order and money."""
+        return self._billpay_unheard() & Domain(
+            "pos_leased_at", ">", now - ASKED_WITHIN
+        )
+
+    def _billpay_unheard(self):
+        return Domain(
+            [
+                ("pos_config_id", "=", self.id),
+                ("pos_order_uuid", "!=", False),
+                ("pos_order_id", "=", False),
+                ("payment_ids", "=", False),
+            ]
+        )
+
+    def _billpay_check_asked(self):
+        """Refuse a number for one more sale when nothing is heard of so many.
+
+        :raise UserError: see ``MOST_ASKED``
+        """
+        numbers = self.env["billpay.control.number"].sudo()
+        loose = self._billpay_loose(fields.Datetime.now())
+        if numbers.search_count(loose, limit=MOST_ASKED) < MOST_ASKED:
+            return
+        raise UserError(
+            self.env._(
+                "The till %(till)s took %(count)s control numbers in the last hour for "
+                "sales that were neither stored nor paid, so this sale gets none. "
+                "Payments are not affected. Store or pay the open orders, take another "
+                "payment method, or try again in an hour.",
+                till=self.name,
+                count=MOST_ASKED,
+            )
+        )
+
+    def _billpay_close_forgotten(self, now):
+        """Close numbers of sales that nobody has heard of for long.
+
+        Their digits go to nobody else: a customer may have them. Money that still comes
+        is kept as credit.
+        """
+        numbers = self.env["billpay.control.number"].sudo()
+        forgotten = self._billpay_unheard() & Domain(
+            [("pos_leased_at", "<", now - SILENT), ("state", "in", LIVING)]
+        )
+        numbers.search(forgotten, order="id", limit=FORGOTTEN_AT_ONCE)._close()
 
     def _billpay_go_offline(self, number_id, wanted):
         """The payer waits and ClickPesa does not answer: a number without it.

@@ -11,7 +11,7 @@ from odoo.tests import new_test_user, tagged
 from odoo.addons.billpay_odoo.tests.common import BillPayCommon
 
 from ..models import pos_config
-from ..models.pos_config import RANGE, SILENT
+from ..models.pos_config import ASKED_WITHIN, RANGE, SILENT
 from .common import TillSteps
 
 
@@ -237,6 +237,109 @@ class TestTill(TillSteps, BillPayCommon):
             self.assertEqual(len(self._lease(till=self._make_till("Posta"))), RANGE)
             self.assertEqual(self._ask(str(uuid4()))["state"], "waiting")
         self.assertEqual(len(self._names_of()), 2 * RANGE + 10)
+
+    def test_invented_sales_do_not_use_up_the_numbers(self):
+        """Whatever a cashier says of sales: asked for, cancelled, claimed."""
+        leased = [item["number"] for item in self._lease()]
+
+        def ask(number=""):
+            uuid = str(uuid4())
+            self._ask(uuid, number=number)
+            return uuid
+
+        def cancelled():
+            self.till.billpay_cancel(ask())
+
+        count = self.env["billpay.control.number"].sudo().search_count
+        with patch.object(pos_config, "MOST_ASKED", 6):
+            first = ask()
+            for take in (ask, cancelled, cancelled, lambda: ask(leased.pop())):
+                take()
+            paid = ask(leased.pop())
+            before = count([])
+            for take in (ask, cancelled, lambda: ask(leased.pop())):
+                with self.assertRaisesRegex(UserError, "neither stored nor paid"):
+                    take()
+            self.assertEqual(count([]), before)
+            # What is known gets its answer, and another till its number.
+            self.assertEqual(self._ask(first)["state"], "waiting")
+            other = self._make_till("Posta")
+            self.assertEqual(self._ask(str(uuid4()), till=other)["state"], "waiting")
+            # The customer paid what was printed: that is heard.
+            self._told(leased[0], 45000)
+            stand = self._ask(str(uuid4()), number=leased[0])
+            self.assertEqual(stand["state"], "paid")
+            # Money and orders make room, and so does time.
+            [stand] = self.till.billpay_status([paid])
+            self._told(stand["number"], 45000, "LCPROOM")
+            ask()
+            session = self._open()
+            line = (self.cash, 45000, False)
+            order = self._send(self._sale(session, [line], uuid=first))
+            self.assertEqual(order._billpay_numbers().mapped("state"), ["closed"])
+            ask()
+            with self.assertRaises(UserError):
+                ask()
+            loose = self.till._billpay_loose(fields.Datetime.now())
+            numbers = self.env["billpay.control.number"].sudo().search(loose)
+            numbers.pos_leased_at = fields.Datetime.now() - 2 * ASKED_WITHIN
+            ask()
+
+    def test_claimed_numbers_are_not_leased_anew_without_end(self):
+        with patch.object(pos_config, "MOST_LEASED", RANGE + 5):
+            for item in self._lease()[:10]:
+                self._ask(str(uuid4()), number=item["number"])
+            self.assertEqual(len(self._lease()), RANGE - 5)
+            self.assertEqual(len(self._lease()), RANGE - 5)
+
+    def test_numbers_of_forgotten_sales_are_closed(self):
+        forgotten, asked = str(uuid4()), str(uuid4())
+        self._ask(forgotten)
+        number = self._number(self._ask(forgotten)).sudo()
+        paid = self._number(self._ask(str(uuid4()))).sudo()
+        self._told(paid.name, 5000)
+        session = self._open()
+        draft = self._sale(session, [(self.billpay, 45000, False)], state="draft")
+        self._ask(draft["uuid"])
+        order = self._send(draft)
+        old = number | paid | order._billpay_numbers()
+        old.pos_leased_at = fields.Datetime.now() - 2 * SILENT
+        waiting = self._number(self._ask(asked)).sudo()
+        self._lease()
+        self.assertEqual(number.state, "closed")
+        self.assertEqual(waiting.state, "open")
+        self.assertEqual(order._billpay_numbers().mapped("state"), ["open"])
+        self.assertNotEqual(paid.state, "closed")
+        self._sync()
+        there = {item["number"]: item["status"] for item in self.sandbox.numbers()}
+        self.assertEqual(there[number.name], "INACTIVE")
+        # It asks again when the sale does, and what comes on the old one is kept.
+        again = self._ask(forgotten)
+        self.assertEqual(again["state"], "waiting")
+        row = self._told(number.name, 45000, "LCPLATE")
+        self.assertBooked(row, 45000)
+        [stand] = self.till.billpay_status([forgotten])
+        self.assertEqual(stand["received"], 45000)
+
+    def test_customers_of_others_get_no_number(self):
+        foreign = self.setup_other_company(name="Duka jingine")["company"]
+        partners = self.env["res.partner"].sudo()
+        theirs = partners.create({"name": "Mgeni", "company_id": foreign.id})
+        ours = partners.create({"name": "Neema", "company_id": self.company.id})
+        till = self.till.with_user(self._cashier())
+        walk_in = self.till._billpay_customer()
+        for partner_id, customer in (
+            (theirs.id, walk_in),
+            (10**9, walk_in),
+            (-1, walk_in),
+            (True, walk_in),
+            ("1", walk_in),
+            (ours.id, ours),
+            (self.partner.id, self.partner),
+        ):
+            with self.subTest(partner_id=partner_id):
+                stand = self._ask(str(uuid4()), till=till, partner_id=partner_id)
+                self.assertEqual(self._number(stand).partner_id, customer)
 
     def _names_of(self):
         numbers = self.env["billpay.control.number"].sudo()
