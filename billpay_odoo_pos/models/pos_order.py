@@ -15,6 +15,9 @@ STATES = [
     ("paid", "Paid by BillPay"),
     ("over", "Paid Too Much"),
 ]
+# How much of an order's UUID and of a number a message to the till says.
+TOLD_OF_UUID = 8
+TOLD_OF_NUMBER = 6
 
 
 class PosOrder(models.Model):
@@ -341,9 +344,15 @@ class PosOrder(models.Model):
         self._billpay_notify_till(number)
 
     def _billpay_notify_till(self, number):
-        # The channel is known to whoever has the till's page: it only says "look".
+        # Odoo tells the channel to anyone who opens the page of a customer display, and
+        # the ticket of an order to anyone who has its UUID. This only says "look":
+        # enough for a till to find one of its own orders.
         number.pos_config_id._notify(
-            "BILLPAY_PAYMENT", {"uuid": number.pos_order_uuid, "number": number.name}
+            "BILLPAY_PAYMENT",
+            {
+                "order": (number.pos_order_uuid or "")[:TOLD_OF_UUID],
+                "number": number.name[-TOLD_OF_NUMBER:],
+            },
         )
 
     def _billpay_on_taken_back(self, payment, reason):

@@ -1,13 +1,17 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """What each group may write and call at the till: see ``rights.py`` of the core."""
 
+import json
 from uuid import uuid4
 
 from odoo import Command
 from odoo.tests import tagged
+from odoo.tools import mute_logger
 
 from odoo.addons.billpay_odoo.tests import test_rights_generated as core
 from odoo.addons.billpay_odoo.tests.rights import GROUPS, RightsCommon, RoutesCommon
+
+from .common import TillSteps
 
 OURS = {
     "cashier": ("point_of_sale.group_pos_user",),
@@ -219,8 +223,120 @@ class TestTillMethods(TillRightsCommon):
 
 
 @tagged("post_install", "-at_install")
-class TestTillRoutes(RoutesCommon):
+class TestTillRoutes(TillSteps, RoutesCommon):
+    """Addresses of the till are Odoo's own: what they tell of BillPay."""
+
     addon = "billpay_odoo_pos"
 
     def test_every_route_has_a_line(self):
         self.assertEqual(self._check_routes(), {})
+
+    def test_strangers_are_told_nothing(self):
+        self.partner.name = "Zuhura Mwakalinga"
+        session = self._open()
+        uuid, told = str(uuid4()), []
+        stand = self._ask(uuid, amount=731900, partner_id=self.partner.id)
+        line = (self.billpay, 731900, stand["number"])
+        sale = self._sale(session, [line], amount=731900, uuid=uuid)
+        order = self._send({**sale, "partner_id": self.partner.id})
+        self.patch(type(self.till), "_notify", lambda _till, *what: told.append(what))
+        row = self._paid_at_till(stand["number"], 731900)
+        self.env.flush_all()
+        secrets = (
+            self.partner.name,
+            "731900",
+            stand["number"],
+            stand["url"],
+            uuid,
+            order.access_token,
+            row.receipt,
+            row.payer_phone,
+        )
+        [[name, message]] = told
+        self.assertEqual(name, "BILLPAY_PAYMENT")
+        for secret in secrets:
+            self.assertNotIn(str(secret), str(message))
+        # Why it matters: this is Odoo's own address.
+        ticket = self.url_open(f"/pos/ticket?order_uuid={uuid}", allow_redirects=False)
+        self.assertIn(order.access_token, ticket.headers["Location"])
+        visitor = self._user("mgeni", company=self.company)
+        visitor.sudo().password = "mgeni"
+        self.env.flush_all()
+        for login in (None, visitor.login):
+            self.authenticate(login, login)
+            for path in (
+                f"/pos_customer_display/{self.till.id}/0d1f6a44-aaaa",
+                "/pos/ticket",
+                # What the channel of the till says opens no ticket.
+                f"/pos/ticket?order_uuid={message['order']}",
+                f"/pos/ticket?order_uuid={message['number']}",
+                "/pos/ticket/validate",
+                "/pos/ticket/validate?access_token=f",
+                f"/pos/ticket/validate?access_token={self.till.access_token}",
+                f"/pos/ui/{self.till.id}",
+                f"/pos/ui?config_id={self.till.id}",
+            ):
+                with (
+                    self.subTest(login=login, path=path),
+                    mute_logger("odoo.http"),
+                ):
+                    response = self.url_open(path)
+                    self.assertIn(response.status_code, (200, 403, 404))
+                    self.assertTellsNothing(response, *secrets)
+
+    def test_till_is_for_cashiers(self):
+        """Over the address by which the till calls."""
+        session = self._open()
+        stand = self._ask(str(uuid4()))
+        order = self._send(self._sale(session, [(self.billpay, 45000, False)]))
+        for login, groups in (
+            (None, ()),
+            ("mfanyakazi", ()),
+            ("mhasibu", ("account.group_account_manager",)),
+        ):
+            if login:
+                user = self._user(login, *groups)
+                user.sudo().password = login
+            self.env.flush_all()
+            self.authenticate(login, login)
+            numbers = self.env["billpay.control.number"].sudo().search_count([])
+            for model, method, args in (
+                ("pos.config", "billpay_ask", [{"uuid": str(uuid4()), "amount": 5}]),
+                ("pos.config", "billpay_status", [[stand["uuid"]]]),
+                ("pos.config", "billpay_cancel", [stand["uuid"]]),
+                ("pos.config", "billpay_search", [stand["number"]]),
+                ("pos.config", "billpay_lease", ["0d1f6a44-aaaa"]),
+                ("pos.order", "action_pos_order_cancel", []),
+                ("pos.session", "close_session_from_ui", []),
+            ):
+                record = {"pos.config": self.till, "pos.order": order}.get(model)
+                ids = (record or session).ids
+                with (
+                    self.subTest(login=login, method=method),
+                    mute_logger("odoo.http"),
+                ):
+                    answer = self._rpc(model, method, [ids, *args])
+                    self.assertIn("error", answer)
+                    self.assertNotIn("result", answer)
+                    self.assertNotIn(stand["number"], str(answer))
+            self.env.invalidate_all()
+            self.assertEqual(
+                self.env["billpay.control.number"].sudo().search_count([]), numbers
+            )
+            self.assertEqual(self._number(stand).state, "open")
+        cashier = self._user("keshia", "point_of_sale.group_pos_user")
+        cashier.sudo().password = "keshia"
+        self.env.flush_all()
+        self.authenticate("keshia", "keshia")
+        answer = self._rpc(
+            "pos.config", "billpay_status", [self.till.ids, [stand["uuid"]]]
+        )
+        self.assertEqual(answer["result"][0]["number"], stand["number"])
+
+    def _rpc(self, model, method, args):
+        params = {"model": model, "method": method, "args": args, "kwargs": {}}
+        return self.url_open(
+            f"/web/dataset/call_kw/{model}/{method}",
+            data=json.dumps({"jsonrpc": "2.0", "params": params}),
+            headers={"Content-Type": "application/json"},
+        ).json()

@@ -84,7 +84,13 @@ class TestTill(TillSteps, BillPayCommon):
         )
         self._paid_at_till(stand["number"], 45000)
         self.assertEqual(
-            told, [("BILLPAY_PAYMENT", {"uuid": uuid, "number": stand["number"]})]
+            told,
+            [
+                (
+                    "BILLPAY_PAYMENT",
+                    {"order": uuid[:8], "number": stand["number"][-6:]},
+                )
+            ],
         )
         [stand] = self.till.billpay_status([uuid, "unknown-uuid", None, 7])
         self.assertEqual((stand["state"], stand["received"]), ("paid", 45000))
@@ -112,7 +118,7 @@ class TestTill(TillSteps, BillPayCommon):
                 row.sudo()._flag("Back", due=self.env.cr.now(), status="REVERSED")
                 self._process()
                 self.assertEqual(row.state, "reversed")
-                what = {"uuid": uuid, "number": stand["number"]}
+                what = {"order": uuid[:8], "number": stand["number"][-6:]}
                 self.assertIn(("BILLPAY_PAYMENT", what), told)
                 if order:
                     bodies = "".join(map(str, order.message_ids.mapped("body")))

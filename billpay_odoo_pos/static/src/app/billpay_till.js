@@ -355,11 +355,16 @@ export class BillPayTill {
 
     // === MONEY CAME === //
 
-    /** The server says that something came; what, it tells only when asked. */
-    async onMessage({ uuid, number }) {
-        const order = this.pos.models["pos.order"].find(
-            (item) => (uuid && item.uuid === uuid) || item.billpay_number === number
-        );
+    /**
+     * The server says that something came; what, it tells only when asked.
+     * @param {{order: string, number: string}} message the beginning of the order's
+     *      UUID, if the server knows it, and the end of the number
+     */
+    async onMessage({ order: begins, number: ends }) {
+        const isMeant = begins
+            ? (item) => item.uuid?.startsWith(begins)
+            : (item) => item.billpay_number && item.billpay_number.endsWith(ends);
+        const order = this.pos.models["pos.order"].find(isMeant);
         if (!order) {
             return;
         }
