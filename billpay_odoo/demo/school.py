@@ -50,8 +50,8 @@ def purposes(env, company):
                 **values,
             }
         )
-        if "sw_TZ" in dict(env["res.lang"].get_installed()):
-            purpose.with_context(lang="sw_TZ").name = swahili
+        if code := env["res.lang"]._get_code("sw"):
+            purpose.with_context(lang=code).name = swahili
         made.append((purpose, product))
     return made
 

@@ -368,6 +368,25 @@ class TestRuns(RunCommon):
         )
         self.assertEqual(html.decode().count('class="o_sticker"'), 2)
 
+    def test_cards_speak_the_language_that_is_chosen(self):
+        """Swahili is on cards, be it a language of Odoo or not."""
+        run = self._ready_run()
+        wizard = self.env["billpay.card.print"].browse(run.action_cards()["res_id"])
+        for installed in (False, True):
+            if installed:
+                self.env["res.lang"]._activate_lang("sw")
+                self.tuition.with_context(lang="sw").name = "Ada"
+                self.asha.lang = "sw"
+            for lang, expected in (
+                ("en", ["Tuition", "Tuition"]),
+                ("sw", ["Ada", "Ada"] if installed else ["Tuition", "Tuition"]),
+                ("customer", ["Ada" if installed else "Tuition", "Tuition"]),
+            ):
+                with self.subTest(lang=lang, installed=installed):
+                    wizard.lang = lang
+                    [page] = wizard._card_pages()
+                    self.assertEqual([c["purpose"] for c in page[0]], expected)
+
     def test_contacts_without_a_number_are_told_before_printing(self):
         self._keeps(self.asha, self.tuition)
         action = (self.asha | self.partner).action_billpay_cards()

@@ -83,9 +83,9 @@ class BillpayCardPrint(models.TransientModel):
         printed = self.env["billpay.pay.page"]._billpay_printed(number)
         most = 3 if self.layout == "card" else 0
         values = page._block_values(printed, number.company_id, lang, limit=most)
-        purpose = number.purpose_id.with_context(
-            lang="sw_TZ" if lang == "sw" else "en_US"
-        )
+        # Payers' words are there in Swahili, also where Odoo does not speak it.
+        code = self.env["res.lang"]._get_code("sw") if lang == "sw" else False
+        purpose = number.purpose_id.with_context(lang=code or "en_US")
         return {
             **values,
             "payee": number.company_id.name,
