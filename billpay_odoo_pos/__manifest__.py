@@ -11,6 +11,7 @@
     "data": [
         "data/res_partner_data.xml",
         "data/ir_cron_data.xml",
+        "views/pos_config_views.xml",
         "views/pos_order_views.xml",
         "views/pos_payment_method_views.xml",
         "views/billpay_views.xml",

@@ -7,5 +7,6 @@ from . import (
     test_till_entries,
     test_till_tours,
     test_till_upgrade,
+    test_walks,
 )
 from . import test_translations
