@@ -3,3 +3,4 @@
 from . import test_rights_generated
 from . import test_sale_order
 from . import test_translations
+from . import test_walks
