@@ -751,8 +751,7 @@ class TestBursar(WalkCommon):
     def test_a_term_of_one_department(self):
         for groups in (
             ("account.group_account_invoice",),
-            ("account.group_account_manager",),
-            ("account.group_account_user", "analytic.group_analytic_accounting"),
+            ("account.group_account_manager", "analytic.group_analytic_accounting"),
         ):
             with self.subTest(groups[0]):
                 self._term(
