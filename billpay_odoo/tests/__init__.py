@@ -48,6 +48,7 @@ from . import test_payment_provider
 from . import test_payment_transaction
 from . import test_portal
 from . import test_rights
+from . import test_rights_generated
 from . import test_school
 from . import test_throttle
 from . import test_translations
