@@ -40,7 +40,8 @@ class TestFields(RightsCommon):
             "description invoice_number journal_ids name product_category_ids",
             "provider_id reach sequence",
         ),
-        # A clerk's own words for a run; making contacts takes the right to contacts.
+        # A clerk's own words for a run; that a class list makes contacts is the work of
+        # those who bill (docs/decisions/rights.rst).
         "billpay.run": ("name department_id create_contacts",),
         "billpay.run.wizard": (
             _UPLOADED,
