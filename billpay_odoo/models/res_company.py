@@ -177,3 +177,26 @@ class ResCompany(models.Model):
                 # Those who work in this company first.
                 return found.sorted(lambda user: (user.company_id != self, user.id))[0]
         return self.env.ref("base.user_admin")
+
+
+class ResCurrency(models.Model):
+    _inherit = "res.currency"
+
+    billpay_has_rate = fields.Boolean(
+        compute="_compute_billpay_has_rate",
+        compute_sudo=True,
+        help="The company has ever had a rate for it. Odoo counts one for one without.",
+    )
+
+    @api.depends("rate_ids.company_id")
+    @api.depends_context("company")
+    def _compute_billpay_has_rate(self):
+        # A field, so that it is asked once of a batch, however many bills it has.
+        companies = (False, self.env.company.root_id.id)
+        rated = self.env["res.currency.rate"]._read_group(
+            [("currency_id", "in", self.ids), ("company_id", "in", companies)],
+            ["currency_id"],
+        )
+        found = self.browse().union(*(currency for (currency,) in rated))
+        for currency in self:
+            currency.billpay_has_rate = currency in found

@@ -804,3 +804,81 @@ class TestOtherScreens(MoneyCommon):
                 self.assertEqual(move.amount_residual, 0)
                 self.assertEqual(self._receivable(move).amount_residual, 0)
                 self.assertEqual(row.credit_open, 0)
+
+
+@tagged("post_install", "-at_install")
+class TestRatesOfABatch(MoneyCommon):
+    """Rates are looked up for a batch, not for each bill in another currency."""
+
+    def setUp(self):
+        super().setUp()
+        self._rates(self.usd, invoiced=2400, paid=2500)
+        self._rates(self.eur, invoiced=2700, paid=2900)
+        self.partner.email = False
+
+    def _statements(self, count, currency, provider):
+        """Post so many invoices, and return how many statements that takes."""
+        self.company.billpay_provider_id = provider
+        line = {"name": "Fees", "price_unit": 75, "tax_ids": [Command.clear()]}
+        moves = self.env["account.move"].create(
+            [
+                {
+                    "move_type": "out_invoice",
+                    "partner_id": self.partner.id,
+                    "invoice_date": INVOICED,
+                    "currency_id": currency.id,
+                    "invoice_line_ids": [Command.create(line)],
+                }
+            ]
+            * count
+        )
+        self.env.flush_all()
+        self.env.invalidate_all()
+        before = self.env.cr.sql_log_count
+        moves.action_post()
+        self.env.flush_all()
+        taken = self.env.cr.sql_log_count - before
+        numbers = moves.billpay_number_id
+        self.assertEqual(len(numbers), count if provider else 0)
+        return taken, numbers
+
+    def test_fifty_cost_what_posting_costs_without_numbers(self):
+        nobody = self.provider.browse()
+        for currency, rate_date, asked in (
+            (self.usd, "issue", 75 * 2500),
+            (self.usd, "invoice", 75 * 2400),
+            (self.eur, "issue", 75 * 2900),
+        ):
+            self.company.billpay_rate_date = rate_date
+            # What is read once in the life of a process.
+            self._statements(1, currency, self.provider)
+            found = {}
+            for count in (10, 50):
+                found[count], numbers = self._statements(count, currency, self.provider)
+                self.assertEqual(set(numbers.mapped("amount")), {asked})
+            plain = {n: self._statements(n, currency, nobody)[0] for n in found}
+            with self.subTest(currency=currency.name, rate=rate_date, found=found):
+                self.assertLessEqual(found[50], 1.06 * plain[50], plain)
+                # Whatever a number needs, it needs it once of a batch.
+                self.assertLessEqual(found[50] - found[10], plain[50] - plain[10] + 1)
+
+    def test_a_rate_counts_from_when_it_is_entered(self):
+        """What a batch has asked once does not outlive the answer."""
+        kes, rates = self.kes, self.env["res.currency.rate"]
+        self.company.billpay_rate_date = "issue"
+        without = self._invoice(100, currency_id=kes.id)
+        self.assertFalse(without.billpay_number_id)
+        self._rates(kes, paid=20)
+        asked = self._invoice(100, currency_id=kes.id)
+        self.assertEqual(asked.billpay_number_id.amount, 2000)
+        rates.search([("currency_id", "=", kes.id)]).unlink()
+        again = self._invoice(100, currency_id=kes.id)
+        self.assertFalse(again.billpay_number_id)
+        # Another company's rate is none of this one's.
+        other = self.company.create({"name": "Duka la pili"})
+        rate = rates.create(
+            {"currency_id": kes.id, "company_id": other.id, "rate": 0.05}
+        )
+        self.assertFalse(self._invoice(100, currency_id=kes.id).billpay_number_id)
+        rate.company_id = False
+        self.assertTrue(self._invoice(100, currency_id=kes.id).billpay_number_id)

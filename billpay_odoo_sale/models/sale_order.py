@@ -4,6 +4,7 @@ from markupsafe import Markup
 
 from odoo import api, fields, models
 
+from odoo.addons.billpay_odoo import money
 from odoo.addons.billpay_odoo.actions import window
 
 
@@ -54,7 +55,7 @@ class SaleOrder(models.Model):
 
     @api.depends("transaction_ids.billpay_number_ids.payment_ids.state")
     def _compute_billpay_payment_ids(self):
-        self.billpay_currency_id = self.env.ref("base.TZS")
+        self.billpay_currency_id = money.shillings(self.env)
         for order in self:
             # sudo: a salesperson sees how the own order stands, not the whole ledger.
             payments = order.sudo().transaction_ids.billpay_number_ids.payment_ids

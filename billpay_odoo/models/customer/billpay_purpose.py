@@ -5,6 +5,7 @@ import re
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 
+from ... import money
 from ...actions import window
 from ...allocation import EXACT_OLDEST
 from ...const import LIVING, POLICIES
@@ -124,7 +125,7 @@ class BillpayPurpose(models.Model):
     # === COMPUTE METHODS === #
 
     def _compute_currency_id(self):
-        self.currency_id = self.env.ref("base.TZS")
+        self.currency_id = money.shillings(self.env)
 
     def _compute_number_count(self):
         counts = dict(

@@ -10,7 +10,7 @@ from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import SQL
 
-from ... import page_texts
+from ... import money, page_texts
 from ...actions import dialog
 from ...allocation import EXACT_OLDEST
 from ...const import LIVING, MONEY, POLICIES
@@ -330,12 +330,12 @@ class BillpayControlNumber(models.Model):
             company = company or self.env.company
             begin = company._billpay_today().replace(month=1, day=1)
             begin = company._billpay_tz().localize(datetime.combine(begin, time()))
-            money = Domain("control_number_id", "in", numbers.ids)
-            money &= Domain("state", "in", MONEY)
+            paid = Domain("control_number_id", "in", numbers.ids)
+            paid &= Domain("state", "in", MONEY)
             since = begin.astimezone(pytz.utc).replace(tzinfo=None)
-            last.update(payments._read_group(money, group, ["paid_at:max"]))
-            money &= Domain("paid_at", ">=", since)
-            year.update(payments._read_group(money, group, ["amount:sum"]))
+            last.update(payments._read_group(paid, group, ["paid_at:max"]))
+            paid &= Domain("paid_at", ">=", since)
+            year.update(payments._read_group(paid, group, ["amount:sum"]))
         for number in self:
             number.paid_this_year = year.get(number, 0.0)
             number.last_payment_at = last.get(number, False)
@@ -494,7 +494,7 @@ class BillpayControlNumber(models.Model):
         now = fields.Datetime.now()
         common = {
             "provider_id": provider.id,
-            "currency_id": self.env.ref("base.TZS").id,
+            "currency_id": money.shillings(self.env).id,
             "origin": "offline" if offline else "api",
             "state": "open" if offline else "pending",
             "confirmed_at" if offline else "sync_at": now,

@@ -452,7 +452,7 @@ class BillpayPayPage(models.AbstractModel):
         """
         lang = page_texts.page_language(lang)
         t = page_texts.texts(lang, payee=company.name)
-        amount, tzs = document["amount"], self.env.ref("base.TZS")
+        amount, tzs = document["amount"], money.shillings(self.env)
         amount = page_texts.amount_text(amount, tzs) if amount else ""
         number = document["name"]
         channels = self.env["billpay.channel"]._for_company(company)[:limit]

@@ -10,6 +10,7 @@ from odoo.exceptions import UserError
 from odoo.tools import format_duration
 from odoo.tools.pdf import merge_pdf
 
+from ... import money
 from ...actions import CLOSE, dialog, notify, window
 from ...const import LIVING, MONEY
 from ...spreadsheet import download_xlsx
@@ -162,7 +163,7 @@ class BillpayRun(models.Model):
                 )
 
     def _compute_payment_total(self):
-        self.currency_id = self.env.ref("base.TZS")
+        self.currency_id = money.shillings(self.env)
         for run in self:
             of_run = ("control_number_id.run_line_ids.run_id", "in", run.ids)
             [(run.payment_total,)] = self.env["billpay.payment"]._read_group(

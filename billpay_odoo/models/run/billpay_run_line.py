@@ -127,7 +127,7 @@ class BillpayRunLine(models.Model):
     # === COMPUTE METHODS === #
 
     def _compute_currency_id(self):
-        self.currency_id = self.env.ref("base.TZS")
+        self.currency_id = money.shillings(self.env)
 
     @api.depends("partner_id", "new_name")
     def _compute_who(self):
