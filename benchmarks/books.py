@@ -65,7 +65,7 @@ def prepare_application(env, url, credentials, **values):
     }
 
 
-def draft_invoices(env, count):
+def draft_invoices(env, count, currency="TZS"):
     """Customer invoices with one line and no tax, each for the next customer."""
     env = accountant(env)
     partners = env["res.partner"].search([("name", "like", "Bench customer")])
@@ -75,6 +75,7 @@ def draft_invoices(env, count):
             {
                 "move_type": "out_invoice",
                 "partner_id": partners[number % len(partners)].id,
+                "currency_id": env.ref(f"base.{currency}").id,
                 "invoice_line_ids": [(0, 0, line)],
             }
             for number in range(count)
