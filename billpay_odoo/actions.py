@@ -1,5 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Actions for the web client, in the three forms that buttons return."""
+"""Actions for the web client, in the forms that buttons return."""
+
+from . import binaries
 
 CLOSE = {"type": "ir.actions.act_window_close"}
 
@@ -39,4 +41,19 @@ def notify(kind, message, then=None):
         "type": "ir.actions.client",
         "tag": "display_notification",
         "params": params,
+    }
+
+
+def download(record, name, content):
+    """Keep a file in ``download`` of a record; return the action that fetches it.
+
+    :param bytes content: of the file
+    """
+    values = {"download": binaries.to_field(content), "download_name": name}
+    record.sudo().write(values)
+    url = "/web/content/%s/%s/download?download=true&filename_field=download_name"
+    return {
+        "type": "ir.actions.act_url",
+        "url": url % (record._name, record.id),
+        "target": "download",
     }

@@ -17,7 +17,8 @@ import openpyxl
 import xlsxwriter
 from openpyxl.worksheet._reader import WorkSheetParser
 
-from . import binaries, identity
+from . import identity
+from .actions import download
 from .identity import is_placeholder, without_blanks, word_key
 
 _logger = logging.getLogger(__name__)
@@ -377,11 +378,4 @@ def download_xlsx(record, name, header, rows):
     """Keep a spreadsheet in ``download`` of a record; return the action that fetches
     it.
     """
-    content = binaries.to_field(write_xlsx(name, header, rows))
-    record.sudo().write({"download": content, "download_name": "%s.xlsx" % name})
-    url = "/web/content/%s/%s/download?download=true&filename_field=download_name"
-    return {
-        "type": "ir.actions.act_url",
-        "url": url % (record._name, record.id),
-        "target": "download",
-    }
+    return download(record, "%s.xlsx" % name, write_xlsx(name, header, rows))

@@ -3,6 +3,7 @@
 
 import base64
 import io
+from contextlib import contextmanager
 from unittest.mock import patch
 
 import openpyxl
@@ -11,7 +12,9 @@ from odoo import Command
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
+from odoo.tools.pdf import PdfFileReader
 
+from ..wizards import billpay_card_print
 from .test_billpay_purpose import PurposeCommon
 
 
@@ -333,10 +336,7 @@ class TestRuns(RunCommon):
         )
         self.assertEqual(len(attachments), 2, "one for each time")
         attachment = attachments[0]
-        from odoo.tools.pdf import PdfFileReader
-
-        pages = PdfFileReader(io.BytesIO(attachment.raw)).getNumPages()
-        self.assertEqual(pages, 2)
+        self.assertEqual(self._pages(attachment.raw), 2)
 
     def _one_page(self):
         from reportlab.pdfgen import canvas
@@ -386,6 +386,242 @@ class TestRuns(RunCommon):
                     wizard.lang = lang
                     [page] = wizard._card_pages()
                     self.assertEqual([c["purpose"] for c in page[0]], expected)
+
+    # === Many cards, many e-mails === #
+
+    def _pupils(self, count):
+        """Contacts with an e-mail address and a number for tuition, and the numbers."""
+        pupils = self.env["res.partner"].create(
+            [
+                {"name": f"Pupil {n:03d}", "email": f"pupil{n}@example.com"}
+                for n in range(count)
+            ]
+        )
+        numbers = self.tuition.sudo()._reserve(pupils).sudo()
+        numbers.write({"state": "open", "sync_at": False})
+        return pupils, numbers
+
+    def _ready_pupils(self, count):
+        """A run that is done, for so many contacts."""
+        pupils, numbers = self._pupils(count)
+        run = self._prepared(
+            source="contacts",
+            partner_ids=[Command.set(pupils.ids)],
+            purpose_ids=[Command.set(self.tuition.ids)],
+        )
+        lines = run.line_ids.sorted("id")
+        by_partner = numbers.grouped("partner_id")
+        for line in lines:
+            number = by_partner[line.partner_id]
+            line.sudo().write({"state": "reserved", "number_id": number.id})
+        run.sudo().state = "done"
+        return run
+
+    def test_cards_cost_the_same_statements_however_many(self):
+        _pupils, numbers = self._pupils(50)
+        first = numbers.browse(numbers.ids[:5])
+        for layout, lang in (
+            ("card", "customer"),
+            ("sticker", "sw"),
+            ("card", "en"),
+        ):
+            taken = []
+            for some in (first, first, numbers):
+                wizard = self.env["billpay.card.print"].create(
+                    {
+                        "number_ids": [Command.set(some.ids)],
+                        "layout": layout,
+                        "lang": lang,
+                    }
+                )
+                self.env.flush_all()
+                self.env.invalidate_all()
+                before = self.env.cr.sql_log_count
+                pages = wizard._card_pages()
+                taken.append(self.env.cr.sql_log_count - before)
+                cards = [card for page in pages for row in page for card in row]
+                self.assertEqual(len([*filter(None, cards)]), len(some))
+            with self.subTest(layout=layout, lang=lang):
+                self.assertEqual(taken[1], taken[2])
+
+    def test_a_channel_that_changes_is_on_the_next_card(self):
+        _pupils, numbers = self._pupils(1)
+        wizard = self.env["billpay.card.print"].create(
+            {"number_ids": [Command.set(numbers.ids)]}
+        )
+
+        def names():
+            [[[card, _none]]] = wizard._card_pages()
+            return [channel["name"] for channel in card["channels"]]
+
+        first, *_others = self.env["billpay.channel"]._for_company(self.company)
+        self.assertIn(first.name, names())
+        first.name = "M-Pesa ya kesho"
+        self.assertIn("M-Pesa ya kesho", names())
+        first.active = False
+        self.assertNotIn("M-Pesa ya kesho", names())
+        first.copy({"active": True, "company_id": self.company.id, "code": "own"})
+        self.assertIn("M-Pesa ya kesho", names())
+
+    def test_many_cards_are_printed_in_parts(self):
+        _pupils, numbers = self._pupils(7)
+        wizard = self.env["billpay.card.print"].create(
+            {"number_ids": [Command.set(numbers.ids[::-1])]}
+        )
+        with self._rendered(3) as rendered:
+            action = wizard.action_print()
+        self.assertEqual([len(names) for names in rendered], [3, 3, 1])
+        printed = [name for names in rendered for name in names]
+        self.assertEqual(printed, sorted(printed), "in the order of their names")
+        self.assertEqual(action["type"], "ir.actions.act_url")
+        content = base64.b64decode(wizard.with_context(bin_size=False).download)
+        self.assertEqual(self._pages(content), 3)
+        # A few are the report itself, as before.
+        wizard.number_ids = numbers[:3]
+        with self._rendered(3) as rendered:
+            self.assertEqual(wizard.action_print()["type"], "ir.actions.report")
+        self.assertFalse(rendered)
+        # More than a click may take say so.
+        wizard.number_ids = numbers
+        with (
+            self._rendered(3),
+            patch(f"{billpay_card_print.__name__}.MOST", 6),
+            self.assertRaisesRegex(UserError, "7 cards .* bulk run"),
+        ):
+            wizard.action_print()
+
+    @contextmanager
+    def _rendered(self, size):
+        """Parts of so many cards; yields the names that each part had."""
+        rendered = []
+
+        def render(reports, _report, res_ids=None, **_values):
+            pages = reports.env["billpay.card.print"].browse(res_ids)._card_pages()
+            cards = [card for page in pages for row in page for card in row]
+            rendered.append([card["name"] for card in filter(None, cards)])
+            return self._one_page(), "pdf"
+
+        reports = type(self.env["ir.actions.report"])
+        with (
+            patch.object(reports, "_render_qweb_pdf", render),
+            patch.object(type(self.env["billpay.card.print"]), "_part_size", size),
+        ):
+            yield rendered
+
+    def _pages(self, content):
+        return PdfFileReader(io.BytesIO(content)).getNumPages()
+
+    def test_many_cards_of_a_run_are_printed_by_its_worker(self):
+        run = self._ready_pupils(7)
+        wizard = self.env["billpay.card.print"].browse(run.action_cards()["res_id"])
+        with self._rendered(3) as rendered:
+            self.assertIn("background", wizard.action_print()["params"]["message"])
+            self.assertFalse(rendered, "the click prints nothing")
+            self.assertEqual(run.background, "0 of 7 cards are printed.")
+            # A second click prints nothing twice.
+            again = wizard.action_print()["params"]
+            self.assertIn("0 of 7", again["message"])
+            with self._workers():
+                self.assertTrue(run._print_chunk())
+            self.assertEqual(run.background, "3 of 7 cards are printed.")
+            # One is closed meanwhile: nobody gets its card.
+            last = run.line_ids.number_id.sorted(lambda n: n.partner_id.name)[-1]
+            last.sudo()._close()
+            self._work()
+        self.assertEqual([len(names) for names in rendered], [3, 3])
+        self.assertFalse(run.background)
+        self.assertFalse(run.printing)
+        [attachment] = self.env["ir.attachment"].search(
+            [("res_model", "=", "billpay.run"), ("res_id", "=", run.id)]
+        )
+        self.assertEqual(self._pages(attachment.raw), 2)
+        self.assertIn("cards", run.message_ids[0].body)
+
+    def test_who_only_reads_a_run_prints_its_cards_at_once(self):
+        run = self._ready_pupils(4)
+        reader = self._user("cards_reader", "billpay_odoo.group_billpay_user")
+        action = run.with_user(reader).action_cards()
+        wizard = self.env["billpay.card.print"].with_user(reader)
+        with self._rendered(3) as rendered:
+            action = wizard.browse(action["res_id"]).action_print()
+        self.assertEqual(action["type"], "ir.actions.act_url")
+        self.assertEqual(len(rendered), 2)
+        self.assertFalse(run.printing)
+
+    def _mails(self, numbers):
+        domain = [("model", "=", numbers._name), ("res_id", "in", numbers.ids)]
+        return self.env["mail.mail"].search(domain)
+
+    def test_many_emails_are_written_by_the_worker(self):
+        run = self._ready_pupils(7)
+        numbers = run.line_ids.number_id
+        clerk = self._user("sends_all", "account.group_account_invoice")
+        with patch.object(type(run), "_send_chunk_size", 3):
+            message = run.with_user(clerk).action_send_all()["params"]["message"]
+            self.assertIn("7 lines", message)
+            self.assertFalse(self._mails(numbers), "the click writes none")
+            self.assertEqual(run.background, "0 of 7 lines are sent.")
+            # A second click sends nothing twice.
+            run.with_user(clerk).action_send_all()
+            with self._workers():
+                self.assertTrue(run._send_chunk())
+            self.assertEqual(run.background, "3 of 7 lines are sent.")
+            self.assertEqual(len(self._mails(numbers)), 3)
+            # One is closed meanwhile: it asks for nothing.
+            run.line_ids[-1].number_id.sudo()._close()
+            self._work()
+        self.assertFalse(run.sending)
+        self.assertFalse(run.background)
+        mails = self._mails(numbers)
+        self.assertEqual(sorted(mails.mapped("res_id")), sorted(numbers.ids[:-1]))
+        self.assertEqual(set(mails.mapped("state")), {"outgoing"})
+        self.assertEqual(mails.author_id, clerk.partner_id)
+
+    def test_one_that_cannot_be_written_stops_only_itself(self):
+        run = self._ready_pupils(7)
+        bad, written = run.line_ids[2].number_id, type(run)._mail_numbers
+
+        def mail(runs, numbers):
+            if bad in numbers:
+                raise ValueError("a broken template")
+            return written(runs, numbers)
+
+        with (
+            patch.object(type(run), "_send_chunk_size", 3),
+            patch.object(type(run), "_mail_numbers", mail),
+            mute_logger("odoo.addons.billpay_odoo.models.run.billpay_run"),
+        ):
+            run.action_send_all()
+            self._work()
+        mails = self._mails(run.line_ids.number_id)
+        self.assertEqual(len(mails), 6)
+        self.assertNotIn(bad.id, mails.mapped("res_id"))
+        texts = "".join(run.message_ids.mapped("body"))
+        self.assertIn(bad.display_number, texts)
+
+    def test_many_invoices_wait_in_the_queue_of_odoo(self):
+        self.partner.email = "juma@example.com"
+        self.company.billpay_issue_on = "manual"
+        moves = self.env["account.move"].union(
+            *(self._invoice(1000 + n) for n in range(5))
+        )
+        run = self._prepared(source="invoices", move_ids=[Command.set(moves.ids)])
+        run.action_start()
+        self._sync_and_work()
+        self.assertEqual(len(run._ready_lines()), 5)
+        clerk = self._user("sends_invoices", "account.group_account_invoice")
+        with patch.object(type(run), "_send_chunk_size", 2):
+            run.with_user(clerk).action_send_all()
+            self.assertFalse(any(moves.mapped("sending_data")))
+            self._work()
+        for move in moves:
+            self.assertEqual(move.sending_data["author_user_id"], clerk.id)
+        self.assertFalse(run.sending)
+
+    def _sync_and_work(self):
+        self._work()
+        self._sync()
+        self._work()
 
     def test_contacts_without_a_number_are_told_before_printing(self):
         self._keeps(self.asha, self.tuition)

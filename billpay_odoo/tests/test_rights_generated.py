@@ -53,7 +53,8 @@ class TestFields(RightsCommon):
         # What a row of the file is for, where the file does not tell.
         "billpay.number.import.line": ("kind move_id partner_id",),
         "billpay.number.change": ("amount mode number_ids currency_id",),
-        "billpay.card.print": ("lang layout number_ids without_ids",),
+        # The run that prints them in the background, where its own rights count.
+        "billpay.card.print": ("lang layout number_ids run_id without_ids",),
         "billpay.partner.number": ("partner_ids purpose_ids",),
         # Shown before the numbers are made; ClickPesa refuses what lacks something.
         "billpay.partner.number.line": ("number partner_id problem purpose_id",),

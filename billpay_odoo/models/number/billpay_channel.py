@@ -213,8 +213,17 @@ class BillpayChannel(models.Model):
 
         :param bool complete: also those that lack something when false
         """
+        return self.sudo().browse(self._ids_for_company(company.id, complete))
+
+    @api.model
+    @tools.ormcache("company_id", "complete")
+    def _ids_for_company(self, company_id, complete):
+        """Return the ids for `_for_company`.
+
+        Cached: each card, document and page asks, the records hardly change.
+        """
         channels = self.sudo().with_context(active_test=False)
-        channels = channels.search([("company_id", "in", [False, company.id])])
+        channels = channels.search([("company_id", "in", [False, company_id])])
         own_codes = set(channels.filtered("company_id").mapped("code"))
         return channels.filtered(
             lambda channel: (
@@ -222,7 +231,7 @@ class BillpayChannel(models.Model):
                 and (channel.complete or not complete)
                 and (channel.company_id or channel.code not in own_codes)
             )
-        )
+        )._ids
 
     @api.model
     def _find_by_code(self, code, company=None):

@@ -33,12 +33,15 @@ class BillpayRun(models.Model):
     _description = "Bulk Run of Control Numbers"
     _billpay_server_fields = frozenset(
         "download download_name company_id state source line_ids started_at"
-        " started_by_id finished_at printing printed_line_id".split()
+        " started_by_id finished_at printing printed_line_id card_job sending"
+        " send_job".split()
     )
     # Lines of one transaction: five calls of the sync worker.
     _chunk = 250
     # Invoices of one rendering: what fits into a worker's memory and time.
     _print_chunk_size = 50
+    # Lines that one transaction sends; more than these are sent in the background.
+    _send_chunk_size = 250
     _order = "id desc"
     _check_company_auto = True
     _mail_post_access = "read"
@@ -102,10 +105,26 @@ class BillpayRun(models.Model):
     currency_id = fields.Many2one("res.currency", compute="_compute_payment_total")
     printing = fields.Boolean(readonly=True, copy=False)
     printed_line_id = fields.Many2one("billpay.run.line", readonly=True, copy=False)
+    card_job = fields.Json(
+        readonly=True,
+        copy=False,
+        prefetch=False,
+        help="The numbers whose cards are still to print, and how.",
+    )
+    sending = fields.Boolean(readonly=True, copy=False)
+    send_job = fields.Json(
+        readonly=True,
+        copy=False,
+        prefetch=False,
+        help="The lines that are still to send, and for whom.",
+    )
+    background = fields.Char(
+        compute="_compute_background", help="What the worker prints and sends."
+    )
 
     # The worker's question, answered without touching runs that are over.
     _running = models.Index("(id) WHERE state = 'running'")
-    _printing = models.Index("(id) WHERE printing")
+    _printing = models.Index("(id) WHERE printing OR sending")
 
     # === COMPUTE METHODS === #
 
@@ -162,6 +181,36 @@ class BillpayRun(models.Model):
                     "%s call(s) to ClickPesa, within a minute or two.", calls
                 )
 
+    @api.depends("printing", "printed_line_id", "card_job", "sending", "send_job")
+    def _compute_background(self):
+        for run in self:
+            texts = []
+            if run.printing and run.card_job:
+                done, total = run._progress_of(run.card_job)
+                texts.append(
+                    self.env._(
+                        "%(done)s of %(total)s cards are printed.",
+                        done=done,
+                        total=total,
+                    )
+                )
+            elif run.printing:
+                texts.append(self.env._("The invoices are being printed."))
+            if run.sending:
+                done, total = run._progress_of(run.send_job)
+                texts.append(
+                    self.env._(
+                        "%(done)s of %(total)s lines are sent.", done=done, total=total
+                    )
+                )
+            run.background = " ".join(texts)
+
+    @api.model
+    def _progress_of(self, job):
+        """Return how many records of a job are done, and of how many, as texts."""
+        done = job["total"] - len(job["ids"])
+        return f"{done:,}", f"{job['total']:,}"
+
     def _compute_payment_total(self):
         self.currency_id = money.shillings(self.env)
         for run in self:
@@ -185,12 +234,15 @@ class BillpayRun(models.Model):
 
     @api.model
     def _cron_bulk_runs(self):
-        """Work on all running runs, then on printing. Idle, two indexed queries."""
+        """Work on all running runs, then on sending and printing. Idle, two indexed
+        queries."""
         self._reserve_running()
-        for run in self.search([("printing", "=", True)], order="id"):
-            while committed(self.env, run._print_chunk):
-                if not self.env["ir.cron"]._commit_progress(1):
-                    return
+        waiting = ["|", ("printing", "=", True), ("sending", "=", True)]
+        for run in self.search(waiting, order="id"):
+            for work in (run._send_chunk, run._print_chunk):
+                while committed(self.env, work):
+                    if not self.env["ir.cron"]._commit_progress(1):
+                        return
 
     def _count_waiting(self):
         domain = [("run_id", "=", self.id), ("state", "=", "waiting")]
@@ -403,15 +455,103 @@ class BillpayRun(models.Model):
             title = self.env._("Who Gets No E-Mail")
             return dialog(self.env["billpay.run.send"], title, context=context)
         reachable = lines - without
-        moves = reachable.move_id
-        numbers = reachable.filtered(lambda line: not line.move_id).number_id
-        if numbers:
-            template_sudo = self.env.ref("billpay_odoo.mail_template_number").sudo()
-            template_sudo.send_mail_batch(numbers.ids, force_send=False)
-        if moves:
+        if len(reachable) > self._send_chunk_size:
+            return self._send_in_background(reachable)
+        if numbers := reachable.filtered(lambda line: not line.move_id).number_id:
+            self._mail_numbers(numbers)
+        if moves := reachable.move_id:
             return moves.action_send_and_print()
         message = self.env._("%s e-mail(s) are on their way.", len(numbers))
         return notify("success", message, CLOSE)
+
+    @api.model
+    def _mail_numbers(self, numbers):
+        env = numbers.env  # of the user, who is the author
+        template_sudo = env.ref("billpay_odoo.mail_template_number").sudo()
+        template_sudo.send_mail_batch(numbers.ids, force_send=False)
+
+    def _send_in_background(self, lines):
+        """Let the worker send these lines, with the rights of the user."""
+        if not self.sending:
+            self.sudo().write(
+                {
+                    "sending": True,
+                    "send_job": {
+                        "ids": lines.ids,
+                        "total": len(lines),
+                        "user_id": self.env.uid,
+                    },
+                }
+            )
+        self._wake()
+        message = self.env._(
+            "%s lines are being sent in the background; this page shows how far that "
+            "is, and you can leave it.",
+            self.send_job["total"],
+        )
+        return notify("info", message, CLOSE)
+
+    def _send_chunk(self):
+        """Queue the next e-mails and invoices; return whether to go on."""
+        self = self.sudo().ensure_one()
+        self.invalidate_recordset()
+        if not self.sending:
+            return False
+        job, size = self.send_job, self._send_chunk_size
+        user = self.env["res.users"].browse(job["user_id"])
+        lines = self.env["billpay.run.line"].browse(job["ids"][:size]).exists()
+        # What was paid or closed since asks for nothing.
+        lines = lines.filtered(lambda line: line.number_id.state == "open")
+        lines = lines.with_user(user).with_context(
+            lang=user.lang, allowed_company_ids=self.company_id.ids
+        )
+        try:
+            with self.env.cr.savepoint():
+                self._queue_sending(lines)
+        except CONFLICTS:
+            raise
+        except Exception:
+            # One of them cannot be sent: each for itself, so that it fails alone.
+            _logger.info("A chunk of %s is sent line by line", self, exc_info=True)
+            self.env.invalidate_all()
+            each(lines, self._queue_sending, self._note_unsent)
+        left = job["ids"][size:]
+        self.write({"sending": bool(left), "send_job": left and {**job, "ids": left}})
+        if not left:
+            self.message_post(
+                body=self.env._(
+                    "The %s lines were handed over for sending.", job["total"]
+                )
+            )
+        return bool(left)
+
+    @api.model
+    def _queue_sending(self, lines):
+        """Leave e-mails and invoices to the queues of Odoo, as its wizard does."""
+        if numbers := lines.filtered(lambda line: not line.move_id).number_id:
+            self._mail_numbers(numbers)
+        if moves := lines.move_id.filtered(lambda move: not move.sending_data):
+            user = lines.env.user
+            moves.sending_data = {
+                "author_user_id": user.id,
+                "author_partner_id": user.partner_id.id,
+            }
+            self.env.ref("account.ir_cron_account_move_send").sudo()._trigger()
+
+    @api.model
+    def _note_unsent(self, line, error):
+        _logger.error("Line %s of a run is not sent", line.id, exc_info=error)
+        line.run_id.sudo()._message_log(
+            body=self.env._(
+                "%(contact)s is not sent the number %(number)s. No money is affected: "
+                "send it by hand. The reason: %(reason)s",
+                contact=line.partner_id.display_name,
+                number=line.number,
+                reason=str(error)
+                if isinstance(error, UserError)
+                else self.env._("unexpected error; see the server's log."),
+            )
+        )
 
     def action_print_all(self):
         """Print all invoices in the background; one PDF comes in the end."""
@@ -422,7 +562,9 @@ class BillpayRun(models.Model):
         if not self.printing:
             # What an earlier printing left behind is not printed twice.
             self._printed_parts().unlink()
-            self.sudo().write({"printing": True, "printed_line_id": False})
+            self.sudo().write(
+                {"printing": True, "printed_line_id": False, "card_job": False}
+            )
         self._wake()
         message = self.env._(
             "%s invoices are being printed. The PDF comes below this run when it is "
@@ -432,7 +574,31 @@ class BillpayRun(models.Model):
         return notify("info", message)
 
     def action_cards(self):
-        return self._ready_lines().number_id.action_billpay_cards()
+        action = self._ready_lines().number_id.action_billpay_cards()
+        self.env["billpay.card.print"].browse(action["res_id"]).run_id = self
+        return action
+
+    def _print_cards(self, numbers, layout, lang):
+        """Let the worker print cards of this run; one PDF comes in the end."""
+        self.check_access("write")
+        if self.printing:
+            message = self.env._(
+                "%s Print the cards when that is done.", self.background
+            )
+            return notify("warning", message, CLOSE)
+        # What an earlier printing left behind is not printed twice.
+        self._printed_parts().unlink()
+        numbers &= self.line_ids.number_id
+        job = {"ids": numbers.ids, "layout": layout, "lang": lang}
+        self.sudo().write(
+            {"printing": True, "card_job": {**job, "total": len(numbers)}}
+        )
+        self._wake()
+        message = self.env._(
+            "The cards are being printed in the background. The PDF comes below this "
+            "run when it is finished; you can leave this page."
+        )
+        return notify("info", message, CLOSE)
 
     def action_sms_list(self):
         """Download phone and text per line, for whoever sends SMS."""
@@ -452,6 +618,8 @@ class BillpayRun(models.Model):
         self.invalidate_recordset()
         if not self.printing:
             return False
+        if self.card_job:
+            return self._print_card_chunk()
         domain = [
             ("run_id", "=", self.id),
             ("id", ">", self.printed_line_id.id or 0),
@@ -462,20 +630,32 @@ class BillpayRun(models.Model):
         lines = self.env["billpay.run.line"].search(
             domain, order="id", limit=self._print_chunk_size
         )
-        parts = self._printed_parts()
         if not lines:
-            self.printing = False
-            if parts:
-                content = merge_pdf([part.raw for part in parts])
-                parts.unlink()
-                self.message_post(
-                    body=self.env._("The invoices of this run, to print."),
-                    attachments=[("%s.pdf" % self.name, content)],
-                )
+            self._finish_printing(self.env._("The invoices of this run, to print."))
             return False
         content, _type = self.env["ir.actions.report"]._render_qweb_pdf(
             "account.account_invoices", res_ids=lines.move_id.ids
         )
+        self._keep_part(content)
+        self.printed_line_id = lines[-1]
+        return True
+
+    def _print_card_chunk(self):
+        job, printer = self.card_job, self.env["billpay.card.print"]
+        size = printer._part_size
+        numbers = self.env["billpay.control.number"].browse(job["ids"][:size]).exists()
+        # What was paid or closed since is handed out to nobody.
+        if numbers := numbers.filtered(lambda number: number.state == "open"):
+            self._keep_part(printer._render_part(numbers, job["layout"], job["lang"]))
+        if left := job["ids"][size:]:
+            self.card_job = {**job, "ids": left}
+            return True
+        self.card_job = False
+        self._finish_printing(self.env._("The cards of this run, to print."))
+        return False
+
+    def _keep_part(self, content):
+        parts = self._printed_parts()
         parts.create(
             {
                 "name": "%s-%04d.pdf" % (self.name, len(parts) + 1),
@@ -485,8 +665,14 @@ class BillpayRun(models.Model):
                 "description": PART,
             }
         )
-        self.printed_line_id = lines[-1]
-        return True
+
+    def _finish_printing(self, text):
+        """Join the parts, and leave the PDF below the run."""
+        self.printing = False
+        if parts := self._printed_parts():
+            content = merge_pdf([part.raw for part in parts])
+            parts.unlink()
+            self.message_post(body=text, attachments=[("%s.pdf" % self.name, content)])
 
     def _printed_parts(self):
         domain = [

@@ -7,7 +7,8 @@ import { standardFieldProps } from "@web/views/fields/standard_field_props";
 // Seconds between two looks at a run that is going on.
 const INTERVAL = 3;
 
-/** Shows nothing: reads the form anew while its run is going on, and then stops. */
+/** Shows nothing: reads the form anew while its run, printing or sending goes on, and
+ * then stops. */
 export class BillpayRunRefresh extends Component {
     static template = xml`<span/>`;
     static props = { ...standardFieldProps };
@@ -19,7 +20,8 @@ export class BillpayRunRefresh extends Component {
 
     async refresh() {
         const record = this.props.record;
-        const running = record.data[this.props.name] === "running";
+        const running =
+            record.data[this.props.name] === "running" || record.data.background;
         // What a person is typing is not read over.
         if (running && !this.loading && !document.hidden && !record.dirty) {
             this.loading = true;
