@@ -27,6 +27,7 @@ ORDER = (
     "latency",
     "poll",
     "issue",
+    "screens",
     "faults",
     "hostile",
     "forged",

@@ -51,6 +51,10 @@ class Bed:
                 databases.install(database, tuple(extra), demo=True)
         return database
 
+    def with_addons(self, addons):
+        """A database with these add-ons of ours, and what they need."""
+        return self._database(databases.template_addons(list(addons)))
+
     def _database(self, template):
         self._count += 1
         database = databases.name(f"{PREFIX}{os.getpid()}_{self._count}")

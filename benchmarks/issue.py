@@ -7,9 +7,14 @@ at once and shares the machine, so a second here is a second of ours and not of
 ClickPesa.
 
 The run is one of ``billpay.run`` for posted invoices. Its worker is killed with SIGKILL
-while it reserves, and the sync worker while it registers; others go on.
+while it reserves, and the sync worker while it registers; others go on. Its invoices
+are then sent: the click, and the worker that hands them to Odoo's queue.
+
+Cards and changes are of customers' numbers. Cards are printed under the memory limit
+that Odoo's server sets itself by default, which wkhtmltopdf inherits.
 """
 
+import base64
 import time
 
 from devtools.bench_results import Bar, Result, Row
@@ -23,6 +28,9 @@ NAME = "issue"
 TITLE = "order numbers registered in bulk, beside one call for each"
 BULK = 50
 STATEMENTS, MEGABYTES = 1, 150
+# Statements for a card, and for a line of a run that is sent; seconds of that click.
+FEW, CLICK = 0.1, 10
+PURPOSES = 3
 CREATION = "/billpay/"
 BULK_CREATION = "/billpay/bulk-create-order-control-numbers"
 
@@ -56,6 +64,18 @@ def run(bed):
         alone.append(register(single, bulk=1))
     with step(f"a run for {count:,} invoices, killed twice"):
         bulk = _run(bed, database, clerk, sandbox, count)
+    with step(f"sending its {count:,} invoices"):
+        sent = clerk.do("send_bench_run", run=bulk["run"])
+        if sent["queued"] != count:
+            raise Problem(f"{sent['queued']} of {count} invoices wait for sending")
+    pupils = count // 10
+    with step(f"{pupils:,} customers with {PURPOSES} numbers each"):
+        clerk.do("prepare_bench_cards", provider=provider, count=pupils)
+    with step(f"{pupils:,} cards"):
+        # Limited for the rest of its life.
+        cards = bed.worker(database).do("print_bench_cards", count=pupils)
+    with step(f"{PURPOSES * pupils:,} numbers ask for another amount"):
+        changed = clerk.do("change_bench_numbers")
     rows = (
         Row(
             "in bulk, the sync worker", (count / ours["seconds"],), ours["sql"] / count
@@ -66,6 +86,14 @@ def run(bed):
             alone[-1]["sql"] / single,
         ),
         Row("a run, from start to end", (count / bulk["seconds"],)),
+        Row("Send All, the click", (count / sent["click"],), sent["click_sql"] / count),
+        Row("Send All, the worker", (count / sent["seconds"],), sent["sql"] / count),
+        Row("cards, as one PDF", (pupils / cards["seconds"],), cards["sql"] / pupils),
+        Row(
+            "Change",
+            (changed["numbers"] / changed["seconds"],),
+            changed["sql"] / changed["numbers"],
+        ),
     )
     return Result(
         NAME,
@@ -80,12 +108,21 @@ def run(bed):
             # What a killed worker has asked for is asked for once more.
             Bar("run: bulk calls", bulk["calls"], count // BULK + 1),
             Bar("run: growth of memory, MB", bulk["megabytes"], MEGABYTES),
+            Bar("Send All: seconds of the click", sent["click"], CLICK),
+            Bar("Send All: SQL per line, in the click", rows[3].sql, FEW),
+            Bar("cards: pages that are missing", pupils // 10 - cards["pages"], 0),
+            Bar("cards: SQL per card", rows[5].sql, FEW),
+            Bar("Change: SQL per number", rows[6].sql, STATEMENTS),
+            Bar("Change: times that the worker is woken", changed["woken"], 1),
         ),
         ratio=rows[0].median / rows[1].median,
         notes=(
             f"{count:,} numbers in {ours['seconds']:.1f} s",
             f"run: prepared in {bulk['prepared']:.1f} s, {bulk['kills']} workers"
             f" killed, {bulk['seconds']:.1f} s from start to end",
+            f"Send All: click {sent['click']:.1f} s, worker {sent['seconds']:.1f} s",
+            f"{pupils:,} cards in {cards['seconds']:.1f} s; largest wkhtmltopdf"
+            f" {cards['megabytes']:.0f} MB of {cards['limit']:.0f} MB",
         ),
     )
 
@@ -115,6 +152,7 @@ def _run(bed, database, clerk, sandbox, count):
     found = clerk.do("run_counts", run=run)
     there = [number["number"] for number in sandbox.call("numbers")]
     return {
+        "run": run,
         "seconds": seconds,
         "prepared": prepared["seconds"],
         "kills": kills,
@@ -214,6 +252,110 @@ def run_counts(env, run):
     )
     reserved, opened, twins = env.cr.fetchone()
     return {"reserved": reserved, "open": opened, "twins": twins}
+
+
+@task
+def send_bench_run(env, run):
+    """Press Send All, and let the worker hand the invoices to Odoo's queue."""
+    run = accountant(env)["billpay.run"].browse(run)
+    for partner in run.line_ids.partner_id.filtered(lambda partner: not partner.email):
+        partner.email = f"bench{partner.id}@example.com"
+    env.cr.commit()
+    with measured(env) as click:
+        run.action_send_all()
+    with measured(env) as work:
+        env["billpay.run"]._cron_bulk_runs()
+    return {
+        **work.as_dict(),
+        "click": click.seconds,
+        "click_sql": click.sql,
+        "queued": env["account.move"].search_count([("sending_data", "!=", False)]),
+    }
+
+
+@task
+def prepare_bench_cards(env, provider, count):
+    """Give customers numbers of several purposes, which ClickPesa knows."""
+    company = env["payment.provider"].browse(provider).company_id
+    names = [f"Bench purpose {number}" for number in range(PURPOSES)]
+    purposes = env["billpay.purpose"].create(
+        [
+            {"name": name, "company_id": company.id, "default_amount": 150_000}
+            for name in names
+        ]
+    )
+    pupils = env["res.partner"].create(
+        [
+            {
+                "name": f"Pupil {number:05d}",
+                "email": f"pupil{number}@example.com",
+                "company_id": company.id,
+            }
+            for number in range(count)
+        ]
+    )
+    for purpose in purposes:
+        purpose._reserve(pupils)
+    env.flush_all()
+    env.cr.execute(
+        "UPDATE billpay_control_number SET state = 'open', sync_at = NULL,"
+        " confirmed_at = now(), known_active = true, known_amount = amount,"
+        " known_mode = mode, known_description = description"
+        " WHERE purpose_id = ANY(%s)",
+        (purposes.ids,),
+    )
+
+
+@task
+def print_bench_cards(env, count):
+    """Print cards as a click does, as a server with Odoo's default limits."""
+    import io
+    import resource
+
+    from odoo.service.server import set_limit_memory_hard
+    from odoo.tools import config
+    from odoo.tools.pdf import PdfFileReader
+
+    set_limit_memory_hard()
+    env = accountant(env)
+    numbers = env["billpay.control.number"].search(
+        [("purpose_id.name", "=", "Bench purpose 0")], limit=count
+    )
+    wizard = env["billpay.card.print"].create({"number_ids": [(6, 0, numbers.ids)]})
+    with measured(env) as found:
+        wizard.action_print()
+    content = base64.b64decode(wizard.with_context(bin_size=False).download)
+    largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    return {
+        **found.as_dict(),
+        "pages": PdfFileReader(io.BytesIO(content)).getNumPages(),
+        "megabytes": largest / 1024,
+        "limit": config["limit_memory_hard"] / 1024**2,
+    }
+
+
+@task
+def change_bench_numbers(env):
+    """Let all of them ask for another amount; how often the worker is woken for it."""
+    env = accountant(env)
+    numbers = env["billpay.control.number"].search(
+        [("purpose_id.name", "like", "Bench purpose")]
+    )
+    triggers = env["ir.cron.trigger"].sudo()
+    before = triggers.search_count([])
+    change = env["billpay.number.change"].create(
+        {"number_ids": [(6, 0, numbers.ids)], "amount": 175_000, "mode": "flexible"}
+    )
+    with measured(env) as found:
+        change.action_confirm()
+    due = numbers.search_count([("id", "in", numbers.ids), ("sync_at", "!=", False)])
+    if due != len(numbers):
+        raise ValueError(f"{due} of {len(numbers)} numbers are due")
+    return {
+        **found.as_dict(),
+        "numbers": len(numbers),
+        "woken": triggers.search_count([]) - before,
+    }
 
 
 @task

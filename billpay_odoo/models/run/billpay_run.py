@@ -41,7 +41,7 @@ class BillpayRun(models.Model):
     # Invoices of one rendering: what fits into a worker's memory and time.
     _print_chunk_size = 50
     # Lines that one transaction sends; more than these are sent in the background.
-    _send_chunk_size = 250
+    _send_chunk_size = 100
     _order = "id desc"
     _check_company_auto = True
     _mail_post_access = "read"
