@@ -589,7 +589,7 @@ class TestRuns(RunCommon):
         with (
             patch.object(type(run), "_send_chunk_size", 3),
             patch.object(type(run), "_mail_numbers", mail),
-            mute_logger("odoo.addons.billpay_odoo.models.run.billpay_run"),
+            mute_logger("odoo.addons.billpay_odoo"),
         ):
             run.action_send_all()
             self._work()
