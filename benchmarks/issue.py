@@ -29,7 +29,7 @@ TITLE = "order numbers registered in bulk, beside one call for each"
 BULK = 50
 STATEMENTS, MEGABYTES = 1, 150
 # Statements for a card, and for a line of a run that is sent; seconds of that click.
-FEW, CLICK = 0.1, 10
+CARD, LINE, CLICK = 0.5, 0.1, 10
 PURPOSES = 3
 CREATION = "/billpay/"
 BULK_CREATION = "/billpay/bulk-create-order-control-numbers"
@@ -109,9 +109,9 @@ def run(bed):
             Bar("run: bulk calls", bulk["calls"], count // BULK + 1),
             Bar("run: growth of memory, MB", bulk["megabytes"], MEGABYTES),
             Bar("Send All: seconds of the click", sent["click"], CLICK),
-            Bar("Send All: SQL per line, in the click", rows[3].sql, FEW),
+            Bar("Send All: SQL per line, in the click", rows[3].sql, LINE),
             Bar("cards: pages that are missing", pupils // 10 - cards["pages"], 0),
-            Bar("cards: SQL per card", rows[5].sql, FEW),
+            Bar("cards: SQL per card", rows[5].sql, CARD),
             Bar("Change: SQL per number", rows[6].sql, STATEMENTS),
             Bar("Change: times that the worker is woken", changed["woken"], 1),
         ),
