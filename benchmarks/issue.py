@@ -16,6 +16,7 @@ that Odoo's server sets itself by default, which wkhtmltopdf inherits.
 
 import base64
 import time
+from unittest.mock import patch
 
 from devtools.bench_results import Bar, Result, Row
 from devtools.console import Problem, step
@@ -62,6 +63,8 @@ def run(bed):
         alone = [register(single, bulk=1)]
         ours = register(count)
         alone.append(register(single, bulk=1))
+        if any(done["calls"] != single for done in alone):
+            raise Problem("the numbers were not registered singly")
     with step(f"a run for {count:,} invoices, killed twice"):
         bulk = _run(bed, database, clerk, sandbox, count)
     with step(f"sending its {count:,} invoices"):
@@ -396,16 +399,14 @@ def register_numbers(env, bulk):
 
     :param bulk: numbers in one call.
     """
-    from odoo.addons.billpay_odoo import const
-
-    usual, const.BULK_LIMIT = const.BULK_LIMIT, bulk
-    numbers = env["billpay.control.number"]
+    numbers, sync = env["billpay.control.number"], type(env["billpay.sync"])
     before = numbers.search_count([("state", "=", "open")])
-    try:
-        with _Memory() as memory, measured(env) as found:
-            numbers._cron_sync_numbers()
-    finally:
-        const.BULK_LIMIT = usual
+    with (
+        patch.object(sync, "_bulk_limit", bulk),
+        _Memory() as memory,
+        measured(env) as found,
+    ):
+        numbers._cron_sync_numbers()
     env.invalidate_all()
     return {
         **found.as_dict(),
