@@ -610,7 +610,13 @@ class TestRuns(RunCommon):
         self._sync_and_work()
         self.assertEqual(len(run._ready_lines()), 5)
         clerk = self._user("sends_invoices", "account.group_account_invoice")
+        queue = self.env.ref("account.ir_cron_account_move_send").sudo()
         with patch.object(type(run), "_send_chunk_size", 2):
+            queue.active = False
+            with self.assertRaisesRegex(UserError, "switched off"):
+                run.with_user(clerk).action_send_all()
+            self.assertFalse(run.sending)
+            queue.active = True
             run.with_user(clerk).action_send_all()
             self.assertFalse(any(moves.mapped("sending_data")))
             self._work()

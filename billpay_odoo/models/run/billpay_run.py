@@ -472,6 +472,16 @@ class BillpayRun(models.Model):
 
     def _send_in_background(self, lines):
         """Let the worker send these lines, with the rights of the user."""
+        queue_sudo = self.env.ref("account.ir_cron_account_move_send").sudo()
+        if lines.move_id and not queue_sudo.active:
+            raise UserError(
+                self.env._(
+                    "Nothing was sent, and no money is affected: the scheduled action "
+                    "%s, which sends invoices in the background, is switched off. Ask "
+                    "your administrator to activate it, then press Send All again.",
+                    queue_sudo.name,
+                )
+            )
         if not self.sending:
             self.sudo().write(
                 {
