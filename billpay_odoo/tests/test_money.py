@@ -816,9 +816,10 @@ class TestRatesOfABatch(MoneyCommon):
         self._rates(self.eur, invoiced=2700, paid=2900)
         self.partner.email = False
 
-    def _statements(self, count, currency, provider):
+    def _statements(self, count, currency, provider, company=None, **values):
         """Post so many invoices, and return how many statements that takes."""
-        self.company.billpay_provider_id = provider
+        company = company or self.company
+        company.billpay_provider_id = provider
         line = {"name": "Fees", "price_unit": 75, "tax_ids": [Command.clear()]}
         moves = self.env["account.move"].create(
             [
@@ -828,6 +829,7 @@ class TestRatesOfABatch(MoneyCommon):
                     "invoice_date": INVOICED,
                     "currency_id": currency.id,
                     "invoice_line_ids": [Command.create(line)],
+                    **values,
                 }
             ]
             * count
@@ -861,6 +863,30 @@ class TestRatesOfABatch(MoneyCommon):
                 self.assertLessEqual(found[50], 1.06 * plain[50], plain)
                 # Whatever a number needs, it needs it once of a batch.
                 self.assertLessEqual(found[50] - found[10], plain[50] - plain[10] + 1)
+
+    def test_books_in_dollars_ask_once_too(self):
+        data = self.setup_other_company(name="Dollar Books")
+        company = data["company"]
+        provider, nobody = self._make_application(company), self.provider.browse()
+        for day, rate in ((INVOICED, 2400), (PAID, 2500)):
+            self.env["res.currency.rate"].create(
+                {
+                    "name": day,
+                    "currency_id": self.tzs.id,
+                    "rate": rate,
+                    "company_id": company.id,
+                }
+            )
+        journal = {"journal_id": data["default_journal_sale"].id, "company": company}
+        for rate_date, asked in (("issue", 75 * 2500), ("invoice", 75 * 2400)):
+            company.billpay_rate_date = rate_date
+            self._statements(1, self.usd, provider, **journal)
+            few, _numbers = self._statements(10, self.usd, provider, **journal)
+            many, numbers = self._statements(50, self.usd, provider, **journal)
+            plain, _none = self._statements(50, self.usd, nobody, **journal)
+            with self.subTest(rate=rate_date):
+                self.assertEqual(set(numbers.mapped("amount")), {asked})
+                self.assertLessEqual(many, 1.06 * plain, few)
 
     def test_a_rate_counts_from_when_it_is_entered(self):
         """What a batch has asked once does not outlive the answer."""
