@@ -4,7 +4,7 @@ from odoo.exceptions import UserError
 
 
 class NumberSpaceExhausted(UserError):
-    """An application can make no digits; nothing was written yet."""
+    """An application can make no digits; nothing was written of what lacks them."""
 
 
 class ForbiddenMove(Exception):

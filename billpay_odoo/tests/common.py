@@ -13,6 +13,7 @@ from clickpesa_sandbox import Sandbox, create_app
 from clickpesa_sandbox.testing import InProcess
 
 from ..clickpesa import forget_clients, parse_notification
+from ..identity import number_spellings
 from .company import CompanyCommon
 
 BASE_URL = "https://sandbox.example.test/third-parties"
@@ -155,6 +156,18 @@ class BillPayCommon(CompanyCommon):
         self._sync()
         self.assertEqual(move.billpay_number_id.state, "open")
         return move
+
+    @classmethod
+    def _had_since(cls, number, moment):
+        """Let digits be given out before somebody pays them on a day of the past."""
+        cls.env["billpay.control.number"].flush_model()
+        cls.env.cr.execute(
+            "UPDATE billpay_control_number"
+            "   SET create_date = least(create_date, %s::timestamp - interval '1 day')"
+            " WHERE upper(name) = ANY(%s)",
+            [moment, number_spellings(number)],
+        )
+        cls.env["billpay.control.number"].invalidate_model(["create_date"])
 
     def _pay(self, number, amount, **kw):
         """The payer pays at the sandbox; nothing is told to us yet."""

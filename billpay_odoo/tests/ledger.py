@@ -26,7 +26,7 @@ class LedgerCommon(BillPayCommon):
         """A row of the ledger that only waits to be booked."""
         told = next(_told)
         digits = number if isinstance(number, str) else number.name
-        return (
+        row = (
             cls.env["billpay.payment"]
             .sudo()
             .create(
@@ -48,6 +48,8 @@ class LedgerCommon(BillPayCommon):
                 }
             )
         )
+        cls._had_since(row.number, row.paid_at or row.create_date)
+        return row
 
     def _post(self, payments, *, together=True):
         """Book these as the worker does, in one batch.

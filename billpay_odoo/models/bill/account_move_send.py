@@ -74,9 +74,9 @@ class AccountMoveSend(models.AbstractModel):
                 on_sending = moves.filtered(
                     lambda move: move._billpay_issue_moment() == "send"
                 )
-                if not queued:
-                    on_sending._billpay_reserve()
                 reservation = env["billpay.reservation"]
+                if not queued:
+                    reservation._reserve_or_say(on_sending)
                 lacking = reservation._wanting(on_sending).ids
                 wanting = {
                     number.id: shown.ids

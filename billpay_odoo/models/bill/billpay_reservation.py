@@ -454,7 +454,9 @@ class BillpayReservation(models.AbstractModel):
             return True
         last = move._billpay_numbers()[-1:]
         provider_sudo = move.company_id.sudo().billpay_provider_id
-        return last._can_return(provider_sudo) and last._is_known()
+        # Another one comes for an imported one.
+        comes = last.origin == "imported" or last._can_return(provider_sudo)
+        return comes and last._is_known()
 
     # === RESERVE === #
 
@@ -462,52 +464,82 @@ class BillpayReservation(models.AbstractModel):
         """Reserve one order number per invoice that wants one, or the customer's.
 
         A closed number that was never paid is opened again; after a payment the new
-        number follows the paid one.
+        number follows the paid one. Invoices for which there are no digits say so.
 
         :return: the numbers, those of customers included
+        :raise NumberSpaceExhausted: there are digits for none of them
         """
-        numbers = moves.env["billpay.control.number"].sudo()
-        for company, group in self._wanting_own(moves).grouped("company_id").items():
-            provider_sudo = company.sudo().billpay_provider_id
-            vals_list = []
-            for move in group:
-                last = move._billpay_numbers()[-1:]
-                if last._can_return(provider_sudo):
-                    wanted = self._wanted_values(move, last, reissue=True)
-                    if not last._cannot_ask(wanted):
-                        last._want(wanted)
-                        last._reopen()
-                        numbers |= last
-                        continue
-                link = {"move_id": move.id, "predecessor_id": last.id}
-                wanted = {"kind": "order", **self._wanted_values(move)}
-                vals_list.append({**link, **wanted})
-            numbers |= numbers._reserve(provider_sudo, vals_list)
-        wanting = self._wanting_carried(moves)
-        for purpose, group in wanting.grouped("billpay_purpose_id").items():
-            owners = group.partner_id
-            reserved = purpose.sudo()._reserve(owners)
-            carrying = group.sudo().grouped("partner_id")
-            for partner, number in zip(owners, reserved, strict=True):
-                carrying[partner].billpay_carried_number_id = number
-            numbers |= reserved.sudo()
+        numbers, lacking = self._reserve_most(moves)
+        for error in lacking.values():
+            if not numbers:
+                raise error
+        self._say_lacking(lacking)
         return numbers
 
     def _reserve_or_say(self, moves):
         """Reserve numbers in posting, booking or reconciling, which no lack of digits
         stops; the invoices say why they have no number.
         """
-        try:
-            self._reserve(moves)
-        except NumberSpaceExhausted as error:
-            for move in self._wanting_own(moves):
-                move._message_log(
-                    body=moves.env._(
-                        "%(reason)s The invoice is valid: press Get Control Number "
-                        "when that is done.",
-                        reason=str(error),
-                    )
+        _numbers, lacking = self._reserve_most(moves)
+        self._say_lacking(lacking)
+
+    def _say_lacking(self, lacking):
+        for move, error in lacking.items():
+            move._message_log(
+                body=move.env._(
+                    "%(reason)s The invoice is valid: press Get Control Number when "
+                    "that is done.",
+                    reason=str(error),
                 )
+            )
+
+    def _reserve_most(self, moves):
+        """Reserve numbers; what lacks digits keeps no other invoice from its number.
+
+        :return: the numbers, and ``{invoice: error}`` of those that get none
+        """
+        numbers, lacking = moves.env["billpay.control.number"].sudo(), {}
+        for company, group in self._wanting_own(moves).grouped("company_id").items():
+            provider_sudo = company.sudo().billpay_provider_id
+            fresh, vals_list = [], []
+            for move in group:
+                last = move._billpay_numbers()[-1:]
+                if last._can_return(provider_sudo):
+                    last._want(self._wanted_values(move, last, reissue=True))
+                    last._reopen()
+                    numbers |= last
+                    continue
+                link = {"move_id": move.id, "predecessor_id": last.id}
+                wanted = {"kind": "order", **self._wanted_values(move)}
+                fresh.append(move)
+                vals_list.append({**link, **wanted})
+            made = numbers.browse()
+            try:
+                made = numbers._reserve(provider_sudo, vals_list, partly=True)
+                # Where the digits ended, this tells why.
+                numbers._reserve(provider_sudo, vals_list[len(made) :])
+            except NumberSpaceExhausted as error:
+                lacking |= dict.fromkeys(fresh[len(made) :], error)
+            numbers |= made
+        wanting = self._wanting_carried(moves)
+        for purpose, group in wanting.grouped("billpay_purpose_id").items():
+            try:
+                numbers |= self._carry(purpose, group)
+            except NumberSpaceExhausted:
+                for carrying in group.grouped("partner_id").values():
+                    try:
+                        numbers |= self._carry(purpose, carrying)
+                    except NumberSpaceExhausted as error:
+                        lacking |= dict.fromkeys(carrying, error)
+        return numbers, lacking
+
+    def _carry(self, purpose, moves):
+        """Let invoices carry their customers' numbers of a purpose; return these."""
+        owners, carrying = moves.partner_id, moves.sudo().grouped("partner_id")
+        reserved = purpose.sudo()._reserve(owners).sudo()
+        for partner, number in zip(owners, reserved, strict=True):
+            carrying[partner].billpay_carried_number_id = number
+        return reserved
 
     def _recarry(self, moves):
         """Let invoices give up a number that is not theirs, for the right one."""

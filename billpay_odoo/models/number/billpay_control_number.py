@@ -17,8 +17,9 @@ from ...const import LIVING, MONEY, POLICIES
 from ...identity import number_as_stored, number_key
 from ...transactions import taken
 
-# Our clock and ClickPesa's.
-CLOCKS_DIFFER = timedelta(minutes=10)
+# Our clock and ClickPesa's, both set by the network. More would let money that somebody
+# else paid shortly before these digits were given out pay their bill.
+CLOCKS_DIFFER = timedelta(seconds=30)
 
 
 class BillpayControlNumber(models.Model):
@@ -185,6 +186,17 @@ class BillpayControlNumber(models.Model):
     )
     sync_attempts = fields.Integer(default=0, readonly=True, copy=False)
     sync_error = fields.Char(string="Last Trouble", readonly=True, copy=False)
+    collisions = fields.Integer(
+        readonly=True,
+        copy=False,
+        help="How often ClickPesa had the digits of this number already.",
+    )
+    digits_at = fields.Datetime(
+        string="Has These Digits Since",
+        readonly=True,
+        copy=False,
+        help="Empty: since it was created. Earlier payments are not for its bill.",
+    )
     amount_due = fields.Monetary(
         compute="_compute_balance",
         help="In TZS: what is open of the customer's bills that count on this number: "
@@ -346,23 +358,22 @@ class BillpayControlNumber(models.Model):
             purpose = number.purpose_id or number.move_id.billpay_purpose_id
             number.department_id = purpose.department_id
 
-    def _first_payable(self):
-        """Return from when on somebody could have paid it (UTC), or False if unknown.
+    def _is_younger(self, heard_at, paid_at):
+        """Tell whether money was there before the digits, so that it is not for them.
 
-        An invoice that is entered late may have been in its customer's hands since its
-        date. Imported numbers, a till's and a customer's offline numbers have a life
-        before their row.
+        The counter may count again to digits that somebody had before, as after a
+        restored backup. Imported numbers have a life before their row.
+
+        :param heard_at: when Odoo first heard of the payment, by its own clock (UTC)
+        :param paid_at: when it was paid, by ClickPesa's clock (UTC)
         """
-        invoice_date = self.move_id.invoice_date
-        if not self or self.origin == "imported":
+        if self.origin == "imported":
             return False
-        if self.origin == "offline" and not invoice_date:
-            return False
-        born = self.create_date - CLOCKS_DIFFER
-        if not invoice_date:
-            return born
-        # Its day has begun somewhere on earth.
-        return min(born, fields.Datetime.to_datetime(invoice_date) - timedelta(days=1))
+        since = self.digits_at or self.create_date
+        return bool(
+            (heard_at and heard_at < since)
+            or (paid_at and paid_at < since - CLOCKS_DIFFER)
+        )
 
     # === CRUD METHODS === #
 
@@ -461,8 +472,15 @@ class BillpayControlNumber(models.Model):
             self.state == "closed"
             and self._takes_money_again()
             and self.provider_id == provider
-            and self.origin in (provider.clickpesa_number_origin, "imported")
+            and self.origin == provider.clickpesa_number_origin
+            and self._is_in_own_space()
         )
+
+    def _is_in_own_space(self):
+        """Tell whether a payer's money can reach the merchant: what ClickPesa does not
+        know begins with the BillPay-Namba, also after that has changed."""
+        namba = self.provider_id.clickpesa_billpay_namba
+        return self.origin != "offline" or bool(namba and self.name.startswith(namba))
 
     def _want(self, values):
         """Write what differs of the wanted values; nothing is called."""
@@ -476,7 +494,7 @@ class BillpayControlNumber(models.Model):
             self.write(changed)
 
     @api.model
-    def _reserve(self, provider, vals_list, offline=None, wake=True):
+    def _reserve(self, provider, vals_list, offline=None, wake=True, partly=False):
         """Reserve numbers in the caller's transaction; the sync worker registers them.
 
         Offline numbers are payable at once.
@@ -484,8 +502,10 @@ class BillpayControlNumber(models.Model):
         :param bool offline: by default as the application says
         :param bool wake: whether the sync worker is woken; whoever makes the call
             next does not want it to be faster
+        :param bool partly: where the digits end, the first ones get theirs
         :return: one number per item of ``vals_list``, in order
         :raise ConcurrencyError: one of the bills got its number meanwhile
+        :raise NumberSpaceExhausted: there are no digits; nothing was written
         """
         if not vals_list:
             return self.browse()
@@ -500,7 +520,7 @@ class BillpayControlNumber(models.Model):
             "confirmed_at" if offline else "sync_at": now,
         }
         references = self.env["billpay.numbering"]._next_references(
-            provider, len(vals_list)
+            provider, len(vals_list), offline=offline, partly=partly
         )
         quiet = self.sudo().with_context(tracking_disable=True, mail_create_nolog=True)
         # What was closed or paid before leaves its bill's place to the new one.
@@ -509,7 +529,7 @@ class BillpayControlNumber(models.Model):
             numbers = quiet.create(
                 [
                     {**vals, **common, "name": name}
-                    for vals, name in zip(vals_list, references, strict=True)
+                    for vals, name in zip(vals_list, references, strict=not partly)
                 ]
             )
         if not offline and wake:
@@ -815,6 +835,7 @@ class BillpayControlNumber(models.Model):
             {
                 "name": reference,
                 "sync_at": fields.Datetime.now(),
+                "digits_at": fields.Datetime.now(),
                 # Of new digits ClickPesa cannot know anything.
                 "sync_attempts": 0,
                 "sync_error": False,

@@ -27,6 +27,7 @@ from ...clickpesa import (
     to_ascii,
 )
 from ...crowd import Registrar
+from ...exceptions import NumberSpaceExhausted
 from ...transactions import (
     CLICK_PATIENCE,
     committed,
@@ -289,8 +290,16 @@ class BillpaySync(models.AbstractModel):
         number = self._still_leased(numbers, tries)
         if not number:
             return
-        numbering = self.env["billpay.numbering"]
-        (reference,) = numbering._next_references(number.provider_id, 1)
+        numbering, provider = self.env["billpay.numbering"], number.provider_id
+        number.collisions += 1
+        try:
+            if number.collisions > 1:
+                numbering._leap(provider, number.collisions)
+            (reference,) = numbering._next_references(provider, 1)
+        except NumberSpaceExhausted as error:
+            # Of this number alone: what has its digits is registered all the same.
+            self._store_trouble(number, Refused(str(error)), tries)
+            return
         text = numbers.env._(
             "The number %(taken)s was already in use at ClickPesa. Control number "
             "%(name)s replaces it.",

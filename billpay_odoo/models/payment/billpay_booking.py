@@ -111,7 +111,7 @@ class BillpayBooking(models.AbstractModel):
         payments = payments.env["billpay.receipt"]._without_twins(payments)
         payments = payments.env["billpay.entries"]._without_booked(payments)
         env, ledger = payments.env, payments.env["billpay.ledger"]
-        matched = payments.browse()
+        matched, lost = payments.browse(), payments.browse()
         for payment, found in ledger._let_through(payments).items():
             number = payment.control_number_id or found
             elsewhere = number and number.provider_id != payment.provider_id
@@ -122,26 +122,17 @@ class BillpayBooking(models.AbstractModel):
                 payment.control_number_id = number
             if payment._is_persons_choice() or number.move_id or number.partner_id:
                 matched |= payment
-                if number and payment.paid_at and payment.paid_at < number.create_date:
-                    self._check_moment(payment, number)
-                continue
-            reason = env._("The control number belongs to no invoice and no customer.")
-            if not number:
+            elif number:
                 reason = env._(
-                    "Control number %s does not exist in Odoo. The money is at "
-                    "ClickPesa and not booked.",
-                    payment.number or "?",
+                    "The control number belongs to no invoice and no customer."
                 )
-            payment._move_to("unmatched", reason)
+                payment._move_to("unmatched", reason)
+            else:
+                lost |= payment
+        for payment, (reason, flagged) in ledger._why_no_number(lost).items():
+            payment._move_to("unmatched", reason, flagged=flagged)
         payments.env["billpay.receipt"]._without_likely_twins(matched)
         return matched.filtered(lambda p: p.state != "unmatched")
-
-    def _check_moment(self, payment, number):
-        """Nobody pays a number that does not exist yet: then the moment is not true."""
-        born = number._first_payable()
-        if born and payment.paid_at < born:
-            values = {"paid_at": payment.create_date, "paid_at_told": payment.paid_at}
-            payment.write(values)
 
     def _book(self, payments):
         """Create, post and reconcile all together; write the outcome."""

@@ -15,6 +15,7 @@ from odoo.tools import SQL
 from ...clickpesa import parse_notification
 from ...throttle import Allowance
 from ...transactions import CONFLICTS
+from ..provider.billpay_numbering import DELIVERED
 from ..provider.payment_provider import ADDRESS_FIELDS, accepted_keys
 
 _logger = logging.getLogger(__name__)
@@ -200,6 +201,8 @@ class BillpayEvent(models.Model):
 
     _identity_unique = models.UniqueIndex("(provider_id, digest)")
     _waiting = models.Index("(id) WHERE state = 'new'")
+    # Digits that a delivery names are not given out, whatever becomes of it.
+    _delivered = models.Index(f"(({DELIVERED})) WHERE state IN ('new', 'failed')")
     _old_key = models.Index("(provider_id) WHERE old_key")
     _accepted = models.Index(
         "(provider_id, last_received_at) WHERE state <> 'quarantine'"

@@ -503,14 +503,16 @@ class BillpayLedger(models.AbstractModel):
         among = {payment: provider._billpay_of_merchant()}
         return self._find_control_numbers(payment, among)[payment]
 
-    def _find_control_numbers(self, payments, among=None):
+    def _find_control_numbers(self, payments, among=None, younger=False):
         """Return ``{payment: number}`` with one search: by the digits, never by guess.
 
         Only numbers that a payer can have: digits that ClickPesa has not confirmed may
-        be somebody else's there, as after a restored backup.
+        be somebody else's there, and money that is older than the digits was paid for
+        somebody else, as after a restored backup.
 
         :param dict among: the applications to look in, by payment; else all of its
             merchant, its own first
+        :param bool younger: those that are too young for their money, instead
         """
         if among is None:
             merchant = {p: p._billpay_of_merchant() for p in payments.provider_id}
@@ -527,9 +529,37 @@ class BillpayLedger(models.AbstractModel):
         result = {}
         for payment, names in spelled.items():
             keys = [(provider, name) for name in names for provider in among[payment]]
-            hits = [known[key] for key in keys if key in known]
-            result[payment] = hits[0] if hits else numbers
+            # Who types a receipt names the number that is meant, and maybe a day only.
+            paid_at = payment.entered_how != "typed" and payment.paid_at
+            moments = payment.create_date, paid_at
+            hits = (known[key] for key in keys if key in known)
+            hits = (n for n in hits if n._is_younger(*moments) == younger)
+            result[payment] = next(hits, numbers)
         return result
+
+    def _why_no_number(self, payments):
+        """Return ``{payment: (sentence, whether a person is called)}`` of these, whose
+        number is not found."""
+        found = self._find_control_numbers(payments, younger=True) if payments else {}
+        reasons = {}
+        for payment, number in found.items():
+            env, digits = payment.env, number.display_number or payment.number or "?"
+            reason = env._(
+                "Control number %s does not exist in Odoo. The money is at ClickPesa "
+                "and not booked.",
+                digits,
+            )
+            if number:
+                reason = env._(
+                    "This money was paid before Odoo gave out the control number %s, "
+                    "as after a restored backup, so it is not booked on its bill: "
+                    "somebody else may have had these digits. Compare the payer with "
+                    "the ClickPesa dashboard, then press Match and choose what it "
+                    "pays.",
+                    digits,
+                )
+            reasons[payment] = reason, bool(number)
+        return reasons
 
     # === LATE BINDING === #
 
@@ -574,7 +604,8 @@ class BillpayLedger(models.AbstractModel):
             )
         )
         ids = [i for i, text in sent if not names.isdisjoint(number_spellings(text))]
-        return self._wake_bookable(payments.browse(ids))
+        found = self._find_control_numbers(payments.browse(ids)) if ids else {}
+        return self._wake_bookable(payments.union(*(p for p, n in found.items() if n)))
 
     def _wake_bookable(self, payments):
         """Let those of these unmatched payments be booked that are not for a person:
@@ -644,7 +675,15 @@ class BillpayLedger(models.AbstractModel):
             return {}
         payments = self.env["billpay.payment"]
         # The number tells whose money it is.
-        asking = {told: payments.new({"number": told.reference}) for told in sharing}
+        asking = {
+            told: payments.new(
+                {
+                    "number": told.reference,
+                    "paid_at": _possible(_naive(told.created_at or told.updated_at)),
+                }
+            )
+            for told in sharing
+        }
         numbers = self._find_control_numbers(
             payments.union(*asking.values()),
             {asking[told]: owners[told] | apps for told, apps in sharing.items()},

@@ -16,6 +16,7 @@ from ...clickpesa.values import is_gone, is_paid
 from ...exceptions import ForbiddenMove
 from ...identity import payment_keys
 from ...transactions import pause_after
+from ..provider.billpay_numbering import PAID
 
 
 class State(NamedTuple):
@@ -304,6 +305,8 @@ class BillpayPayment(models.Model):
     _attention = models.Index("(id) WHERE attention")
     # What waits for its number, found without touching what is settled.
     _unmatched = models.Index("(number) WHERE state = 'unmatched'")
+    # Digits that somebody paid are not given out again.
+    _paid = models.Index(f"(({PAID}))")
     # The worker's question, answered without touching settled payments.
     _taken_back = models.Index(
         "(next_try_at) WHERE state = 'posted' AND next_try_at IS NOT NULL"

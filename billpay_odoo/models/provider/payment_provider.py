@@ -21,6 +21,7 @@ from ...clickpesa import InvalidConfiguration, get_client
 from ...clickpesa.transport import checked_url
 from .billpay_gate import SIGNED_BY
 from .billpay_health import AMBER, GREEN, RED, worst
+from .billpay_numbering import CHECK_DIGITS
 
 SENSITIVE_KEYS |= const.SENSITIVE_KEYS
 
@@ -38,7 +39,7 @@ _NUMBERING = (
     "clickpesa_number_origin",
 )
 # What is pasted from a dashboard, often with a blank at its end.
-_PASTED = (*_CREDENTIALS, "clickpesa_billpay_namba")
+_PASTED = (*_CREDENTIALS, "clickpesa_billpay_namba", "clickpesa_number_prefix")
 # What tells which merchant an application is of.
 _MERCHANT = {
     "code",
@@ -57,7 +58,6 @@ _MARKS = {
 # ClickPesa caps the references of its sibling API at 20 characters; below six there
 # is no room for a prefix, a running number and the check digits.
 SHORTEST, LONGEST = 6, 20
-CHECK_DIGITS = 2
 # A running number shorter than this is used up within days.
 FEWEST_DIGITS = 3
 # How long a replaced checksum key is accepted at most (hours).
@@ -921,7 +921,7 @@ class PaymentProvider(models.Model):
 
     def _billpay_prefix(self):
         """Return the digits with which this application's numbers begin."""
-        return self.clickpesa_number_prefix or self.clickpesa_billpay_namba or ""
+        return self.env["billpay.numbering"]._beginning(self)
 
     def _billpay_digits(self):
         """Return how many digits the running number has."""
