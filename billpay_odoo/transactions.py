@@ -25,6 +25,12 @@ MAX_TRIES = 6
 LOCK_TIMEOUT_MS = 3000
 # Growth of the pause between tries: a minute, doubling, at most six hours (seconds).
 FIRST_PAUSE, LONGEST_PAUSE = 60, 6 * 3600
+# How far pauses differ from that.
+JITTER = 0.2
+# How far ahead another server's clock may be. A lease or pause that ends later than it
+# can is free: a clock was wrong when it was taken (seconds).
+CLOCK_AHEAD = 600
+FURTHEST_PAUSE = LONGEST_PAUSE * (1 + JITTER) + CLOCK_AHEAD
 # How long a person's click waits for a call that a worker is already making (seconds).
 CLICK_PATIENCE = 20
 
@@ -32,7 +38,7 @@ CLICK_PATIENCE = 20
 def pause_after(attempts):
     """Seconds to wait after the ``attempts``-th failed try, with ±20 % jitter."""
     pause = min(FIRST_PAUSE * 2 ** min(max(attempts - 1, 0), 20), LONGEST_PAUSE)
-    return pause * random.uniform(0.8, 1.2)
+    return pause * random.uniform(1 - JITTER, 1 + JITTER)
 
 
 @contextmanager

@@ -37,6 +37,7 @@ EDGES = {
     ("pending", "failed"),
     ("pending", "closed"),
     ("pending", "paid"),
+    ("open", "pending"),
     ("open", "paid"),
     ("open", "closed"),
     ("failed", "pending"),
@@ -118,6 +119,7 @@ class TestNumberStates(NumberLifeCommon):
     def test_every_edge_is_walked_and_no_other(self):
         with recorded_edges() as edges:
             self._walk_registered()
+            self._walk_registered_again()
             self._walk_closed()
             self._walk_failed()
             self._walk_offline()
@@ -129,6 +131,15 @@ class TestNumberStates(NumberLifeCommon):
         self._pay(move.billpay_number_id.name, 1000)
         self._collect()
         self.assertEqual(move.billpay_number_id.state, "paid")
+
+    def _walk_registered_again(self):
+        number = self._registered_invoice(1500).billpay_number_id.sudo()
+        self.sandbox.reset()
+        number._want({"amount": 1400})
+        with self._workers():
+            self.env["billpay.sync"]._sync_numbers()
+        self._sync()
+        self.assertEqual(number.state, "open")
 
     def _walk_closed(self):
         move = self._invoice(2000)

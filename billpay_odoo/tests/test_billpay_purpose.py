@@ -400,6 +400,84 @@ class TestPurposeNumbers(PurposeCommon):
         with self.assertRaisesRegex(UserError, "not take it away"):
             wizard.action_confirm()
 
+    def _change(self, number, amount, mode):
+        """Press *Change* on a customer's number."""
+        wizard = self.env["billpay.number.change"].create(
+            {"number_ids": [Command.set(number.ids)], "amount": amount, "mode": mode}
+        )
+        return wizard.action_confirm()
+
+    def test_offline_number_promises_no_exact_amount(self):
+        self.provider.clickpesa_number_origin = "offline"
+        for values in ({}, {"default_amount": 5000, "default_mode": "exact"}):
+            with self.subTest(values):
+                purpose = self.tuition.copy({"name": "Ada %s" % len(values), **values})
+                number = self._keeps(self.asha, purpose)
+                self.assertEqual((number.origin, number.mode), ("offline", "flexible"))
+                amount = number.amount
+                with self.assertRaisesRegex(UserError, "take any amount"):
+                    self._change(number, 7000, "exact")
+                self.assertEqual((number.amount, number.mode), (amount, "flexible"))
+                self._change(number, 7000, "flexible")
+                self.assertEqual((number.amount, number.mode), (7000, "flexible"))
+
+    def test_imported_number_promises_what_phones_know(self):
+        for known_mode, known, amount, mode, why in (
+            ("flexible", 0, 5000, "exact", "take any amount"),
+            ("flexible", 5000, 5000, "exact", "take any amount"),
+            ("exact", 5000, 6000, "exact", "exactly"),
+            ("exact", 5000, 6000, "flexible", "exactly"),
+            ("exact", 5000, 5000, "flexible", "exactly"),
+            ("flexible", 0, 6000, "flexible", ""),
+            ("exact", 5000, 5000, "exact", ""),
+        ):
+            with self.subTest(known_mode=known_mode, known=known, amount=amount):
+                purpose = self.tuition.copy({"name": f"Ada {known} {amount} {mode}"})
+                number = self._keeps(self.asha, purpose).sudo()
+                number.write(
+                    {
+                        "origin": "imported",
+                        "state": "open",
+                        "confirmed_at": fields.Datetime.now(),
+                        "amount": known,
+                        "known_amount": known,
+                        "mode": known_mode,
+                        "known_mode": known and known_mode,
+                    }
+                )
+                if why:
+                    with self.assertRaisesRegex(UserError, why):
+                        self._change(number, amount, mode)
+                    self.assertEqual((number.amount, number.mode), (known, known_mode))
+                else:
+                    self._change(number, amount, mode)
+                    self.assertEqual((number.amount, number.mode), (amount, mode))
+
+    def test_imported_number_is_not_reopened_silently(self):
+        number = self._keeps(self.asha, self.tuition).sudo()
+        known = {"state": "open", "confirmed_at": fields.Datetime.now()}
+        number.write({"origin": "imported", **known})
+        number.action_close()
+        # What is given out next is a number that phones know.
+        other = self._keeps(self.asha, self.tuition)
+        self.assertNotEqual(other, number)
+        self.assertEqual((number.state, other.state), ("closed", "pending"))
+        other.action_close()
+        action = number.action_reopen()
+        self.assertIn("dashboard", action["params"]["message"])
+        self.assertIn("dashboard", number.message_ids[0].body)
+        self.assertEqual(number.state, "open")
+
+    def test_offline_number_of_another_namba_is_not_reopened(self):
+        self.provider.clickpesa_number_origin = "offline"
+        number = self._keeps(self.asha, self.tuition)
+        number.action_close()
+        self.provider.clickpesa_billpay_namba = "3344"
+        with self.assertRaisesRegex(UserError, "BillPay-Namba 3344"):
+            number.action_reopen()
+        self.assertEqual(number.state, "closed")
+        self.assertEqual(self._keeps(self.asha, self.tuition).name[:4], "3344")
+
     # === Balances === #
 
     def test_figures_of_a_number(self):

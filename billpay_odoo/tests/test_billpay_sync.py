@@ -1,5 +1,6 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+from datetime import timedelta
 from unittest.mock import patch
 
 from stdnum.iso7064 import mod_97_10
@@ -9,7 +10,7 @@ from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
-from ..clickpesa import ClickPesaClient, NumberRequest, Refused
+from ..clickpesa import ClickPesaClient, NotFound, NumberRequest, Refused
 from ..transactions import own_transaction
 from .common import BillPayCommon
 
@@ -433,3 +434,292 @@ class TestControlNumber(BillPayCommon):
             self.provider.write(
                 {"clickpesa_checksum_key": False, "clickpesa_confirmation": "signature"}
             )
+
+
+@tagged("post_install", "-at_install")
+class TestWrongClocks(BillPayCommon):
+    """A server whose clock was ahead left leases and pauses behind."""
+
+    AHEAD = (timedelta(days=1), timedelta(days=30), timedelta(days=366))
+
+    def _frozen(self, ahead, error=False):
+        """An invoice whose number was leased, or put into a pause, so far ahead."""
+        move = self._invoice()
+        move.billpay_number_id.sudo().write(
+            {
+                "sync_at": fields.Datetime.now() + ahead,
+                "sync_error": error,
+                "sync_attempts": 1,
+            }
+        )
+        return move
+
+    def _send(self, move):
+        with self._workers():
+            sending = self.env["account.move.send"]
+            self.assertEqual(sending._billpay_confirm_before_sending(move), {})
+
+    def _click(self, move):
+        with self._workers():
+            self.env["billpay.sync"]._sync_now(move.billpay_number_id, patience=0)
+
+    def test_lease_or_pause_that_ends_too_late_is_free(self):
+        ways = {"cron": lambda _move: self._sync(), "click": self._click}
+        ways["send"] = self._send
+        for ahead in self.AHEAD:
+            for error in (False, "ClickPesa did not answer."):
+                for way, go in ways.items():
+                    with self.subTest(way, ahead=ahead, error=error):
+                        move = self._frozen(ahead, error)
+                        number = move.billpay_number_id
+                        go(move)
+                        self.assertEqual(
+                            (number.state, number.sync_at), ("open", False)
+                        )
+                        self.assertEqual(
+                            self.sandbox.number(number.name)["amount"], 150000
+                        )
+
+    def test_change_with_such_a_lease_is_made(self):
+        for ahead in self.AHEAD:
+            with self.subTest(ahead=ahead):
+                number = self._registered_invoice().billpay_number_id.sudo()
+                number.write({"amount": 90000})
+                number.write({"sync_at": fields.Datetime.now() + ahead})
+                self._sync()
+                self.assertEqual(number.known_amount, 90000)
+                self.assertEqual(self.sandbox.number(number.name)["amount"], 90000)
+
+    def test_retry_of_a_refused_number(self):
+        for ahead in self.AHEAD:
+            with self.subTest(ahead=ahead):
+                number = self._frozen(ahead, "Refused.").billpay_number_id.sudo()
+                number.state = "failed"
+                number.action_retry()
+                self._sync()
+                self.assertEqual(number.state, "open")
+
+    def test_lease_and_pause_that_can_be_are_kept(self):
+        leased = self._frozen(timedelta(seconds=170)).billpay_number_id
+        paused = self._frozen(timedelta(hours=7), "No answer.").billpay_number_id
+        self._sync()
+        self.assertEqual((leased | paused).mapped("state"), ["pending", "pending"])
+        self.assertEqual(self.sandbox.numbers(), [])
+
+    def test_pause_of_an_application_that_ends_too_late_is_over(self):
+        for ahead in self.AHEAD:
+            with self.subTest(ahead=ahead):
+                move = self._invoice()
+                self.provider.sudo().write(
+                    {
+                        "billpay_paused_until": fields.Datetime.now() + ahead,
+                        "billpay_trouble": "No answer.",
+                        "billpay_trouble_count": 3,
+                    }
+                )
+                self.assertFalse(self.provider._billpay_is_paused())
+                self._sync(paused=True)
+                self.assertEqual(move.billpay_number_id.state, "open")
+                self.assertFalse(self.provider.billpay_paused_until)
+        move = self._invoice()
+        in_an_hour = fields.Datetime.now() + timedelta(hours=1)
+        self.provider.sudo().billpay_paused_until = in_an_hour
+        self.assertTrue(self.provider._billpay_is_paused())
+        self._sync(paused=True)
+        self.assertEqual(move.billpay_number_id.state, "pending")
+
+    def test_call_slots_that_were_used_in_the_future_are_free(self):
+        self.provider.clickpesa_calls_per_minute = 10
+        for ahead in self.AHEAD:
+            with self.subTest(ahead=ahead):
+                self.env["billpay.call.slot"].search([]).unlink()
+                self._registered_invoice()
+                slots = self.env["billpay.call.slot"].search([])
+                self.assertTrue(slots)
+                slots.used_at = fields.Datetime.now() + ahead
+                self._registered_invoice()
+
+
+@tagged("post_install", "-at_install")
+class TestMovedToProduction(BillPayCommon):
+    """ClickPesa does not know numbers that it has confirmed."""
+
+    def _gone(self):
+        """From now on another ClickPesa answers, without the numbers of the first."""
+        self.sandbox.reset()
+
+    def _settle(self):
+        for _round in range(3):
+            self._sync()
+
+    def assertThere(self, number, **values):
+        """ClickPesa has it as Odoo wants it, once, and Odoo knows."""
+        there = [n for n in self.sandbox.numbers() if n["number"] == number.name]
+        self.assertEqual(len(there), 1)
+        expected = {
+            "state": "ACTIVE",
+            "amount": number.amount or None,
+            "mode": number.mode.upper() if number.amount else there[0]["mode"],
+            **values,
+        }
+        self.assertEqual({name: there[0][name] for name in expected}, expected)
+        self.assertRecordValues(
+            number,
+            [
+                {
+                    "state": "open",
+                    "sync_at": False,
+                    "sync_error": False,
+                    "known_active": True,
+                    "known_amount": number.amount,
+                    "known_description": number.description,
+                }
+            ],
+        )
+
+    def test_changed_number_is_registered_again_under_the_same_digits(self):
+        def lower(move):
+            refund = self._invoice(50000, move_type="out_refund")
+            (move | refund).line_ids.filtered(
+                lambda line: line.account_type == "asset_receivable"
+            ).reconcile()
+
+        def rename(move):
+            move.billpay_number_id.sudo()._want({"description": "Ada ya muhula"})
+
+        def exact(move):
+            move.billpay_number_id.sudo()._want({"mode": "exact"})
+
+        def confirm_again(move):
+            move.action_post()
+
+        for change in (lower, rename, exact, confirm_again):
+            with self.subTest(change.__name__):
+                move = self._registered_invoice(150000)
+                number = move.billpay_number_id
+                name = number.name
+                if change == confirm_again:
+                    move.button_draft()
+                    self._sync()
+                self._gone()
+                change(move)
+                self._settle()
+                self.assertEqual(move.billpay_number_id, number)
+                self.assertEqual(number.name, name)
+                self.assertEqual(number.amount, move.amount_residual)
+                self.assertThere(number, kind="order")
+                self.assertIn("registers it again", number.message_ids[0].body)
+                # And it is paid as any other.
+                self._pay(name, number.amount)
+                self._poll()
+                self._process()
+                self.assertEqual(move.amount_residual, 0)
+                self.assertEqual(number.state, "paid")
+
+    def test_number_of_a_customer(self):
+        purpose = self.env["billpay.purpose"].create(
+            {"name": "Ada", "company_id": self.company.id}
+        )
+        number = purpose._reserve(self.partner).sudo()
+        self._sync()
+        name = number.name
+        for values in (
+            {"amount": 25000},
+            {"amount": 30000, "mode": "exact"},
+            {"description": "Ada ya pili"},
+        ):
+            with self.subTest(values):
+                self._gone()
+                number._want(values)
+                self._settle()
+                self.assertEqual(number.name, name)
+                self.assertThere(number, kind="customer")
+
+    def test_number_of_a_checkout(self):
+        """An order number without an invoice."""
+        number = self.env["billpay.control.number"]._reserve(
+            self.provider.sudo(),
+            [{"kind": "order", "amount": 45000, "description": "S00042"}],
+        )
+        self._sync()
+        name = number.name
+        self._gone()
+        number._want({"amount": 40000})
+        self._settle()
+        self.assertEqual(number.name, name)
+        self.assertThere(number, kind="order")
+
+    def test_what_is_closed_is_not_registered_again(self):
+        move = self._registered_invoice()
+        self._gone()
+        move.button_cancel()
+        self._settle()
+        self.assertEqual(self.sandbox.numbers(), [])
+        self.assertEqual(move.billpay_number_id.state, "closed")
+        self.assertFalse(move.billpay_number_id.sync_at)
+
+    def test_digits_that_another_merchant_has_there_are_exchanged(self):
+        move = self._registered_invoice()
+        number = move.billpay_number_id
+        name = number.name
+        self._gone()
+        number.sudo()._want({"amount": 140000})
+        with self._workers(), own_transaction(self.env(su=True)) as env:
+            claimed = env["billpay.sync"]._claim(number.ids)
+            env["billpay.sync"]._sync_claimed(claimed)
+        self.assertEqual(number.state, "pending")
+        self.provider._billpay_client().create_order_numbers(
+            [NumberRequest(reference=name, amount=999, description="Foreign")]
+        )
+        self._settle()
+        self.assertNotEqual(number.name, name)
+        self.assertThere(number)
+        self.assertEqual(self.sandbox.number(name)["amount"], 999)
+
+    def test_404_to_a_change_of_what_is_there_is_a_refusal(self):
+        number = self._registered_invoice().billpay_number_id.sudo()
+        name = number.name
+        number._want({"amount": 140000})
+        with patch.object(
+            ClickPesaClient, "update_number", side_effect=NotFound("Cannot PATCH")
+        ) as update:
+            self._settle()
+        self.assertEqual(update.call_count, 1)
+        self.assertRecordValues(
+            number, [{"state": "open", "name": name, "sync_error": "Cannot PATCH"}]
+        )
+        self.assertEqual([n["amount"] for n in self.sandbox.numbers()], [150000])
+        number.sync_at = "2020-01-01"
+        self._settle()
+        self.assertThere(number)
+
+    def test_404_to_a_creation_is_a_refusal(self):
+        number = self._invoice().billpay_number_id
+        with patch.object(
+            ClickPesaClient, "create_order_numbers", side_effect=NotFound("Cannot POST")
+        ) as create:
+            self._settle()
+        self.assertEqual(create.call_count, 1)
+        self.assertEqual((number.state, number.sync_error), ("failed", "Cannot POST"))
+        self.assertEqual(self.sandbox.numbers(), [])
+
+    def test_number_that_was_there_after_all_is_adopted(self):
+        number = self._registered_invoice().billpay_number_id.sudo()
+        number._want({"description": "Ada ya muhula"})
+        self._sync()
+        name = number.name
+        # ClickPesa's answers were wrong for a moment.
+        number._want({"amount": 140000})
+        with (
+            patch.object(ClickPesaClient, "update_number", side_effect=NotFound("no")),
+            patch.object(
+                type(self.env["billpay.sync"]), "_is_missing", lambda *_args: True
+            ),
+        ):
+            with self._workers(), own_transaction(self.env(su=True)) as env:
+                claimed = env["billpay.sync"]._claim(number.ids)
+                env["billpay.sync"]._sync_claimed(claimed)
+        self.assertEqual(number.state, "pending")
+        self._settle()
+        self.assertEqual(number.name, name)
+        self.assertThere(number)

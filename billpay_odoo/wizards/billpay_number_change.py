@@ -82,5 +82,9 @@ class BillpayNumberChange(models.TransientModel):
                 )
             )
         for number in numbers.sudo():
+            wanted = {"amount": self.amount, "mode": self.mode}
+            if why := self.env["billpay.sync"]._why_not_asked(number, wanted):
+                raise UserError(self.env._("Nothing was changed. %s", why))
+        for number in numbers.sudo():
             number._want({"amount": self.amount, "mode": self.mode})
         return CLOSE

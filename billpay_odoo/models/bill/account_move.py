@@ -665,7 +665,7 @@ class AccountMove(models.Model):
 
     def _billpay_queue(self, paused):
         """Return the domain of queued invoices that wait for a pause, or do not."""
-        number = Domain("provider_id.billpay_paused_until", ">", fields.Datetime.now())
+        number = self.env["billpay.gate"]._paused_domain("provider_id.")
         number &= Domain("state", "=", "pending")
         queued = Domain("sending_data", "!=", False) & Domain("state", "=", "posted")
         return queued & Domain(

@@ -1,7 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 from collections import defaultdict
-from datetime import datetime, time, timedelta
+from datetime import datetime, time
 
 import pytz
 
@@ -11,15 +11,11 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ... import money, page_texts
-from ...actions import dialog
+from ...actions import dialog, notify
 from ...allocation import EXACT_OLDEST
 from ...const import LIVING, MONEY, POLICIES
 from ...identity import number_as_stored, number_key
 from ...transactions import taken
-
-# Our clock and ClickPesa's, both set by the network. More would let money that somebody
-# else paid shortly before these digits were given out pay their bill.
-CLOCKS_DIFFER = timedelta(seconds=30)
 
 
 class BillpayControlNumber(models.Model):
@@ -358,23 +354,6 @@ class BillpayControlNumber(models.Model):
             purpose = number.purpose_id or number.move_id.billpay_purpose_id
             number.department_id = purpose.department_id
 
-    def _is_younger(self, heard_at, paid_at):
-        """Tell whether money was there before the digits, so that it is not for them.
-
-        The counter may count again to digits that somebody had before, as after a
-        restored backup. Imported numbers have a life before their row.
-
-        :param heard_at: when Odoo first heard of the payment, by its own clock (UTC)
-        :param paid_at: when it was paid, by ClickPesa's clock (UTC)
-        """
-        if self.origin == "imported":
-            return False
-        since = self.digits_at or self.create_date
-        return bool(
-            (heard_at and heard_at < since)
-            or (paid_at and paid_at < since - CLOCKS_DIFFER)
-        )
-
     # === CRUD METHODS === #
 
     @api.model_create_multi
@@ -484,6 +463,8 @@ class BillpayControlNumber(models.Model):
 
     def _want(self, values):
         """Write what differs of the wanted values; nothing is called."""
+        if "mode" in values:
+            values = {**values, "mode": self._mode_on_phones(values["mode"])}
         changed = {
             name: value
             for name, value in values.items()
@@ -532,6 +513,9 @@ class BillpayControlNumber(models.Model):
                     for vals, name in zip(vals_list, references, strict=not partly)
                 ]
             )
+        if offline:
+            for number in numbers.filtered(lambda n: n.mode == "exact"):
+                number._want({"mode": number.mode})
         if not offline and wake:
             provider._billpay_trigger("ir_cron_sync_numbers")
         return numbers.with_env(self.env)
@@ -708,6 +692,17 @@ class BillpayControlNumber(models.Model):
                 )
             )
 
+    def _mode_on_phones(self, mode):
+        """Return the mode in which phones take this number, if it is to have ``mode``.
+
+        Of a number that it did not register Odoo changes nothing at ClickPesa. The
+        mode of an offline order is what its page asks the payer for.
+        """
+        if self.origin == "imported":
+            return self.known_mode or "flexible"
+        offline = self.origin == "offline" and self.kind == "customer"
+        return "flexible" if offline else mode
+
     def _cannot_ask(self, values):
         """Tell whether these values are beyond an imported number, which never changes:
         a phone takes the exact amount that ClickPesa has, and nothing else."""
@@ -781,6 +776,18 @@ class BillpayControlNumber(models.Model):
         """
         self._check_customer_clerk()
         closed_sudo = self.sudo().filtered(lambda number: number.state == "closed")
+        for number in closed_sudo:
+            if not number._is_in_own_space():
+                raise UserError(
+                    self.env._(
+                        "Control number %(number)s was made offline and does not begin "
+                        "with the BillPay-Namba %(namba)s, so its money would not "
+                        "reach you. Nothing was changed: get the customer another "
+                        "number.",
+                        number=number.display_number,
+                        namba=number.provider_id.clickpesa_billpay_namba or "",
+                    )
+                )
         keys = {number._own_key() for number in closed_sudo} - {False}
         if other := closed_sudo.search(
             [("bill_key", "in", list(keys)), ("state", "in", LIVING)], limit=1
@@ -794,6 +801,16 @@ class BillpayControlNumber(models.Model):
                 )
             )
         closed_sudo._reopen()
+        imported = closed_sudo.filtered(lambda number: number.origin == "imported")
+        if not imported:
+            return None
+        message = self.env._(
+            "Open in Odoo only: Odoo does not change imported numbers at ClickPesa. If "
+            "it was disabled on the ClickPesa dashboard nobody can pay it: enable it "
+            "there before you give it out."
+        )
+        imported._message_log_batch(bodies=dict.fromkeys(imported.ids, message))
+        return notify("warning", message)
 
     def action_change(self):
         self._check_customer_clerk()

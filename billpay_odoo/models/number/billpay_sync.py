@@ -30,6 +30,8 @@ from ...crowd import Registrar
 from ...exceptions import NumberSpaceExhausted
 from ...transactions import (
     CLICK_PATIENCE,
+    CLOCK_AHEAD,
+    FURTHEST_PAUSE,
     committed,
     end_transaction,
     own_transaction,
@@ -51,6 +53,8 @@ def _register(env, keys):
 SETTLED = {"sync_at": False, "sync_attempts": 0, "sync_error": False}
 # Longer than any one call may take, retries of the client included (seconds).
 LEASE = 180
+# None ends later than so long from now.
+FURTHEST_LEASE = timedelta(seconds=LEASE + CLOCK_AHEAD)
 
 
 class BillpaySync(models.AbstractModel):
@@ -196,6 +200,28 @@ class BillpaySync(models.AbstractModel):
             difference["description"] = number.description
         return difference
 
+    def _why_not_asked(self, number, values):
+        """Return why phones would not take what these values ask, as a sentence."""
+        amount = values.get("amount", number.amount)
+        mode = values.get("mode", number.mode)
+        taken = number._mode_on_phones(mode)
+        if mode == taken and not number._cannot_ask({"amount": amount}):
+            return ""
+        if taken == "exact":
+            return number.env._(
+                "Control number %(number)s was imported: Odoo does not change it at "
+                "ClickPesa, so phones take exactly %(amount)s and nothing else. Close "
+                "it and get the customer another number.",
+                number=number.display_number,
+                amount=number.currency_id.format(number.known_amount),
+            )
+        return number.env._(
+            "Control number %s is imported or was made offline: Odoo does not change "
+            "it at ClickPesa, so phones go on to take any amount. Let payers pay any "
+            "amount, or close it and get the customer a registered number.",
+            number.display_number,
+        )
+
     def _send_change(self, number, client, tries):
         """Send one PATCH with exactly what differs.
 
@@ -211,9 +237,12 @@ class BillpaySync(models.AbstractModel):
         except Refused as error:
             if error.application_wide:
                 raise
-            # What is not there takes no money, which is all that was wanted.
-            gone = isinstance(error, NotFound) and difference == {"active": False}
-            refusal = None if gone else error
+            # What is not there takes no money, which may be all that was wanted.
+            gone = isinstance(error, NotFound)
+            refusal = None if gone and difference == {"active": False} else error
+            if gone and refusal and self._is_missing(name, client):
+                committed(number.env, self._store_gone, number, tries)
+                return True
         except ValueError as error:
             refusal = Refused(str(error))
         if refusal:
@@ -221,6 +250,20 @@ class BillpaySync(models.AbstractModel):
         else:
             committed(number.env, self._store_known, number, difference, tries)
         return bool(difference)
+
+    def _is_missing(self, name, client):
+        """Tell whether ClickPesa does not have a number, whatever it says of changes.
+
+        :raise ClickPesaError: trouble of the application, not of this number
+        """
+        try:
+            client.get_number(name)
+        except NotFound:
+            return True
+        except Refused as error:
+            if error.application_wide:
+                raise
+        return False
 
     # === BUSINESS METHODS === #
 
@@ -318,6 +361,43 @@ class BillpaySync(models.AbstractModel):
         self._quiet(number).write({**known, **SETTLED})
         number._schedule_if_different()
 
+    def _store_gone(self, records, tries):
+        """ClickPesa had these numbers and has them no more."""
+        numbers = self._still_leased(records, tries)
+        self._register_again(numbers)
+        for number in numbers:
+            number._message_log(
+                body=number.env._(
+                    "ClickPesa does not know this number any more, as after a move "
+                    "from the sandbox to production. Odoo registers it again under the "
+                    "same digits; until then nobody can pay it."
+                )
+            )
+
+    def _register_again(self, numbers):
+        """Have ClickPesa make these numbers once more, under the same digits."""
+        for number in self._quiet(numbers):
+            item = {
+                "amount": number.known_amount,
+                "description": number.known_description or "",
+            }
+            sent = number.sent or []
+            number.write(
+                {
+                    "state": "pending" if number.state == "open" else number.state,
+                    "confirmed_at": False,
+                    "known_active": False,
+                    "known_amount": 0,
+                    "known_mode": False,
+                    "known_max_amount": 0,
+                    "known_description": False,
+                    # Should it be there after all, it is ours.
+                    "sent": sent if item in sent else [*sent, item],
+                    "sync_at": fields.Datetime.now(),
+                    "sync_error": False,
+                }
+            )
+
     def _store_trouble(self, records, error, tries):
         """Note why ClickPesa does not have what we want, and when to try again.
 
@@ -401,11 +481,15 @@ class BillpaySync(models.AbstractModel):
         )
         now = fields.Datetime.now()
         lease = now + timedelta(seconds=LEASE)
+        furthest = now + timedelta(seconds=FURTHEST_PAUSE)
         # A leased row has no error, a row in a pause has one.
         wanted = SQL(
-            "(n.sync_at <= %s OR %s AND n.sync_at IS NOT NULL"
-            " AND n.sync_error IS NOT NULL)",
+            "(n.sync_at <= %s OR n.sync_at > %s"
+            " OR n.sync_at > %s AND n.sync_error IS NULL"
+            " OR %s AND n.sync_at IS NOT NULL AND n.sync_error IS NOT NULL)",
             now,
+            furthest,
+            now + FURTHEST_LEASE,
             even_paused,
         )
         if ids is not None:
@@ -418,7 +502,8 @@ class BillpaySync(models.AbstractModel):
                       FROM billpay_control_number n
                       JOIN payment_provider p ON p.id = n.provider_id
                      WHERE %s AND p.code = 'clickpesa' AND %s AND p.id != ALL(%s)
-                       AND (%s OR COALESCE(p.billpay_paused_until <= %s, TRUE))
+                       AND (%s OR COALESCE(p.billpay_paused_until <= %s
+                                           OR p.billpay_paused_until > %s, TRUE))
                   ORDER BY n.sync_at, n.id
                      LIMIT 1
                        FOR NO KEY UPDATE OF n SKIP LOCKED
@@ -428,6 +513,7 @@ class BillpaySync(models.AbstractModel):
                 down,
                 even_paused,
                 now,
+                furthest,
             )
         )
         if not first:
@@ -544,7 +630,7 @@ class BillpaySync(models.AbstractModel):
                 n.state == "pending"
                 and not n.sync_error
                 and n.sync_at
-                and n.sync_at > now
+                and now < n.sync_at <= now + FURTHEST_LEASE
                 and n.provider_id._billpay_may_call()
             )
         )
@@ -572,9 +658,7 @@ class BillpaySync(models.AbstractModel):
                 [
                     ("sync_at", "<=", now),
                     *self.env["payment.provider"]._billpay_on_domain("provider_id."),
-                    "|",
-                    ("provider_id.billpay_paused_until", "=", False),
-                    ("provider_id.billpay_paused_until", "<=", now),
+                    *~self.env["billpay.gate"]._paused_domain("provider_id."),
                 ]
             )
             if not cron._commit_progress(len(claimed), remaining=remaining):

@@ -41,6 +41,9 @@ DECIDED = ("account_payment_ids", "confirmed_by_id", "ignored_by_id", "undone_at
 
 # Before, there was no BillPay; and clocks differ by minutes, not by more.
 EARLIEST, AHEAD = datetime(2020, 1, 1), timedelta(minutes=10)
+# Clocks that the network sets. More would let money that somebody else paid shortly
+# before digits were given out pay their bill.
+CLOCKS_DIFFER = timedelta(seconds=30)
 # By what a payment is let into the books, besides its status.
 GATE_FACTS = ("amount", "currency_id", "currency_code", "paid_at")
 
@@ -529,13 +532,28 @@ class BillpayLedger(models.AbstractModel):
         result = {}
         for payment, names in spelled.items():
             keys = [(provider, name) for name in names for provider in among[payment]]
-            # Who types a receipt names the number that is meant, and maybe a day only.
-            paid_at = payment.entered_how != "typed" and payment.paid_at
-            moments = payment.create_date, paid_at
             hits = (known[key] for key in keys if key in known)
-            hits = (n for n in hits if n._is_younger(*moments) == younger)
+            hits = (n for n in hits if self._is_older(payment, n) == younger)
             result[payment] = next(hits, numbers)
         return result
+
+    def _is_older(self, payment, number):
+        """Tell whether money was there before the digits, so that it is not for them.
+
+        The counter may count again to digits that somebody had before, as after a
+        restored backup. Imported numbers have a life before their row.
+        """
+        if number.origin == "imported":
+            return False
+        since = number.digits_at or number.create_date
+        # By Odoo's own clock, then by ClickPesa's. Who types a receipt names the number
+        # that is meant, and maybe a day only.
+        heard_at = payment.create_date
+        paid_at = payment.entered_how != "typed" and payment.paid_at
+        return bool(
+            (heard_at and heard_at < since)
+            or (paid_at and paid_at < since - CLOCKS_DIFFER)
+        )
 
     def _why_no_number(self, payments):
         """Return ``{payment: (sentence, whether a person is called)}`` of these, whose

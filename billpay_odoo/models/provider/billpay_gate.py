@@ -3,10 +3,11 @@
 from datetime import timedelta
 
 from odoo import fields, models
+from odoo.fields import Domain
 from odoo.tools.misc import hmac
 
 from ...clickpesa import BudgetSpent
-from ...transactions import pause_after
+from ...transactions import FURTHEST_PAUSE, pause_after
 
 # Whose deliveries a checksum key signs, and the key.
 SIGNED_BY = ("clickpesa_base_url", "clickpesa_client_id", "clickpesa_checksum_key")
@@ -61,6 +62,12 @@ class BillpayGate(models.AbstractModel):
             "Invoicing, Configuration, BillPay, BillPay Applications.",
             name=provider.name,
         )
+
+    def _paused_domain(self, path=""):
+        """Return the domain of applications that wait before they call."""
+        now, until = fields.Datetime.now(), f"{path}billpay_paused_until"
+        furthest = now + timedelta(seconds=FURTHEST_PAUSE)
+        return Domain(until, ">", now) & Domain(until, "<=", furthest)
 
     def _pause(self, provider, error):
         """Let no scheduled action call again for a while, and say why.

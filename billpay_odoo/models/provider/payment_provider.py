@@ -958,8 +958,7 @@ class PaymentProvider(models.Model):
 
     def _billpay_is_paused(self):
         """Tell whether scheduled actions have to wait before they call."""
-        until = self.billpay_paused_until
-        return bool(until and until > fields.Datetime.now())
+        return bool(self.filtered_domain(self.env["billpay.gate"]._paused_domain()))
 
     # === CRON === #
 

@@ -378,8 +378,13 @@ class BillpayRunLine(models.Model):
         reserved = purpose._reserve(owners).sudo()
         by_partner = dict(zip(owners, reserved, strict=True))
         numbers = {line: by_partner[line.partner_id] for line in good}
-        for line, number in numbers.items():
+        for line, number in list(numbers.items()):
             wanted = {"amount": line.amount} if line.amount else {}
+            if line.amount and number._cannot_ask(wanted):
+                problem = self.env["billpay.sync"]._why_not_asked(number, wanted)
+                line.write({"state": "failed", "error": problem})
+                del numbers[line]
+                continue
             if line.mode:
                 asks = line.amount or number.amount
                 wanted["mode"] = line.mode if asks else "flexible"
