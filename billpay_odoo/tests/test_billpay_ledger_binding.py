@@ -19,7 +19,7 @@ class TestLateBinding(LedgerCommon):
         return patch.object(
             type(self.env["billpay.numbering"]),
             "_next_references",
-            lambda _service, _provider, count: [next(names) for _i in range(count)],
+            lambda _self, _app, count, **_how: [next(names) for _i in range(count)],
         )
 
     def _waiting(self, digits, amount=7000, **values):
@@ -43,7 +43,12 @@ class TestLateBinding(LedgerCommon):
         move.billpay_number_ids.sudo()._close()
         wizard._import_lines(
             self.env["billpay.number.import.line"].new(
-                {"name": "11220000777701", "kind": "order", "move_id": move.id}
+                {
+                    "name": "11220000777701",
+                    "kind": "order",
+                    "mode": "flexible",
+                    "move_id": move.id,
+                }
             )
         )
         self.env.cr.flush()

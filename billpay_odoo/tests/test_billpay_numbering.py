@@ -5,7 +5,7 @@ import json
 
 from stdnum.iso7064 import mod_97_10
 
-from odoo import fields
+from odoo import Command, fields
 from odoo.exceptions import UserError, ValidationError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
@@ -210,7 +210,7 @@ class TestNumbering(BillPayCommon):
             body = {"event": "PAYMENT RECEIVED", "data": {"orderReference": name}}
             if how == "delivery, old form":
                 body = {"eventType": "PAYMENT RECEIVED", "data": {"reference": name}}
-            self.env["billpay.event"].create(
+            self.env["billpay.event"].sudo().create(
                 {
                     "provider_id": self.provider.id,
                     "state": "failed" if how == "delivery, failed" else "new",
@@ -328,7 +328,8 @@ class TestNumbering(BillPayCommon):
 
     def _two_companies(self, count=5):
         """Invoices of two companies in one batch, drafts."""
-        other = self.setup_other_company(name="Duka la Pili")["company"]
+        data = self.setup_other_company(name="Duka la Pili")
+        other = data["company"]
         app = self._make_application(
             other, clickpesa_client_id="IDother", clickpesa_billpay_namba="3344"
         )
@@ -339,7 +340,19 @@ class TestNumbering(BillPayCommon):
         theirs = moves.browse()
         for index in range(2):
             theirs |= self._invoice(
-                7000 + index, post=False, company_id=other.id, journal_id=False
+                7000 + index,
+                post=False,
+                journal_id=data["default_journal_sale"].id,
+                invoice_line_ids=[
+                    Command.create(
+                        {
+                            "name": "Ada",
+                            "price_unit": 7000 + index,
+                            "account_id": data["default_account_revenue"].id,
+                            "tax_ids": [Command.clear()],
+                        }
+                    )
+                ],
             )
         return moves, theirs, app
 

@@ -532,9 +532,10 @@ class TestWrongClocks(BillPayCommon):
         self.provider.clickpesa_calls_per_minute = 10
         for ahead in self.AHEAD:
             with self.subTest(ahead=ahead):
-                self.env["billpay.call.slot"].search([]).unlink()
+                slots = self.env["billpay.call.slot"].sudo()
+                slots.search([]).unlink()
                 self._registered_invoice()
-                slots = self.env["billpay.call.slot"].search([])
+                slots = slots.search([])
                 self.assertTrue(slots)
                 slots.used_at = fields.Datetime.now() + ahead
                 self._registered_invoice()
@@ -556,10 +557,11 @@ class TestMovedToProduction(BillPayCommon):
         """ClickPesa has it as Odoo wants it, once, and Odoo knows."""
         there = [n for n in self.sandbox.numbers() if n["number"] == number.name]
         self.assertEqual(len(there), 1)
+        mode = "EXACT" if number.mode == "exact" else "ALLOW_PARTIAL_AND_OVER_PAYMENT"
         expected = {
             "state": "ACTIVE",
             "amount": number.amount or None,
-            "mode": number.mode.upper() if number.amount else there[0]["mode"],
+            "mode": mode if number.amount else there[0]["mode"],
             **values,
         }
         self.assertEqual({name: there[0][name] for name in expected}, expected)
@@ -637,9 +639,13 @@ class TestMovedToProduction(BillPayCommon):
 
     def test_number_of_a_checkout(self):
         """An order number without an invoice."""
-        number = self.env["billpay.control.number"]._reserve(
-            self.provider.sudo(),
-            [{"kind": "order", "amount": 45000, "description": "S00042"}],
+        number = (
+            self.env["billpay.control.number"]
+            ._reserve(
+                self.provider.sudo(),
+                [{"kind": "order", "amount": 45000, "description": "S00042"}],
+            )
+            .sudo()
         )
         self._sync()
         name = number.name
