@@ -136,8 +136,6 @@ class TestNumberStates(NumberLifeCommon):
         number = self._registered_invoice(1500).billpay_number_id.sudo()
         self.sandbox.reset()
         number._want({"amount": 1400})
-        with self._workers():
-            self.env["billpay.sync"]._sync_numbers()
         self._sync()
         self.assertEqual(number.state, "open")
 

@@ -41,6 +41,7 @@ class TestLateBinding(LedgerCommon):
         [wizard] = self.env["billpay.number.import"].create([{}])
         move = self._invoice(7000)
         move.billpay_number_ids.sudo()._close()
+        self.env.flush_all()
         wizard._import_lines(
             self.env["billpay.number.import.line"].new(
                 {

@@ -330,9 +330,7 @@ class TestNumbering(BillPayCommon):
         """Invoices of two companies in one batch, drafts."""
         data = self.setup_other_company(name="Duka la Pili")
         other = data["company"]
-        app = self._make_application(
-            other, clickpesa_client_id="IDother", clickpesa_billpay_namba="3344"
-        )
+        app = self._make_application(other, clickpesa_billpay_namba="3344")
         self.env.user.company_ids |= other
         moves = self.env["account.move"]
         for index in range(count):

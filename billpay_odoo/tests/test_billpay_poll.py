@@ -102,6 +102,7 @@ class TestChanges(ScanCommon):
     def _booked(self, amount, ago):
         move = self._registered_invoice(amount)
         number = move.billpay_number_id.name
+        self._had_since(number, fields.Datetime.now() - ago)
         payment = self._at(ago, lambda: self._pay(number, amount))
         self._event(payment)
         self._process()

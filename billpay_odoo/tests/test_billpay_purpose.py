@@ -432,7 +432,9 @@ class TestPurposeNumbers(PurposeCommon):
             ("exact", 5000, 5000, "exact", ""),
         ):
             with self.subTest(known_mode=known_mode, known=known, amount=amount):
-                purpose = self.tuition.copy({"name": f"Ada {known} {amount} {mode}"})
+                purpose = self.tuition.copy(
+                    {"name": f"{known_mode} {known} {amount} {mode}"}
+                )
                 number = self._keeps(self.asha, purpose).sudo()
                 number.write(
                     {
@@ -442,7 +444,7 @@ class TestPurposeNumbers(PurposeCommon):
                         "amount": known,
                         "known_amount": known,
                         "mode": known_mode,
-                        "known_mode": known and known_mode,
+                        "known_mode": known_mode if known else False,
                     }
                 )
                 if why:
@@ -461,7 +463,7 @@ class TestPurposeNumbers(PurposeCommon):
         # What is given out next is a number that phones know.
         other = self._keeps(self.asha, self.tuition)
         self.assertNotEqual(other, number)
-        self.assertEqual((number.state, other.state), ("closed", "pending"))
+        self.assertEqual((number.state, other.state), ("closed", "open"))
         other.action_close()
         action = number.action_reopen()
         self.assertIn("dashboard", action["params"]["message"])

@@ -269,6 +269,7 @@ class TestWebhook(BillPayHttpCommon):
         """A new payment that a signature alone confirms; its row and its invoice."""
         self.provider.clickpesa_confirmation = "signature"
         self.move = self._registered_invoice(150000)
+        self._had_since(self.move.billpay_number_id.name, "2026-03-02 10:00:00")
         self.paid = self._pay(self.move.billpay_number_id.name, 150000)
         self.body = self.sandbox.webhook_body(self.paid["id"])
         self._deliver_signed(**data)
@@ -278,8 +279,6 @@ class TestWebhook(BillPayHttpCommon):
         for moment in (
             "2099-01-01T00:00:00.000Z",
             "2001-01-01T00:00:00.000Z",
-            # Before the invoice and its number.
-            "2026-01-31T10:00:00.000Z",
             fields.Datetime.now() + timedelta(minutes=30),
             fields.Datetime.now() + timedelta(days=1),
         ):
