@@ -426,6 +426,20 @@ class TestCheckout(CheckoutSteps, BillPayCommon):
         self.provider.billpay_paused_until = False
         self.assertTrue(self._checkout(again))
 
+    def test_offline_number_begins_with_the_namba(self):
+        self.provider.clickpesa_checkout_offline = True
+        self.sandbox.faults.add("error", times=-1)
+        for prefix in ("88", "99112", "112"):
+            with self.subTest(prefix):
+                self.provider.clickpesa_number_prefix = prefix
+                tx = self._transaction()
+                self.assertTrue(self._checkout(tx))
+                registered, offline = tx.sudo().billpay_number_ids.sorted("id")
+                self.assertEqual(registered.name[: len(prefix)], prefix)
+                self.assertEqual(registered.state, "closed")
+                self.assertEqual(offline.name[:4], "1122")
+                self.assertEqual((offline.origin, offline.state), ("offline", "open"))
+
     def test_offline_number_where_the_company_allows_it(self):
         self.provider.clickpesa_checkout_offline = True
         self.sandbox.faults.add("error", times=-1)

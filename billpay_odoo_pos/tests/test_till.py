@@ -1,6 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """What a till asks the server, and what it is told."""
 
+from datetime import timedelta
 from unittest.mock import patch
 from uuid import uuid4
 
@@ -375,6 +376,53 @@ class TestTill(TillSteps, BillPayCommon):
         self.assertEqual(len(again), RANGE)
         # The silent one is back: what it had is somebody else's.
         self.assertFalse({item["number"] for item in self._lease()} & again)
+
+    def test_numbers_begin_with_the_namba_whatever_registered_ones_begin_with(self):
+        for prefix, namba, length in (
+            ("88", "1122", 14),
+            ("9911", "1122", 12),
+            ("112255", "3344", 14),
+        ):
+            with self.subTest(prefix):
+                self.provider.write(
+                    {
+                        "clickpesa_number_prefix": prefix,
+                        "clickpesa_billpay_namba": namba,
+                        "clickpesa_number_length": length,
+                    }
+                )
+                till = self._make_till("Duka " + prefix)
+                names = {item["number"] for item in self._lease(till=till)}
+                self.assertEqual({(n[:4], len(n)) for n in names}, {(namba, length)})
+                self.assertEqual(len(names), RANGE)
+
+    def test_numbers_of_another_namba_are_not_given_out_any_more(self):
+        old = {item["number"] for item in self._lease()}
+        self.provider.clickpesa_billpay_namba = "3344"
+        fresh = {item["number"] for item in self._lease()}
+        self.assertFalse(old & fresh)
+        self.assertEqual({name[:4] for name in fresh}, {"3344"})
+
+    def test_last_digits_are_leased(self):
+        counter = self.env["ir.sequence"].create(
+            {"name": "Duka", "implementation": "standard", "number_next": 990}
+        )
+        self.provider.write(
+            {"clickpesa_number_length": 9, "clickpesa_sequence_id": counter.id}
+        )
+        self.assertEqual(len(self._lease()), 10)
+        with self.assertRaisesRegex(UserError, "no control numbers left"):
+            self._lease("0d1f6a44-bbbb")
+
+    def test_lease_of_a_wrong_clock_does_not_last(self):
+        numbers = self.env["billpay.control.number"].sudo()
+        for days, device in ((30, "0d1f6a44-bbbb"), (366, "0d1f6a44-cccc")):
+            with self.subTest(days=days):
+                leased = [i["number"] for i in self._lease("0d1f6a44-aaaa")]
+                old = numbers.search([("name", "in", leased)])
+                old.pos_leased_at = fields.Datetime.now() + timedelta(days=days)
+                again = {item["number"] for item in self._lease(device)}
+                self.assertEqual(again, set(leased))
 
     def test_names_of_devices_are_checked(self):
         for device in (None, "", "x", 7, "a" * 65, "'; drop table"):

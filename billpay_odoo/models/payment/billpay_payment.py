@@ -305,7 +305,6 @@ class BillpayPayment(models.Model):
     _attention = models.Index("(id) WHERE attention")
     # What waits for its number, found without touching what is settled.
     _unmatched = models.Index("(number) WHERE state = 'unmatched'")
-    # Digits that somebody paid are not given out again.
     _paid = models.Index(f"(({PAID}))")
     # The worker's question, answered without touching settled payments.
     _taken_back = models.Index(
@@ -595,8 +594,7 @@ class BillpayPayment(models.Model):
     def action_process_now(self):
         """Ask again and try again, without waiting for the next turn.
 
-        :raise UserError: all of them wait for a person, since their match was undone
-            or they were paid before the application books
+        :raise UserError: all of them wait for a person
         """
         self._check_accountant()
         held = self.sudo().filtered(lambda p: p.state == "unmatched" and p._is_held())
