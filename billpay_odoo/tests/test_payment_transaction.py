@@ -208,7 +208,7 @@ class TestCheckout(CheckoutSteps, BillPayCommon):
                     "amount": 150000,
                     "currency_id": self.tzs.id,
                     "currency_code": "TZS",
-                    "paid_at": "2026-03-05 10:00:00",
+                    "paid_at": fields.Datetime.now(),
                     "status": "SUCCESS",
                     "state": "confirmed",
                     "confirmed_at": fields.Datetime.now(),
@@ -361,7 +361,7 @@ class TestCheckout(CheckoutSteps, BillPayCommon):
         self._checkout(tx)
         number = self._number_of(tx)
 
-        def used_up(*_args):
+        def used_up(*_args, **_how):
             raise NumberSpaceExhausted("The digits are used up.")
 
         self.patch(type(self.env["billpay.numbering"]), "_next_references", used_up)

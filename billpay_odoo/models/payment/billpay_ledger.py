@@ -545,15 +545,10 @@ class BillpayLedger(models.AbstractModel):
         """
         if number.origin == "imported":
             return False
-        since = number.digits_at or number.create_date
-        # By Odoo's own clock, then by ClickPesa's. Who types a receipt names the number
-        # that is meant, and maybe a day only.
-        heard_at = payment.create_date
+        # Who types a receipt names the number that is meant, and maybe a day only.
         paid_at = payment.entered_how != "typed" and payment.paid_at
-        return bool(
-            (heard_at and heard_at < since)
-            or (paid_at and paid_at < since - CLOCKS_DIFFER)
-        )
+        since = number.digits_at or number.create_date
+        return bool(paid_at and paid_at < since - CLOCKS_DIFFER)
 
     def _why_no_number(self, payments):
         """Return ``{payment: (sentence, whether a person is called)}`` of these, whose
