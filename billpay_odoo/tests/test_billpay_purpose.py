@@ -320,6 +320,7 @@ class TestPurposeNumbers(PurposeCommon):
             number.action_reopen()
 
     def test_text_amount_and_mode_are_the_purposes(self):
+        self.provider.clickpesa_number_origin = "api"
         self.tuition.write(
             {
                 "description": "Ada {reference} {customer}",
