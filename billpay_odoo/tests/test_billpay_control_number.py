@@ -368,6 +368,8 @@ class NumberLife(RuleBasedStateMachine):
                 continue
             assert len(asking) <= 1, asking.mapped("name")
             residual = max(move.amount_residual, 0)
+            if self.env["billpay.reservation"]._is_small_rest(move):
+                continue  # no number asks for it
             assert sum(asking.mapped("amount")) < residual + 1
             if residual and not move.billpay_number_ids.filtered(
                 lambda n: n.state == "paid"
