@@ -368,11 +368,13 @@ class NumberLife(RuleBasedStateMachine):
                 continue
             assert len(asking) <= 1, asking.mapped("name")
             residual = max(move.amount_residual, 0)
-            if self.env["billpay.reservation"]._is_small_rest(move):
-                continue  # no number asks for it
             assert sum(asking.mapped("amount")) < residual + 1
-            if residual and not move.billpay_number_ids.filtered(
-                lambda n: n.state == "paid"
+            # A rest that is too small no number asks for.
+            small = self.env["billpay.reservation"]._is_small_rest(move)
+            if (
+                residual
+                and not small
+                and "paid" not in move.billpay_number_ids.mapped("state")
             ):
                 assert asking, "nobody can pay it"
 
