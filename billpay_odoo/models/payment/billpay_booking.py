@@ -129,7 +129,8 @@ class BillpayBooking(models.AbstractModel):
                 payment._move_to("unmatched", reason)
             else:
                 lost |= payment
-        for payment, (reason, flagged) in ledger._why_no_number(lost).items():
+        reasons = ledger._why_no_number(lost) if lost else {}
+        for payment, (reason, flagged) in reasons.items():
             payment._move_to("unmatched", reason, flagged=flagged)
         payments.env["billpay.receipt"]._without_likely_twins(matched)
         return matched.filtered(lambda p: p.state != "unmatched")

@@ -553,8 +553,7 @@ class BillpayLedger(models.AbstractModel):
     def _why_no_number(self, payments):
         """Return ``{payment: (sentence, whether a person is called)}`` of these, whose
         number is not found."""
-        found = self._find_control_numbers(payments, younger=True) if payments else {}
-        reasons = {}
+        found, reasons = self._find_control_numbers(payments, younger=True), {}
         for payment, number in found.items():
             env, digits = payment.env, number.display_number or payment.number or "?"
             reason = env._(
