@@ -109,7 +109,6 @@ class BillpayBooking(models.AbstractModel):
         Whatever leads to the books leads through here: see ``_let_through``.
         """
         payments = payments.env["billpay.receipt"]._without_twins(payments)
-        payments = payments.env["billpay.entries"]._without_booked(payments)
         env, ledger = payments.env, payments.env["billpay.ledger"]
         matched, lost = payments.browse(), payments.browse()
         for payment, found in ledger._let_through(payments).items():

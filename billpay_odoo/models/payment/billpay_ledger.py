@@ -586,7 +586,7 @@ class BillpayLedger(models.AbstractModel):
         payments = self.env["billpay.payment"].sudo()
         unmatched = payments.search([("state", "=", "unmatched")])
         # What the books learned meanwhile, as from a person who typed the receipt.
-        self.env["billpay.entries"]._link_all_booked(unmatched)
+        self.env["billpay.receipt"]._link_all_booked(unmatched)
         unmatched = unmatched.filtered(lambda p: p.state == "unmatched" and p.number)
         numbers = self._find_control_numbers(unmatched) if unmatched else {}
         known = {

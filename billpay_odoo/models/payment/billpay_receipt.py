@@ -1,11 +1,14 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """One payment under two names: see docs/decisions/two-names.rst."""
 
+import re
 from datetime import timedelta
 
 from odoo import fields, models
+from odoo.tools import SQL
 
 from ...clickpesa.values import is_gone, is_paid
+from ...const import ENTRY_POSTED
 from ...identity import (
     MERGED_PREFIX,
     PROVISIONAL_PREFIX,
@@ -21,6 +24,9 @@ from ...transactions import taken
 BOOKABLE = ("confirmed", "failed")
 # The cause of a warning, for `_warn`.
 UNREPORTED = "unreported:%s"
+# A word that names a payment is no shorter: a shorter one may be anything.
+SHORTEST_NAME = 6
+_SIGNS = re.compile("[^A-Z0-9]+")
 # How long a payment waits for a worker that has its twin in hand.
 TWIN_PAUSE = timedelta(seconds=5)
 # A mistyped receipt and the payment that it means are no further apart.
@@ -29,6 +35,19 @@ LIKELY_WITHIN = timedelta(days=7)
 REPORTED_WITHIN = timedelta(minutes=15)
 # What the first poll of an application reads.
 FIRST_POLL = timedelta(days=7)
+
+
+def _has(words, name):
+    """Tell whether some of these words, one after the other, are a name."""
+    for start in range(len(words)):
+        found = ""
+        for word in words[start:]:
+            found += word
+            if len(found) >= len(name):
+                break
+        if found == name:
+            return True
+    return False
 
 
 class BillpayReceipt(models.AbstractModel):
@@ -348,7 +367,7 @@ class BillpayReceipt(models.AbstractModel):
             for row in copied:
                 self._settle_copied(row, group - copied, waiting)
             self._settle_told_twice(group - typed - copied, waiting)
-        return waiting.filtered(lambda p: p.state in BOOKABLE)
+        return self._without_booked(waiting.filtered(lambda p: p.state in BOOKABLE))
 
     def _hold_others(self, group, payments, waiting):
         """Lock the rows of a group that this worker does not have; tell whether it
@@ -440,6 +459,194 @@ class BillpayReceipt(models.AbstractModel):
         )
         row._move_to("unmatched", reason, is_doubtful=True)
         row._message_log(body=reason)
+
+    # === RECEIPTS THAT THE BOOKS HAVE ALREADY === #
+
+    def _without_booked(self, payments):
+        """Link what the books have already, hold what contradicts; return the others.
+
+        The books may know more than the ledger: after uninstalling and installing
+        again, after a backup of less than everything, and of receipts that were typed
+        into Odoo's own payments. So the texts of these are asked, which survive.
+        """
+        for payment, booked in self._booked_elsewhere(payments):
+            if self._is_booked_by(payment, booked):
+                self._link_booked(payment, booked)
+            elif not (payment.is_doubtful and payment._is_persons_choice()):
+                self._hold_booked(payment, booked)
+            else:
+                continue  # a person has read of it, and has matched it all the same
+            payments -= payment
+        return payments
+
+    def _link_all_booked(self, payments):
+        """Link those of these that wait for a person and are in the books already."""
+        for payment, booked in self._booked_elsewhere(payments):
+            if self._is_booked_by(payment, booked):
+                payment._move_to("confirmed")
+                self._link_booked(payment, booked)
+
+    def _booked_elsewhere(self, payments):
+        """Yield each payment with the payments of Odoo that have its id or receipt.
+
+        With one search, and without those that book another ClickPesa payment.
+        """
+        names = {
+            payment: self._words_for(payment)
+            for payment in payments
+            if payment.confirmed_at
+            and (is_paid(payment.status) or not payment.status)
+            and (not payment.undone_at or payment._is_persons_choice())
+        }
+        words = {word for wanted in names.values() for word in wanted.values()}
+        if not words:
+            return
+        model = payments.env["account.payment"].sudo()
+        model.flush_model(
+            ["billpay_payment_id", "memo", "payment_reference", "payment_type", "state"]
+        )
+        rows = payments.env.execute_query(
+            SQL(
+                """
+                    SELECT id FROM account_payment
+                     WHERE payment_type = 'inbound'
+                       AND state NOT IN ('canceled', 'rejected')
+                       AND (%s && %s OR billpay_payment_id IN %s)
+                    """,
+                SQL(model._billpay_words),
+                list(words),
+                tuple(payment.id for payment in names),
+            )
+        )
+        known = model.browse([id_ for (id_,) in rows]).filtered(
+            # What was reversed is in the books no longer.
+            lambda p: "posted" not in p.move_id.reversal_move_ids.mapped("state")
+        )
+        said = {other: _SIGNS.split(self._text(other)) for other in known}
+        for payment, wanted in names.items() if known else ():
+            roots = payment.provider_id._billpay_of_merchant().company_id.root_id
+            booked = known.browse()
+            for other in known.filtered(
+                lambda p, roots=roots: p.company_id.root_id in roots
+            ):
+                if any(_has(said[other], name) for name in wanted):
+                    if self._is_free(other, payment, said[other]):
+                        booked |= other
+                elif other.billpay_payment_id == payment:
+                    # Of a row of this id that a restored backup took away.
+                    other.write({"billpay_payment_id": False, "billpay_part": 0})
+                    other.flush_recordset(["billpay_payment_id"])
+            if booked:
+                yield payment, booked
+
+    def _words_for(self, payment):
+        """Return ``{key: a word to look for}`` of the names of a payment."""
+        names = {}
+        for key, text in (
+            (payment.receipt_key, payment.receipt),
+            (payment.reference_key, payment.reference),
+        ):
+            if key and len(key) >= SHORTEST_NAME:
+                word = max(_SIGNS.split((text or "").upper()), key=len)
+                names[key] = word if len(word) >= SHORTEST_NAME else key
+        return names
+
+    def _text(self, account_payment):
+        texts = account_payment.payment_reference, account_payment.memo
+        return " ".join(filter(None, texts)).upper()
+
+    def _is_free(self, account_payment, payment, said):
+        """Whether it books no other ClickPesa payment, by its link and by its text."""
+        other = account_payment.billpay_payment_id.exists()
+        if not other or other == payment:
+            return True
+        return not any(_has(said, name) for name in self._words_for(other))
+
+    def _is_booked_by(self, payment, booked):
+        """Whether these are all of this payment: posted, here, and over its amount.
+
+        They may be less by the fee that was booked, and credit more by a discount.
+        """
+        if any(
+            other.state not in ENTRY_POSTED
+            or other.company_id != payment.company_id
+            or other.currency_id != payment.currency_id
+            for other in booked
+        ):
+            return False
+        arrived = sum(booked.mapped("amount"))
+        credited = sum(
+            -sum(other._seek_for_lines()[1].mapped("amount_currency"))
+            if other.move_id
+            else other.amount
+            for other in booked
+        )
+        compare = payment.currency_id.compare_amounts
+        amount = payment.amount
+        return compare(arrived, amount) <= 0 <= compare(credited, amount)
+
+    def _link_booked(self, payment, booked):
+        """Let a payment be the one that these book: nothing is booked again."""
+        env = payment.env
+        booked = booked.sorted("id").with_context(billpay_posting=True)
+        for part, other in enumerate(booked):
+            other.write({"billpay_payment_id": payment.id, "billpay_part": part})
+        text = env._(
+            "Already in the books as %s, with this receipt: linked, and not booked "
+            "again.",
+            ", ".join(booked.mapped("display_name")),
+        )
+        payment.allocation_ids.unlink()
+        number = payment.control_number_id
+        number = (
+            number
+            or payment.env["billpay.ledger"]._find_control_numbers(payment)[payment]
+        )
+        wanted = (payment.matched_partner_id or number.partner_id).commercial_partner_id
+        others = booked.partner_id.commercial_partner_id
+        reason = False
+        if wanted and others != wanted:
+            reason = env._(
+                "%(text)s It is on %(customer)s there, but the control number is of "
+                "%(owner)s: check which is right.",
+                text=text,
+                customer=", ".join(others.mapped("display_name")) or "?",
+                owner=wanted.display_name,
+            )
+        payment._move_to(
+            "posted",
+            reason,
+            flagged=bool(reason),
+            posted_at=fields.Datetime.now(),
+            matched_partner_id=False,
+            is_doubtful=False,
+            control_number_id=number.id,
+        )
+        payment._message_log(body=reason or text)
+
+    def _hold_booked(self, payment, booked):
+        """Call a person: the books have this receipt, but not this payment."""
+        env = payment.env
+        states = dict(booked._fields["state"]._description_selection(env))
+        reason = env._(
+            "Receipt %(receipt)s over %(amount)s is already on %(booked)s, so nothing "
+            "was booked. Open it and compare: if it is this payment, press Not Ours; "
+            "if it is another payment, press Match.",
+            receipt=payment.receipt or payment.reference,
+            amount=payment.currency_id.format(payment.amount),
+            booked=", ".join(
+                env._(
+                    "%(payment)s of %(company)s over %(amount)s (%(state)s)",
+                    payment=other.display_name,
+                    company=other.company_id.display_name,
+                    amount=other.currency_id.format(other.amount),
+                    state=states[other.state],
+                )
+                for other in booked
+            ),
+        )
+        payment._move_to("unmatched", reason, is_doubtful=True)
+        payment._message_log(body=reason)
 
     # === RECEIPTS THAT CLICKPESA DOES NOT REPORT === #
 
