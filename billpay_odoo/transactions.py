@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import psycopg2.errors
 
-from odoo import api
+from odoo import api, fields
 from odoo.exceptions import ConcurrencyError, UserError
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools import mute_logger
@@ -114,6 +114,34 @@ def each(records, work, failed):
         else:
             done |= record
     return done
+
+
+def wake(env, cron, at=None):
+    """Trigger a scheduled action once, when this transaction ends.
+
+    However many records ask for it, and at however many moments: the earliest counts,
+    and a run sees for itself when the next one is due.
+
+    :param str cron: the external id of the scheduled action
+    :param at: when, by default at once
+    """
+    precommit = env.cr.precommit
+    wanted = precommit.data.setdefault("billpay.wakes", {})
+    if not wanted:
+        precommit.add(lambda: _trigger_wanted(env(su=True)))
+    at = at or fields.Datetime.now()
+    wanted[cron] = min(at, wanted.get(cron, at))
+
+
+def _trigger_wanted(env):
+    # Each savepoint runs this too, so a transaction may come here several times.
+    cr = env.cr
+    woken = cr.postcommit.data.setdefault("billpay.woken", {})
+    for cron, at in cr.precommit.data.pop("billpay.wakes", {}).items():
+        before, trigger = woken.get(cron, (None, None))
+        # A savepoint that was rolled back took its trigger with it.
+        if not (trigger and before <= at and trigger.exists()):
+            woken[cron] = at, env.ref(cron)._trigger(at=at)
 
 
 @contextmanager

@@ -53,6 +53,7 @@ from . import test_school
 from . import test_throttle
 from . import test_translations
 from . import test_upgrade
+from . import test_wakes
 from . import test_way_of_a_delivery
 from . import test_walks
 from . import test_webhook

@@ -81,6 +81,6 @@ class BillpayNumberChange(models.TransientModel):
                     asking[0].display_number,
                 )
             )
-        for number in numbers.sudo():
-            number._want({"amount": self.amount, "mode": self.mode})
+        asked = {"amount": self.amount, "mode": self.mode}
+        numbers.sudo()._want_each(dict.fromkeys(numbers.sudo(), asked))
         return CLOSE

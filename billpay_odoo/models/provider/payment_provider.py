@@ -19,6 +19,7 @@ from odoo.addons.payment.const import SENSITIVE_KEYS
 from ... import actions, const
 from ...clickpesa import InvalidConfiguration, get_client
 from ...clickpesa.transport import checked_url
+from ...transactions import wake
 from .billpay_gate import SIGNED_BY
 from .billpay_health import AMBER, GREEN, RED, worst
 
@@ -755,12 +756,11 @@ class PaymentProvider(models.Model):
         neutralized = parameters_sudo.get_param("database.is_neutralized")
         return self._billpay_is_on() and not neutralized
 
-    def _billpay_client(self, patience=None, half=False):
+    def _billpay_client(self, patience=None, share="person"):
         """Return this process's gateway client; each request takes a call slot first.
 
         :param float patience: as for the client, in seconds
-        :param bool half: use at most half of the calls of a minute, as for what
-            anybody can make us ask
+        :param str share: what the calls are for: which of a minute's they may use
         :raise UserError: the application is disabled or the database neutralised
         """
         self.ensure_one()
@@ -775,13 +775,17 @@ class PaymentProvider(models.Model):
         )
         budget, limit = self.env["billpay.gate"]._budget(self)
         slots = self.env["billpay.call.slot"]
-        gate = slots._gate(budget, limit, half) if limit else None
+        gate = slots._gate(budget, limit, share) if limit else None
         return client.gated(gate, patience=patience)
 
     @api.model
     def _billpay_trigger(self, cron_name, at=None):
-        """Wake one of our scheduled actions after this transaction commits."""
-        self.env.ref("billpay_odoo.%s" % cron_name).sudo()._trigger(at=at)
+        """Wake a scheduled action when this transaction ends, once for all that ask.
+
+        :param str cron_name: its external id; without a module, one of this add-on
+        """
+        module = "" if "." in cron_name else "billpay_odoo."
+        wake(self.env, module + cron_name, at)
 
     def action_billpay_numbers(self):
         """Open the control numbers of this application."""
