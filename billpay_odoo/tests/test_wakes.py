@@ -142,9 +142,7 @@ class TestWakes(WakesCommon):
 
         for action in ("action_retry", "action_take_another_number"):
             with self.subTest(action):
-                self.assertFlat(
-                    refused, lambda numbers, a=action: getattr(numbers, a)()
-                )
+                self.assertFlat(refused, methodcaller(action))
 
     def test_rename_a_purpose(self):
         for field in ("name", "description"):
