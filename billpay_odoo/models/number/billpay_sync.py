@@ -244,7 +244,7 @@ class BillpaySync(models.AbstractModel):
             )
         outcome = registrar(number.env, (number.id, patience), patience)
         # Not read: it may have been made after the caller's snapshot.
-        return outcome or {"name": "", "state": "", "error": ""}
+        return outcome or {"name": "", "state": "", "error": "", "off": False}
 
     def _still_leased(self, numbers, tries):
         """Keep the rows that nobody else has taken since we leased them.
@@ -289,8 +289,10 @@ class BillpaySync(models.AbstractModel):
                 }
             )
         numbers._schedule_if_different()
-        # A run ends with its last number, not at the next full minute.
+        # A run ends with its last number, not at the next full minute; and what waits
+        # to be sent goes.
         records.env["billpay.run"]._wake_running()
+        records.env["account.move.send"]._billpay_wake_queue(numbers)
 
     def _store_collision(self, numbers, tries):
         """These digits are taken by somebody else: take the next ones."""
@@ -519,8 +521,9 @@ class BillpaySync(models.AbstractModel):
 
         :param float patience: seconds to wait for a worker
         :param bool even_paused: ask even an application in trouble
-        :return: ``{id: {"name": str, "state": str, "error": str}}`` afterwards, for the
-            numbers that are committed
+        :return: ``{id: {"name": str, "state": str, "error": str, "off": bool}}``
+            afterwards, for the numbers that are committed; ``off``: the application is
+            switched off
         :rtype: dict
         """
         deadline = time.monotonic() + patience
@@ -546,7 +549,8 @@ class BillpaySync(models.AbstractModel):
                 number.id: {
                     "name": number.name,
                     "state": number.state,
-                    "error": number.sync_error or sync._why_not_called(number),
+                    "error": sync._why_not_called(number),
+                    "off": not number.provider_id._billpay_may_call(),
                 }
                 for number in numbers
             }
@@ -576,7 +580,7 @@ class BillpaySync(models.AbstractModel):
                 "The ClickPesa application %s is switched off.", provider.name
             )
         paused = number.state == "pending" and provider._billpay_is_paused()
-        return paused and provider.billpay_trouble or ""
+        return number.sync_error or (paused and provider.billpay_trouble) or ""
 
     def _sync_numbers(self):
         """Synchronise all due numbers with ClickPesa."""
