@@ -32,6 +32,7 @@ from . import test_billpay_reservation
 from . import test_billpay_reversal
 from . import test_billpay_run
 from . import test_billpay_run_crashes
+from . import test_billpay_run_trouble
 from . import test_billpay_sync
 from . import test_billpay_worker
 from . import test_company

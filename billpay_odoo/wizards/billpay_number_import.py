@@ -179,7 +179,8 @@ class BillpayNumberImport(models.TransientModel):
         if len(fitting) > 1:
             # Of a company and its contacts, the company is meant.
             company = fitting.commercial_partner_id
-            if len(company) != 1 or company not in fitting:
+            # Parents and children of one name are different people.
+            if not company[:1].is_company or company not in fitting:
                 return nobody, self.env._(
                     "%(count)s customers fit %(said)s. Choose one here.",
                     count=len(fitting),
@@ -188,12 +189,10 @@ class BillpayNumberImport(models.TransientModel):
             fitting = company
         if list(hits) == ["customer"]:
             # A namesake: the name fits, the phone does not.
-            if other := fitting._billpay_other_phone(cells.get("phone")):
-                return nobody, self.env._(
-                    "%(customer)s has another phone here, %(phone)s. Choose one here.",
-                    customer=fitting.display_name,
-                    phone=other,
-                )
+            if other := fitting._billpay_other_identity(
+                cells.get("phone"), cells.get("email")
+            ):
+                return nobody, self.env._("%s Choose one here.", other)
         return fitting, ""
 
     def _find_invoices(self, texts):

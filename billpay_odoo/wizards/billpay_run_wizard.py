@@ -43,6 +43,8 @@ class BillpayRunWizard(models.TransientModel):
     _needed = ("name",)
     _max_rows = MAX_LINES
 
+    # Whose numbers they are, the company or the purpose says: a branch has none itself.
+    application = fields.Selection(required=False)
     company_id = fields.Many2one(
         "res.company", default=lambda self: self.env.company, readonly=True
     )
@@ -382,14 +384,15 @@ class BillpayRunWizard(models.TransientModel):
                 count=len(found),
             )
         if found:
-            other = found._billpay_other_phone(values["new_phone"])
+            other = found._billpay_other_identity(
+                values["new_phone"], values["new_email"]
+            )
             if not other or values["new_ref"]:
                 return ""
             return self.env._(
-                "%(contact)s has another phone here, %(phone)s. Give the row the "
-                "reference of the right contact, or the phone that is known here.",
-                contact=found.display_name,
-                phone=other,
+                "%s Give the row the reference of the right contact, or what is known "
+                "here.",
+                other,
             )
         if not self.create_contacts:
             return self.env._(

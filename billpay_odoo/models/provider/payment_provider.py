@@ -613,6 +613,7 @@ class PaymentProvider(models.Model):
                 # What waited while the application was off is due again.
                 self._billpay_trigger("ir_cron_sync_numbers")
                 self._billpay_trigger("ir_cron_process_payments")
+                self._billpay_trigger("ir_cron_bulk_runs")
         if not {"clickpesa_client_id", "clickpesa_api_key"}.isdisjoint(vals):
             self._billpay_ask_again()
         if not _SETTINGS.isdisjoint(vals):
