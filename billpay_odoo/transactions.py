@@ -122,9 +122,10 @@ def wake(env, cron, at=None):
     However many records ask for it, and at however many moments: the earliest counts,
     and a run sees for itself when the next one is due.
 
-    :param str cron: the external id of the scheduled action
+    :param str cron: its external id; without a module, one of this add-on
     :param at: when, by default at once
     """
+    cron = cron if "." in cron else f"billpay_odoo.{cron}"
     precommit = env.cr.precommit
     wanted = precommit.data.setdefault("billpay.wakes", {})
     if not wanted:

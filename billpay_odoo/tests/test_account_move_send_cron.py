@@ -272,7 +272,7 @@ class TestNobodyWaits(SendCronCommon):
         template.subject = "{{ 1 / (object.amount_total - 1000) }}"
         with (
             mute_logger("odoo.addons.mail.models.mail_render_mixin"),
-            mute_logger("odoo.addons.billpay_odoo.models.bill.account_move_send"),
+            mute_logger("odoo.addons.billpay_odoo"),
         ):
             for _turn in range(3):
                 self._send_queue()

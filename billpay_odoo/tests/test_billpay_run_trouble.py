@@ -52,7 +52,7 @@ class TestRunPrinting(RunTrouble):
                 bad = moves[2]
                 with (
                     self._render(bad.ids, error),
-                    mute_logger("odoo.addons.billpay_odoo.models.run.billpay_run"),
+                    mute_logger("odoo.addons.billpay_odoo"),
                 ):
                     self._work()
                 self.assertFalse(run.printing or other.printing)
@@ -81,7 +81,7 @@ class TestRunPrinting(RunTrouble):
         run.action_print_all()
         with (
             self._render(run.line_ids.move_id.ids),
-            mute_logger("odoo.addons.billpay_odoo.models.run.billpay_run"),
+            mute_logger("odoo.addons.billpay_odoo"),
         ):
             self._work()
         self.assertFalse(run.printing)
@@ -105,7 +105,7 @@ class TestRunPrinting(RunTrouble):
         with (
             self._render(),
             patch.object(runs, "_finish_printing", finish),
-            mute_logger("odoo.addons.billpay_odoo.models.run.billpay_run"),
+            mute_logger("odoo.addons.billpay_odoo"),
         ):
             self._work()
         self.assertFalse(broken.printing)
@@ -255,7 +255,7 @@ class TestRunRests(RunTrouble):
 
         with (
             patch.object(runs, "_reserve_chunk", reserve),
-            mute_logger("odoo.addons.billpay_odoo.models.run.billpay_run"),
+            mute_logger("odoo.addons.billpay_odoo"),
         ):
             self._work()
         self.assertEqual((broken.state, other.state), ("paused", "done"))

@@ -5,11 +5,18 @@ from functools import reduce
 from operator import and_
 
 from odoo import api, fields, models
-from odoo.tools import SQL, email_normalize
+from odoo.tools import SQL
 
 from .. import money
 from ..const import LIVING, NUMBER_MODES
-from ..identity import is_placeholder, name_key, number_key, phone_key, reference_key
+from ..identity import (
+    email_key,
+    is_placeholder,
+    name_key,
+    number_key,
+    phone_key,
+    reference_key,
+)
 from ..spreadsheet import read_money, read_number
 from .billpay_import import MODES, BillpayImport, BillpayImportLine, find_word
 
@@ -24,10 +31,7 @@ _KINDS = {
 _SAID = ("customer_ref", "customer", "phone", "email")
 _KEYS = {
     "customer_ref": ("ref", reference_key),
-    "email": (
-        "email_normalized",
-        lambda text: (email_normalize(text or "") or "").lower(),
-    ),
+    "email": ("email_normalized", email_key),
     "phone": ("phone", phone_key),
     "customer": ("name", name_key),
 }

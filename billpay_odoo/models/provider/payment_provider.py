@@ -611,9 +611,8 @@ class PaymentProvider(models.Model):
             self._billpay_go_live()
             if "state" in vals and any(p._billpay_is_on() for p in self):
                 # What waited while the application was off is due again.
-                self._billpay_trigger("ir_cron_sync_numbers")
-                self._billpay_trigger("ir_cron_process_payments")
-                self._billpay_trigger("ir_cron_bulk_runs")
+                for name in ("sync_numbers", "process_payments", "bulk_runs"):
+                    self._billpay_trigger(f"ir_cron_{name}")
         if not {"clickpesa_client_id", "clickpesa_api_key"}.isdisjoint(vals):
             self._billpay_ask_again()
         if not _SETTINGS.isdisjoint(vals):
@@ -781,12 +780,8 @@ class PaymentProvider(models.Model):
 
     @api.model
     def _billpay_trigger(self, cron_name, at=None):
-        """Wake a scheduled action when this transaction ends, once for all that ask.
-
-        :param str cron_name: its external id; without a module, one of this add-on
-        """
-        module = "" if "." in cron_name else "billpay_odoo."
-        wake(self.env, module + cron_name, at)
+        """Wake a scheduled action, once for all in this transaction that ask for it."""
+        wake(self.env, cron_name, at)
 
     def action_billpay_numbers(self):
         """Open the control numbers of this application."""
