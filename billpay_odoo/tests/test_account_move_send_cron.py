@@ -368,7 +368,7 @@ class TestNobodyWaits(SendCronCommon):
                     "name": number.name,
                     "state": "pending",
                     "error": "",
-                    "off": False,
+                    "off": "",
                 }
                 for number in numbers
             },

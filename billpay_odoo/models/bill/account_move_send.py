@@ -249,20 +249,22 @@ class AccountMoveSend(models.AbstractModel):
             if number and number["state"] in ("pending", "failed"):
                 # What is refused waits for a person, and so does an application.
                 later = number["state"] == "pending" and not number["off"]
-                next_step = self._billpay_next_step(later)
-                if number["off"]:
-                    next_step = self.env._(
-                        "Enable it under Invoicing, Configuration, BillPay, BillPay "
-                        "Applications, then send the invoice again."
-                    )
                 text = invoices.env._(
                     "The control number %(name)s is not registered with ClickPesa "
                     "yet, so the invoice was not sent: its payer could not have paid. "
                     "No money is affected. %(error)s %(next_step)s",
                     name=number["name"],
                     error=number["error"],
-                    next_step=next_step,
+                    next_step=self._billpay_next_step(later),
                 )
+                if number["off"]:
+                    text = invoices.env._(
+                        "The control number %(name)s is not registered with ClickPesa "
+                        "yet, so the invoice was not sent: its payer could not have "
+                        "paid. %(why)s Then send the invoice again.",
+                        name=number["name"],
+                        why=number["off"],
+                    )
                 error = {"error_title": text, "retry": later}
                 errors |= dict.fromkeys(move_ids, error)
         return errors

@@ -244,7 +244,7 @@ class BillpaySync(models.AbstractModel):
             )
         outcome = registrar(number.env, (number.id, patience), patience)
         # Not read: it may have been made after the caller's snapshot.
-        return outcome or {"name": "", "state": "", "error": "", "off": False}
+        return outcome or {"name": "", "state": "", "error": "", "off": ""}
 
     def _still_leased(self, numbers, tries):
         """Keep the rows that nobody else has taken since we leased them.
@@ -521,9 +521,9 @@ class BillpaySync(models.AbstractModel):
 
         :param float patience: seconds to wait for a worker
         :param bool even_paused: ask even an application in trouble
-        :return: ``{id: {"name": str, "state": str, "error": str, "off": bool}}``
-            afterwards, for the numbers that are committed; ``off``: the application is
-            switched off
+        :return: ``{id: {"name": str, "state": str, "error": str, "off": str}}``
+            afterwards, for the numbers that are committed; ``off``: why the application
+            makes no calls, if it is so
         :rtype: dict
         """
         deadline = time.monotonic() + patience
@@ -545,12 +545,13 @@ class BillpaySync(models.AbstractModel):
                 time.sleep(0.1)
                 end_transaction(env)
                 env.invalidate_all()
+            gate = env["billpay.gate"]
             return {
                 number.id: {
                     "name": number.name,
                     "state": number.state,
                     "error": sync._why_not_called(number),
-                    "off": not number.provider_id._billpay_may_call(),
+                    "off": gate._refusal(number.provider_id),
                 }
                 for number in numbers
             }
