@@ -422,6 +422,54 @@ class TestRunOwns(RunTrouble):
         runs = self.env["billpay.run"].with_user(stranger)
         self.assertFalse(runs.search([("id", "=", run.id)]))
 
+    def test_invoices_of_another_company_stay_there(self):
+        """Chosen by somebody of both; a colleague of one sees what is of that one."""
+        other = self.setup_other_company(name="Shule ya Pili", currency_id=self.tzs.id)
+        line = {"name": "x", "price_unit": 123456, "tax_ids": []}
+        theirs = self.env["account.move"].with_context(
+            allowed_company_ids=other["company"].ids
+        )
+        theirs = theirs.create(
+            {
+                "move_type": "out_invoice",
+                "partner_id": self.partner.copy({"company_id": other["company"].id}).id,
+                "invoice_date": "2026-03-01",
+                "currency_id": self.tzs.id,
+                "invoice_line_ids": [Command.create(line)],
+            }
+        )
+        theirs.action_post()
+        ours = self._moves(1000)
+        both = (self.company | other["company"]).ids
+        wizard = self.env["billpay.run.wizard"].with_context(allowed_company_ids=both)
+        wizard = wizard.create(
+            {
+                "source": "invoices",
+                "move_ids": [Command.set((ours | theirs.with_env(ours.env)).ids)],
+            }
+        )
+        run = self.env["billpay.run"].browse(wizard.action_prepare()["res_id"])
+        self.assertEqual((run.waiting_count, run.problem_count), (1, 1))
+        run.action_start()
+        self._work()
+        self.assertEqual(set(self._outcomes(run)), {"done", "problem"})
+        clerk = self._user("clerk of ours", "account.group_account_invoice")
+        self.env.invalidate_all()
+        seen = run.with_user(clerk).with_context(allowed_company_ids=self.company.ids)
+        rows = seen.line_ids.read(
+            ["who", "number", "reason", "shown_amount", "move_id"]
+        )
+        self.assertEqual(len(rows), 2)
+        self.assertNotIn("123456", str(rows))
+        self.assertIn("another company", str(rows))
+        seen.action_download()
+        self.assertEqual(seen._ready_lines().move_id, ours)
+        stranger = self._user(
+            "clerk of theirs", "account.group_account_invoice", company=other["company"]
+        )
+        runs = self.env["billpay.run"].with_user(stranger)
+        self.assertFalse(runs.search([("id", "=", run.id)]))
+
     def test_each_department_sees_its_part(self):
         plan = self.env["account.analytic.plan"].create({"name": "Departments"})
         first, second = self.env["account.analytic.account"].create(

@@ -173,21 +173,23 @@ class BillpayRunWizard(models.TransientModel):
             domain += [condition for condition in chosen if condition[2]]
             moves = moves.search(domain, order="id", limit=MAX_LINES + 1)
         wanting = set(self.env["billpay.reservation"]._wanting(moves).ids)
-        return source, [
-            {
-                "move_id": move.id,
-                "partner_id": move.partner_id.id,
-                "purpose_id": move.billpay_purpose_id.id,
-                "mode": self.mode,
-                **({} if move.id in wanting else self._why_not_invoice(move)),
-            }
-            for move in moves
-        ]
+        return source, [self._line_of_invoice(move, wanting) for move in moves]
+
+    def _line_of_invoice(self, move, wanting):
+        if move.company_id != self.company_id:
+            # Colleagues of this company see the run, and nothing of that invoice.
+            text = self.env._("It belongs to another company: switch to that one.")
+            return {"new_name": move.name, **self._problem(text)}
+        return {
+            "move_id": move.id,
+            "partner_id": move.partner_id.id,
+            "purpose_id": move.billpay_purpose_id.id,
+            "mode": self.mode,
+            **({} if move.id in wanting else self._why_not_invoice(move)),
+        }
 
     def _why_not_invoice(self, move):
-        if move.company_id != self.company_id:
-            text = self.env._("It belongs to another company: switch to that one.")
-        elif move.move_type not in INVOICES:
+        if move.move_type not in INVOICES:
             text = self.env._("It is no customer invoice.")
         else:
             text = self.env["billpay.run.line"]._why_no_number(move)
