@@ -119,8 +119,8 @@ def each(records, work, failed):
 def wake(env, cron, at=None):
     """Trigger a scheduled action once, when this transaction ends.
 
-    However many records ask for it, and at however many moments: the earliest counts,
-    and a run sees for itself when the next one is due.
+    However many records ask for it. Of later moments the earliest counts, and a run
+    sees for itself when the next one is due.
 
     :param str cron: its external id; without a module, one of this add-on
     :param at: when, by default at once
@@ -130,19 +130,21 @@ def wake(env, cron, at=None):
     wanted = precommit.data.setdefault("billpay.wakes", {})
     if not wanted:
         precommit.add(lambda: _trigger_wanted(env(su=True)))
-    at = at or fields.Datetime.now()
-    wanted[cron] = min(at, wanted.get(cron, at))
+    now = fields.Datetime.now()
+    at = at or now
+    key = cron, at > now
+    wanted[key] = min(at, wanted.get(key, at))
 
 
 def _trigger_wanted(env):
     # Each savepoint runs this too, so a transaction may come here several times.
     cr = env.cr
     woken = cr.postcommit.data.setdefault("billpay.woken", {})
-    for cron, at in cr.precommit.data.pop("billpay.wakes", {}).items():
-        before, trigger = woken.get(cron, (None, None))
+    for key, at in cr.precommit.data.pop("billpay.wakes", {}).items():
+        before, trigger = woken.get(key, (None, None))
         # A savepoint that was rolled back took its trigger with it.
         if not (trigger and before <= at and trigger.exists()):
-            woken[cron] = at, env.ref(cron)._trigger(at=at)
+            woken[key] = at, env.ref(key[0])._trigger(at=at)
 
 
 @contextmanager

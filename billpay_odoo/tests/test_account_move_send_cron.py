@@ -283,6 +283,26 @@ class TestNobodyWaits(SendCronCommon):
             self.assertFalse(self._mailed(move))
             self.assertIn("was not sent", move.message_ids[0].body)
 
+    def test_even_the_note_fails(self):
+        stuck = self.env["account.move"].concat(
+            *[self._invoice(1000, invoice_date="2026-01-01") for _i in range(11)]
+        )
+        sending = type(self.env["account.move.send"])
+        real = sending._generate_and_send_invoices
+
+        def send(this, moves, **values):
+            if 1000 in moves.mapped("amount_total"):
+                raise KeyError("broken")
+            return real(this, moves, **values)
+
+        with (
+            patch.object(sending, "_generate_and_send_invoices", send),
+            patch.object(sending, "_hook_if_errors", side_effect=KeyError),
+            mute_logger("odoo.addons.billpay_odoo"),
+        ):
+            self._pass(stuck)
+        self.assertFalse(any(stuck.mapped("sending_data")))
+
     def test_archived_company(self):
         company, provider = self._other_company()
         provider.clickpesa_client_id = "IDsandbox"

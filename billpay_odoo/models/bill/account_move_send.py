@@ -176,7 +176,14 @@ class AccountMoveSend(models.AbstractModel):
         )
         author_id = author_id or self.env.user.partner_id.id
         data = {"error": {"error_title": error}, "author_partner_id": author_id}
-        self._hook_if_errors({move: data}, allow_raising=False)
+        try:
+            with self.env.cr.savepoint():
+                self._hook_if_errors({move: data}, allow_raising=False)
+        except CONFLICTS:
+            raise
+        except Exception:
+            # Whatever stands in the way of a note stands in nobody else's.
+            _logger.exception("No note on invoice %s", move.id)
 
     @api.model
     def _billpay_wake_queue(self, numbers):
