@@ -244,7 +244,7 @@ class BillpaySync(models.AbstractModel):
             )
         outcome = registrar(number.env, (number.id, patience), patience)
         # Not read: it may have been made after the caller's snapshot.
-        return outcome or {"name": "", "state": "", "error": "", "off": ""}
+        return outcome or {"name": "", "state": "", "error": ""}
 
     def _still_leased(self, numbers, tries):
         """Keep the rows that nobody else has taken since we leased them.
