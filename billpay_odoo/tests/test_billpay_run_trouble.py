@@ -97,10 +97,10 @@ class TestRunPrinting(RunTrouble):
         runs = type(broken)
         real = runs._finish_printing
 
-        def finish(run, parts):
+        def finish(run, *values):
             if run == broken:
                 raise ValueError("no disk")
-            return real(run, parts)
+            return real(run, *values)
 
         with (
             self._render(),

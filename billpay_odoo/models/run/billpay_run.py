@@ -783,7 +783,8 @@ class BillpayRun(models.Model):
             domain, order="id", limit=self._print_chunk_size
         )
         if not lines:
-            self._finish_printing(self.env._("The invoices of this run, to print."))
+            text = self.env._("The invoices of this run, to print.")
+            self._finish_printing(text, self._unprinted_lines())
             return False
         for content in self._rendered(lines):
             self._keep_part(content)
@@ -816,10 +817,10 @@ class BillpayRun(models.Model):
             }
         )
 
-    def _finish_printing(self, text):
+    def _finish_printing(self, text, unprinted=()):
         """Join the parts, and leave the PDF below the run."""
         self.printing = False
-        parts, unprinted = self._printed_parts(), self._unprinted_lines()
+        parts = self._printed_parts()
         if unprinted:
             text = self.env._(
                 "%s invoice(s) of this run could not be printed. No money is affected: "
