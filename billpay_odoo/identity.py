@@ -34,6 +34,7 @@ _DASHES = re.compile("[\u2010-\u2015\u2043\u2212\ufe58\ufe63\uff0d-]")
 _UNSEEN = re.compile("[\u034f\u0640\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 # A whole number as a spreadsheet writes it into a text file.
 _WHOLE = re.compile(r"([0-9]+)[.,]00?")
+_EMAIL = re.compile(r"[^\s<>,;\"]+@[^\s<>,;\"]+")
 _CENT = Decimal("0.01")
 _EXACTLY = Context(prec=400, rounding=ROUND_HALF_UP)
 
@@ -73,6 +74,12 @@ def is_placeholder(text):
     """Tell whether a cell says nothing: ``-``, ``N/A``, ``HANA``, ``none``."""
     word = word_key(text)
     return not word or word in PLACEHOLDERS
+
+
+def email_key(text):
+    """Return the key of an e-mail address; "" is none."""
+    found = _EMAIL.search(text.casefold()) if isinstance(text, str) else None
+    return found[0] if found else ""
 
 
 # === WORDS AND NAMES === #

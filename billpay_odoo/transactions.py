@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import psycopg2.errors
 
-from odoo import api
+from odoo import api, fields
 from odoo.exceptions import ConcurrencyError, UserError
 from odoo.service.model import PG_CONCURRENCY_EXCEPTIONS_TO_RETRY
 from odoo.tools import mute_logger
@@ -120,6 +120,37 @@ def each(records, work, failed):
         else:
             done |= record
     return done
+
+
+def wake(env, cron, at=None):
+    """Trigger a scheduled action once, when this transaction ends.
+
+    However many records ask for it. Of later moments the earliest counts, and a run
+    sees for itself when the next one is due.
+
+    :param str cron: its external id; without a module, one of this add-on
+    :param at: when, by default at once
+    """
+    cron = cron if "." in cron else f"billpay_odoo.{cron}"
+    precommit = env.cr.precommit
+    wanted = precommit.data.setdefault("billpay.wakes", {})
+    if not wanted:
+        precommit.add(lambda: _trigger_wanted(env(su=True)))
+    now = fields.Datetime.now()
+    at = at or now
+    key = cron, at > now
+    wanted[key] = min(at, wanted.get(key, at))
+
+
+def _trigger_wanted(env):
+    # Each savepoint runs this too, so a transaction may come here several times.
+    cr = env.cr
+    woken = cr.postcommit.data.setdefault("billpay.woken", {})
+    for key, at in cr.precommit.data.pop("billpay.wakes", {}).items():
+        before, trigger = woken.get(key, (None, None))
+        # A savepoint that was rolled back took its trigger with it.
+        if not (trigger and before <= at and trigger.exists()):
+            woken[key] = at, env.ref(key[0])._trigger(at=at)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from odoo.http import request
 
 from .. import const
 from ..clickpesa import form_bodies, parse_notification, verify
-from ..transactions import end_transaction
+from ..transactions import end_transaction, wake
 
 # Where a proxy or a monitoring puts the token that is not to stand in an address.
 TOKEN_HEADER = "X-BillPay-Token"
@@ -156,5 +156,5 @@ class BillPayWebhook(http.Controller):
             end_transaction(env)
             if not env["billpay.event"]._needs_waking(stored):
                 return False
-        env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
+        wake(env, "ir_cron_process_payments")
         return True

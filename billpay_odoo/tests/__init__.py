@@ -32,6 +32,7 @@ from . import test_billpay_reservation
 from . import test_billpay_reversal
 from . import test_billpay_run
 from . import test_billpay_run_crashes
+from . import test_billpay_run_trouble
 from . import test_billpay_sync
 from . import test_billpay_worker
 from . import test_company
@@ -53,6 +54,7 @@ from . import test_school
 from . import test_throttle
 from . import test_translations
 from . import test_upgrade
+from . import test_wakes
 from . import test_way_of_a_delivery
 from . import test_walks
 from . import test_webhook

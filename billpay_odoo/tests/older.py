@@ -27,6 +27,18 @@ def make_older(db, indexes=(), versions=(("billpay_odoo", "19.0.1.3.0"),)):
         "DELETE FROM ir_model_fields"
         " WHERE model = 'billpay.control.number' AND name = 'bill_key'"
     )
+    # The index on it goes too; Odoo makes it anew, as its definition has changed.
+    db("ALTER TABLE billpay_control_number DROP COLUMN IF EXISTS sync_rank")
+    db(
+        "DELETE FROM ir_model_fields"
+        " WHERE model = 'billpay.control.number' AND name = 'sync_rank'"
+    )
+    db(
+        "ALTER TABLE billpay_run_line"
+        " DROP CONSTRAINT billpay_run_line_number_id_fkey,"
+        " ADD CONSTRAINT billpay_run_line_number_id_fkey FOREIGN KEY (number_id)"
+        " REFERENCES billpay_control_number (id) ON DELETE RESTRICT"
+    )
     for name, definition in (*INDEXES.items(), *indexes):
         db(
             "CREATE UNIQUE INDEX billpay_control_number_%s ON billpay_control_number %s"

@@ -12,7 +12,7 @@ from odoo.tests import new_test_user, tagged
 
 from .. import const
 from ..clickpesa import BudgetSpent, parse_notification
-from ..models.provider.billpay_call_slot import WINDOW
+from ..models.provider.billpay_call_slot import SHARES, WINDOW
 from ..transactions import LONGEST_PAUSE, own_transaction
 from .common import BillPayCommon
 
@@ -384,3 +384,142 @@ class TestPause(CallsCommon):
         self._sync()
         wait = self.provider.billpay_paused_until - fields.Datetime.now()
         self.assertGreater(wait.total_seconds(), 1700)
+
+
+@tagged("post_install", "-at_install")
+class TestShares(CallsCommon):
+    """What people wait for is not kept waiting by what nobody waits for."""
+
+    def setUp(self):
+        super().setUp()
+        self.purpose = self.env["billpay.purpose"].create(
+            {"name": "Ada", "company_id": self.company.id}
+        )
+        self.pupils = self.env["res.partner"].create(
+            [{"name": f"Pupil {i}", "phone": "0712345678"} for i in range(30)]
+        )
+        self.numbers = self.purpose._reserve(self.pupils).sudo()
+        self.invoice = self._invoice(7000)
+        self._sync()
+        self.assertEqual(set(self.numbers.mapped("state")), {"open"})
+
+    def _limit(self, limit):
+        self.env["billpay.call.slot"].sudo().search([]).unlink()
+        self.provider.clickpesa_calls_per_minute = limit
+
+    def _asked(self, since):
+        """Return what the sync worker has sent since so many calls, in order."""
+        calls = self.sandbox.calls()[since:]
+        kinds = []
+        for call in calls:
+            if "bulk-create" in call["path"] or call["path"].endswith("-number"):
+                kinds.append("creation")
+            elif call["method"] == "PATCH":
+                members = set(call["body"]) - {"checksum"}
+                kinds.append("text" if members == {"billDescription"} else "change")
+        return kinds
+
+    def test_a_renamed_purpose_blocks_nobody(self):
+        for limit in (6, 10, 20, 25):
+            with self.subTest(limit):
+                self._limit(limit)
+                self.purpose.name = f"Ada {limit}"
+                self._sync()
+                self.assertTrue(
+                    self.numbers.filtered("sync_at"), "the limit is reached"
+                )
+                self.assertFalse(self.provider.billpay_paused_until)
+                # Confirming: the worker registers the number.
+                move = self._invoice(1000 + limit)
+                self._sync()
+                self.assertEqual(move.billpay_number_id.state, "open")
+                # A payment is announced, and ClickPesa is asked for it.
+                paid = self._pay(move.billpay_number_id.name, 1000 + limit)
+                self._event(paid, signed=False)
+                self._process()
+                self.assertEqual(self._ledger(paid).state, "posted")
+                self.assertEqual(move.payment_state, self._paid_state())
+                self._poll()
+                self.assertFalse(self.provider.billpay_poll_error)
+                # A person's click, as at a checkout or a till.
+                other = self._invoice(2000 + limit)
+                with self._workers():
+                    number = other.billpay_number_id
+                    [outcome] = self.env["billpay.sync"]._sync_now(number).values()
+                self.assertEqual(outcome["state"], "open")
+
+    def _paid_state(self):
+        return self.env["account.move"]._get_invoice_in_payment_state()
+
+    def test_new_numbers_come_first_then_amounts_then_texts(self):
+        for limit in (0, 100):
+            with self.subTest(limit):
+                self._limit(limit)
+                since = self.sandbox.count_calls()
+                # In the wrong order.
+                self.purpose.name = f"Ada {limit}"
+                later = self.numbers[:4]
+                later._want_each(dict.fromkeys(later, {"amount": 5000 + limit}))
+                self.numbers[5].with_context(tracking_disable=True)._close()
+                self._invoice(3000)
+                self._sync()
+                kinds = self._asked(since)
+                changes = ["change"] * 5
+                self.assertEqual(kinds[:6], ["creation", *changes])
+                self.assertEqual(set(kinds[6:]), {"text"})
+                self.assertEqual(self.numbers[0].known_amount, 5000 + limit)
+                self.numbers[5]._reopen()
+                self._sync()
+
+    def test_an_amount_overtakes_the_texts_that_wait(self):
+        self._limit(12)
+        self.purpose.name = "Ada mpya"
+        self._sync()
+        last = self.numbers.filtered(lambda n: n.sync_at and not n.sync_error)[-1]
+        last._want({"amount": 9000})
+        since = self.sandbox.count_calls()
+        self._sync()
+        self.assertEqual(self._asked(since)[:1], ["change"])
+        self.assertEqual(self.sandbox.number(last.name)["amount"], 9000)
+
+    def test_many_amounts_leave_calls_for_new_numbers(self):
+        for limit in (6, 12, 24):
+            with self.subTest(limit):
+                self._limit(limit)
+                asked = dict.fromkeys(self.numbers, {"amount": 100 * limit})
+                self.numbers._want_each(asked)
+                self._sync()
+                self.assertTrue(self.numbers.filtered("sync_at"))
+                move = self._invoice(4000 + limit)
+                self._sync()
+                self.assertEqual(move.billpay_number_id.state, "open")
+
+    def test_texts_end_with_the_next_minutes(self):
+        self._limit(20)
+        self.purpose.name = "Ada ya mwisho"
+        for _minute in range(4):
+            self._sync()
+            self.env.flush_all()
+            self.env.cr.execute("UPDATE billpay_call_slot SET used_at = NULL")
+            self.numbers.filtered("sync_at").sync_at = "2020-01-01"
+        self._sync()
+        self.assertFalse(self.numbers.filtered("sync_at"))
+        there = self.sandbox.number(self.numbers[7].name)["description"]
+        self.assertIn("Ada ya mwisho", there)
+
+    def test_shares_of_every_limit(self):
+        slots = self.env["billpay.call.slot"]
+        for limit in (*range(1, 40), 60, 100, 1000):
+            with self.subTest(limit):
+                least = [slots._share(limit, share)[0] for share in SHARES]
+                self.assertEqual(least, sorted(least))
+                for share in SHARES:
+                    first, behind = slots._share(limit, share)
+                    self.assertTrue(0 <= first < behind <= limit)
+                question = slots._share(limit, "question")
+                self.assertEqual(question[1] - question[0], (limit + 1) // 2)
+                # Forged announcements leave some to each.
+                for share in ("person", "poll", "creation"):
+                    first, behind = slots._share(limit, share)
+                    if limit > 1:
+                        self.assertTrue(first < question[0] or behind > question[1])

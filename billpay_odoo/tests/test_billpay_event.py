@@ -206,6 +206,7 @@ class TestUnproven(BillPayHttpCommon):
 
     def polls(self):
         cron = self.env.ref("billpay_odoo.ir_cron_poll_payments")
+        self.env.cr.flush()
         return (
             self.env["ir.cron.trigger"].sudo().search_count([("cron_id", "=", cron.id)])
         )

@@ -146,6 +146,62 @@ class TestImportNumbers(ImportCommon):
             ("ok", ""),
         )
 
+    def test_a_namesake_with_another_address_is_for_a_person(self):
+        self.env["res.partner"].create({"name": "Rehema Ali", "email": "rehema@x.tz"})
+        data = csv_file(
+            ("Number", "Customer", "Email", "Phone"),
+            ("21", "Rehema Ali", "else@x.tz", ""),
+            ("22", "REHEMA ALI", "Rehema@X.tz", ""),
+            ("23", "Rehema Ali", "", ""),
+            ("24", "Rehema Ali", "else@x.tz", "-"),
+        )
+        self.assertVerdicts(
+            self._preview(data),
+            ("skip", "has another e-mail address here, rehema@x.tz. Choose one"),
+            ("ok", ""),
+            ("ok", ""),
+            ("skip", "another e-mail address"),
+        )
+
+    def test_mother_and_daughter_of_one_name_are_two(self):
+        contacts = self.env["res.partner"]
+        mother = contacts.create({"name": "Halima Said", "phone": "0712 111 222"})
+        contacts.create(
+            {"name": "Halima Said", "parent_id": mother.id, "type": "other"}
+        )
+        company = contacts.create({"name": "Duka Kuu", "is_company": True})
+        contacts.create({"name": "Duka Kuu", "parent_id": company.id})
+        data = csv_file(
+            ("Number", "Customer", "Phone"),
+            ("31", "Halima Said", ""),
+            ("32", "Halima Said", "0712111222"),
+            ("33", "Duka Kuu", ""),
+        )
+        wizard = self._preview(data)
+        self.assertVerdicts(wizard, ("skip", "2 customers fit"), ("ok", ""), ("ok", ""))
+        self.assertEqual(wizard.line_ids.partner_id, mother | company)
+
+    def test_signs_of_searches_are_letters(self):
+        contacts = self.env["res.partner"]
+        contacts.create([{"name": "Duka la Juma", "ref": "K-55"}, {"name": "Duka Ali"}])
+        self._invoice(1000, name="INV/2026/7001")
+        rows = [
+            (str(41 + place), *row)
+            for place, row in enumerate(
+                (f"Duka {sign}", f"K{sign}55", f"INV/2026/7{sign}1")
+                for sign in ("%", "_", "\\", "%%_")
+            )
+        ]
+        customers = [(number, name, "", "") for number, name, _ref, _move in rows]
+        references = [("5" + n, "", ref, "") for n, _name, ref, _move in rows]
+        invoices = [("6" + n, "", "", move) for n, _name, _ref, move in rows]
+        header = ("Number", "Customer", "Reference", "Invoice")
+        wizard = self._preview(csv_file(header, *customers, *references, *invoices))
+        self.assertEqual(set(wizard.line_ids.mapped("verdict")), {"skip"})
+        self.assertFalse(
+            wizard.line_ids.partner_id | wizard.line_ids.move_id.partner_id
+        )
+
     def test_digits_of_numbers_are_read_however_they_are_written(self):
         data = csv_file(
             ("Number", "Reference"),

@@ -53,6 +53,15 @@ class RunCommon(PurposeCommon):
     def _outcomes(self, run):
         return run.line_ids.sorted("row").mapped("outcome")
 
+    def _one_page(self):
+        from reportlab.pdfgen import canvas
+
+        buffer = io.BytesIO()
+        page = canvas.Canvas(buffer)
+        page.drawString(10, 10, "Invoice")
+        page.save()
+        return buffer.getvalue()
+
 
 @tagged("post_install", "-at_install")
 class TestRuns(RunCommon):
@@ -337,15 +346,6 @@ class TestRuns(RunCommon):
         self.assertEqual(len(attachments), 2, "one for each time")
         attachment = attachments[0]
         self.assertEqual(self._pages(attachment.raw), 2)
-
-    def _one_page(self):
-        from reportlab.pdfgen import canvas
-
-        buffer = io.BytesIO()
-        page = canvas.Canvas(buffer)
-        page.drawString(10, 10, "Invoice")
-        page.save()
-        return buffer.getvalue()
 
     def test_cards_of_a_run(self):
         run = self._ready_run()

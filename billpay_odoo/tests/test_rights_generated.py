@@ -157,6 +157,7 @@ class TestMethods(RightsCommon):
             "action_send_all": _WRITES,
             "action_sms_list": _WRITES,
             "action_start": _WRITES,
+            "action_stop": _WRITES,
             "action_view_lines": _OPENS,
             "action_view_numbers": _OPENS,
             "action_view_payments": _OPENS,

@@ -107,6 +107,8 @@ class TestUpgrade(UpgradeCase):
         self.number("11220004", partner_id=other, state="failed", **customer)
         self.number("11220005", kind="customer", origin="imported", partner_id=partner)
         self.number("11220006", origin="imported", partner_id=partner)
+        self.number("11220008", sync_at="2026-11-01", amount=2000)
+        self.number("11220009", sync_at="2026-11-01", confirmed_at=None)
         # What a hand at the database left behind: the newest one is given out.
         self.db("DROP INDEX billpay_control_number_one_per_purpose")
         self.number("11220007", partner_id=other, state="pending", **customer)
@@ -127,6 +129,24 @@ class TestUpgrade(UpgradeCase):
         )
         self.assertFalse(
             self.db("SELECT FROM payment_provider WHERE billpay_poll_rest IS NOT NULL")
+        )
+        # New numbers go before the changes that waited.
+        ranks = dict(
+            self.db(
+                "SELECT name, sync_rank FROM billpay_control_number"
+                " WHERE name LIKE '1122000_'"
+            )
+        )
+        self.assertEqual(ranks.pop("11220008"), 1)
+        self.assertEqual(set(ranks.values()), {0})
+        self.assertIn("sync_rank", self.indexes()["billpay_control_number_sync_due"])
+        # A number that nobody can have may be deleted though a run made it.
+        self.assertEqual(
+            self.db.value(
+                "SELECT confdeltype FROM pg_constraint"
+                " WHERE conname = 'billpay_run_line_number_id_fkey'"
+            ),
+            "n",
         )
         # The health page has an address of its own.
         [[health, webhook]] = self.db(

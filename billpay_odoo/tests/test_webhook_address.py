@@ -314,8 +314,10 @@ class TestReplacedKey(BillPayHttpCommon):
     def test_change_wakes_the_poll(self):
         cron = self.env.ref("billpay_odoo.ir_cron_poll_payments")
         triggers = self.env["ir.cron.trigger"].sudo().search_count
+        self.env.cr.flush()
         before = triggers([("cron_id", "=", cron.id)])
         self.change(clickpesa_checksum_key="new")
+        self.env.cr.flush()
         self.assertEqual(triggers([("cron_id", "=", cron.id)]), before + 1)
 
     def test_replaced_keys_are_secret(self):
@@ -367,6 +369,7 @@ class TestWebhookWakeUp(BillPayHttpCommon):
         body = {"event": "X", "data": {"id": "W%s" % (number or self.count)}}
         domain = [("cron_id", "=", self.cron.id)]
         triggers = self.env["ir.cron.trigger"].sudo()
+        self.env.cr.flush()
         before = triggers.search_count(domain)
         self.assertEqual(self._deliver(sign(body, CHECKSUM_KEY)).status_code, 200)
         return triggers.search_count(domain) - before

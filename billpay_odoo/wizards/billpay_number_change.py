@@ -81,10 +81,9 @@ class BillpayNumberChange(models.TransientModel):
                     asking[0].display_number,
                 )
             )
+        asked = {"amount": self.amount, "mode": self.mode}
         for number in numbers.sudo():
-            wanted = {"amount": self.amount, "mode": self.mode}
-            if why := self.env["billpay.sync"]._why_not_asked(number, wanted):
+            if why := self.env["billpay.sync"]._why_not_asked(number, asked):
                 raise UserError(self.env._("Nothing was changed. %s", why))
-        for number in numbers.sudo():
-            number._want({"amount": self.amount, "mode": self.mode})
+        numbers.sudo()._want_each(dict.fromkeys(numbers.sudo(), asked))
         return CLOSE

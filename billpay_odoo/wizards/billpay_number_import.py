@@ -5,11 +5,18 @@ from functools import reduce
 from operator import and_
 
 from odoo import api, fields, models
-from odoo.tools import SQL, email_normalize
+from odoo.tools import SQL
 
 from .. import money
 from ..const import LIVING, NUMBER_MODES
-from ..identity import is_placeholder, name_key, number_key, phone_key, reference_key
+from ..identity import (
+    email_key,
+    is_placeholder,
+    name_key,
+    number_key,
+    phone_key,
+    reference_key,
+)
 from ..spreadsheet import read_money, read_number
 from .billpay_import import MODES, BillpayImport, BillpayImportLine, find_word
 
@@ -24,10 +31,7 @@ _KINDS = {
 _SAID = ("customer_ref", "customer", "phone", "email")
 _KEYS = {
     "customer_ref": ("ref", reference_key),
-    "email": (
-        "email_normalized",
-        lambda text: (email_normalize(text or "") or "").lower(),
-    ),
+    "email": ("email_normalized", email_key),
     "phone": ("phone", phone_key),
     "customer": ("name", name_key),
 }
@@ -179,7 +183,8 @@ class BillpayNumberImport(models.TransientModel):
         if len(fitting) > 1:
             # Of a company and its contacts, the company is meant.
             company = fitting.commercial_partner_id
-            if len(company) != 1 or company not in fitting:
+            # Parents and children of one name are different people.
+            if not company[:1].is_company or company not in fitting:
                 return nobody, self.env._(
                     "%(count)s customers fit %(said)s. Choose one here.",
                     count=len(fitting),
@@ -188,12 +193,10 @@ class BillpayNumberImport(models.TransientModel):
             fitting = company
         if list(hits) == ["customer"]:
             # A namesake: the name fits, the phone does not.
-            if other := fitting._billpay_other_phone(cells.get("phone")):
-                return nobody, self.env._(
-                    "%(customer)s has another phone here, %(phone)s. Choose one here.",
-                    customer=fitting.display_name,
-                    phone=other,
-                )
+            if other := fitting._billpay_other_identity(
+                cells.get("phone"), cells.get("email")
+            ):
+                return nobody, self.env._("%s Choose one here.", other)
         return fitting, ""
 
     def _find_invoices(self, texts):

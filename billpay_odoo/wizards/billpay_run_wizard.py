@@ -43,6 +43,8 @@ class BillpayRunWizard(models.TransientModel):
     _needed = ("name",)
     _max_rows = MAX_LINES
 
+    # Whose numbers they are, the company or the purpose says: a branch has none itself.
+    application = fields.Selection(required=False)
     company_id = fields.Many2one(
         "res.company", default=lambda self: self.env.company, readonly=True
     )
@@ -171,21 +173,23 @@ class BillpayRunWizard(models.TransientModel):
             domain += [condition for condition in chosen if condition[2]]
             moves = moves.search(domain, order="id", limit=MAX_LINES + 1)
         wanting = set(self.env["billpay.reservation"]._wanting(moves).ids)
-        return source, [
-            {
-                "move_id": move.id,
-                "partner_id": move.partner_id.id,
-                "purpose_id": move.billpay_purpose_id.id,
-                "mode": self.mode,
-                **({} if move.id in wanting else self._why_not_invoice(move)),
-            }
-            for move in moves
-        ]
+        return source, [self._line_of_invoice(move, wanting) for move in moves]
+
+    def _line_of_invoice(self, move, wanting):
+        if move.company_id != self.company_id:
+            # Colleagues of this company see the run, and nothing of that invoice.
+            text = self.env._("It belongs to another company: switch to that one.")
+            return {"new_name": move.name, **self._problem(text)}
+        return {
+            "move_id": move.id,
+            "partner_id": move.partner_id.id,
+            "purpose_id": move.billpay_purpose_id.id,
+            "mode": self.mode,
+            **({} if move.id in wanting else self._why_not_invoice(move)),
+        }
 
     def _why_not_invoice(self, move):
-        if move.company_id != self.company_id:
-            text = self.env._("It belongs to another company: switch to that one.")
-        elif move.move_type not in INVOICES:
+        if move.move_type not in INVOICES:
             text = self.env._("It is no customer invoice.")
         else:
             text = self.env["billpay.run.line"]._why_no_number(move)
@@ -382,14 +386,15 @@ class BillpayRunWizard(models.TransientModel):
                 count=len(found),
             )
         if found:
-            other = found._billpay_other_phone(values["new_phone"])
+            other = found._billpay_other_identity(
+                values["new_phone"], values["new_email"]
+            )
             if not other or values["new_ref"]:
                 return ""
             return self.env._(
-                "%(contact)s has another phone here, %(phone)s. Give the row the "
-                "reference of the right contact, or the phone that is known here.",
-                contact=found.display_name,
-                phone=other,
+                "%s Give the row the reference of the right contact, or what is known "
+                "here.",
+                other,
             )
         if not self.create_contacts:
             return self.env._(

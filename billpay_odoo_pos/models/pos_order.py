@@ -332,7 +332,9 @@ class PosOrder(models.Model):
             self._billpay_compare(payment)
             if self.state == "paid":
                 # Its session may be closing at this moment, unseen from here.
-                self.env.ref("billpay_odoo_pos.ir_cron_meet").sudo()._trigger()
+                self.env["payment.provider"]._billpay_trigger(
+                    "billpay_odoo_pos.ir_cron_meet"
+                )
         elif number.pos_given_up:
             payment._flag_till(
                 self.env._(

@@ -95,7 +95,9 @@ class PosSession(models.Model):
             self.sudo()._billpay_flag_left_over()
             if self.sudo().order_ids.payment_ids.billpay_line_id:
                 # Money that is being booked at this moment is not seen from here.
-                self.env.ref("billpay_odoo_pos.ir_cron_meet").sudo()._trigger()
+                self.env["payment.provider"]._billpay_trigger(
+                    "billpay_odoo_pos.ir_cron_meet"
+                )
         return result
 
     def _billpay_flag_left_over(self):

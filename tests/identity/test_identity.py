@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from plain.identity import (
+    email_key,
     is_placeholder,
     mobile_phone,
     name_key,
@@ -27,6 +28,7 @@ from plain.identity import (
 )
 
 KEYS = {
+    email_key,
     name_key,
     number_key,
     phone_key,
@@ -342,6 +344,26 @@ def test_amounts():
 
 
 # === EVERYTHING === #
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("neema@example.com", " Neema@Example.COM ", True),
+        ("Neema <neema@example.com>", "neema@example.com", True),
+        ("neema@example.com, n@example.com", "neema@example.com", True),
+        ("neema@example.com", "neema@example.tz", False),
+        ("neema_m@example.com", "neemaXm@example.com", False),
+        ("n%@example.com", "neema@example.com", False),
+    ],
+)
+def test_addresses(one, other, same):
+    assert (email_key(one) == email_key(other)) is same
+
+
+@pytest.mark.parametrize("text", ["", "-", "hana", "neema", "@", "a b", "neema@", None])
+def test_no_address(text):
+    assert email_key(text) == ""
 
 
 @pytest.mark.parametrize("key", sorted(KEYS, key=lambda key: key.__name__))

@@ -646,44 +646,9 @@ class AccountMove(models.Model):
 
     @api.model
     def _cron_account_move_send(self, job_count=10):
-        """Override of `account`: reserve numbers before the invoices are locked.
-
-        A number refers to its invoice and so cannot be stored while another
-        transaction holds the invoice's row.
-        """
-        queue = self.with_context(billpay_send_queue=True)
-        sending = queue.env["account.move.send"]
-        unreserved = sending._billpay_reserve_for_queue(job_count)
-        queue = queue.with_context(billpay_unreserved=unreserved)
-        if queue._billpay_paused_in_queue():
-            return queue._billpay_send_others(job_count)
-        return super(AccountMove, queue)._cron_account_move_send(job_count=job_count)
-
-    def _billpay_paused_in_queue(self):
-        """Return whether the queue has invoices whose application is in a pause."""
-        return bool(self.search_count(self._billpay_queue(paused=True), limit=1))
-
-    def _billpay_queue(self, paused):
-        """Return the domain of queued invoices that wait for a pause, or do not."""
-        number = self.env["billpay.gate"]._paused_domain("provider_id.")
-        number &= Domain("state", "=", "pending")
-        queued = Domain("sending_data", "!=", False) & Domain("state", "=", "posted")
-        return queued & Domain(
-            "billpay_number_ids", "any" if paused else "not any", number
-        )
-
-    def _billpay_send_others(self, job_count):
-        """Send what can be sent now: Odoo would come to what is paused again and again,
-        and to nothing behind it."""
-        domain = self._billpay_queue(paused=False)
-        moves = self.search(
-            domain, order="date, invoice_date, sequence_number, id", limit=job_count
-        ).try_lock_for_update()
-        if not moves:
-            return
-        self.env["account.move.send"]._generate_and_send_invoices(moves, from_cron=True)
-        remaining = self.search_count(domain)
-        self.env["ir.cron"]._commit_progress(len(moves), remaining=remaining)
+        """Override of `account`: past those that have to wait, and one bad invoice
+        stops only itself."""
+        self.env["account.move.send"]._billpay_send_queue(job_count)
 
 
 class AccountMoveLine(models.Model):

@@ -1,17 +1,29 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 import logging
+from datetime import timedelta
 
 from markupsafe import Markup
 
-from odoo import api, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
+from odoo.tools import SQL
 
 from ... import money
-from ...const import LIVING
-from ...transactions import CONFLICTS, committed, own_transaction
+from ...transactions import (
+    CONFLICTS,
+    committed,
+    end_transaction,
+    own_transaction,
+    pause_after,
+)
 
 _logger = logging.getLogger(__name__)
+
+SEND_CRON = "account.ir_cron_account_move_send"
+# So many times what is sent at once is looked at, as others may have locked some.
+LOOK_AHEAD = 4
 
 
 class AccountMoveSend(models.AbstractModel):
@@ -21,35 +33,175 @@ class AccountMoveSend(models.AbstractModel):
 
     # === SENDING IN THE BACKGROUND === #
 
-    def _billpay_reserve_for_queue(self, job_count):
-        """Reserve the numbers that the next invoices of the queue get on sending.
+    @api.model
+    def _billpay_queue(self):
+        """Return the domain of queued invoices that need not wait.
+
+        One waits while its number's application is in a pause, and after a try in vain
+        until the moment that is noted, or until its number is no longer pending.
+        """
+
+        def no_later_moment(model, alias, query):
+            return SQL(
+                """
+                    (COALESCE(%(data)s->>'billpay_wait', '') <= %(now)s
+                     OR EXISTS (
+                        SELECT FROM billpay_control_number number
+                         WHERE number.id = CASE
+                               WHEN %(data)s->>'billpay_number' ~ '^[0-9]{1,9}$'
+                               THEN (%(data)s->>'billpay_number')::int END
+                           AND number.state != 'pending'))
+                    """,
+                data=model._field_to_sql(alias, "sending_data", query),
+                now=fields.Datetime.to_string(now),
+            )
+
+        now, applications = fields.Datetime.now(), self.env["payment.provider"]
+        paused = applications._billpay_on_domain("provider_id.")
+        paused &= self.env["billpay.gate"]._paused_domain("provider_id.")
+        paused &= Domain("state", "=", "pending")
+        return (
+            Domain("sending_data", "!=", False)
+            & Domain("state", "=", "posted")
+            & Domain("billpay_number_ids", "not any", paused)
+            & Domain("billpay_carried_number_id", "not any", paused)
+            & Domain.custom(to_sql=no_later_moment)
+        )
+
+    def _billpay_send_queue(self, job_count):
+        """Send the next invoices of the queue.
+
+        Their numbers are reserved before they are locked: a number refers to its
+        invoice and so cannot be stored while another transaction holds that row.
+        """
+        with own_transaction(self.env) as env:
+            found = env["account.move"].search(
+                self._billpay_queue(),
+                order="date, invoice_date, sequence_number, id",
+                limit=job_count * LOOK_AHEAD,
+            )
+            found = found.try_lock_for_update(limit=job_count, allow_referencing=True)
+            unreserved = self._billpay_reserve_for_queue(found)
+        # What was reserved is seen from here on.
+        end_transaction(self.env)
+        moves = self.env["account.move"].browse(found.ids)
+        moves = moves.with_context(
+            billpay_send_queue=True, billpay_unreserved=unreserved
+        )
+        self._billpay_send_all_or_each(moves)
+        remaining = moves.search_count(self._billpay_queue())
+        self.env["ir.cron"]._commit_progress(len(moves), remaining=remaining)
+
+    def _billpay_reserve_for_queue(self, moves):
+        """Reserve the numbers that these invoices get on sending.
 
         :return: why it was not possible: ``{move_id: (text, whether it may be later)}``
         """
         unreserved = {}
-        with own_transaction(self.env) as env:
-            waiting = env["account.move"].search(
-                [
-                    ("sending_data", "!=", False),
-                    ("state", "=", "posted"),
-                    ("billpay_number_ids", "not any", [("state", "in", LIVING)]),
-                ],
-                order="date asc, invoice_date asc, sequence_number asc, id asc",
-                limit=job_count,
-            )
-            for moves in waiting.grouped("company_id").values():
-                try:
-                    committed(env, self._billpay_reserve_on_sending, moves)
-                except CONFLICTS as error:
-                    _logger.info("Invoices %s are locked: %s", moves.ids, error)
-                except UserError as error:
-                    unreserved |= dict.fromkeys(moves.ids, (str(error), False))
-                except Exception:
-                    # The invoices of other companies are sent all the same.
-                    _logger.exception("No control numbers for invoices %s", moves.ids)
-                    text = self.env._("Unexpected error; see the server's log.")
-                    unreserved |= dict.fromkeys(moves.ids, (text, False))
+        for group in moves.grouped("company_id").values():
+            unreserved |= self._billpay_reserve_all_or_each(group)
         return unreserved
+
+    def _billpay_reserve_all_or_each(self, moves):
+        try:
+            committed(moves.env, self._billpay_reserve_on_sending, moves)
+        except CONFLICTS as error:
+            _logger.info("Invoices %s are locked: %s", moves.ids, error)
+        except Exception as error:  # noqa: BLE001 - any invoice may be the cause
+            if len(moves) > 1:
+                # The others are sent all the same.
+                each = [self._billpay_reserve_all_or_each(move) for move in moves]
+                return dict(item for reasons in each for item in reasons.items())
+            return {moves.id: (self._billpay_error_text(error), False)}
+        return {}
+
+    def _billpay_error_text(self, error):
+        if isinstance(error, UserError):
+            return str(error)
+        _logger.error("An invoice was not sent", exc_info=error)
+        return self.env._("Unexpected error; see the server's log.")
+
+    def _billpay_send_all_or_each(self, moves):
+        """Send queued invoices; if that fails, each for itself, so one fails alone.
+
+        What fails leaves the queue, and its sender is notified.
+        """
+        try:
+            committed(self.env, self._billpay_send_queued, moves)
+        except CONFLICTS as error:
+            _logger.info("Invoices %s are locked: %s", moves.ids, error)
+        except Exception as error:  # noqa: BLE001 - any invoice may be the cause
+            if len(moves) > 1:
+                for move in moves:
+                    self._billpay_send_all_or_each(move)
+                return
+            text = self._billpay_error_text(error)
+            committed(self.env, self._billpay_leave_queue, moves, text)
+
+    def _billpay_send_queued(self, moves):
+        moves = moves.try_lock_for_update()
+        moves = moves.filtered(lambda m: m.sending_data and m.state == "posted")
+        if not moves:
+            return
+        sending = self.with_context(**moves.env.context)
+        sending._generate_and_send_invoices(moves, from_cron=True)
+        if left := moves.filtered("sending_data"):
+            self._billpay_let_wait(left)
+
+    def _billpay_let_wait(self, moves):
+        """Note when what was not sent is tried again: others go first until then."""
+        moments = []
+        for move in moves:
+            data = move.sending_data
+            tries = data.get("billpay_tries", 0) + 1
+            until = fields.Datetime.now() + timedelta(seconds=pause_after(tries))
+            numbers = move.billpay_number_ids | move.billpay_carried_number_id
+            pending = numbers.filtered(lambda number: number.state == "pending")
+            move.sending_data = {
+                **data,
+                "billpay_tries": tries,
+                "billpay_wait": fields.Datetime.to_string(until),
+                "billpay_number": pending[:1].id,
+            }
+            moments.append(until)
+        self.env["payment.provider"]._billpay_trigger(SEND_CRON, at=min(moments))
+
+    def _billpay_leave_queue(self, move, text):
+        author_id = (move.sending_data or {}).get("author_partner_id")
+        move.sending_data = False
+        error = self.env._(
+            "The invoice was not sent: %s No money is affected. Correct the cause, "
+            "then send it again.",
+            text.rstrip(" .") + ".",
+        )
+        author_id = author_id or self.env.user.partner_id.id
+        data = {"error": {"error_title": error}, "author_partner_id": author_id}
+        try:
+            with self.env.cr.savepoint():
+                self._hook_if_errors({move: data}, allow_raising=False)
+        except CONFLICTS:
+            raise
+        except Exception:
+            # Whatever stands in the way of a note stands in nobody else's.
+            _logger.exception("No note on invoice %s", move.id)
+
+    @api.model
+    def _billpay_wake_queue(self, numbers):
+        """Wake the queue when an invoice in it has waited for one of these numbers."""
+        waiting = self.env.execute_query(
+            SQL(
+                """
+                    SELECT FROM account_move
+                     WHERE sending_data IS NOT NULL
+                       AND (id = ANY(%s) OR billpay_carried_number_id = ANY(%s))
+                     LIMIT 1
+                    """,
+                numbers.move_id.ids,
+                numbers.ids,
+            )
+        )
+        if waiting:
+            self.env["payment.provider"]._billpay_trigger(SEND_CRON)
 
     def _billpay_reserve_on_sending(self, moves):
         free = moves.try_lock_for_update(allow_referencing=True)
@@ -102,8 +254,8 @@ class AccountMoveSend(models.AbstractModel):
         for number_id, move_ids in wanting.items():
             number = outcome.get(number_id)
             if number and number["state"] in ("pending", "failed"):
-                # What is refused waits for a person.
-                later = number["state"] == "pending"
+                # What is refused waits for a person, and so does an application.
+                later = number["state"] == "pending" and not number["off"]
                 text = invoices.env._(
                     "The control number %(name)s is not registered with ClickPesa "
                     "yet, so the invoice was not sent: its payer could not have paid. "
@@ -112,6 +264,14 @@ class AccountMoveSend(models.AbstractModel):
                     error=number["error"],
                     next_step=self._billpay_next_step(later),
                 )
+                if number["off"]:
+                    text = invoices.env._(
+                        "The control number %(name)s is not registered with ClickPesa "
+                        "yet, so the invoice was not sent: its payer could not have "
+                        "paid. %(why)s Then send the invoice again.",
+                        name=number["name"],
+                        why=number["off"],
+                    )
                 error = {"error_title": text, "retry": later}
                 errors |= dict.fromkeys(move_ids, error)
         return errors

@@ -185,7 +185,9 @@ class PaymentTransaction(models.Model):
             self.payment_id = payment.account_payment_ids[:1]
             self.provider_reference = payment.reference
             self._set_done()
-            self.env.ref("payment.cron_post_process_payment_tx").sudo()._trigger()
+            self.env["payment.provider"]._billpay_trigger(
+                "payment.cron_post_process_payment_tx"
+            )
             self._billpay_living()._close()
             if received > asked:
                 text = self.env._(

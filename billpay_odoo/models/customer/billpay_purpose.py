@@ -190,11 +190,14 @@ class BillpayPurpose(models.Model):
     def _follow_texts(self):
         """Let the numbers of these purposes tell their new text to ClickPesa."""
         numbers_sudo = self.sudo().number_ids.filtered(lambda n: n.state in LIVING)
-        for number in numbers_sudo.with_context(billpay_wake_later=True):
-            text = number.purpose_id._number_text(number.partner_id)
-            number._want({"description": text})
-        if numbers_sudo.filtered("sync_at"):
-            self.env["payment.provider"]._billpay_trigger("ir_cron_sync_numbers")
+        numbers_sudo._want_each(
+            {
+                number: {
+                    "description": number.purpose_id._number_text(number.partner_id)
+                }
+                for number in numbers_sudo
+            }
+        )
 
     def _number_text(self, partner):
         """Return the text at ClickPesa, in the customer's language."""

@@ -8,7 +8,7 @@ from odoo.tools import SQL, email_normalize
 from ... import const
 from ...actions import dialog, window
 from ...const import LIVING
-from ...identity import mobile_phone, number_as_stored, phone_key
+from ...identity import email_key, mobile_phone, number_as_stored, phone_key
 
 
 class ResPartner(models.Model):
@@ -193,18 +193,33 @@ class ResPartner(models.Model):
         domain = [("id", "in", list(keys)), ("company_id", "in", companies)]
         return self.search(domain).grouped(lambda partner: keys[partner.id])
 
-    def _billpay_other_phone(self, text):
-        """Return the phone by which a contact is not the one that a text means, or "".
+    def _billpay_other_identity(self, phone, email):
+        """Return the sentence why a contact is not the one that a row means, or "".
 
-        The parent's phone is a pupil's too. Where either side knows none, nothing
-        contradicts.
+        The parent's phone and address are a pupil's too. Where either side knows none,
+        nothing contradicts, and one of them that agrees is enough.
         """
         self.ensure_one()
-        known = (self | self.parent_id).filtered(lambda p: phone_key(p.phone))
-        said = phone_key(text)
-        if not said or said in [phone_key(partner.phone) for partner in known]:
+        family = self | self.parent_id
+        phones = {phone_key(p.phone): p.phone for p in family if phone_key(p.phone)}
+        emails = {email_key(p.email): p.email for p in family if email_key(p.email)}
+        said = phone_key(phone), email_key(email)
+        if said[0] in phones or said[1] in emails:
             return ""
-        return known[:1].phone or ""
+        name = self.display_name
+        if said[0] and phones:
+            return self.env._(
+                "%(contact)s has another phone here, %(phone)s.",
+                contact=name,
+                phone=next(iter(phones.values())),
+            )
+        if said[1] and emails:
+            return self.env._(
+                "%(contact)s has another e-mail address here, %(email)s.",
+                contact=name,
+                email=next(iter(emails.values())),
+            )
+        return ""
 
     def _billpay_contact_values(self):
         """Return ``name``, ``phone`` (``255…``) and ``email`` for ClickPesa.

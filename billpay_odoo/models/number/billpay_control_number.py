@@ -180,6 +180,12 @@ class BillpayControlNumber(models.Model):
         copy=False,
         help="Next update to ClickPesa. Empty: ClickPesa is up to date.",
     )
+    sync_rank = fields.Integer(
+        default=0,
+        readonly=True,
+        copy=False,
+        help="What is sent first: 0 a new number, 1 a change, 2 another text.",
+    )
     sync_attempts = fields.Integer(default=0, readonly=True, copy=False)
     sync_error = fields.Char(string="Last Trouble", readonly=True, copy=False)
     collisions = fields.Integer(
@@ -269,7 +275,7 @@ class BillpayControlNumber(models.Model):
         "invoice, the order or the customer to see it.",
     )
     # The sync worker's question, answered without touching settled numbers.
-    _sync_due = models.Index("(sync_at) WHERE sync_at IS NOT NULL")
+    _sync_due = models.Index("(sync_rank, sync_at) WHERE sync_at IS NOT NULL")
     # The pay page knows digits only, not the application.
     _name_idx = models.Index("(name)")
 
@@ -369,8 +375,9 @@ class BillpayControlNumber(models.Model):
         opening = vals.get("state") == "open"
         opened = self.filtered(lambda number: opening and number.state != "open")
         result = super().write(vals)
-        if not vals.keys().isdisjoint(
-            ("amount", "max_amount", "mode", "description", "wanted_active")
+        wanted = ("amount", "max_amount", "mode", "description", "wanted_active")
+        if not vals.keys().isdisjoint(wanted) and not self.env.context.get(
+            "billpay_schedule_later"
         ):
             self._schedule_if_different()
         if "bill_key" not in vals and not self._bill_fields().isdisjoint(vals):
@@ -474,6 +481,15 @@ class BillpayControlNumber(models.Model):
         if changed:
             self.write(changed)
 
+    def _want_each(self, wanted):
+        """Write what differs of each number's wanted values, and schedule all at once.
+
+        :param dict wanted: values of each number
+        """
+        for number, values in wanted.items():
+            number.with_context(billpay_schedule_later=True)._want(values)
+        self.union(*wanted)._schedule_if_different()
+
     @api.model
     def _reserve(self, provider, vals_list, offline=None, wake=True, partly=False):
         """Reserve numbers in the caller's transaction; the sync worker registers them.
@@ -572,23 +588,23 @@ class BillpayControlNumber(models.Model):
 
     def _schedule_if_different(self):
         """Make rows due for sync whose wanted state ClickPesa does not have."""
-        now, sync = fields.Datetime.now(), self.env["billpay.sync"]
-        due = self.filtered(
-            lambda number: (
-                number.origin == "api"
-                and number.state in ("open", "closed")
-                and number._is_known()
+        sync, due = self.env["billpay.sync"], self.browse()
+        for number in self:
+            known = number.origin == "api" and number._is_known()
+            if not known or number.state not in ("open", "closed"):
+                continue
+            if difference := sync._difference(number):
+                rank = sync._rank(difference)
                 # A leased row has no error. After a refusal, what is wanted now is not
                 # what was refused, and does not wait for its pause.
-                and (not number.sync_at or number.sync_error)
-                and sync._difference(number)
-            )
-        )
+                if not number.sync_at or number.sync_error:
+                    number.sync_rank = rank
+                    due |= number
+                elif rank < number.sync_rank:
+                    number.sync_rank = rank
         if due:
-            due.write({"sync_at": now, "sync_attempts": 0})
-            # Who changes many wakes the worker once.
-            if not self.env.context.get("billpay_wake_later"):
-                due[0].provider_id._billpay_trigger("ir_cron_sync_numbers")
+            due.write({"sync_at": fields.Datetime.now(), "sync_attempts": 0})
+            due[0].provider_id._billpay_trigger("ir_cron_sync_numbers")
 
     def _close(self):
         """Ask for no more money on these numbers; upstream they are switched off.
@@ -830,7 +846,7 @@ class BillpayControlNumber(models.Model):
         refused = self.filtered(lambda n: n.state == "failed" and n.origin == "api")
         numbering = self.env["billpay.numbering"]
         for provider, numbers in refused.sudo().grouped("provider_id").items():
-            references = numbering._next_references(provider, len(numbers))
+            references, taken = numbering._next_references(provider, len(numbers)), {}
             for number, reference in zip(numbers, references, strict=True):
                 text = self.env._(
                     "Control number %(name)s replaces %(old)s, which ClickPesa "
@@ -839,28 +855,35 @@ class BillpayControlNumber(models.Model):
                     name=reference,
                     old=number.name,
                 )
-                number._take_digits(reference, text, state="pending")
+                taken[number] = reference, text
+            numbers._take_digits(taken, state="pending")
         if refused:
             self.env["payment.provider"]._billpay_trigger("ir_cron_sync_numbers")
 
-    def _take_digits(self, reference, text, **values):
-        """Register this number anew, under other digits.
+    def _take_digits(self, taken, **values):
+        """Register these numbers anew, under other digits.
 
-        :param str text: keeps the old digits findable: somebody may have copied them
+        :param dict taken: of each number the digits, and a text that keeps the old
+            ones findable: somebody may have copied them
         """
-        self.with_context(tracking_disable=True).write(
-            {
-                "name": reference,
-                "sync_at": fields.Datetime.now(),
-                "digits_at": fields.Datetime.now(),
-                # Of new digits ClickPesa cannot know anything.
-                "sync_attempts": 0,
-                "sync_error": False,
-                "sent": False,
-                **values,
-            }
+        values.update(
+            sync_at=fields.Datetime.now(),
+            digits_at=fields.Datetime.now(),
+            # Of new digits ClickPesa cannot know anything.
+            sync_rank=0,
+            sync_attempts=0,
+            sync_error=False,
+            sent=False,
         )
-        (self.move_id or self)._message_log(body=text)
+        bodies = {}
+        for number, (reference, text) in taken.items():
+            number.with_context(tracking_disable=True).write(
+                {"name": reference, **values}
+            )
+            bill = number.move_id or number
+            bodies.setdefault(bill._name, {})[bill.id] = text
+        for model, texts in bodies.items():
+            self.env[model].browse(texts)._message_log_batch(bodies=texts)
 
     # === CRON === #
 

@@ -13,6 +13,7 @@ from datetime import timedelta
 
 from odoo import fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ... import const
@@ -51,6 +52,9 @@ def _register(env, keys):
 
 
 SETTLED = {"sync_at": False, "sync_attempts": 0, "sync_error": False}
+# What is sent first: by what payers can pay, then what it asks, then how it is called.
+# Each has its share of the calls, and the rank is its place.
+RANKS = ("creation", "change", "text")
 # Longer than any one call may take, retries of the client included (seconds).
 LEASE = 180
 # None ends later than so long from now.
@@ -222,6 +226,10 @@ class BillpaySync(models.AbstractModel):
             number.display_number,
         )
 
+    def _rank(self, difference):
+        """Return the place in ``RANKS`` of what ClickPesa lacks of a known number."""
+        return RANKS.index("text" if difference.keys() == {"description"} else "change")
+
     def _send_change(self, number, client, tries):
         """Send one PATCH with exactly what differs.
 
@@ -325,8 +333,10 @@ class BillpaySync(models.AbstractModel):
                 }
             )
         numbers._schedule_if_different()
-        # A run ends with its last number, not at the next full minute.
+        # A run ends with its last number, not at the next full minute; and what waits
+        # to be sent goes.
         records.env["billpay.run"]._wake_running()
+        records.env["account.move.send"]._billpay_wake_queue(numbers)
 
     def _store_collision(self, numbers, tries):
         """These digits are taken by somebody else: take the next ones."""
@@ -349,7 +359,7 @@ class BillpaySync(models.AbstractModel):
             taken=number.name,
             name=reference,
         )
-        number._take_digits(reference, text)
+        number._take_digits({number: (reference, text)})
 
     def _store_known(self, numbers, difference, tries):
         """ClickPesa has taken over these changes."""
@@ -394,6 +404,7 @@ class BillpaySync(models.AbstractModel):
                     # Should it be there after all, it is ours.
                     "sent": sent if item in sent else [*sent, item],
                     "sync_at": fields.Datetime.now(),
+                    "sync_rank": RANKS.index("creation"),
                     "sync_error": False,
                 }
             )
@@ -406,7 +417,14 @@ class BillpaySync(models.AbstractModel):
         """
         numbers = self._still_leased(records, tries)
         until = None
-        if not isinstance(error, Refused) or error.application_wide:
+        if isinstance(error, BudgetSpent) and records[:1]._is_known():
+            # What waits for a change leaves the other calls to new numbers.
+            wait = timedelta(seconds=error.retry_after or 1)
+            until = fields.Datetime.now() + wait
+            self.env["payment.provider"]._billpay_trigger(
+                "ir_cron_sync_numbers", at=until
+            )
+        elif not isinstance(error, Refused) or error.application_wide:
             until = records.env["billpay.gate"]._pause(records.provider_id, error)
         for number in self._quiet(numbers):
             values = {"sync_error": error.message}
@@ -456,14 +474,15 @@ class BillpaySync(models.AbstractModel):
             user_id=user.id,
         )
 
-    def _claim(self, ids=None, down=(), even_paused=None):
+    def _claim(self, ids=None, down=None, even_paused=None):
         """Lease up to 50 due numbers that one call can serve, and commit.
 
         An application in trouble gets one call per pause: whoever claims for it
         prolongs the pause until the outcome of that call is stored.
 
         :param ids: only these, but never one that another worker has leased
-        :param down: ids of applications to leave out
+        :param dict down: from which rank on to leave out numbers, by the id of their
+            application
         :param bool even_paused: do not wait for a pause of the number or of its
             application to end; by default true for a click, which names ``ids``
         :return: the leased numbers: all to be created, of one application and kind,
@@ -471,7 +490,7 @@ class BillpaySync(models.AbstractModel):
         """
         if even_paused is None:
             even_paused = ids is not None
-        return committed(self.env, self._claim_once, ids, list(down), even_paused)
+        return committed(self.env, self._claim_once, ids, down or {}, even_paused)
 
     def _claim_once(self, ids, down, even_paused):
         self.env.flush_all()
@@ -501,16 +520,20 @@ class BillpaySync(models.AbstractModel):
                            p.billpay_trouble_count > 0
                       FROM billpay_control_number n
                       JOIN payment_provider p ON p.id = n.provider_id
-                     WHERE %s AND p.code = 'clickpesa' AND %s AND p.id != ALL(%s)
+                     WHERE %s AND p.code = 'clickpesa' AND %s
+                       AND NOT EXISTS (
+                           SELECT FROM unnest(%s::int[], %s::int[]) AS down (id, rank)
+                            WHERE down.id = p.id AND n.sync_rank >= down.rank)
                        AND (%s OR COALESCE(p.billpay_paused_until <= %s
                                            OR p.billpay_paused_until > %s, TRUE))
-                  ORDER BY n.sync_at, n.id
+                  ORDER BY n.sync_rank, n.sync_at, n.id
                      LIMIT 1
                        FOR NO KEY UPDATE OF n SKIP LOCKED
                     """,
                 wanted,
                 providers._billpay_on_sql("p"),
-                down,
+                list(down),
+                list(down.values()),
                 even_paused,
                 now,
                 furthest,
@@ -535,7 +558,7 @@ class BillpaySync(models.AbstractModel):
                            SELECT n.id FROM billpay_control_number n
                             WHERE %s AND n.provider_id = %s AND n.kind = %s
                               AND (n.confirmed_at IS NULL) = %s
-                         ORDER BY n.sync_at, n.id
+                         ORDER BY n.sync_rank, n.sync_at, n.id
                             LIMIT %s
                               FOR NO KEY UPDATE SKIP LOCKED))
                  RETURNING id
@@ -551,18 +574,20 @@ class BillpaySync(models.AbstractModel):
         numbers.invalidate_model(["sync_at", "sync_attempts", "sync_error"])
         return numbers.browse(sorted(row[0] for row in rows))
 
-    def _sync_claimed(self, numbers):
+    def _sync_claimed(self, numbers, person=False):
         """Make the call for leased numbers and store its outcome.
 
-        :return: whether the application itself is not in trouble
+        :param bool person: somebody waits for it
+        :return: ``None``, or from which rank on nothing goes to the application now
         """
         tries = {number.id: number.sync_attempts for number in numbers}
         provider = numbers.provider_id
         # One call shows whether the trouble is over; repeats only cost time.
         patience = 0 if provider.billpay_trouble_count else None
-        trouble = None
+        trouble, rank = None, self._rank_now(numbers[0])
         try:
-            client = provider._billpay_client(patience=patience)
+            share = "person" if person else RANKS[rank]
+            client = provider._billpay_client(patience=patience, share=share)
             if numbers[0]._is_known():
                 answered = self._send_change(numbers, client, tries)
             else:
@@ -575,7 +600,13 @@ class BillpaySync(models.AbstractModel):
             committed(self.env, self._store_trouble, numbers, trouble, tries)
         elif answered:
             committed(self.env, self.env["billpay.gate"]._answered, provider)
-        return not trouble
+        if trouble:
+            return rank if isinstance(trouble, BudgetSpent) else 0
+        return None
+
+    def _rank_now(self, number):
+        difference = self._difference(number)
+        return self._rank(difference) if number._is_known() else 0
 
     def _sync_now(self, numbers, patience=CLICK_PATIENCE, even_paused=True):
         """Make the outstanding calls for these numbers now, for a waiting person.
@@ -586,19 +617,21 @@ class BillpaySync(models.AbstractModel):
 
         :param float patience: seconds to wait for a worker
         :param bool even_paused: ask even an application in trouble
-        :return: ``{id: {"name": str, "state": str, "error": str}}`` afterwards, for the
-            numbers that are committed
+        :return: ``{id: {"name": str, "state": str, "error": str, "off": str}}``
+            afterwards, for the numbers that are committed; ``off``: why the application
+            makes no calls, if it is so
         :rtype: dict
         """
         deadline = time.monotonic() + patience
         with own_transaction(numbers.env(su=True)) as env:
             sync, numbers = env[self._name], numbers.with_env(env).exists()
             committed(env, sync._make_due, numbers)
-            left, down = numbers, set()
+            left, down = numbers, {}
             while claimed := sync._claim(left.ids, down, even_paused):
                 provider = claimed.provider_id
-                if not sync._sync_claimed(claimed):
-                    down.add(provider.id)
+                rank = sync._sync_claimed(claimed, person=even_paused)
+                if rank is not None:
+                    down[provider.id] = 0
                 numbers.invalidate_recordset()
                 # Once more only if the call led to another one: new digits, a change.
                 left -= claimed.filtered(lambda n: n.sync_error or not n.sync_at)
@@ -608,11 +641,13 @@ class BillpaySync(models.AbstractModel):
                 time.sleep(0.1)
                 end_transaction(env)
                 env.invalidate_all()
+            gate = env["billpay.gate"]
             return {
                 number.id: {
                     "name": number.name,
                     "state": number.state,
-                    "error": number.sync_error or sync._why_not_called(number),
+                    "error": sync._why_not_called(number),
+                    "off": gate._refusal(number.provider_id),
                 }
                 for number in numbers
             }
@@ -642,20 +677,27 @@ class BillpaySync(models.AbstractModel):
                 "The ClickPesa application %s is switched off.", provider.name
             )
         paused = number.state == "pending" and provider._billpay_is_paused()
-        return paused and provider.billpay_trouble or ""
+        return number.sync_error or (paused and provider.billpay_trouble) or ""
 
     def _sync_numbers(self):
         """Synchronise all due numbers with ClickPesa."""
         cron, numbers = self.env["ir.cron"], self.env["billpay.control.number"]
-        down = set()
+        down = {}
         while claimed := self._claim(down=down):
-            providers = claimed.provider_id
-            if not self._sync_claimed(claimed):
-                # An application that does not answer does not hold up the others.
-                down.update(providers.ids)
+            provider = claimed.provider_id
+            rank = self._sync_claimed(claimed)
+            if rank is not None:
+                # An application that does not answer does not hold up the others, and
+                # what may have no more calls not what comes before it.
+                down[provider.id] = rank
             now = fields.Datetime.now()
+            waiting = Domain.AND(
+                Domain("provider_id", "!=", app) | Domain("sync_rank", "<", rank)
+                for app, rank in down.items()
+            )
             remaining = numbers.search_count(
                 [
+                    *waiting,
                     ("sync_at", "<=", now),
                     *self.env["payment.provider"]._billpay_on_domain("provider_id."),
                     *~self.env["billpay.gate"]._paused_domain("provider_id."),

@@ -544,7 +544,8 @@ class BillpayEvent(models.Model):
         )
         found = _Addresses(read_at=time.monotonic(), webhook={}, health={})
         for *values, replaced, hours, webhook, health in rows:
-            address = Address(*values, accepted_keys(replaced, hours))
+            kept = accepted_keys(replaced, hours) if replaced else ()
+            address = Address(*values, kept)
             for known, token in ((found.webhook, webhook), (found.health, health)):
                 if token:
                     known[hashlib.sha256(token.encode()).digest()] = address

@@ -30,7 +30,7 @@ from ...identity import (
     told_names,
     without_our_names,
 )
-from ...transactions import CONFLICTS, taken
+from ...transactions import CONFLICTS, taken, wake
 
 _logger = logging.getLogger(__name__)
 
@@ -641,7 +641,7 @@ class BillpayLedger(models.AbstractModel):
         waiting = payments.filtered(is_alone)
         if waiting:
             waiting.with_context(tracking_disable=True)._move_to("confirmed", False)
-            self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
+            wake(self.env, "ir_cron_process_payments")
         return waiting
 
     # === WHOSE IT IS === #

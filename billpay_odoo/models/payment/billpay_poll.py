@@ -138,7 +138,7 @@ class BillpayPoll(models.AbstractModel):
         scan = first = begun or self._new_scan(provider, deep)
         found, trouble, rest = False, "", False
         try:
-            client = provider._billpay_client()
+            client = provider._billpay_client(share="poll")
             end_transaction(env)
             while scan.more:
                 try:

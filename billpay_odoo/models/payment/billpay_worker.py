@@ -243,7 +243,7 @@ class BillpayWorker(models.AbstractModel):
         end = (max(moments) + timedelta(days=1)).date()
         skip = 0
         try:
-            client = provider._billpay_client(patience=0, half=True)
+            client = provider._billpay_client(patience=0, share="question")
             for _page in range(WINDOW_PAGES):
                 end_transaction(self.env)
                 page = client.payments_page(
@@ -273,7 +273,7 @@ class BillpayWorker(models.AbstractModel):
             committed(self.env, payment.write, {"reason": reason})
             return None
         try:
-            client = provider._billpay_client(patience=0, half=True)
+            client = provider._billpay_client(patience=0, share="question")
             end_transaction(self.env)
             told_list = client.payments(number)
         except (ClickPesaError, UserError) as error:

@@ -17,6 +17,19 @@ WINDOW = 60 + 5
 UNUSED = timedelta(days=1)
 # Free slots were there, but other workers were faster this many times.
 TURNS = 5
+# Who leaves how many units of the slots to those before: what comes first waits for
+# nothing that comes later. Questions about what anybody may have announced use half of
+# the slots at most.
+SHARES = {
+    "person": 0,  # clicks, checkouts, tills
+    "poll": 1,
+    "question": 2,
+    "creation": 3,
+    "change": 4,
+    "text": 5,
+}
+# Units of all slots. Fewer slots than shares are not divided.
+UNITS = 20
 
 
 class BillpayCallSlot(models.Model):
@@ -41,48 +54,60 @@ class BillpayCallSlot(models.Model):
     # === BUSINESS METHODS === #
 
     @api.model
-    def _gate(self, budget, limit, half=False):
+    def _gate(self, budget, limit, share="person"):
         """Return the gate of a gateway client: it takes one slot and commits.
 
         The gate raises :class:`BudgetSpent` when there is none.
 
         :param int limit: calls per minute
-        :param bool half: take from one half of them only, and leave the other
+        :param str share: what the calls are for, of ``SHARES``
         """
         registry = self.env.registry
-        most = (limit + 1) // 2 if half else limit
+        least, most = self._share(limit, share)
         message = self.env._(
             "The limit of %s calls per minute to ClickPesa is reached. No money is "
             "affected: Odoo continues within a minute.",
             limit,
         )
-        if half:
+        if (least, most) != (0, limit):
             message = self.env._(
-                "Of the %s calls per minute to ClickPesa half is kept for control "
-                "numbers and checkouts, and the other half is used up. No money is "
-                "affected: Odoo continues within a minute.",
+                "Of the %s calls per minute to ClickPesa some are kept for what people "
+                "wait for, and the others are used up. No money is affected: Odoo "
+                "continues within a minute.",
                 limit,
             )
 
         def gate():
             with registry.cursor() as cr:
                 env = api.Environment(cr, SUPERUSER_ID, {})
-                wait = env["billpay.call.slot"]._take(budget, limit, most)
+                wait = env["billpay.call.slot"]._take(budget, limit, most, least)
             if wait:
                 raise BudgetSpent(message, retry_after=wait)
 
         return gate
 
     @api.model
-    def _take(self, budget, limit, most=None):
+    def _share(self, limit, share):
+        """Return of which slots a share may take: the first, and the one behind the
+        last."""
+        unit = max(limit // UNITS, 1) if limit >= len(SHARES) else 0
+        least = unit * SHARES[share]
+        half = (limit + 1) // 2
+        return least, least + half if share == "question" else limit
+
+    @api.model
+    def _take(self, budget, limit, most=None, least=0):
         """Take a slot and commit; return 0, or the seconds until one is free.
 
         :param int most: only of the first so many
+        :param int least: and not of the first so many
         """
         most = limit if most is None else most
         for _turn in range(TURNS):
             try:
-                taken, wait = committed(self.env, self._take_once, budget, limit, most)
+                taken, wait = committed(
+                    self.env, self._take_once, budget, limit, most, least
+                )
             except CONFLICTS as error:
                 # As many as are allowed at all are being taken at this moment.
                 _logger.info("No call slot in %s tries: %s", TURNS, error)
@@ -93,13 +118,14 @@ class BillpayCallSlot(models.Model):
                 return wait
         return 1.0
 
-    def _take_once(self, budget, limit, most):
+    def _take_once(self, budget, limit, most, least=0):
         """Try to take a slot; return whether, and the seconds until one is free."""
         values = {
             "now": SQL("(clock_timestamp() AT TIME ZONE 'UTC')"),
             "window": SQL("interval '1 second' * %s", WINDOW),
             "budget": budget,
             "most": most,
+            "least": least,
         }
         # Of all free ones at random, so that workers seldom want the same one. One
         # used in the future is free: the clock was put back.
@@ -109,7 +135,8 @@ class BillpayCallSlot(models.Model):
                     UPDATE billpay_call_slot SET used_at = %(now)s
                      WHERE id = (
                            SELECT id FROM billpay_call_slot
-                            WHERE budget = %(budget)s AND rank < %(most)s
+                            WHERE budget = %(budget)s
+                              AND rank >= %(least)s AND rank < %(most)s
                               AND (used_at IS NULL OR used_at < %(now)s - %(window)s
                                    OR used_at > %(now)s + %(window)s)
                          ORDER BY random()
@@ -128,12 +155,13 @@ class BillpayCallSlot(models.Model):
                     SELECT count(*),
                            extract(epoch FROM min(used_at) + %(window)s - %(now)s)
                       FROM billpay_call_slot
-                     WHERE budget = %(budget)s AND rank < %(most)s
+                     WHERE budget = %(budget)s
+                       AND rank >= %(least)s AND rank < %(most)s
                     """,
                 **values,
             )
         )
-        if count >= most:
+        if count >= most - least:
             return False, float(wait or 0)
         self.env.cr.execute(
             SQL(

@@ -124,7 +124,7 @@ class BillpayGate(models.AbstractModel):
         numbers_sudo.search(waiting).write({"sync_at": now})
         providers._billpay_trigger("ir_cron_sync_numbers")
         # Documents may have waited for their numbers.
-        providers.env.ref("account.ir_cron_account_move_send").sudo()._trigger()
+        providers._billpay_trigger("account.ir_cron_account_move_send")
 
     def _keep_replaced_keys(self, before):
         """Accept deliveries with a replaced checksum key while both sides change.

@@ -19,6 +19,7 @@ from odoo.addons.payment.const import SENSITIVE_KEYS
 from ... import actions, const
 from ...clickpesa import InvalidConfiguration, get_client
 from ...clickpesa.transport import checked_url
+from ...transactions import wake
 from .billpay_gate import SIGNED_BY
 from .billpay_health import AMBER, GREEN, RED, worst
 from .billpay_numbering import CHECK_DIGITS
@@ -610,8 +611,8 @@ class PaymentProvider(models.Model):
             self._billpay_go_live()
             if "state" in vals and any(p._billpay_is_on() for p in self):
                 # What waited while the application was off is due again.
-                self._billpay_trigger("ir_cron_sync_numbers")
-                self._billpay_trigger("ir_cron_process_payments")
+                for name in ("sync_numbers", "process_payments", "bulk_runs"):
+                    self._billpay_trigger(f"ir_cron_{name}")
         if not {"clickpesa_client_id", "clickpesa_api_key"}.isdisjoint(vals):
             self._billpay_ask_again()
         if not _SETTINGS.isdisjoint(vals):
@@ -755,12 +756,11 @@ class PaymentProvider(models.Model):
         neutralized = parameters_sudo.get_param("database.is_neutralized")
         return self._billpay_is_on() and not neutralized
 
-    def _billpay_client(self, patience=None, half=False):
+    def _billpay_client(self, patience=None, share="person"):
         """Return this process's gateway client; each request takes a call slot first.
 
         :param float patience: as for the client, in seconds
-        :param bool half: use at most half of the calls of a minute, as for what
-            anybody can make us ask
+        :param str share: what the calls are for: which of a minute's they may use
         :raise UserError: the application is disabled or the database neutralised
         """
         self.ensure_one()
@@ -775,13 +775,13 @@ class PaymentProvider(models.Model):
         )
         budget, limit = self.env["billpay.gate"]._budget(self)
         slots = self.env["billpay.call.slot"]
-        gate = slots._gate(budget, limit, half) if limit else None
+        gate = slots._gate(budget, limit, share) if limit else None
         return client.gated(gate, patience=patience)
 
     @api.model
     def _billpay_trigger(self, cron_name, at=None):
-        """Wake one of our scheduled actions after this transaction commits."""
-        self.env.ref("billpay_odoo.%s" % cron_name).sudo()._trigger(at=at)
+        """Wake a scheduled action, once for all in this transaction that ask for it."""
+        wake(self.env, cron_name, at)
 
     def action_billpay_numbers(self):
         """Open the control numbers of this application."""

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 from odoo.tools import format_duration
 from odoo.tools.pdf import merge_pdf
 
@@ -103,6 +104,8 @@ class BillpayRun(models.Model):
     estimate = fields.Char(compute="_compute_estimate")
     payment_total = fields.Monetary(string="Paid", compute="_compute_payment_total")
     currency_id = fields.Many2one("res.currency", compute="_compute_payment_total")
+    rest_reason = fields.Char(compute="_compute_rest_reason", compute_sudo=True)
+    sending_count = fields.Integer(compute="_compute_sending_count")
     printing = fields.Boolean(readonly=True, copy=False)
     printed_line_id = fields.Many2one("billpay.run.line", readonly=True, copy=False)
     card_job = fields.Json(
@@ -219,6 +222,31 @@ class BillpayRun(models.Model):
                 [of_run, ("state", "in", MONEY)], aggregates=["amount:sum"]
             )
 
+    @api.depends("state", "line_ids.state")
+    def _compute_rest_reason(self):
+        """Say how much of a running run waits for a switched-off application."""
+        on = self.env["payment.provider"]._billpay_on_domain("number_id.provider_id.")
+        for run in self:
+            count = 0
+            if run.state == "running":
+                pending = Domain("run_id", "=", run._origin.id)
+                pending &= Domain("number_id.state", "=", "pending") & ~on
+                resting = run._waiting_domain() & run._resting_lines()
+                count = run.line_ids.search_count(pending | resting)
+            text = self.env._(
+                "The run rests, since its ClickPesa application is switched off: "
+                "%s line(s) wait. Nothing is lost and no money is affected. Enable the "
+                "application under Invoicing, Configuration, BillPay, BillPay "
+                "Applications, and the run goes on by itself.",
+                count,
+            )
+            run.rest_reason = text if count else False
+
+    def _compute_sending_count(self):
+        for run in self:
+            queued = run.line_ids.sudo().search_count(run._queued_domain())
+            run.sending_count = queued + len(run._outgoing_mails())
+
     # === CRUD METHODS === #
 
     @api.ondelete(at_uninstall=False)
@@ -239,14 +267,55 @@ class BillpayRun(models.Model):
         self._reserve_running()
         waiting = ["|", ("printing", "=", True), ("sending", "=", True)]
         for run in self.search(waiting, order="id"):
-            for work in (run._send_chunk, run._print_chunk):
-                while committed(self.env, work):
+            works = {"sending": run._send_chunk, "printing": run._print_chunk}
+            for flag, work in works.items():
+                while run._guarded(work, {flag: False}):
                     if not self.env["ir.cron"]._commit_progress(1):
                         return
 
+    def _guarded(self, work, stopped):
+        """Run ``work()`` and commit; whatever happens stops this run only.
+
+        :param dict stopped: what is written where it fails
+        """
+        try:
+            return committed(self.env, work)
+        except CONFLICTS as error:
+            _logger.info("%s waits for another transaction: %s", self, error)
+        except Exception as error:
+            _logger.exception("%s was stopped", self)
+            text = str(error) if isinstance(error, UserError) else ""
+            committed(self.env, self._note_stop, stopped, text)
+        return 0
+
+    def _note_stop(self, stopped, text):
+        self.sudo().write(stopped)
+        self.message_post(
+            body=self.env._(
+                "The run was stopped: %s What was made stays. Press the button again "
+                "when the cause is gone.",
+                text or self.env._("Unexpected error; see the server's log."),
+            )
+        )
+
+    def _waiting_domain(self):
+        return Domain("run_id", "=", self._origin.id) & Domain("state", "=", "waiting")
+
+    def _resting_lines(self):
+        """Return the domain of lines whose application is switched off."""
+        lines_sudo = self.env["billpay.run.line"].sudo()
+        groups = lines_sudo._read_group(self._waiting_domain(), ["purpose_id"])
+        off = [p.id for [p] in groups if p and not p._provider()]
+        resting = Domain("move_id", "=", False) & Domain("purpose_id", "in", off)
+        if not self.company_id.sudo().billpay_provider_id._billpay_is_on():
+            resting |= Domain("move_id", "!=", False)
+        return resting
+
     def _count_waiting(self):
-        domain = [("run_id", "=", self.id), ("state", "=", "waiting")]
-        return self.env["billpay.run.line"].search_count(domain)
+        return self.line_ids.search_count(self._to_reserve())
+
+    def _to_reserve(self):
+        return self._waiting_domain() & ~self._resting_lines()
 
     def _reserve_chunk(self):
         """Reserve the numbers of the next lines, and return of how many."""
@@ -254,9 +323,8 @@ class BillpayRun(models.Model):
         self.invalidate_recordset(["state"])
         if self.state != "running":
             return 0
-        domain = [("run_id", "=", self.id), ("state", "=", "waiting")]
         waiting = self.env["billpay.run.line"].search(
-            domain, order="id", limit=2 * self._chunk
+            self._to_reserve(), order="id", limit=2 * self._chunk
         )
         lines = waiting.try_lock_for_update(limit=self._chunk)
         allowed = lines._refuse_hidden(self.started_by_id or self.create_uid)
@@ -279,6 +347,8 @@ class BillpayRun(models.Model):
         if self.state != "running":
             return
         if self.remaining_count:
+            if self.rest_reason:
+                return
             # The sync worker is at it.
             at = fields.Datetime.now() + LOOK_AGAIN
             self.env["payment.provider"]._billpay_trigger("ir_cron_bulk_runs", at=at)
@@ -296,11 +366,12 @@ class BillpayRun(models.Model):
     def _reserve_running(self):
         cron = self.env["ir.cron"]
         for run in self.search([("state", "=", "running")], order="id"):
-            while done := committed(self.env, run._reserve_chunk):
+            stopped = {"state": "paused"}
+            while done := run._guarded(run._reserve_chunk, stopped):
                 remaining = run._count_waiting()
                 if not cron._commit_progress(done, remaining=remaining):
                     return
-            committed(self.env, run._finish)
+            run._guarded(run._finish, stopped)
 
     @api.model
     def _wake_running(self):
@@ -362,8 +433,8 @@ class BillpayRun(models.Model):
     def action_close_numbers(self):
         """Close the unpaid numbers that this run made."""
         self.check_access("write")
-        made = self.line_ids.filtered("is_made").number_id
-        made_sudo = made._filtered_access("read").sudo()
+        made = self.line_ids.sudo().filtered("is_made").number_id
+        made_sudo = made.with_env(self.env)._filtered_access("read").sudo()
         made_sudo.filtered(lambda n: n.state in LIVING and not n._was_paid())._close()
 
     def action_retry_failed(self):
@@ -372,7 +443,7 @@ class BillpayRun(models.Model):
         for run in self:
             failed = run.line_ids.filtered(lambda line: line.outcome == "failed")
             refused = failed.filtered("number_id")
-            refused.number_id.action_retry()
+            refused.number_id._filtered_access("read").action_retry()
             (failed - refused).sudo().write({"state": "waiting", "error": False})
             run.sudo().started_by_id = self.env.user
             if failed and run.state in ("done", "paused"):
@@ -386,8 +457,8 @@ class BillpayRun(models.Model):
         return self._view("run_line", "run_id")
 
     def action_view_problems(self):
-        left_out = ("outcome", "in", ("problem", "failed"))
-        return self._view("run_line", "run_id", left_out)
+        troubled = ("outcome", "in", ("problem", "failed"))
+        return self._view("run_line", "run_id", "|", troubled, ("error", "!=", False))
 
     def action_view_unreachable(self):
         return self._view("run_line", "run_id", ("unreachable", "=", True))
@@ -419,17 +490,27 @@ class BillpayRun(models.Model):
                 self.env._("State"): outcomes[line.outcome],
                 self.env._("Reason"): line.reason,
             }
-            for line in self.line_ids
+            for line in self.line_ids.sudo()
         ]
         header = list(next(iter(rows), ()))
         return download_xlsx(self, self.name, header, map(dict.values, rows))
 
     def _ready_lines(self):
-        """Return the lines whose numbers a payer can use; refuse to return none."""
+        """Return the lines whose numbers a payer can use; refuse to return none.
+
+        A colleague of another company or department gets what is theirs.
+        """
         self.ensure_one()
-        lines = self.line_ids.filtered(
+        lines_sudo = self.line_ids.sudo().filtered(
             lambda line: line.state == "reserved" and line.number_id.state == "open"
         )
+        seen = lines_sudo.move_id.with_env(self.env)._filtered_access("read")
+        numbers = lines_sudo.number_id.with_env(self.env)._filtered_access("read")
+        lines = lines_sudo.filtered(
+            lambda line: (
+                line.move_id in seen if line.move_id else line.number_id in numbers
+            )
+        ).with_env(self.env)
         if not lines:
             raise UserError(
                 self.env._(
@@ -572,6 +653,7 @@ class BillpayRun(models.Model):
         if not self.printing:
             # What an earlier printing left behind is not printed twice.
             self._printed_parts().unlink()
+            self._unprinted_lines().sudo().error = False
             self.sudo().write(
                 {"printing": True, "printed_line_id": False, "card_job": False}
             )
@@ -583,8 +665,68 @@ class BillpayRun(models.Model):
         )
         return notify("info", message)
 
+    def action_stop(self):
+        """Stop printing and sending: what is printed is dropped, what went is gone."""
+        self.check_access("write")
+        self._printed_parts().unlink()
+        self.sudo().write(
+            {
+                "printing": False,
+                "printed_line_id": False,
+                "card_job": False,
+                "sending": False,
+                "send_job": False,
+            }
+        )
+        queued = self.line_ids.search(self._queued_domain()).move_id
+        queued = queued._filtered_access("write")
+        queued.sending_data = False
+        mails_sudo = self._outgoing_mails()
+        mails_sudo.cancel()
+        message = self.env._(
+            "Stopped: %s document(s) that waited are not sent. What was sent before "
+            "stays with its payers.",
+            len(queued) + len(mails_sudo),
+        )
+        return notify("info", message, CLOSE)
+
+    def _queued_domain(self):
+        """Return the domain of lines whose invoice Odoo is about to send."""
+        lines = Domain("run_id", "in", self._origin.ids)
+        return lines & Domain("move_id.sending_data", "!=", False)
+
+    def _outgoing_mails(self):
+        """Return the mails with these runs' customer numbers that wait, in sudo."""
+        numbers_sudo = self.env["billpay.control.number"].sudo()
+        of_runs = [
+            ("run_line_ids.run_id", "in", self._origin.ids),
+            ("kind", "=", "customer"),
+        ]
+        return (
+            self.env["mail.mail"]
+            .sudo()
+            .search(
+                [
+                    ("state", "=", "outgoing"),
+                    ("model", "=", numbers_sudo._name),
+                    ("res_id", "in", numbers_sudo._search(of_runs)),
+                ]
+            )
+        )
+
+    def _unprinted_lines(self):
+        """Return the lines whose invoice could not be printed."""
+        return self.line_ids.search(
+            [
+                ("run_id", "in", self.ids),
+                ("state", "=", "reserved"),
+                ("error", "!=", False),
+            ]
+        )
+
     def action_cards(self):
-        action = self._ready_lines().number_id.action_billpay_cards()
+        numbers = self._ready_lines().number_id._filtered_access("read")
+        action = numbers.action_billpay_cards()
         self.env["billpay.card.print"].browse(action["res_id"]).run_id = self
         return action
 
@@ -614,7 +756,7 @@ class BillpayRun(models.Model):
         """Download phone and text per line, for whoever sends SMS."""
         self.check_access("write")
         rows = []
-        for line in self._ready_lines():
+        for line in self._ready_lines().sudo():
             phone = line.partner_id._billpay_contact_values()["phone"]
             rows.append([phone, line._sms_text(), line.partner_id.display_name])
         # Whom it does not reach comes first: somebody has to call them.
@@ -641,12 +783,11 @@ class BillpayRun(models.Model):
             domain, order="id", limit=self._print_chunk_size
         )
         if not lines:
-            self._finish_printing(self.env._("The invoices of this run, to print."))
+            text = self.env._("The invoices of this run, to print.")
+            self._finish_printing(text, self._unprinted_lines())
             return False
-        content, _type = self.env["ir.actions.report"]._render_qweb_pdf(
-            "account.account_invoices", res_ids=lines.move_id.ids
-        )
-        self._keep_part(content)
+        for content in self._rendered(lines):
+            self._keep_part(content)
         self.printed_line_id = lines[-1]
         return True
 
@@ -676,13 +817,46 @@ class BillpayRun(models.Model):
             }
         )
 
-    def _finish_printing(self, text):
+    def _finish_printing(self, text, unprinted=()):
         """Join the parts, and leave the PDF below the run."""
         self.printing = False
-        if parts := self._printed_parts():
+        parts = self._printed_parts()
+        if unprinted:
+            text = self.env._(
+                "%s invoice(s) of this run could not be printed. No money is affected: "
+                "press Problems to see why, correct the cause, and print them from the "
+                "invoice.",
+                len(unprinted),
+            )
+        attachments = []
+        if parts:
             content = merge_pdf([part.raw for part in parts])
             parts.unlink()
-            self.message_post(body=text, attachments=[("%s.pdf" % self.name, content)])
+            attachments.append(("%s.pdf" % self.name, content))
+        if attachments or unprinted:
+            self.message_post(body=text, attachments=attachments)
+
+    def _rendered(self, lines):
+        """Return the PDFs of these invoices; one that cannot be rendered says so.
+
+        All at once; if that fails, each half for itself, down to the cause.
+        """
+        try:
+            with self.env.cr.savepoint():
+                content, _type = self.env["ir.actions.report"]._render_qweb_pdf(
+                    "account.account_invoices", res_ids=lines.move_id.ids
+                )
+            return [content]
+        except CONFLICTS:
+            raise
+        except Exception as error:
+            lines.invalidate_recordset()
+            half = len(lines) // 2
+            if half:
+                return self._rendered(lines[:half]) + self._rendered(lines[half:])
+            _logger.warning("%s cannot be printed", lines.move_id, exc_info=True)
+            lines._note_unprinted(error)
+            return []
 
     def _printed_parts(self):
         domain = [

@@ -5,11 +5,18 @@ import logging
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
-from odoo.tools.sql import escape_psql
+from odoo.tools import SQL
 
 from ... import money, page_texts
 from ...const import LIVING, NUMBER_MODES
-from ...identity import name_key, phone_key, phone_spellings, reference_key, word_key
+from ...identity import (
+    email_key,
+    name_key,
+    phone_key,
+    phone_spellings,
+    reference_key,
+    word_key,
+)
 
 _logger = logging.getLogger(__name__)
 
@@ -78,7 +85,8 @@ class BillpayRunLine(models.Model):
         "billpay.control.number",
         readonly=True,
         index="btree_not_null",
-        ondelete="restrict",
+        # Only a number that nobody can have is ever deleted.
+        ondelete="set null",
     )
     is_made = fields.Boolean(
         string="Made by This Run",
@@ -88,8 +96,11 @@ class BillpayRunLine(models.Model):
     number = fields.Char(
         string="Control Number", related="number_id.display_number", store=False
     )
-    who = fields.Char(string="For", compute="_compute_who")
-    shown_amount = fields.Monetary(string="Asked For", compute="_compute_shown_amount")
+    # As the system: a number or contact may be hidden from whoever may see the run.
+    who = fields.Char(string="For", compute="_compute_who", compute_sudo=True)
+    shown_amount = fields.Monetary(
+        string="Asked For", compute="_compute_shown_amount", compute_sudo=True
+    )
     outcome = fields.Selection(
         [
             ("problem", "Left out"),
@@ -101,11 +112,13 @@ class BillpayRunLine(models.Model):
         ],
         string="Result",
         compute="_compute_outcome",
+        compute_sudo=True,
         search="_search_outcome",
     )
-    reason = fields.Char(compute="_compute_outcome")
+    reason = fields.Char(compute="_compute_outcome", compute_sudo=True)
     unreachable = fields.Boolean(
         compute="_compute_unreachable",
+        compute_sudo=True,
         search="_search_unreachable",
         help="Neither an e-mail address nor a phone number is known.",
     )
@@ -150,6 +163,8 @@ class BillpayRunLine(models.Model):
         """Return what became of a line: of a reserved one, its number's state."""
         if state != "reserved":
             return state
+        if not number_state:
+            return "cancelled"  # its number is deleted
         return {"pending": "coming", "failed": "failed"}.get(number_state, "done")
 
     @api.depends("state", "error", "number_id.state", "number_id.sync_error")
@@ -162,9 +177,18 @@ class BillpayRunLine(models.Model):
         if operator != "in":
             return NotImplemented
         reserved = Domain("state", "=", "reserved")
+        # As the system, as the results are computed.
+        numbers_sudo = self.env["billpay.control.number"].sudo()
+
+        def settled(outcome):
+            if outcome == "cancelled":
+                return reserved & Domain("number_id", "=", False)
+            states = [("state", "in", _OUTCOMES.get(outcome, ()))]
+            found = numbers_sudo._search(states)
+            return reserved & Domain("number_id", "in", found)
+
         return Domain.OR(
-            Domain("state", "=", outcome)
-            | (reserved & Domain("number_id.state", "in", _OUTCOMES.get(outcome, ())))
+            (Domain("state", "=", outcome) & ~reserved) | settled(outcome)
             for outcome in value
         )
 
@@ -211,6 +235,12 @@ class BillpayRunLine(models.Model):
             text = self.env._("Unexpected error; see the server's log.")
         self.write({"state": "failed", "error": text[:500]})
 
+    def _note_unprinted(self, error):
+        text = str(error)
+        if not isinstance(error, UserError):
+            text = self.env._("Unexpected error; see the server's log.")
+        self.error = self.env._("The invoice was not printed: %s", text)[:500]
+
     def _refuse_hidden(self, user):
         """Let lines fail whose records this user may not see; return the others.
 
@@ -242,11 +272,19 @@ class BillpayRunLine(models.Model):
         for purpose, lines in customers.grouped("purpose_id").items():
             lines._reserve_for_customers(purpose)
 
-    def _settle(self, numbers, made):
-        """Link lines with their numbers, of which some did not exist before."""
+    def _last_number(self):
+        last = SQL("SELECT COALESCE(max(id), 0) FROM billpay_control_number")
+        return self.env.execute_query(last)[0][0]
+
+    def _settle(self, numbers, last):
+        """Link lines with their numbers.
+
+        :param int last: what has a greater id did not exist before, in any state
+        """
         settled = {"state": "reserved", "error": False}
         for line, number in numbers.items():
-            line.write({**settled, "number_id": number.id, "is_made": number in made})
+            made = number.id > last
+            line.write({**settled, "number_id": number.id, "is_made": made})
 
     def _reserve_for_invoices(self):
         if not self:
@@ -256,8 +294,7 @@ class BillpayRunLine(models.Model):
                 lambda move, mode=mode: move.billpay_mode != mode
             )
             changed.billpay_mode = mode
-        moves_sudo = self.move_id.sudo()
-        before = moves_sudo.billpay_number_id
+        last = self._last_number()
         self.move_id._billpay_reserve()
         numbers = {}
         for line in self:
@@ -267,7 +304,7 @@ class BillpayRunLine(models.Model):
             else:
                 problem = self._why_no_number(line.move_id)
                 line.write({"state": "failed", "error": problem})
-        self._settle(numbers, moves_sudo.billpay_number_id - before)
+        self._settle(numbers, last)
 
     @api.model
     def _why_no_number(self, move):
@@ -295,23 +332,13 @@ class BillpayRunLine(models.Model):
             return
         partners = self.env["res.partner"].with_context(tracking_disable=True)
         company = self.run_id.company_id
-        parents = {}
+        parents = rows.filtered("new_parent")._known_parents(partners)
         for line in rows.filtered("new_parent"):
-            key = name_key(line.new_parent), line.new_phone or ""
+            key = self._parent_key(line.new_parent, line.new_phone, line.new_email)
             if key not in parents:
-                domain = [
-                    ("parent_id", "=", False),
-                    ("company_id", "in", (False, company.id)),
-                    ("phone_mobile_search", "in", phone_spellings(line.new_phone))
-                    if line.new_phone
-                    else ("name", "=ilike", escape_psql(line.new_parent)),
-                ]
-                found = partners.search(domain).filtered(
-                    lambda p, name=key[0]: name_key(p.name) == name
-                )
                 values = {"name": line.new_parent, "company_id": company.id}
                 reached = {"phone": line.new_phone, "email": line.new_email}
-                parents[key] = found[:1] or partners.create({**values, **reached})
+                parents[key] = partners.create({**values, **reached})
         tags, tag_sudo = {}, self.env["res.partner.category"].sudo()
         for name in set(rows.filtered("new_tag").mapped("new_tag")):
             found = tag_sudo.search([("name", "=", name)], limit=1)
@@ -323,14 +350,41 @@ class BillpayRunLine(models.Model):
             )
 
     @api.model
+    def _parent_key(self, name, phone, email):
+        """Return what makes a parent the same: a name alone does not."""
+        return name_key(name), phone_key(phone) or email_key(email)
+
+    def _known_parents(self, partners):
+        """Return the contacts that these rows' parents are: by name, and by phone or
+        e-mail address."""
+        emails = {email_key(line.new_email) for line in self} - {""}
+        phones = [text for line in self for text in phone_spellings(line.new_phone)]
+        found = partners.search(
+            [
+                ("parent_id", "=", False),
+                ("company_id", "in", (False, self.run_id.company_id.id)),
+                "|",
+                ("email_normalized", "in", list(emails)),
+                ("phone_mobile_search", "in", phones),
+            ],
+            order="id desc",
+        )
+        return {
+            self._parent_key(parent.name, phone, email): parent
+            for parent in found
+            for phone, email in ((parent.phone, ""), ("", parent.email))
+            if phone or email
+        }
+
+    @api.model
     def _identity_of(self, values):
         """Return what makes two rows of a file mean the same contact."""
         if values["new_ref"]:
             return reference_key(values["new_ref"])
+        reached = values["new_phone"], values["new_email"]
         return (
             name_key(values["new_name"]),
-            name_key(values["new_parent"]),
-            phone_key(values["new_phone"]),
+            self._parent_key(values["new_parent"], *reached),
             word_key(values["new_tag"]),
         )
 
@@ -348,7 +402,7 @@ class BillpayRunLine(models.Model):
         return {self._identity_of(line): line.partner_id for line in earlier}
 
     def _contact_values(self, parents, tags):
-        key = name_key(self.new_parent), self.new_phone or ""
+        key = self._parent_key(self.new_parent, self.new_phone, self.new_email)
         parent = parents.get(key, self.env["res.partner"])
         return {
             "name": self.new_name,
@@ -374,10 +428,11 @@ class BillpayRunLine(models.Model):
                 good |= line
         if not good:
             return
-        owners = good.partner_id
+        last, owners = self._last_number(), good.partner_id
         reserved = purpose._reserve(owners).sudo()
         by_partner = dict(zip(owners, reserved, strict=True))
         numbers = {line: by_partner[line.partner_id] for line in good}
+        asked = {}
         for line, number in list(numbers.items()):
             wanted = {"amount": line.amount} if line.amount else {}
             if line.amount and number._cannot_ask(wanted):
@@ -388,5 +443,6 @@ class BillpayRunLine(models.Model):
             if line.mode:
                 asks = line.amount or number.amount
                 wanted["mode"] = line.mode if asks else "flexible"
-            number._want(wanted)
-        self._settle(numbers, reserved - reserved.browse().union(*living.values()))
+            asked[number] = wanted
+        good.number_id.browse()._want_each(asked)
+        self._settle(numbers, last)
