@@ -47,11 +47,7 @@ class SaleOrder(models.Model):
     def _compute_billpay_number(self):
         for order in self:
             numbers = order.transaction_ids.billpay_number_ids
-            order.billpay_number = (
-                numbers.filtered(lambda n: n.state == "open")
-                .sorted("id")[-1:]
-                .display_number
-            )
+            order.billpay_number = numbers._payable().sorted("id")[-1:].display_number
 
     @api.depends("transaction_ids.billpay_number_ids.payment_ids.state")
     def _compute_billpay_payment_ids(self):
@@ -99,7 +95,7 @@ class SaleOrder(models.Model):
         tx_sudo = self.sudo().get_portal_last_transaction()
         if tx_sudo.provider_code != "clickpesa" or tx_sudo.state != "pending":
             return ""
-        number = tx_sudo.billpay_number_ids.filtered(lambda n: n.state == "open")
+        number = tx_sudo.billpay_number_ids._payable()
         if not number:
             return ""
         values = self.env["billpay.pay.page"]._block_values(

@@ -9,7 +9,7 @@ from ... import const, money
 from ...actions import notify, window
 from ...allocation import CREDIT
 from ...clickpesa import ClickPesaError
-from ...const import INVOICES
+from ...const import INVOICES, LIVING
 from ...identity import number_as_stored
 from ...transactions import own_transaction
 from .billpay_bill import BillpayBill
@@ -79,7 +79,13 @@ class AccountMove(models.Model):
     )
     billpay_number_digits = fields.Char(
         string="Control Number Digits",
-        compute="_compute_billpay_number_id",
+        compute="_compute_billpay_number_digits",
+        compute_sudo=True,
+        help="To give to the payer. Empty: the number cannot be paid now.",
+    )
+    billpay_number_problem = fields.Char(
+        string="Why Nobody Can Pay It",
+        compute="_compute_billpay_number_digits",
         compute_sudo=True,
     )
     billpay_number_state = fields.Selection(
@@ -187,9 +193,16 @@ class AccountMove(models.Model):
                 living[:1] or move.billpay_carried_number_id or numbers[:1]
             )
             move.billpay_number = move.billpay_number_id.display_number
-            move.billpay_number_digits = move.billpay_number_id.name
             move.billpay_number_state = move.billpay_number_id.state
             move.billpay_number_error = move.billpay_number_id.sync_error
+
+    @api.depends("billpay_number_id", "billpay_number_ids.payable", "payment_state")
+    def _compute_billpay_number_digits(self):
+        for move in self:
+            number = move.billpay_number_id
+            move.billpay_number_digits = number._payable().name
+            asks = number.state in LIVING and money.is_due(move)
+            move.billpay_number_problem = asks and number.payable_problem
 
     def _search_billpay_number(self, operator, value):
         if operator in Domain.NEGATIVE_OPERATORS:

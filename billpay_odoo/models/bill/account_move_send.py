@@ -101,15 +101,22 @@ class AccountMoveSend(models.AbstractModel):
             errors[move_id] = {"error_title": text, "retry": later}
         for number_id, move_ids in wanting.items():
             number = outcome.get(number_id)
-            if number and number["state"] in ("pending", "failed"):
-                # What is refused waits for a person.
-                later = number["state"] == "pending"
+            if number and number["obstacle"] not in ("", "paid", "closed"):
+                moves = invoices.browse(move_ids)
+                providers_sudo = moves.company_id.sudo().billpay_provider_id
+                if number["state"] == "open" and not any(
+                    provider._billpay_is_on() for provider in providers_sudo
+                ):
+                    # BillPay was given up: invoices go without a number, and say so.
+                    continue
+                # What is refused, or switched off, waits for a person.
+                later = number["obstacle"] in ("unknown", "changing")
                 text = invoices.env._(
-                    "The control number %(name)s is not registered with ClickPesa "
-                    "yet, so the invoice was not sent: its payer could not have paid. "
-                    "No money is affected. %(error)s %(next_step)s",
+                    "The control number %(name)s cannot be paid at this moment, so the "
+                    "invoice was not sent: its payer could not have paid. No money is "
+                    "affected. %(problem)s %(next_step)s",
                     name=number["name"],
-                    error=number["error"],
+                    problem=number["error"] or number["problem"],
                     next_step=self._billpay_next_step(later),
                 )
                 error = {"error_title": text, "retry": later}
@@ -132,16 +139,12 @@ class AccountMoveSend(models.AbstractModel):
         :rtype: dict | None
         """
         number_sudo, page = move.sudo().billpay_number_id, self.env["billpay.pay.page"]
-        if not money.is_due(move):
+        if number_sudo.state not in LIVING or not money.is_due(move):
             return None
-        if number_sudo.state == "open":
-            return page._billpay_printed(number_sudo)
-        if number_sudo.state in ("paid", "closed"):
-            return None
+        if printed := page._billpay_printed(number_sudo):
+            return printed
         with own_transaction(move.sudo().env) as env:
-            number_sudo = move.with_env(env).exists().billpay_number_id
-            is_open = number_sudo.state == "open"
-            return page._billpay_printed(number_sudo) if is_open else None
+            return page._billpay_printed(move.with_env(env).exists().billpay_number_id)
 
     # === ALERTS === #
 

@@ -5,7 +5,7 @@ from odoo.tools import format_date
 
 from ... import money
 from ...clickpesa.values import is_gone
-from ...const import INVOICES, LIVING
+from ...const import INVOICES
 from ...exceptions import NumberSpaceExhausted
 
 REFUND = "out_refund"
@@ -408,7 +408,7 @@ class BillpayReservation(models.AbstractModel):
                 and not self._carries(move)
                 and money.is_due(move)
                 and move.company_id.sudo().billpay_provider_id._billpay_is_on()
-                and not move._billpay_living()
+                and not move._billpay_living()._not_lost()
                 and self._rate(move) > 0
                 and not self._is_small_rest(move)
             )
@@ -437,7 +437,7 @@ class BillpayReservation(models.AbstractModel):
             lambda move: (
                 move.state == "posted"
                 and self._carries(move)
-                and move.sudo().billpay_carried_number_id.state not in LIVING
+                and not move.sudo().billpay_carried_number_id._living()._not_lost()
                 and money.is_due(move)
                 and move.billpay_purpose_id._provider()
             )
@@ -467,10 +467,14 @@ class BillpayReservation(models.AbstractModel):
         :return: the numbers, those of customers included
         """
         numbers = moves.env["billpay.control.number"].sudo()
+        payable = self.env["billpay.payable"]
         for company, group in self._wanting_own(moves).grouped("company_id").items():
             provider_sudo = company.sudo().billpay_provider_id
             vals_list = []
             for move in group:
+                if revived := payable._revive(move._billpay_living(), provider_sudo):
+                    numbers |= revived
+                    continue
                 last = move._billpay_numbers()[-1:]
                 if last._can_return(provider_sudo):
                     wanted = self._wanted_values(move, last, reissue=True)
@@ -580,11 +584,15 @@ class BillpayReservation(models.AbstractModel):
         self._reserve_or_say(again)
 
     def _pending(self, moves):
-        """Return ``{number: invoices}`` of numbers that ClickPesa does not have."""
+        """Return ``{number: invoices}`` of numbers that nobody could pay now."""
         pending = {}
         for move in moves.sudo():
+            shown = move.billpay_number_id if money.is_due(move) else None
             for number in move.billpay_number_ids | move.billpay_carried_number_id:
-                if number.state in ("pending", "failed"):
+                lacking = number.state in ("pending", "failed")
+                if lacking or (
+                    number == shown and number.state == "open" and number._obstacle()
+                ):
                     pending[number] = pending.get(number, moves.browse()) | move
         return pending
 

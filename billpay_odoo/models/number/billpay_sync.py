@@ -236,7 +236,8 @@ class BillpaySync(models.AbstractModel):
             )
         outcome = registrar(number.env, (number.id, patience), patience)
         # Not read: it may have been made after the caller's snapshot.
-        return outcome or {"name": "", "state": "", "error": ""}
+        unknown = dict.fromkeys(("name", "state", "error", "problem"), "")
+        return outcome or {**unknown, "obstacle": "unknown"}
 
     def _still_leased(self, numbers, tries):
         """Keep the rows that nobody else has taken since we leased them.
@@ -308,6 +309,8 @@ class BillpaySync(models.AbstractModel):
         number = self._still_leased(numbers, tries)
         self._quiet(number).write({**known, **SETTLED})
         number._schedule_if_different()
+        # A payer of the rest is told when the number can be paid, not before.
+        self.env["billpay.pay.page"]._tell_payers(number)
 
     def _store_trouble(self, records, error, tries):
         """Note why ClickPesa does not have what we want, and when to try again.
@@ -491,8 +494,8 @@ class BillpaySync(models.AbstractModel):
 
         :param float patience: seconds to wait for a worker
         :param bool even_paused: ask even an application in trouble
-        :return: ``{id: {"name": str, "state": str, "error": str}}`` afterwards, for the
-            numbers that are committed
+        :return: ``{id: {"name": str, "state": str, "error": str, "obstacle": str,
+            "problem": str}}`` afterwards, for the numbers that are committed
         :rtype: dict
         """
         deadline = time.monotonic() + patience
@@ -518,6 +521,8 @@ class BillpaySync(models.AbstractModel):
                     "name": number.name,
                     "state": number.state,
                     "error": number.sync_error or sync._why_not_called(number),
+                    "obstacle": (obstacle := number._obstacle()),
+                    "problem": obstacle and number._problem_text(),
                 }
                 for number in numbers
             }
