@@ -1,5 +1,5 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""Numbers know at which place ClickPesa confirmed them: until now, at the present one."""
+"""Numbers know at which place ClickPesa confirmed them: so far at the present one."""
 
 
 def migrate(cr, version):
