@@ -597,6 +597,14 @@ class AccountMove(models.Model):
             self._billpay_numbers()._close()
         return result
 
+    def _get_fields_to_copy_recurring_entries(self, values):
+        # EXTENDS account: the next one asks as this one does
+        values = super()._get_fields_to_copy_recurring_entries(values)
+        if self.move_type in INVOICES:
+            values["billpay_issue_on"] = self.billpay_issue_on
+            values["billpay_mode"] = self.billpay_mode
+        return values
+
     def _billpay_posted(self):
         return self.filtered(lambda move: move.state == "posted")
 
@@ -608,7 +616,15 @@ class AccountMove(models.Model):
         if due:
             reservation = self.env["billpay.reservation"]
             reservation._follow(due)
-            reservation._reserve_or_say(due)
+            # Money on a customer's number is no wish for one of the invoice's own.
+            reservation._reserve_or_say(
+                due.filtered(
+                    lambda move: (
+                        move._billpay_issue_moment() == "post"
+                        or move._billpay_numbers()
+                    )
+                )
+            )
 
     @api.ondelete(at_uninstall=False)
     def _unlink_billpay_numbers(self):
@@ -654,6 +670,13 @@ class AccountMove(models.Model):
             formats[key] = super()._get_next_sequence_format()
         format_string, values = formats[key]
         return format_string, dict(values)
+
+    # === CRON === #
+
+    @api.model
+    def _cron_billpay_follow_dates(self):
+        """Ask exactly again where a discount has ended. Idle, this is one query."""
+        self.env["billpay.reservation"]._follow_dates()
 
     # === SENDING IN THE BACKGROUND === #
 

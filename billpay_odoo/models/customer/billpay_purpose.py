@@ -187,13 +187,32 @@ class BillpayPurpose(models.Model):
 
     # === BUSINESS METHODS === #
 
+    def update_field_translations(self, field_name, translations, source_lang=""):
+        # EXTENDS base: the dialog of translations writes past `write`
+        result = super().update_field_translations(
+            field_name, translations, source_lang
+        )
+        if field_name in ("name", "description"):
+            self._follow_texts()
+        return result
+
     def _follow_texts(self):
         """Let the numbers of these purposes tell their new text to ClickPesa."""
-        numbers_sudo = self.sudo().number_ids.filtered(lambda n: n.state in LIVING)
-        for number in numbers_sudo.with_context(billpay_wake_later=True):
+        domain = [("purpose_id", "in", self.ids), ("state", "in", LIVING)]
+        numbers = self.env["billpay.control.number"]
+        self._tell_texts(numbers.sudo().search(domain))
+
+    @api.model
+    def _tell_texts(self, numbers):
+        """Let living numbers tell ClickPesa what they are called now.
+
+        What was imported keeps the text of the dashboard.
+        """
+        numbers = numbers.filtered(lambda n: n.origin != "imported" and n.purpose_id)
+        for number in numbers.with_context(billpay_wake_later=True):
             text = number.purpose_id._number_text(number.partner_id)
             number._want({"description": text})
-        if numbers_sudo.filtered("sync_at"):
+        if numbers.filtered("sync_at"):
             self.env["payment.provider"]._billpay_trigger("ir_cron_sync_numbers")
 
     def _number_text(self, partner):
