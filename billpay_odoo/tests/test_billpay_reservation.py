@@ -125,9 +125,9 @@ class TestNumberAsking(BillPayCommon):
         self.company.billpay_default_mode = "exact"
         today = fields.Date.context_today(self.company)
         cases = {
+            "still early": ({}, 5, "flexible"),
             "of the invoice": ({}, 11, "exact"),
             "of the company": ({"billpay_mode": False}, 15, "exact"),
-            "still early": ({}, 5, "flexible"),
             "any amount": ({"billpay_mode": "flexible"}, 11, "flexible"),
         }
         moves = {}

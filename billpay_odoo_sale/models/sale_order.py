@@ -17,6 +17,11 @@ class SaleOrder(models.Model):
         compute_sudo=True,
         help="The number with which the customer pays this order.",
     )
+    billpay_number_problem = fields.Char(
+        string="Why Nobody Can Pay It",
+        compute="_compute_billpay_number",
+        compute_sudo=True,
+    )
     billpay_payment_ids = fields.Many2many(
         "billpay.payment",
         compute="_compute_billpay_payment_ids",
@@ -43,11 +48,15 @@ class SaleOrder(models.Model):
 
     # === COMPUTE METHODS === #
 
-    @api.depends("transaction_ids.billpay_number_ids.state")
+    @api.depends("transaction_ids.billpay_number_ids.payable")
     def _compute_billpay_number(self):
         for order in self:
-            numbers = order.transaction_ids.billpay_number_ids
-            order.billpay_number = numbers._payable().sorted("id")[-1:].display_number
+            numbers = order.transaction_ids.billpay_number_ids.sorted("id")
+            payable, living = numbers._payable()[-1:], numbers._living()[-1:]
+            order.billpay_number = payable.display_number
+            order.billpay_number_problem = (
+                living._problem_text() if living and not payable else False
+            )
 
     @api.depends("transaction_ids.billpay_number_ids.payment_ids.state")
     def _compute_billpay_payment_ids(self):

@@ -139,7 +139,8 @@ class AccountMoveSend(models.AbstractModel):
         :rtype: dict | None
         """
         number_sudo, page = move.sudo().billpay_number_id, self.env["billpay.pay.page"]
-        if number_sudo.state not in LIVING or not money.is_due(move):
+        # One that is made on sending is none yet, here.
+        if number_sudo.state in ("paid", "closed") or not money.is_due(move):
             return None
         if printed := page._billpay_printed(number_sudo):
             return printed

@@ -562,7 +562,7 @@ class BillpaySync(models.AbstractModel):
                     "state": number.state,
                     "error": number.sync_error or sync._why_not_called(number),
                     "obstacle": (obstacle := number._obstacle()),
-                    "problem": obstacle and number._problem_text(),
+                    "problem": number._problem_text() if obstacle else "",
                 }
                 for number in numbers
             }
