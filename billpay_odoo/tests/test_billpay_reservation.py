@@ -168,7 +168,7 @@ class TestNumberAsking(BillPayCommon):
         with (
             freeze_time(later),
             patch.object(reservation, "_wanted_values", broken),
-            mute_logger("odoo.addons.billpay_odoo.models.bill.billpay_reservation"),
+            mute_logger("odoo.addons.billpay_odoo"),
         ):
             self._run_cron("ir_cron_follow_dates")
         self.assertEqual(bad.billpay_number_id.mode, "flexible")
