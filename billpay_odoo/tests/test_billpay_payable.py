@@ -2,6 +2,8 @@
 """Each place that shows a number, in each state in which nobody can pay it."""
 
 import re
+import runpy
+from pathlib import Path
 
 from odoo import Command
 from odoo.exceptions import UserError
@@ -204,6 +206,10 @@ class TestPayable(UnpayableSteps, CheckoutSteps, RunCommon):
 
     def test_application_off(self):
         move, number, keeps, run = self._check("off")
+        sending = self.env["account.move.send"]
+        alerts = sending._get_alerts(move, {move: {"sending_methods": {"email"}}})
+        self.assertEqual(alerts["billpay_lost"]["message"], number.payable_problem)
+        self.assertNotIn("billpay_mail", alerts)
         # Switched on again, the same digits are back.
         number.provider_id.state = "test"
         self.env.invalidate_all()
@@ -230,8 +236,16 @@ class TestPayable(UnpayableSteps, CheckoutSteps, RunCommon):
         self._check("unknown")
 
     def test_amount_unsent(self):
-        _move, number, keeps, _run = self._check("amount")
+        _move, number, keeps, run = self._check("amount")
+        line = run.line_ids
+        for outcome, found in (("coming", line), ("done", line.browse())):
+            domain = [("run_id", "=", run.id), ("outcome", "in", [outcome])]
+            self.assertEqual(line.search(domain), found)
+        self.assertEqual(line.outcome, "coming")
+        self.assertEqual((run.coming_count, run.done_count), (1, 0))
         self._sync()
+        self.assertEqual(line.outcome, "done")
+        self.assertEqual((run.coming_count, run.done_count), (0, 1))
         self.assertEqual((number | keeps)._payable(), number | keeps)
         self.assertEqual(self._amount_at_sandbox(keeps.name), 777000)
 
@@ -291,6 +305,22 @@ class TestPayable(UnpayableSteps, CheckoutSteps, RunCommon):
                 self.assertEqual((shown["channels"], shown["qr"]), ([], ""))
                 savepoint.rollback()
                 self.env.invalidate_all()
+
+    def test_upgrade_takes_the_present_place_for_what_was_confirmed(self):
+        known = self._registered_invoice().billpay_number_id
+        waiting = self._invoice().billpay_number_id
+        self.env.flush_all()
+        self.env.cr.execute("UPDATE billpay_control_number SET known_at = NULL")
+        self.env.invalidate_all()
+        self.assertEqual(known._obstacle(), "")
+        path = "19.0.1.6.0/post-known_at.py"
+        migration = Path(__file__).parents[1] / "migrations" / path
+        runpy.run_path(str(migration))["migrate"](self.env.cr, "19.0.1.5.0")
+        self.env.invalidate_all()
+        self.assertEqual(known.known_at, self.provider.billpay_place)
+        self.assertFalse(waiting.known_at)
+        self.provider.clickpesa_client_id = "IDother"
+        self.assertEqual(known._obstacle(), "address")
 
     def test_asking_of_many_costs_no_query_per_number(self):
         def cost(count):

@@ -9,6 +9,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import new_test_user, tagged
 
 from odoo.addons.billpay_odoo.tests.common import BillPayCommon
+from odoo.addons.billpay_odoo.tests.test_billpay_payable import UnpayableSteps
 
 from ..models import pos_config
 from ..models.pos_config import ASKED_WITHIN, RANGE, SILENT

@@ -168,6 +168,11 @@ class AccountMoveSend(models.AbstractModel):
                 )
             )
             alerts["billpay_refused"] = {"level": "warning", "message": text}
+        elif one and moves.billpay_number_problem and not numbers._not_lost():
+            alerts["billpay_lost"] = {
+                "level": "warning",
+                "message": moves.billpay_number_problem,
+            }
         elif (
             one
             and "email" in moves_data[moves]["sending_methods"]

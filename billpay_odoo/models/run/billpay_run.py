@@ -7,6 +7,7 @@ from datetime import timedelta
 
 from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
+from odoo.fields import Domain
 from odoo.tools import format_duration
 from odoo.tools.pdf import merge_pdf
 
@@ -151,7 +152,7 @@ class BillpayRun(models.Model):
             )
 
     def _count_lines(self):
-        """Return ``{run id: {outcome: count}}``, in one statement."""
+        """Return ``{run id: {outcome: count}}``, in two statements."""
         counts = defaultdict(Counter)
         # As the system: a number may be hidden from whoever may see the run.
         lines_sudo = self.env["billpay.run.line"].sudo()
@@ -160,6 +161,9 @@ class BillpayRun(models.Model):
             [("run_id", "in", self.ids)], groups, ["__count"]
         ):
             counts[run.id][lines_sudo._outcome(state, number_state)] += count
+        unsent = lines_sudo._unsent_domain() & Domain("run_id", "in", self.ids)
+        for run, count in lines_sudo._read_group(unsent, ["run_id"], ["__count"]):
+            counts[run.id].update(done=-count, coming=count)
         return counts
 
     @api.depends("line_ids.state")

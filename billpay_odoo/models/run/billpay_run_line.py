@@ -146,27 +146,48 @@ class BillpayRunLine(models.Model):
             )
 
     @api.model
-    def _outcome(self, state, number_state):
-        """Return what became of a line: of a reserved one, its number's state."""
+    def _outcome(self, state, number_state, unsent=False):
+        """Return what became of a line: of a reserved one, its number's state.
+
+        :param bool unsent: ClickPesa has not yet what the number asks for now
+        """
         if state != "reserved":
             return state
+        if unsent:
+            return "coming"
         return {"pending": "coming", "failed": "failed"}.get(number_state, "done")
+
+    @api.model
+    def _unsent_domain(self):
+        """Return the domain of lines whose open number is not ready: see `_outcome`."""
+        return Domain("state", "=", "reserved") & Domain(
+            "number_id",
+            "any",
+            [
+                ("state", "=", "open"),
+                ("sync_at", "!=", False),
+                ("payable", "=", False),
+            ],
+        )
 
     @api.depends("state", "error", "number_id.state", "number_id.sync_error")
     def _compute_outcome(self):
         for line in self:
-            line.outcome = self._outcome(line.state, line.number_id.state)
+            number = line.number_id
+            unsent = number.state == "open" and number.sync_at and not number.payable
+            line.outcome = self._outcome(line.state, number.state, unsent)
             line.reason = line.error or line.number_id.sync_error
 
     def _search_outcome(self, operator, value):
         if operator != "in":
             return NotImplemented
-        reserved = Domain("state", "=", "reserved")
-        return Domain.OR(
+        reserved, unsent = Domain("state", "=", "reserved"), self._unsent_domain()
+        ready = Domain.OR(
             Domain("state", "=", outcome)
             | (reserved & Domain("number_id.state", "in", _OUTCOMES.get(outcome, ())))
             for outcome in value
         )
+        return ready | unsent if "coming" in value else ready & ~unsent
 
     @api.depends("partner_id.email", "partner_id.phone")
     def _compute_unreachable(self):
