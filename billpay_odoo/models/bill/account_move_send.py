@@ -111,12 +111,13 @@ class AccountMoveSend(models.AbstractModel):
                     continue
                 # What is refused, or switched off, waits for a person.
                 later = number["obstacle"] in ("unknown", "changing")
+                lost = not later and number["state"] != "failed"
                 text = invoices.env._(
                     "The control number %(name)s cannot be paid at this moment, so the "
                     "invoice was not sent: its payer could not have paid. No money is "
                     "affected. %(problem)s %(next_step)s",
                     name=number["name"],
-                    problem=number["error"] or number["problem"],
+                    problem=(not lost and number["error"]) or number["problem"],
                     next_step=self._billpay_next_step(later),
                 )
                 error = {"error_title": text, "retry": later}

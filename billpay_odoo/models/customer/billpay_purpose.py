@@ -329,7 +329,7 @@ class BillpayPurpose(models.Model):
         living = numbers._living()
         lost = living - self.env["billpay.payable"]._revive(living, provider)
         others = (living - lost).filtered(lambda n: n.provider_id != provider)
-        others.bill_key = False
+        others.filtered("bill_key").bill_key = False
         (lost | others).flush_recordset(["bill_key", "state"])
         return lost | others
 
