@@ -62,7 +62,9 @@ class BillpayCardPrint(models.TransientModel):
             unpayable = wizard.number_ids - wizard.number_ids._payable()
             wizard.number_count = len(wizard.number_ids - unpayable)
             wizard.unpayable_ids = unpayable
-            wizard.unpayable_problem = unpayable and unpayable[0]._problem_text()
+            wizard.unpayable_problem = (
+                unpayable[0]._problem_text() if unpayable else False
+            )
 
     def action_print(self):
         self.ensure_one()

@@ -91,9 +91,8 @@ class PosOrder(models.Model):
                 lambda n, order=order: n.name == order.billpay_number
             )
             shown = numbers._payable()[:1]
-            order.billpay_url = shown and self.env["billpay.pay.page"]._get_pay_url(
-                shown
-            )
+            page = self.env["billpay.pay.page"]
+            order.billpay_url = page._get_pay_url(shown) if shown else False
             order.billpay_problem = order.config_id._billpay_problem(
                 numbers._living()[:1] if not shown else numbers.browse()
             )

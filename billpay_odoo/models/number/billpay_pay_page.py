@@ -448,7 +448,7 @@ class BillpayPayPage(models.AbstractModel):
             "since": since,
             "bill": number._bill()._billpay_page_bill(number),
             "next_url": following and self._get_pay_url(following, lang=lang),
-            "next_groups": following._payable() and following.display_number.split(),
+            "next_groups": (following._payable().display_number or "").split(),
             "watch_url": f"{path}/state" + (f"?since={since}" if since else ""),
             "watch": state in ("pending", "open", "unavailable")
             or (state == "partial" and not following),
