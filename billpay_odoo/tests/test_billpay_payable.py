@@ -207,9 +207,10 @@ class TestPayable(UnpayableSteps, CheckoutSteps, RunCommon):
 
     def test_application_off(self):
         move, number, keeps, run = self._check("off")
-        sending = self.env["account.move.send"]
-        alerts = sending._get_alerts(move, {move: {"sending_methods": set()}})
-        self.assertEqual(alerts["billpay_lost"]["message"], number.payable_problem)
+        wizard = self.env["account.move.send.wizard"].create({"move_id": move.id})
+        said = wizard.alerts["billpay_lost"]["message"]
+        self.assertEqual(said, number.payable_problem)
+        self.assertNotIn("billpay_mail", wizard.alerts)
         # Switched on again, the same digits are back.
         number.provider_id.state = "test"
         self.env.invalidate_all()
