@@ -117,12 +117,16 @@ class BillpayCardPrint(models.TransientModel):
     def _in_order(self):
         """Return the numbers in the order in which they are handed out."""
         # What ClickPesa has not confirmed may turn out to be a stranger's number.
-        return self.number_ids.sudo()._payable().sorted(
-            lambda n: (
-                n.partner_id.category_id[:1].name or "",
-                n.partner_id.name or "",
-                n.purpose_id.sequence,
-                n.id,
+        return (
+            self.number_ids.sudo()
+            ._payable()
+            .sorted(
+                lambda n: (
+                    n.partner_id.category_id[:1].name or "",
+                    n.partner_id.name or "",
+                    n.purpose_id.sequence,
+                    n.id,
+                )
             )
         )
 
