@@ -55,6 +55,10 @@ TEXTS = {
     "pending_body": _lt(
         "Your control number is being activated. It appears here in a few seconds."
     ),
+    "unavailable_title": _lt(
+        "This bill cannot be paid by control number at the moment"
+    ),
+    "unavailable_body": _lt("Please ask %(payee)s how to pay, or try again later."),
     "partial_title": _lt("Part of this bill is paid"),
     "partial_body": _lt("Pay the remaining %(amount)s with a new control number."),
     "partial_wait": _lt("The control number for the rest is on its way."),

@@ -20,8 +20,8 @@ _PRIVATE = {
 }
 
 
-# What a payer can still use.
-PAYABLE = ("open", "pending")
+# What a payer can still use, now or later.
+PAYABLE = ("open", "pending", "unavailable")
 
 
 def page_values(number, lang, url, since=None, show_due=False):

@@ -5,7 +5,7 @@ from odoo.http import request
 
 from odoo.addons.portal.controllers.portal import CustomerPortal, pager
 
-from .pay_page import PAYABLE, page_values
+from .pay_page import page_values
 
 
 class BillpayPortal(CustomerPortal):
@@ -34,7 +34,7 @@ class BillpayPortal(CustomerPortal):
             partner = partner.commercial_partner_id
         return [
             ("kind", "=", "customer"),
-            ("state", "in", PAYABLE),
+            ("state", "in", ("open", "pending")),
             ("partner_id", "child_of", partner.id),
         ]
 

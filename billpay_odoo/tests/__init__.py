@@ -22,6 +22,7 @@ from . import test_billpay_ledger_binding
 from . import test_billpay_number_import
 from . import test_billpay_numbering
 from . import test_billpay_pay_page
+from . import test_billpay_payable
 from . import test_billpay_payment
 from . import test_billpay_payment_import
 from . import test_billpay_payment_states

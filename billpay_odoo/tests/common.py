@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import requests
 
-from odoo import Command
+from odoo import Command, fields
 from odoo.tests import HttpCase, new_test_user, tagged
 
 from clickpesa_sandbox import Sandbox, create_app
@@ -168,6 +168,24 @@ class BillPayCommon(CompanyCommon):
             [moment, number_spellings(number)],
         )
         cls.env["billpay.control.number"].invalidate_model(["create_date"])
+
+    @classmethod
+    def _make_known(cls, number, **values):
+        """Let ClickPesa have all that a number asks for, without a call."""
+        number.write({"state": "open", "wanted_active": True, **values})
+        number.write(
+            {
+                "confirmed_at": fields.Datetime.now(),
+                "known_active": True,
+                "known_amount": number.amount,
+                "known_mode": number.mode,
+                "known_max_amount": number.max_amount,
+                "known_description": number.description,
+                "sync_at": False,
+                "sync_error": False,
+            }
+        )
+        return number
 
     def _pay(self, number, amount, **kw):
         """The payer pays at the sandbox; nothing is told to us yet."""

@@ -27,6 +27,8 @@ class TestPayPageModel(BillPayCommon):
     def _number(self, state="open", amount=150000, **values):
         """A number of an invoice, in a state, without asking ClickPesa."""
         number = self._invoice(amount).billpay_number_id.sudo()
+        if state == "open":
+            return self._make_known(number, **values)
         number.write({"state": state, **values})
         return number
 
@@ -202,8 +204,8 @@ class TestPayPageModel(BillPayCommon):
     def _card(self, **values):
         """A customer's number, as on a card that somebody finds."""
         number = self._number()
-        number.write({"kind": "customer", "move_id": False, "amount": 0, **values})
-        return number
+        values = {"kind": "customer", "move_id": False, "amount": 0, **values}
+        return self._make_known(number, **values)
 
     def _money(self, number, amount, receipt, ago, **values):
         """Money that came on a number so long ago."""
@@ -452,7 +454,10 @@ class TestPayPage(BillPayHttpCommon):
 
     def _number(self, state="open", **values):
         number = self._invoice().billpay_number_id.sudo()
-        number.write({"state": state, **values})
+        if state == "open":
+            self._make_known(number, **values)
+        else:
+            number.write({"state": state, **values})
         self.env.flush_all()
         return number
 

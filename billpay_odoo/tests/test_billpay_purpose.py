@@ -67,6 +67,47 @@ class TestPurposeMoney(PurposeCommon):
         self.assertEqual(self._credit(row), 30000)
         self.assertEqual(row.purpose_id, self.tuition)
 
+    def test_by_hand_no_invoice_gets_a_number_of_its_own_by_money(self):
+        """Money on the customer's number, part of it or taken back, is no wish."""
+        for moment in ("manual", "send"):
+            with self.subTest(moment):
+                self.company.billpay_issue_on = moment
+                fee = self._fee(self.asha, self.tuition, 50000)
+                row = self._pay_number(self._keeps(self.asha, self.tuition), 20000)
+                self.assertEqual(fee.amount_residual, 30000)
+                self.assertFalse(fee.billpay_number_ids)
+                self._pay_number(self._keeps(self.asha, self.tuition), 30000)
+                self.assertEqual(row.state, "posted")
+
+    def test_by_hand_the_rest_of_an_own_number_is_asked_for(self):
+        self.company.billpay_issue_on = "manual"
+        fee = self._fee(self.asha, self.tuition, 50000)
+        fee.action_billpay_issue()
+        row = self._pay_number(fee.billpay_number_id, 20000)
+        self.assertEqual(row.move_id, fee)
+        rest = fee.billpay_number_id
+        self.assertRecordValues(rest, [{"state": "open", "amount": 30000}])
+
+    def test_by_hand_losing_the_customers_number_makes_none(self):
+        self.company.billpay_issue_on = "manual"
+        self.tuition.invoice_number = "customer"
+        for change in (
+            {"billpay_purpose_id": False},
+            {"billpay_purpose_id": self.hostel.id},
+        ):
+            with self.subTest(change):
+                fee = self._fee(self.asha, self.tuition, 50000)
+                fee.action_billpay_issue()
+                self.assertTrue(fee.billpay_carried_number_id)
+                fee.write(change)
+                self.assertFalse(fee.billpay_carried_number_id)
+                self.assertFalse(fee.billpay_number_ids)
+        # Confirmed with numbers, it gets one of its own.
+        self.company.billpay_issue_on = "post"
+        fee = self._fee(self.asha, self.tuition, 50000)
+        fee.billpay_purpose_id = False
+        self.assertTrue(fee.billpay_number_ids)
+
     def test_also_not_when_it_fits_exactly(self):
         hostel = self._fee(self.asha, self.hostel, 30000)
         tuition = self._fee(self.asha, self.tuition, 50000)
@@ -1078,3 +1119,105 @@ class TestDepartments(PurposeCommon):
         self.assertEqual(run.state, "running")
         self.clerk.billpay_department_ids = self.school
         self.assertFalse(self._visible("billpay.run"))
+
+
+@tagged("post_install", "-at_install")
+class TestTexts(PurposeCommon):
+    """What ClickPesa shows beside the payment follows the names of today."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.provider.clickpesa_number_origin = "api"
+
+    def _upstream(self, number):
+        self._sync()
+        return self.sandbox.number(number.name)["description"]
+
+    def test_a_customers_new_name_or_reference_reaches_clickpesa(self):
+        self.hostel.description = "{purpose} of {customer}, {reference}"
+        tuition = self._keeps(self.asha, self.tuition)
+        hostel = self._keeps(self.asha, self.hostel)
+        brother = self._keeps(self.juma, self.tuition)
+        self._sync()
+        for values, texts in (
+            (
+                {"name": "Asha J. Mushi"},
+                ("Tuition, Asha J. Mushi", "Hostel of Asha J. Mushi,"),
+            ),
+            (
+                {"ref": "S-17"},
+                ("Tuition, Asha J. Mushi", "Hostel of Asha J. Mushi, S-17"),
+            ),
+            (
+                {"name": "Asha Mrema", "ref": "S-18"},
+                ("Tuition, Asha Mrema", "Hostel of Asha Mrema, S-18"),
+            ),
+        ):
+            with self.subTest(values):
+                self.asha.write(values)
+                shown = (self._upstream(tuition), self._upstream(hostel))
+                self.assertEqual(shown, texts)
+                self.assertEqual(self._upstream(brother), "Tuition, Juma Mushi")
+        calls = self.sandbox.count_calls()
+        self.asha.write({"name": "Asha Mrema", "phone": "0712 999 888"})
+        self._sync()
+        self.assertEqual(self.sandbox.count_calls(), calls)
+
+    def test_the_familys_name_is_no_text_of_its_children(self):
+        number = self._keeps(self.asha, self.tuition)
+        self._sync()
+        calls = self.sandbox.count_calls()
+        self.parent.name = "Neema Mrema"
+        self._sync()
+        self.assertEqual(self.sandbox.count_calls(), calls)
+        self.assertEqual(self._upstream(number), "Tuition, Asha Mushi")
+
+    def test_a_purposes_new_name_reaches_clickpesa(self):
+        self.env["res.lang"]._activate_lang("sw")
+        self.juma.lang = "sw"
+        english = self._keeps(self.asha, self.tuition)
+        swahili = self._keeps(self.juma, self.tuition)
+        self._sync()
+        self.tuition.name = "School Fees"
+        self.assertEqual(self._upstream(english), "School Fees, Asha Mushi")
+        self.tuition.with_context(lang="sw").name = "Ada"
+        self.assertEqual(self._upstream(swahili), "Ada, Juma Mushi")
+        # Past `write`, as the dialog of translations does.
+        self.tuition.update_field_translations("name", {"sw": "Ada ya shule"})
+        self.assertEqual(self._upstream(swahili), "Ada ya shule, Juma Mushi")
+        self.assertEqual(self._upstream(english), "School Fees, Asha Mushi")
+
+    def test_closed_and_imported_numbers_keep_their_text(self):
+        closed = self._keeps(self.asha, self.tuition)
+        imported = self._keeps(self.juma, self.tuition)
+        imported.origin = "imported"
+        self._sync()
+        closed._close()
+        self._sync()
+        calls = self.sandbox.count_calls()
+        self.tuition.name = "School Fees"
+        (self.asha | self.juma).write({"name": "Somebody Else"})
+        self._sync()
+        self.assertEqual(self.sandbox.count_calls(), calls)
+        self.assertEqual(imported.description, "Tuition, Juma Mushi")
+
+    def test_renaming_of_many_is_not_paid_per_number(self):
+        def cost(count):
+            pupils = self.env["res.partner"].union(
+                *(self._pupil(f"Pupil {i} of {count}") for i in range(count))
+            )
+            purpose = self._purpose(f"Purpose of {count}")
+            numbers = purpose._reserve(pupils).sudo()
+            self._sync()
+            self.env.flush_all()
+            self.env.invalidate_all()
+            before = self.env.cr.sql_log_count
+            purpose.name = f"Renamed {count}"
+            self.env.flush_all()
+            cost = self.env.cr.sql_log_count - before
+            self.assertEqual(len(numbers.filtered("sync_at")), count)
+            return cost
+
+        few, many = cost(5), cost(45)
+        self.assertLess((many - few) / 40, 0.5)

@@ -1,9 +1,15 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """What numbers ask for: modes, changes, instalments, other currencies, maxima."""
 
+from datetime import datetime, time, timedelta
+from unittest.mock import patch
+
+from freezegun import freeze_time
+
 from odoo import Command, fields
 from odoo.exceptions import UserError
 from odoo.tests import tagged
+from odoo.tools import mute_logger
 
 from .common import BillPayCommon
 
@@ -92,6 +98,117 @@ class TestNumberAsking(BillPayCommon):
         # The ten days are over.
         late = self._registered_invoice(100000, **terms)
         self.assertEqual(late.billpay_number_id.mode, "exact")
+
+    def _early(self, amount, day, **values):
+        """An invoice for an exact amount, with a discount for ten days."""
+        term = self.env["account.payment.term"].create(
+            {
+                "name": "2/10 net 30",
+                "early_discount": True,
+                "discount_percentage": 2,
+                "discount_days": 10,
+                "line_ids": [
+                    Command.create(
+                        {"value": "percent", "value_amount": 100, "nb_days": 30}
+                    )
+                ],
+            }
+        )
+        return self._registered_invoice(
+            amount,
+            invoice_date=day,
+            invoice_payment_term_id=term.id,
+            **{"billpay_mode": "exact", **values},
+        )
+
+    def test_after_the_discount_the_exact_amount_is_asked_again(self):
+        self.company.billpay_default_mode = "exact"
+        today = fields.Date.context_today(self.company)
+        cases = {
+            "still early": ({}, 5, "flexible"),
+            "of the invoice": ({}, 11, "exact"),
+            "of the company": ({"billpay_mode": False}, 15, "exact"),
+            "any amount": ({"billpay_mode": "flexible"}, 11, "flexible"),
+        }
+        moves = {}
+        for name, (values, _days, _mode) in cases.items():
+            moves[name] = self._early(100000, today, **values)
+            self.assertEqual(moves[name].billpay_number_id.mode, "flexible", name)
+        for name, (_values, days, mode) in cases.items():
+            with self.subTest(name):
+                move, number = moves[name], moves[name].billpay_number_id
+                if name == "of the company":
+                    # As an invoice from before the add-on.
+                    self.env.cr.execute(
+                        "UPDATE account_move SET billpay_mode = NULL WHERE id = %s",
+                        [move.id],
+                    )
+                    self.env.invalidate_all()
+                later = today + timedelta(days=days)
+                with freeze_time(datetime.combine(later, time(8))):
+                    self._run_cron("ir_cron_follow_dates")
+                    self.assertEqual(number.mode, mode)
+                    self._sync()
+                there = self._upstream(number)
+                self.assertEqual(there["mode"] == "EXACT", mode == "exact")
+                self.assertEqual(there["amount"], 100000)
+
+    def test_a_discount_that_cannot_end_stops_no_other(self):
+        today = fields.Date.context_today(self.company)
+        bad, good = self._early(1000, today), self._early(2000, today)
+        reservation = type(self.env["billpay.reservation"])
+        wanted = reservation._wanted_values
+
+        def broken(service, move, *args, **kwargs):
+            if move == bad:
+                raise ValueError("broken")
+            return wanted(service, move, *args, **kwargs)
+
+        later = datetime.combine(today + timedelta(days=11), time(8))
+        with (
+            freeze_time(later),
+            patch.object(reservation, "_wanted_values", broken),
+            mute_logger("odoo.addons.billpay_odoo"),
+        ):
+            self._run_cron("ir_cron_follow_dates")
+        self.assertEqual(bad.billpay_number_id.mode, "flexible")
+        self.assertEqual(good.billpay_number_id.mode, "exact")
+
+    def test_recurring_invoices_ask_as_the_first_one_did(self):
+        for issue_on, mode in (
+            ("manual", "exact"),
+            ("send", "open"),
+            (False, "exact"),
+            ("post", "flexible"),
+        ):
+            with self.subTest(issue_on=issue_on, mode=mode):
+                move = self._invoice(
+                    post=False,
+                    auto_post="monthly",
+                    billpay_issue_on=issue_on,
+                    billpay_mode=mode,
+                )
+                move.action_post()
+                following = move.search([("auto_post_origin_id", "=", move.id)]) - move
+                self.assertRecordValues(
+                    following,
+                    [
+                        {
+                            "state": "draft",
+                            "billpay_issue_on": issue_on,
+                            "billpay_mode": mode,
+                        }
+                    ],
+                )
+                following.auto_post = "no"
+                following.action_post()
+                made = issue_on in (False, "post")
+                self.assertEqual(bool(following.billpay_number_id), made)
+                if made:
+                    expected = "exact" if mode == "exact" else "flexible"
+                    self.assertEqual(following.billpay_number_id.mode, expected)
+                # A plain copy is a new invoice, for which the defaults count.
+                self.assertFalse(move.copy().billpay_issue_on)
 
     def test_mode_changed_on_the_invoice_is_one_patch(self):
         move = self._registered_invoice()

@@ -117,6 +117,58 @@ class TestControlNumber(BillPayCommon):
         self._sync()
         self.assertEqual([n["state"] for n in self.sandbox.numbers()], ["INACTIVE"])
 
+    def test_number_cancelled_before_clickpesa_had_it_is_never_made_there(self):
+        for trouble in ("error", "timeout", "off", "credentials"):
+            for cancel in ("button_draft", "button_cancel"):
+                with self.subTest(trouble, cancel=cancel):
+                    self.sandbox.reset()
+                    move = self._invoice()
+                    number = move.billpay_number_id.sudo()
+                    if trouble == "off":
+                        self.provider.state = "disabled"
+                    elif trouble == "credentials":
+                        self.provider.clickpesa_api_key = "SKwrong"
+                    else:
+                        self.sandbox.faults.add(trouble, match="bulk-create", times=1)
+                    self._sync()
+                    self.assertEqual(number.state, "pending")
+                    move.button_draft()
+                    if cancel == "button_cancel":
+                        move.button_cancel()
+                    self.assertEqual(number.state, "closed")
+                    self.provider.write(
+                        {"state": "test", "clickpesa_api_key": "SKsandbox"}
+                    )
+                    if number.sync_at:
+                        number.sync_at = "2020-01-01"
+                    posts = self.sandbox.count_calls("/third-parties/billpay", "POST")
+                    self._sync()
+                    self.assertEqual(
+                        self.sandbox.count_calls("/third-parties/billpay", "POST"),
+                        posts,
+                    )
+                    self.assertEqual(self.sandbox.numbers(), [])
+                    self.assertRecordValues(
+                        number,
+                        [{"state": "closed", "sync_at": False, "sync_error": False}],
+                    )
+
+    def test_a_strangers_number_is_not_switched_off_with_a_cancelled_one(self):
+        move = self._invoice()
+        number = move.billpay_number_id.sudo()
+        self.sandbox.faults.add("error", match="bulk-create", times=1)
+        self._sync()
+        client = self.provider._billpay_client()
+        client.create_order_numbers(
+            [NumberRequest(reference=number.name, description="A stranger's")]
+        )
+        move.button_draft()
+        number.sync_at = "2020-01-01"
+        self._sync()
+        [there] = self.sandbox.numbers()
+        self.assertEqual(there["state"], "ACTIVE")
+        self.assertRecordValues(number, [{"state": "closed", "sync_at": False}])
+
     def test_changed_amount_after_an_unknown_outcome_is_adopted_and_patched(self):
         number = self._invoice().billpay_number_id.sudo()
         self.sandbox.faults.add("timeout_after", match="bulk-create", times=1)

@@ -658,7 +658,11 @@ class TestConcurrency(ConcurrencyCase):
         click = self.begin("click_sync", wait, name=name).reach(wait)
         click.go()
         worker.go().result()
-        self.assertEqual(click.result(), [{"name": name, "state": "open", "error": ""}])
+        [outcome] = click.result()
+        self.assertEqual(
+            outcome,
+            {"name": name, "state": "open", "error": "", "obstacle": "", "problem": ""},
+        )
         self.assertEqual(self.numbers_there(), [name])
 
 

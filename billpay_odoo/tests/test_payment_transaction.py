@@ -410,7 +410,13 @@ class TestCheckout(CheckoutSteps, BillPayCommon):
         unseen = self.env["billpay.control.number"].browse(2**31 - 1)
         with self._workers():
             outcome = self.env["billpay.sync"]._sync_with_others(unseen, 0)
-        self.assertEqual(outcome, {"name": "", "state": "", "error": ""})
+        self.assertEqual(
+            outcome,
+            {
+                **dict.fromkeys(("name", "state", "error", "problem"), ""),
+                "obstacle": "unknown",
+            },
+        )
 
     def test_without_clickpesa_nothing_is_half_done(self):
         self.sandbox.faults.add("error", times=-1)

@@ -108,6 +108,7 @@ class TestMethods(RightsCommon):
             "action_billpay_cards": "whoever reads the numbers",
             "action_change": _BILL,
             "action_close": _BILL,
+            "action_new_numbers": _BILL,
             "action_open_pay_page": "whoever reads the number: the address is secret",
             "action_print_statement": "whoever reads the number",
             "action_reopen": _BILL,
@@ -168,6 +169,7 @@ class TestMethods(RightsCommon):
         "billpay.run.wizard": {"action_prepare": _OWN},
         "payment.provider": {
             "action_billpay_channels": _OPENS,
+            "action_billpay_new_numbers": _SYSTEM,
             "action_billpay_numbers": _OPENS,
             "action_billpay_poll": _SYSTEM,
             "action_billpay_test_connection": _SYSTEM,

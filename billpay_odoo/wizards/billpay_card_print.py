@@ -35,6 +35,12 @@ class BillpayCardPrint(models.TransientModel):
     without_ids = fields.Many2many(
         "res.partner", string="Contacts without a Number", readonly=True
     )
+    unpayable_ids = fields.Many2many(
+        "billpay.control.number",
+        string="Numbers That Cannot Be Paid",
+        compute="_compute_number_count",
+    )
+    unpayable_problem = fields.Char(compute="_compute_number_count")
     layout = fields.Selection(
         [
             ("card", "Cards, ten on a page"),
@@ -53,7 +59,12 @@ class BillpayCardPrint(models.TransientModel):
     @api.depends("number_ids")
     def _compute_number_count(self):
         for wizard in self:
-            wizard.number_count = len(wizard.number_ids)
+            unpayable = wizard.number_ids - wizard.number_ids._payable()
+            wizard.number_count = len(wizard.number_ids - unpayable)
+            wizard.unpayable_ids = unpayable
+            wizard.unpayable_problem = (
+                unpayable[0]._problem_text() if unpayable else False
+            )
 
     def action_print(self):
         self.ensure_one()
@@ -62,6 +73,14 @@ class BillpayCardPrint(models.TransientModel):
                 self.env._(
                     "There is no number to print. Get control numbers for these "
                     "contacts first."
+                )
+            )
+        if not self.number_count:
+            raise UserError(
+                self.env._(
+                    "Nothing was printed: none of these numbers can be paid now, and a "
+                    "card is kept for years. %s",
+                    self.unpayable_problem,
                 )
             )
         if len(self.number_ids) <= self._part_size:
@@ -97,12 +116,17 @@ class BillpayCardPrint(models.TransientModel):
 
     def _in_order(self):
         """Return the numbers in the order in which they are handed out."""
-        return self.number_ids.sudo().sorted(
-            lambda n: (
-                n.partner_id.category_id[:1].name or "",
-                n.partner_id.name or "",
-                n.purpose_id.sequence,
-                n.id,
+        # What ClickPesa has not confirmed may turn out to be a stranger's number.
+        return (
+            self.number_ids.sudo()
+            ._payable()
+            .sorted(
+                lambda n: (
+                    n.partner_id.category_id[:1].name or "",
+                    n.partner_id.name or "",
+                    n.purpose_id.sequence,
+                    n.id,
+                )
             )
         )
 

@@ -291,7 +291,7 @@ class PosConfig(models.Model):
         free = leased & Domain(
             [
                 ("provider_id", "=", provider.id),
-                ("state", "=", "open"),
+                ("payable", "=", True),
                 ("name", "not in", printed),
             ]
         )
@@ -440,9 +440,12 @@ class PosConfig(models.Model):
         outcome = self.env["billpay.sync"]._sync_with_others(number, PATIENCE)
         with turn(PATIENCE), own_transaction(config.env) as env:
             till = config.with_env(env)
-            if outcome["state"] != "open" or outcome["error"]:
+            if outcome["obstacle"]:
                 till._billpay_go_offline(number_id, wanted)
-            return till._billpay_stand(wanted["uuid"])
+            stand = till._billpay_stand(wanted["uuid"])
+        if stand["problem"]:
+            raise UserError(stand["problem"])
+        return stand
 
     def _billpay_claim(self, wanted):
         """Let a number of a device's range ask for an order from now on.
@@ -486,7 +489,11 @@ class PosConfig(models.Model):
         """
         numbers = self.env["billpay.control.number"].sudo()
         own = numbers._till_numbers(self, wanted["uuid"])
-        living = own._living()[-1:]
+        living = own._living()
+        if living != living._not_lost():
+            provider = self._billpay_provider()
+            living = self.env["billpay.payable"]._revive(living, provider)
+        living = living[-1:]
         asked = {
             "amount": wanted["amount"],
             "description": wanted["reference"],
@@ -581,7 +588,8 @@ class PosConfig(models.Model):
         :param list uuids: of orders of this till
         :return: list of dict: ``uuid``, ``number``, ``url``, ``amount`` (TZS asked in
             all), ``received`` (TZS), ``state`` (``waiting``, ``part``, ``paid``,
-            ``over``, ``closed``), ``payments`` (list, newest first)
+            ``over``, ``closed``), ``payments`` (list, newest first), ``problem`` (why
+            the customer is not shown the number any more, or "")
         """
         config = self._billpay_till()
         wanted = [uuid for uuid in uuids or () if isinstance(uuid, str)][:100]
@@ -616,11 +624,23 @@ class PosConfig(models.Model):
             "amount": asked,
             "received": received,
             "state": state,
+            "problem": self._billpay_problem(living),
             "payments": [
                 self._billpay_payment_for_till(payment)
                 for payment in payments.sorted("id", reverse=True)
             ],
         }
+
+    def _billpay_problem(self, number):
+        """Return why no customer can pay a living number now, for a cashier, or ""."""
+        if number == number._payable():
+            return ""
+        return self.env._(
+            "This control number cannot be paid at the moment: do not give it to the "
+            "customer. No money is affected. Take another payment method, and tell "
+            "your accountant. %s",
+            number._problem_text(),
+        )
 
     def _billpay_payment_for_till(self, payment):
         """Return what a cashier may know of a payment."""

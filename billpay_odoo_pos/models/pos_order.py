@@ -31,7 +31,16 @@ class PosOrder(models.Model):
         copy=False,
         help="The number that the receipt shows.",
     )
-    billpay_url = fields.Char(compute="_compute_billpay_url", compute_sudo=True)
+    billpay_url = fields.Char(
+        compute="_compute_billpay_url",
+        compute_sudo=True,
+        help="The pay page of the number. Empty: the number cannot be paid now.",
+    )
+    billpay_problem = fields.Char(
+        string="Why Nobody Can Pay It",
+        compute="_compute_billpay_url",
+        compute_sudo=True,
+    )
     billpay_number_ids = fields.One2many(
         "billpay.control.number",
         "pos_order_id",
@@ -75,16 +84,17 @@ class PosOrder(models.Model):
                 over = lines and compare(received, wanted) > 0
                 order.billpay_state = "over" if over else "paid"
 
-    @api.depends("billpay_number", "billpay_number_ids.name")
+    @api.depends("billpay_number", "billpay_number_ids.payable")
     def _compute_billpay_url(self):
         for order in self:
             numbers = order.billpay_number_ids.filtered(
                 lambda n, order=order: n.name == order.billpay_number
             )
-            order.billpay_url = (
-                self.env["billpay.pay.page"]._get_pay_url(numbers[0])
-                if numbers
-                else False
+            shown = numbers._payable()[:1]
+            page = self.env["billpay.pay.page"]
+            order.billpay_url = page._get_pay_url(shown) if shown else False
+            order.billpay_problem = order.config_id._billpay_problem(
+                numbers._living()[:1] if not shown else numbers.browse()
             )
 
     def _search_billpay_state(self, operator, value):

@@ -10,6 +10,7 @@ from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.tests import new_test_user, tagged
 
 from odoo.addons.billpay_odoo.tests.common import BillPayCommon
+from odoo.addons.billpay_odoo.tests.test_billpay_payable import UnpayableSteps
 
 from ..models import pos_config
 from ..models.pos_config import ASKED_WITHIN, RANGE, SILENT
@@ -17,7 +18,7 @@ from .common import TillSteps
 
 
 @tagged("post_install", "-at_install")
-class TestTill(TillSteps, BillPayCommon):
+class TestTill(UnpayableSteps, TillSteps, BillPayCommon):
     def test_a_till_takes_billpay_by_one_tick(self):
         method = self.till._billpay_method()
         self.assertEqual(method.type, "pay_later")
@@ -203,6 +204,55 @@ class TestTill(TillSteps, BillPayCommon):
         self.provider.state = "disabled"
         with self.assertRaisesRegex(UserError, "take another payment method"):
             self._ask(str(uuid4()))
+
+    def test_a_number_that_cannot_be_paid_is_not_given_to_a_customer(self):
+        for state in ("off", "company", "address", "amount", "reactivation", "mode"):
+            with self.subTest(state), self.env.cr.savepoint() as savepoint:
+                uuid = str(uuid4())
+                stand = self._ask(uuid)
+                self.assertEqual(stand["problem"], "")
+                number = self._number(stand)
+                number.sudo().pos_order_id = order = self._send(
+                    self._sale(
+                        self._open(),
+                        [(self.billpay, 45000, number.name)],
+                        uuid=uuid,
+                        billpay_number=number.name,
+                    )
+                )
+                self.assertTrue(order.billpay_url)
+                self._make_unpayable(number, state)
+                [stand] = self.till.billpay_status([uuid])
+                self.assertIn("do not give it to the customer", stand["problem"])
+                self.assertIn(number._problem_text(), stand["problem"])
+                # Neither does its receipt show it again.
+                self.assertFalse(order.billpay_url)
+                self.assertEqual(order.billpay_problem, stand["problem"])
+                savepoint.rollback()
+                self.env.invalidate_all()
+
+    def test_after_a_change_of_the_application_the_order_gets_another_number(self):
+        for values in (
+            {"clickpesa_billpay_namba": "3344"},
+            {"clickpesa_checkout_offline": True, "clickpesa_billpay_namba": "5566"},
+        ):
+            with self.subTest(values):
+                uuid = str(uuid4())
+                first = self._number(self._ask(uuid))
+                self.provider.write(values)
+                second = self._number(self._ask(uuid))
+                self.assertNotEqual(first, second)
+                self.assertEqual(first.state, "closed")
+                self.assertTrue(second.payable)
+                self.assertEqual(second.name[:4], self.provider.clickpesa_billpay_namba)
+
+    def test_a_device_gets_only_numbers_that_can_be_paid(self):
+        old = {item["number"] for item in self._lease()}
+        self.provider.clickpesa_billpay_namba = "3344"
+        new = {item["number"] for item in self._lease()}
+        self.assertEqual(len(new), RANGE)
+        self.assertFalse(old & new)
+        self.assertEqual({number[:4] for number in new}, {"3344"})
 
     # === The range of a device === #
 

@@ -17,6 +17,11 @@ class SaleOrder(models.Model):
         compute_sudo=True,
         help="The number with which the customer pays this order.",
     )
+    billpay_number_problem = fields.Char(
+        string="Why Nobody Can Pay It",
+        compute="_compute_billpay_number",
+        compute_sudo=True,
+    )
     billpay_payment_ids = fields.Many2many(
         "billpay.payment",
         compute="_compute_billpay_payment_ids",
@@ -43,14 +48,14 @@ class SaleOrder(models.Model):
 
     # === COMPUTE METHODS === #
 
-    @api.depends("transaction_ids.billpay_number_ids.state")
+    @api.depends("transaction_ids.billpay_number_ids.payable")
     def _compute_billpay_number(self):
         for order in self:
-            numbers = order.transaction_ids.billpay_number_ids
-            order.billpay_number = (
-                numbers.filtered(lambda n: n.state == "open")
-                .sorted("id")[-1:]
-                .display_number
+            numbers = order.transaction_ids.billpay_number_ids.sorted("id")
+            payable, living = numbers._payable()[-1:], numbers._living()[-1:]
+            order.billpay_number = payable.display_number
+            order.billpay_number_problem = (
+                living._problem_text() if living and not payable else False
             )
 
     @api.depends("transaction_ids.billpay_number_ids.payment_ids.state")
@@ -99,7 +104,7 @@ class SaleOrder(models.Model):
         tx_sudo = self.sudo().get_portal_last_transaction()
         if tx_sudo.provider_code != "clickpesa" or tx_sudo.state != "pending":
             return ""
-        number = tx_sudo.billpay_number_ids.filtered(lambda n: n.state == "open")
+        number = tx_sudo.billpay_number_ids._payable()
         if not number:
             return ""
         values = self.env["billpay.pay.page"]._block_values(

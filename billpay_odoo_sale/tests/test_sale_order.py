@@ -6,6 +6,7 @@ from odoo.tests import tagged
 
 from odoo.addons.billpay_odoo.clickpesa import Payment
 from odoo.addons.billpay_odoo.tests.common import BillPayCommon, BillPayHttpCommon
+from odoo.addons.billpay_odoo.tests.test_billpay_payable import UnpayableSteps
 from odoo.addons.billpay_odoo.tests.test_payment_transaction import CheckoutSteps
 
 
@@ -236,3 +237,27 @@ class TestQuotationTour(OrderSteps, BillPayHttpCommon):
         self.assertEqual(order.state, "sale")
         page = self.url_open(order.get_portal_url())
         self.assertEqual(page.status_code, 200)
+
+
+@tagged("post_install", "-at_install")
+class TestOrderThatCannotBePaid(UnpayableSteps, OrderSteps, BillPayCommon):
+    def test_no_place_of_an_order_shows_what_nobody_can_pay(self):
+        for state in ("off", "company", "address", "amount", "reactivation", "mode"):
+            with self.subTest(state), self.env.cr.savepoint() as savepoint:
+                order = self._order()
+                tx = self._order_checkout(order)
+                number = self._number_of(tx)
+                tx._set_pending()
+                self.assertEqual(order.billpay_number, number.display_number)
+                self.assertIn(
+                    self.env["billpay.pay.page"]._get_pay_url(number),
+                    order._billpay_mail_block(),
+                )
+                self._make_unpayable(number, state)
+                self.assertFalse(order.billpay_number)
+                self.assertEqual(order.billpay_number_problem, number._problem_text())
+                self.assertEqual(order._billpay_mail_block(), "")
+                page = tx._billpay_page("en")
+                self.assertEqual((page["channels"], page["qr"]), ([], ""))
+                savepoint.rollback()
+                self.env.invalidate_all()

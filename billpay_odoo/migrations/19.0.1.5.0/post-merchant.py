@@ -11,4 +11,4 @@ from odoo import SUPERUSER_ID, api
 
 def migrate(cr, version):
     env = api.Environment(cr, SUPERUSER_ID, {"active_test": False})
-    env["payment.provider"]._billpay_tell_merchants()
+    env["billpay.gate"]._tell_merchants()

@@ -9,7 +9,7 @@ from ... import const, money
 from ...actions import notify, window
 from ...allocation import CREDIT
 from ...clickpesa import ClickPesaError
-from ...const import INVOICES
+from ...const import INVOICES, LIVING
 from ...identity import number_as_stored
 from ...transactions import own_transaction
 from .billpay_bill import BillpayBill
@@ -79,7 +79,13 @@ class AccountMove(models.Model):
     )
     billpay_number_digits = fields.Char(
         string="Control Number Digits",
-        compute="_compute_billpay_number_id",
+        compute="_compute_billpay_number_digits",
+        compute_sudo=True,
+        help="To give to the payer. Empty: the number cannot be paid now.",
+    )
+    billpay_number_problem = fields.Char(
+        string="Why Nobody Can Pay It",
+        compute="_compute_billpay_number_digits",
         compute_sudo=True,
     )
     billpay_number_state = fields.Selection(
@@ -187,9 +193,16 @@ class AccountMove(models.Model):
                 living[:1] or move.billpay_carried_number_id or numbers[:1]
             )
             move.billpay_number = move.billpay_number_id.display_number
-            move.billpay_number_digits = move.billpay_number_id.name
             move.billpay_number_state = move.billpay_number_id.state
             move.billpay_number_error = move.billpay_number_id.sync_error
+
+    @api.depends("billpay_number_id", "billpay_number_ids.payable", "payment_state")
+    def _compute_billpay_number_digits(self):
+        for move in self:
+            number = move.billpay_number_id
+            move.billpay_number_digits = number._payable().name
+            asks = number.state in LIVING and money.is_due(move)
+            move.billpay_number_problem = asks and number.payable_problem
 
     def _search_billpay_number(self, operator, value):
         if operator in Domain.NEGATIVE_OPERATORS:
@@ -584,6 +597,14 @@ class AccountMove(models.Model):
             self._billpay_numbers()._close()
         return result
 
+    def _get_fields_to_copy_recurring_entries(self, values):
+        # EXTENDS account: the next one asks as this one does
+        values = super()._get_fields_to_copy_recurring_entries(values)
+        if self.move_type in INVOICES:
+            values["billpay_issue_on"] = self.billpay_issue_on
+            values["billpay_mode"] = self.billpay_mode
+        return values
+
     def _billpay_posted(self):
         return self.filtered(lambda move: move.state == "posted")
 
@@ -595,7 +616,15 @@ class AccountMove(models.Model):
         if due:
             reservation = self.env["billpay.reservation"]
             reservation._follow(due)
-            reservation._reserve_or_say(due)
+            # Money on a customer's number is no wish for one of the invoice's own.
+            reservation._reserve_or_say(
+                due.filtered(
+                    lambda move: (
+                        move._billpay_issue_moment() == "post"
+                        or move._billpay_numbers()
+                    )
+                )
+            )
 
     @api.ondelete(at_uninstall=False)
     def _unlink_billpay_numbers(self):
@@ -641,6 +670,13 @@ class AccountMove(models.Model):
             formats[key] = super()._get_next_sequence_format()
         format_string, values = formats[key]
         return format_string, dict(values)
+
+    # === CRON === #
+
+    @api.model
+    def _cron_billpay_follow_dates(self):
+        """Ask exactly again where a discount has ended. Idle, this is one query."""
+        self.env["billpay.reservation"]._follow_dates()
 
     # === SENDING IN THE BACKGROUND === #
 

@@ -253,15 +253,24 @@ class AccountMoveSend(models.AbstractModel):
             errors[move_id] = {"error_title": text, "retry": later}
         for number_id, move_ids in wanting.items():
             number = outcome.get(number_id)
-            if number and number["state"] in ("pending", "failed"):
-                # What is refused waits for a person, and so does an application.
-                later = number["state"] == "pending" and not number["off"]
+            if number and number["obstacle"] not in ("", "paid", "closed"):
+                moves = invoices.browse(move_ids)
+                providers_sudo = moves.company_id.sudo().billpay_provider_id
+                if number["state"] == "open" and not any(
+                    provider._billpay_is_on() for provider in providers_sudo
+                ):
+                    # BillPay was given up: invoices go without a number, and say so.
+                    continue
+                # What is refused, or switched off, waits for a person.
+                later = number["obstacle"] in ("unknown", "changing")
+                later = later and not number["off"]
+                lost = not later and number["state"] != "failed"
                 text = invoices.env._(
-                    "The control number %(name)s is not registered with ClickPesa "
-                    "yet, so the invoice was not sent: its payer could not have paid. "
-                    "No money is affected. %(error)s %(next_step)s",
+                    "The control number %(name)s cannot be paid at this moment, so the "
+                    "invoice was not sent: its payer could not have paid. No money is "
+                    "affected. %(problem)s %(next_step)s",
                     name=number["name"],
-                    error=number["error"],
+                    problem=(not lost and number["error"]) or number["problem"],
                     next_step=self._billpay_next_step(later),
                 )
                 if number["off"]:
@@ -292,16 +301,13 @@ class AccountMoveSend(models.AbstractModel):
         :rtype: dict | None
         """
         number_sudo, page = move.sudo().billpay_number_id, self.env["billpay.pay.page"]
-        if not money.is_due(move):
+        # One that is made on sending is none yet, here.
+        if number_sudo.state in ("paid", "closed") or not money.is_due(move):
             return None
-        if number_sudo.state == "open":
-            return page._billpay_printed(number_sudo)
-        if number_sudo.state in ("paid", "closed"):
-            return None
+        if printed := page._billpay_printed(number_sudo):
+            return printed
         with own_transaction(move.sudo().env) as env:
-            number_sudo = move.with_env(env).exists().billpay_number_id
-            is_open = number_sudo.state == "open"
-            return page._billpay_printed(number_sudo) if is_open else None
+            return page._billpay_printed(move.with_env(env).exists().billpay_number_id)
 
     # === ALERTS === #
 
@@ -324,6 +330,11 @@ class AccountMoveSend(models.AbstractModel):
                 )
             )
             alerts["billpay_refused"] = {"level": "warning", "message": text}
+        elif one and moves.billpay_number_problem and not numbers._not_lost():
+            alerts["billpay_lost"] = {
+                "level": "warning",
+                "message": moves.billpay_number_problem,
+            }
         elif (
             one
             and "email" in moves_data[moves]["sending_methods"]

@@ -1,6 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 from odoo import models
+from odoo.exceptions import UserError
 
 from ... import money
 from ...exceptions import NumberSpaceExhausted
@@ -112,7 +113,7 @@ class BillpayBill(models.AbstractModel):
         try:
             with self.env.cr.savepoint():
                 rest = self._billpay_reserve()
-        except NumberSpaceExhausted as error:
+        except (NumberSpaceExhausted, UserError) as error:
             return self.env._(
                 "%(reference)s is partially paid; %(left)s remains, but no number "
                 "could be created: %(error)s Collect it another way.",

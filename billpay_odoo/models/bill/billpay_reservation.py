@@ -1,13 +1,24 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
-from odoo import models
+import logging
+from datetime import timedelta
+
+from odoo import fields, models
+from odoo.fields import Domain
 from odoo.tools import format_date
 
 from ... import money
 from ...clickpesa.values import is_gone
-from ...const import INVOICES, LIVING
+from ...const import INVOICES, LIVING, UNPAID
 from ...exceptions import NumberSpaceExhausted
+from ...transactions import each
 
+_logger = logging.getLogger(__name__)
+
+# How long after its end a discount is looked at again (days), and how many invoices at
+# a time.
+LATEST_DISCOUNT = 60
+DATES_CHUNK = 100
 REFUND = "out_refund"
 # What money is reconciled with, and what takes that back.
 BILLS = (*INVOICES, REFUND)
@@ -408,7 +419,7 @@ class BillpayReservation(models.AbstractModel):
                 and not self._carries(move)
                 and money.is_due(move)
                 and move.company_id.sudo().billpay_provider_id._billpay_is_on()
-                and not move._billpay_living()
+                and not move._billpay_living()._not_lost()
                 and self._rate(move) > 0
                 and not self._is_small_rest(move)
             )
@@ -437,7 +448,7 @@ class BillpayReservation(models.AbstractModel):
             lambda move: (
                 move.state == "posted"
                 and self._carries(move)
-                and move.sudo().billpay_carried_number_id.state not in LIVING
+                and not move.sudo().billpay_carried_number_id._living()._not_lost()
                 and money.is_due(move)
                 and move.billpay_purpose_id._provider()
             )
@@ -499,10 +510,14 @@ class BillpayReservation(models.AbstractModel):
         :return: the numbers, and ``{invoice: error}`` of those that get none
         """
         numbers, lacking = moves.env["billpay.control.number"].sudo(), {}
+        payable = self.env["billpay.payable"]
         for company, group in self._wanting_own(moves).grouped("company_id").items():
             provider_sudo = company.sudo().billpay_provider_id
             fresh, vals_list = [], []
             for move in group:
+                if revived := payable._revive(move._billpay_living(), provider_sudo):
+                    numbers |= revived
+                    continue
                 last = move._billpay_numbers()[-1:]
                 if last._can_return(provider_sudo):
                     last._want(self._wanted_values(move, last, reissue=True))
@@ -555,7 +570,14 @@ class BillpayReservation(models.AbstractModel):
         )
         if wrong:
             wrong.billpay_carried_number_id = False
-            self._reserve_or_say(wrong)
+            # By hand, an invoice gets no number of its own by losing a customer's.
+            self._reserve_or_say(
+                wrong.filtered(
+                    lambda move: (
+                        self._carries(move) or move._billpay_issue_moment() != "manual"
+                    )
+                )
+            )
 
     def _say_rate_missing(self, moves):
         """Note on invoices in another currency why they got no number."""
@@ -611,12 +633,60 @@ class BillpayReservation(models.AbstractModel):
                 again |= move
         self._reserve_or_say(again)
 
+    def _follow_dates(self):
+        """Let numbers of invoices whose discount for paying early has ended follow.
+
+        Before that two amounts are right, so a number for an exact amount takes any.
+        """
+        today = fields.Date.context_today(self)
+        ended = Domain("line_ids", "any", self._discount_ended(today))
+        ended &= Domain("state", "=", "posted")
+        ended &= Domain("payment_state", "in", UNPAID)
+        ended &= Domain("billpay_mode", "in", ("exact", False))
+        ended &= Domain(
+            "billpay_number_ids",
+            "any",
+            [
+                ("kind", "=", "order"),
+                ("state", "in", LIVING),
+                ("mode", "=", "flexible"),
+            ],
+        )
+        moves = self.env["account.move"].sudo().search(ended, order="id")
+
+        def failed(move, error):
+            _logger.error("The number of %s did not follow.", move, exc_info=error)
+
+        cron = self.env["ir.cron"]
+        for start in range(0, len(moves), DATES_CHUNK):
+            chunk = moves[start : start + DATES_CHUNK]
+            each(chunk, self._follow, failed)
+            if not cron._commit_progress(len(chunk)):
+                return
+
+    def _discount_ended(self, today):
+        """Return the domain of terms whose discount has ended not long ago.
+
+        Somewhere on earth it is a day later; what still has its discount changes
+        nothing.
+        """
+        long_ago = today - timedelta(days=LATEST_DISCOUNT)
+        return [
+            ("display_type", "=", "payment_term"),
+            ("discount_date", ">=", long_ago),
+            ("discount_date", "<=", today),
+        ]
+
     def _pending(self, moves):
-        """Return ``{number: invoices}`` of numbers that ClickPesa does not have."""
+        """Return ``{number: invoices}`` of numbers that nobody could pay now."""
         pending = {}
         for move in moves.sudo():
+            shown = move.billpay_number_id if money.is_due(move) else None
             for number in move.billpay_number_ids | move.billpay_carried_number_id:
-                if number.state in ("pending", "failed"):
+                lacking = number.state in ("pending", "failed")
+                if lacking or (
+                    number == shown and number.state == "open" and number._obstacle()
+                ):
                     pending[number] = pending.get(number, moves.browse()) | move
         return pending
 

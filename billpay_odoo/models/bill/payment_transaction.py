@@ -86,7 +86,7 @@ class PaymentTransaction(models.Model):
         number, sync = self.env["billpay.control.number"], self.env["billpay.sync"]
         number = number.browse(number_id)
         outcome = sync._sync_with_others(number, self._billpay_patience)
-        if outcome["state"] == "open":
+        if not outcome["obstacle"]:
             return True
         if not self.provider_id.clickpesa_checkout_offline:
             return False
@@ -95,11 +95,12 @@ class PaymentTransaction(models.Model):
 
     def _billpay_reserve(self, wake=True):
         # EXTENDS billpay.bill.mixin
-        if living := self._billpay_living()[-1:]:
+        payable, provider_sudo = self.env["billpay.payable"], self.provider_id.sudo()
+        if living := payable._revive(self._billpay_living(), provider_sudo)[-1:]:
             return living
         last = self._billpay_numbers()[-1:]
         values = {**self._billpay_values(), "predecessor_id": last.id}
-        return last.browse()._reserve(self.provider_id.sudo(), [values], wake=wake)
+        return last.browse()._reserve(provider_sudo, [values], wake=wake)
 
     def _billpay_reserve_offline(self):
         """Make a number without ClickPesa instead of the one it does not know."""
@@ -273,7 +274,7 @@ class PaymentTransaction(models.Model):
         if self.provider_code != "clickpesa" or self.state not in ("pending", "done"):
             return None
         numbers = self._billpay_numbers()
-        number = numbers.filtered(lambda n: n.state == "open")[-1:] or numbers[-1:]
+        number = numbers._payable()[-1:] or numbers._living()[-1:] or numbers[-1:]
         if not number:
             return None
         return self.env["billpay.pay.page"]._pay_page_values(number, lang=lang)

@@ -8,7 +8,7 @@ from odoo.exceptions import UserError, ValidationError
 from ... import money
 from ...actions import window
 from ...allocation import EXACT_OLDEST
-from ...const import LIVING, POLICIES
+from ...const import LIVING, POLICIES, UNPAID
 from ..billpay_guarded import BillpayGuarded
 
 _PLACEHOLDER = re.compile(r"\{(\w*)\}")
@@ -187,15 +187,34 @@ class BillpayPurpose(models.Model):
 
     # === BUSINESS METHODS === #
 
+    def update_field_translations(self, field_name, translations, source_lang=""):
+        # EXTENDS base: the dialog of translations writes past `write`
+        result = super().update_field_translations(
+            field_name, translations, source_lang
+        )
+        if field_name in ("name", "description"):
+            self._follow_texts()
+        return result
+
     def _follow_texts(self):
         """Let the numbers of these purposes tell their new text to ClickPesa."""
-        numbers_sudo = self.sudo().number_ids.filtered(lambda n: n.state in LIVING)
-        numbers_sudo._want_each(
+        domain = [("purpose_id", "in", self.ids), ("state", "in", LIVING)]
+        numbers = self.env["billpay.control.number"]
+        self._tell_texts(numbers.sudo().search(domain))
+
+    @api.model
+    def _tell_texts(self, numbers):
+        """Let living numbers tell ClickPesa what they are called now.
+
+        What was imported keeps the text of the dashboard.
+        """
+        numbers = numbers.filtered(lambda n: n.origin != "imported" and n.purpose_id)
+        numbers._want_each(
             {
                 number: {
                     "description": number.purpose_id._number_text(number.partner_id)
                 }
-                for number in numbers_sudo
+                for number in numbers
             }
         )
 
@@ -243,7 +262,12 @@ class BillpayPurpose(models.Model):
         numbers_sudo = self.env["billpay.control.number"].sudo().search(domain)
         # Of several the one that is given out.
         numbers_sudo = numbers_sudo.sorted(lambda n: (bool(n.bill_key), n.id))
-        return {(n.partner_id, n.purpose_id): n for n in numbers_sudo}
+        makers = {p: p._provider() for p in numbers_sudo.purpose_id}
+        return {
+            (n.partner_id, n.purpose_id): n
+            for n in numbers_sudo
+            if not makers[n.purpose_id] or n.provider_id == makers[n.purpose_id]
+        }
 
     def _reserve(self, partners):
         """Return the numbers of these customers for this purpose, made where missing.
@@ -262,8 +286,10 @@ class BillpayPurpose(models.Model):
             ("partner_id", "in", partners.ids),
             ("purpose_id", "=", self.id),
         ]
+        known = numbers_sudo.search(domain)
+        replaced = self._replace_living(known, provider)
         # The living one that is given out, else the last.
-        known = numbers_sudo.search(domain).sorted(
+        known = (known - replaced).sorted(
             lambda n: (n.state in LIVING, bool(n.bill_key), n.id)
         )
         found = {number.partner_id: number for number in known}
@@ -290,8 +316,41 @@ class BillpayPurpose(models.Model):
             provider, [self._number_values(partner) for partner in fresh]
         )
         found.update(zip(fresh, made, strict=True))
+        self._carry_instead(replaced, found)
         numbers_sudo = numbers_sudo.union(*map(found.get, partners))
         return numbers_sudo.with_env(self.env)
+
+    def _replace_living(self, numbers, provider):
+        """Take living numbers out of the way that this application did not make.
+
+        Those that can still be paid stay so beside the new one.
+
+        :return: the numbers that are not given out any more
+        """
+        if not provider:
+            return numbers.browse()
+        living = numbers._living()
+        lost = living - self.env["billpay.payable"]._revive(living, provider)
+        others = (living - lost).filtered(lambda n: n.provider_id != provider)
+        others.filtered("bill_key").bill_key = False
+        (lost | others).flush_recordset(["bill_key", "state"])
+        return lost | others
+
+    def _carry_instead(self, replaced, found):
+        """Let unpaid invoices show the number that took the place of a closed one."""
+        closed = replaced.filtered(lambda number: number.state == "closed")
+        if not closed:
+            return
+        carrying = self.env["account.move"].sudo()
+        carrying = carrying.search(
+            [
+                ("billpay_carried_number_id", "in", closed.ids),
+                ("state", "=", "posted"),
+                ("payment_state", "in", UNPAID),
+            ]
+        )
+        for number, moves in carrying.grouped("billpay_carried_number_id").items():
+            moves.billpay_carried_number_id = found[number.partner_id]
 
     def _tier(self, move):
         """Return when a payment pays a bill, to sort by; ``None`` if never."""

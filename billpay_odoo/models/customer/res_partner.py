@@ -152,17 +152,25 @@ class ResPartner(models.Model):
 
     def write(self, vals):
         # Forms and imports write names that stay the same.
-        renamed = "name" in vals and self.filtered(lambda p: p.name != vals["name"])
+        renamed = self.filtered(
+            lambda partner: any(
+                name in vals and (partner[name] or "") != (vals[name] or "")
+                for name in ("name", "ref")
+            )
+        )
         result = super().write(vals)
         if renamed:
             # Numbers that payers may still use carry the customer's new name.
             domain = [
                 ("partner_id", "child_of", renamed.ids),
-                ("move_id", "!=", False),
                 ("state", "in", LIVING),
+                *("|", ("move_id", "!=", False), ("purpose_id", "!=", False)),
             ]
             numbers_sudo = self.env["billpay.control.number"].sudo().search(domain)
             self.env["billpay.reservation"]._follow(numbers_sudo.move_id)
+            self.env["billpay.purpose"]._tell_texts(
+                numbers_sudo.filtered(lambda n: n.partner_id in renamed)
+            )
         return result
 
     @api.model

@@ -234,6 +234,19 @@ class BillpayChannel(models.Model):
         )._ids
 
     @api.model
+    def _hidden_text(self, company):
+        """Return which channels a company's payers do not see, and what is missing."""
+        channels = self._for_company(company, complete=False)
+        return "; ".join(
+            self.env._(
+                "%(channel)s (missing: %(what)s)",
+                channel=channel.name,
+                what=channel.missing,
+            )
+            for channel in channels.filtered(lambda channel: not channel.complete)
+        )
+
+    @api.model
     def _find_by_code(self, code, company=None):
         """Return the channel of a payment's ``channel`` word, also archived.
 

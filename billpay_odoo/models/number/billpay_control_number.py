@@ -4,6 +4,7 @@ from collections import defaultdict
 from datetime import datetime, time
 
 import pytz
+from markupsafe import Markup
 
 from odoo import api, fields, models
 from odoo.exceptions import UserError
@@ -16,6 +17,16 @@ from ...allocation import EXACT_OLDEST
 from ...const import LIVING, MONEY, POLICIES
 from ...identity import number_as_stored, number_key
 from ...transactions import taken
+
+# What keeps a living number from being paid and does not end by itself.
+LOST = ("off", "company", "address")
+# Not what stands at the application or the invoice: each change of one of those would
+# look up all its numbers.
+_PAYABLE_BY = (
+    *("state", "origin", "name", "amount", "mode", "max_amount", "wanted_active"),
+    *("known_active", "known_amount", "known_mode", "known_max_amount", "known_at"),
+    *("confirmed_at", "sync_error"),
+)
 
 
 class BillpayControlNumber(models.Model):
@@ -174,6 +185,23 @@ class BillpayControlNumber(models.Model):
     known_max_amount = fields.Monetary(readonly=True, copy=False)
     known_description = fields.Char(readonly=True, copy=False)
     confirmed_at = fields.Datetime(readonly=True, copy=False)
+    known_at = fields.Char(
+        string="Known At",
+        readonly=True,
+        copy=False,
+        help="The merchant's place at ClickPesa when ClickPesa confirmed this number.",
+    )
+    payable = fields.Boolean(
+        string="Payable Now",
+        compute="_compute_payable",
+        search="_search_payable",
+        compute_sudo=True,
+    )
+    payable_problem = fields.Char(
+        string="Why Nobody Can Pay It",
+        compute="_compute_payable",
+        compute_sudo=True,
+    )
     sync_at = fields.Datetime(
         string="Next Call",
         readonly=True,
@@ -360,13 +388,35 @@ class BillpayControlNumber(models.Model):
             purpose = number.purpose_id or number.move_id.billpay_purpose_id
             number.department_id = purpose.department_id
 
+    @api.depends(*_PAYABLE_BY)
+    def _compute_payable(self):
+        for number in self:
+            obstacle = number._obstacle()
+            number.payable = not obstacle
+            number.payable_problem = obstacle and number._problem_text()
+
+    def _search_payable(self, operator, value):
+        if operator != "in":
+            return NotImplemented
+        payable = self.env["billpay.payable"]._domain()
+        found = Domain.FALSE
+        if True in value:
+            found |= payable
+        if False in value:
+            found |= ~payable
+        return found
+
     # === CRUD METHODS === #
 
     @api.model_create_multi
     def create(self, vals_list):
         # In the same INSERT: the unique index decides who asks for a bill.
+        payable = self.env["billpay.payable"]
         numbers = super().create(
-            [{"bill_key": self._bill_key(vals), **vals} for vals in vals_list]
+            [
+                {"bill_key": self._bill_key(vals), **payable._with_place(self, vals)}
+                for vals in vals_list
+            ]
         )
         numbers.filtered(lambda number: number.state == "open")._became_payable()
         return numbers
@@ -374,7 +424,7 @@ class BillpayControlNumber(models.Model):
     def write(self, vals):
         opening = vals.get("state") == "open"
         opened = self.filtered(lambda number: opening and number.state != "open")
-        result = super().write(vals)
+        result = super().write(self.env["billpay.payable"]._with_place(self, vals))
         wanted = ("amount", "max_amount", "mode", "description", "wanted_active")
         if not vals.keys().isdisjoint(wanted) and not self.env.context.get(
             "billpay_schedule_later"
@@ -398,6 +448,28 @@ class BillpayControlNumber(models.Model):
                     "could still be paid. Close it instead."
                 )
             )
+
+    # === PAYABLE NOW === #
+
+    def _payable(self):
+        """Return those of these numbers that a payer can pay at this moment.
+
+        Whatever shows a number to a payer asks this; what is shown instead is
+        ``_problem_text`` for people of the company, and a text of the page for payers.
+        """
+        return self.filtered(lambda number: not number._obstacle())
+
+    def _obstacle(self):
+        """Return what keeps this number from being paid now, as a word, else ""."""
+        return self.env["billpay.payable"]._obstacle(self.sudo())
+
+    def _not_lost(self):
+        """Return those that can be paid, or will be without a person."""
+        return self.filtered(lambda number: number._obstacle() not in LOST)
+
+    def _problem_text(self):
+        """Return why nobody can pay this number and the next click, for our people."""
+        return self.env["billpay.pay.page"]._problem_text(self, self._obstacle())
 
     # === BUSINESS METHODS === #
 
@@ -460,6 +532,7 @@ class BillpayControlNumber(models.Model):
             and self.provider_id == provider
             and self.origin == provider.clickpesa_number_origin
             and self._is_in_own_space()
+            and self.env["billpay.payable"]._leads_to(self, provider)
         )
 
     def _is_in_own_space(self):
@@ -741,7 +814,8 @@ class BillpayControlNumber(models.Model):
         partner = self.partner_id
         lang = partner.lang or partner.parent_id.lang or self.company_id.partner_id.lang
         pages = self.env["billpay.pay.page"]
-        document = pages._billpay_printed(self)
+        if not (document := pages._billpay_printed(self)):
+            return Markup("<p>%s</p>") % pages._notice(self, lang)
         return pages._render_mail_block(
             pages._block_values(document, self.company_id, lang)
         )
@@ -828,6 +902,15 @@ class BillpayControlNumber(models.Model):
         imported._message_log_batch(bodies=dict.fromkeys(imported.ids, message))
         return notify("warning", message)
 
+    def action_new_numbers(self):
+        """Replace those of these numbers that cannot be paid any more, in a run.
+
+        :raise UserError: none of them, or there is no application to make new ones
+        """
+        self.check_access("read")
+        self.env["account.move"]._billpay_check_clerk()
+        return self.env["billpay.run"]._replace_lost(self)
+
     def action_change(self):
         self._check_customer_clerk()
         return dialog(
@@ -891,3 +974,216 @@ class BillpayControlNumber(models.Model):
     def _cron_sync_numbers(self):
         """Synchronise due numbers with ClickPesa. Idle, this is one indexed query."""
         self.env["billpay.sync"]._sync_numbers()
+
+
+class BillpayPayable(models.AbstractModel):
+    """Tell which numbers can be paid now, and give those that are lost a successor."""
+
+    _name = "billpay.payable"
+    _description = "BillPay Payable Numbers"
+
+    # What a phone must not be told before ClickPesa knows it.
+    _asked = frozenset({"active", "amount", "mode", "max_amount"})
+
+    # === THE RULE === #
+
+    def _obstacle(self, number):
+        """Return what keeps a number from being paid now, as a word; "" if nothing.
+
+        :param number: one number, in sudo
+        :return: the state of one that is over; ``cancelled`` (its invoice), ``off``
+            (the application), ``company`` (the application is not its company's),
+            ``address`` (registered at another place), ``unknown`` (to ClickPesa) or
+            ``changing`` (ClickPesa has not yet what it asks for). ``_sql`` is the same
+            as a condition
+        """
+        provider, move = number.provider_id, number.move_id
+        if number.state in ("paid", "closed", "failed"):
+            return number.state
+        if move and move.state != "posted":
+            return "cancelled"
+        if not provider._billpay_is_on():
+            return "off"
+        if provider.company_id not in number.company_id.parent_ids:
+            return "company"
+        if not self._is_at(number, provider):
+            return "address"
+        if number.state == "pending" or not number._is_known():
+            return "unknown"
+        if number.origin == "api" and not (
+            number.wanted_active
+            and self._asked.isdisjoint(self.env["billpay.sync"]._difference(number))
+        ):
+            return "changing"
+        return ""
+
+    def _is_at(self, number, provider):
+        """Tell whether money for these digits still reaches the merchant.
+
+        Offline numbers lead there by the BillPay-Namba alone; what is registered does
+        at the address, and for the client ID, with which it was registered.
+        """
+        if number.origin == "offline":
+            return self._is_in_space(number, provider)
+        return not number._is_known() or (
+            not number.known_at or number.known_at == provider.billpay_place
+        )
+
+    def _is_in_space(self, number, provider):
+        return (number.name or "").startswith(provider.clickpesa_billpay_namba or "")
+
+    def _leads_to(self, number, provider):
+        """Tell whether an application can hand out these digits again."""
+        return self._is_at(number, provider) or self._is_in_space(number, provider)
+
+    @api.model
+    def _sql(self):
+        """Return the rule of ``_obstacle`` as a condition on numbers ``n``."""
+        return SQL(
+            """
+            n.state = 'open' AND n.confirmed_at IS NOT NULL AND %s
+            AND (n.move_id IS NULL OR EXISTS (
+                SELECT FROM account_move m
+                 WHERE m.id = n.move_id AND m.state = 'posted'))
+            AND (n.origin != 'api' OR (
+                COALESCE(n.wanted_active, FALSE) AND COALESCE(n.known_active, FALSE)
+                AND COALESCE(n.amount, 0) IN (0, COALESCE(n.known_amount, 0))
+                AND (COALESCE(n.amount, 0) = 0 AND COALESCE(n.known_amount, 0) = 0
+                     OR n.mode = COALESCE(n.known_mode, ''))
+                AND (n.mode != 'flexible' OR COALESCE(n.max_amount, 0)
+                     IN (0, COALESCE(n.known_max_amount, 0)))))
+            """,
+            self._not_lost_sql(),
+        )
+
+    @api.model
+    def _not_lost_sql(self):
+        return SQL(
+            """
+            EXISTS (
+                SELECT FROM payment_provider p
+                  JOIN res_company c ON c.id = n.company_id
+                 WHERE p.id = n.provider_id AND p.code = 'clickpesa' AND %s
+                   AND strpos('/' || c.parent_path, '/' || p.company_id || '/') > 0
+                   AND CASE WHEN n.origin = 'offline'
+                       THEN starts_with(n.name, COALESCE(p.clickpesa_billpay_namba, ''))
+                       ELSE n.confirmed_at IS NULL OR n.known_at IS NULL
+                            OR n.known_at = p.billpay_place END)
+            """,
+            self.env["payment.provider"]._billpay_on_sql("p"),
+        )
+
+    @api.model
+    def _domain(self, condition=None):
+        """Return the rule, or another condition on numbers ``n``, as a domain."""
+        condition = condition or self._sql()
+        self.env["billpay.control.number"].flush_model()
+        self.env["account.move"].flush_model(["state"])
+        self.env["payment.provider"].flush_model()
+        return Domain.custom(
+            to_sql=lambda model, alias, query: SQL(
+                "%s IN (SELECT n.id FROM billpay_control_number n WHERE %s)",
+                SQL.identifier(alias, "id"),
+                condition,
+            )
+        )
+
+    def _with_place(self, numbers, vals):
+        """Return ``vals`` with the place at which ClickPesa confirmed a number."""
+        if not vals.get("confirmed_at") or "known_at" in vals:
+            return vals
+        provider_sudo = numbers.sudo().provider_id
+        if "provider_id" in vals:
+            provider_sudo = provider_sudo.browse(vals["provider_id"])
+        return {**vals, "known_at": provider_sudo[:1].billpay_place}
+
+    # === NUMBERS THAT ARE LOST === #
+
+    @api.model
+    def _lost_of(self, providers):
+        """Return the living numbers of these applications that are lost, in sudo."""
+        lost = ~self._domain(self._not_lost_sql())
+        lost &= Domain("provider_id", "in", providers.ids)
+        lost &= Domain("state", "in", ("pending", "open"))
+        return self.env["billpay.control.number"].sudo().search(lost)
+
+    def _revive(self, numbers, provider):
+        """Let a live application take over what living numbers ask for.
+
+        Digits that still lead to the merchant are registered again, since payers have
+        them; other lost numbers are closed.
+
+        :return: the numbers that go on asking
+        """
+        lost = numbers - numbers._not_lost()
+        again = lost.filtered(
+            lambda n: (
+                n.provider_id == provider
+                and (n.origin, n.state) == ("api", "open")
+                and n._obstacle() == "address"
+                and self._is_in_space(n, provider)
+            )
+        )
+        self._register_again(again)
+        (lost - again)._close()
+        return numbers - (lost - again)
+
+    def _register_again(self, numbers):
+        """ClickPesa does not know these digits where they are asked for now."""
+        if not numbers:
+            return
+        numbers.with_context(tracking_disable=True).write(
+            {
+                "state": "pending",
+                "confirmed_at": False,
+                "known_at": False,
+                "known_active": False,
+                "known_amount": 0,
+                "known_mode": False,
+                "known_max_amount": 0,
+                "known_description": False,
+                "sync_at": fields.Datetime.now(),
+                "sync_error": False,
+                # A payer may have it: it never goes with its invoice.
+                "sync_attempts": 1,
+            }
+        )
+        numbers.provider_id[:1]._billpay_trigger("ir_cron_sync_numbers")
+
+    def _warning_of_loss(self, provider):
+        """Return what saving this changed application takes from payers, as a dialog.
+
+        :param provider: as it stands in a form, not saved
+        """
+        origin = provider._origin
+        if not origin._billpay_is_on() or (
+            provider._billpay_is_on() and provider.billpay_place == origin.billpay_place
+        ):
+            return None
+        domain = [("provider_id", "=", origin.id), ("state", "=", "open")]
+        count = self.env["billpay.control.number"].sudo().search_count(domain)
+        return count and {
+            "warning": {
+                "title": self.env._("Open Control Numbers"),
+                "message": self.env._(
+                    "%(count)s control numbers of %(application)s are open. Once this "
+                    "is saved, payers are not shown those that do not lead to you any "
+                    "more: they disappear from invoices, cards, pages and lists. "
+                    "Payments on their way are still listed. Save, then press Make New "
+                    "Numbers on this form; or discard the change.",
+                    count=count,
+                    application=provider.name,
+                ),
+            }
+        }
+
+    def _log_loss(self, provider):
+        """Note how many numbers a change took from payers."""
+        if count := len(self._lost_of(provider)):
+            provider._message_log(
+                body=self.env._(
+                    "%s open control numbers cannot be paid any more, so payers are "
+                    "not shown them. Press Make New Numbers, or undo the change.",
+                    count,
+                )
+            )

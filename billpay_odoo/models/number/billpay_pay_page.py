@@ -15,7 +15,7 @@ from odoo.tools import SQL, consteq, hash_sign, hmac, verify_hash_signed
 from odoo.tools.urls import urljoin
 
 from ... import money, page_texts
-from ...const import MONEY
+from ...const import LIVING, MONEY
 from ...identity import without_blanks
 from ...transactions import each
 
@@ -41,14 +41,66 @@ class BillpayPayPage(models.AbstractModel):
     # === BUSINESS METHODS === #
 
     def _billpay_printed(self, number):
-        """Return what a document shows of this number, as a dict."""
-        return {
-            "id": number.id,
-            "name": number.name,
-            "display_number": number.display_number,
-            "amount": number.amount,
-            "url": self._get_pay_url(number),
+        """Return what a document shows of this number, as a dict.
+
+        :return: ``None`` for a number that cannot be paid now
+        """
+        return (
+            number._payable()
+            and {
+                "id": number.id,
+                "name": number.name,
+                "display_number": number.display_number,
+                "amount": number.amount,
+                "url": self._get_pay_url(number),
+            }
+            or None
+        )
+
+    def _problem_text(self, number, obstacle):
+        """Return why nobody can pay a number and the next click, for our people."""
+        provider_sudo, _ = number.sudo().provider_id, self.env._
+        values = {
+            "application": provider_sudo.name,
+            "company": number.sudo().company_id.name,
         }
+        texts = {
+            "paid": _("This number was paid. It takes no more money."),
+            "closed": _("This number is closed. Nothing is asked for with it."),
+            "failed": _(
+                "ClickPesa refused this number, so nobody can pay it. Correct the "
+                "cause and press Retry, or press Take Another Number."
+            ),
+            "cancelled": _("The invoice of this number is not confirmed."),
+            "off": _(
+                "The application %(application)s is switched off, so payers are not "
+                "shown this number. Let an administrator switch it on, or press Make "
+                "New Numbers.",
+                **values,
+            ),
+            "company": _(
+                "The application %(application)s is not %(company)s's any more: money "
+                "would reach other books, so payers are not shown this number. Press "
+                "Make New Numbers.",
+                **values,
+            ),
+            "address": _(
+                "The API address, client ID or BillPay-Namba of %(application)s was "
+                "changed after this number was made. Money for it may not reach you, "
+                "so payers are not shown it. Press Make New Numbers.",
+                **values,
+            ),
+            "unknown": _(
+                "ClickPesa does not know this number yet, so payers are not shown it. "
+                "Odoo registers it automatically."
+            ),
+            "changing": _(
+                "ClickPesa does not have yet what this number asks for now, so payers "
+                "are not shown it. Odoo sends it automatically."
+            ),
+        }
+        trouble = obstacle in ("unknown", "changing") and number.sudo().sync_error
+        return " ".join(filter(None, (texts[obstacle], trouble)))
 
     # === ADDRESS === #
 
@@ -217,9 +269,10 @@ class BillpayPayPage(models.AbstractModel):
     def _get_page_state(self, number):
         """Return what the page has to say about this number.
 
-        :return: ``pending``, ``open``, ``paid`` (with this number), ``partial`` (paid,
-            and something is left), ``settled`` (paid in another way), ``replaced`` (by
-            its successor), ``cancelled`` (the invoice was), ``closed`` or ``failed``
+        :return: ``pending``, ``open`` (it can be paid), ``unavailable`` (not at the
+            moment), ``paid`` (with this number), ``partial`` (paid, and something is
+            left), ``settled`` (paid in another way), ``replaced`` (by its successor),
+            ``cancelled`` (the invoice was), ``closed`` or ``failed``
         :rtype: str
         """
         move = number.move_id
@@ -237,7 +290,11 @@ class BillpayPayPage(models.AbstractModel):
             return "settled"
         if number.state == "closed":
             return "replaced" if number.successor_id else "closed"
-        return number.state
+        if obstacle := number._obstacle():
+            # The worker is at it, unless it has met trouble.
+            soon = obstacle in ("unknown", "changing") and not number.sync_error
+            return "pending" if soon else "unavailable"
+        return "open"
 
     def _get_next_number(self, number):
         """Return the last successor, which the payer should use now, or none.
@@ -262,12 +319,12 @@ class BillpayPayPage(models.AbstractModel):
         if not (number := self._page_name(number, signature)):
             return None
         numbers = self.env["billpay.control.number"].sudo()
-        numbers.flush_model(["name", "state", "kind", "move_id"])
+        numbers.flush_model()
         opened_id, opened = self._opened(since)
         rows = self.env.execute_query(
             SQL(
                 """
-                    SELECT n.id, n.state, m.state, m.payment_state,
+                    SELECT n.id, %s, m.state, m.payment_state,
                            (SELECT SUM(p.amount) FROM billpay_payment p
                              WHERE p.control_number_id = n.id AND p.state IN %s
                                AND (n.kind != 'customer' OR n.id = %s AND
@@ -276,22 +333,23 @@ class BillpayPayPage(models.AbstractModel):
                  LEFT JOIN account_move m ON m.id = n.move_id
                      WHERE n.name = %s
                     """,
+                self.env["billpay.payable"]._sql(),
                 MONEY,
                 opened_id,
                 opened,
                 number,
             )
         )
-        for number_id, state, move_state, payment_state, paid in rows:
+        for number_id, payable, move_state, payment_state, paid in rows:
             if not consteq(self._sign_pay_page(number_id, number), signature):
                 continue
             asks = move_state in (None, "posted")
             asks &= payment_state in (None, "not_paid", "partial")
-            if state in ("open", "pending") and asks:
+            if payable and asks:
                 # A number that is used again and again stays open when paid: the
                 # page sees its total grow.
                 paid = float(paid or 0.0)
-                return dict(state=state, paid=False, amount_paid=paid, final=False)
+                return dict(state="open", paid=False, amount_paid=paid, final=False)
             return self._page_state_values(numbers.browse(number_id), since)
         return None
 
@@ -390,9 +448,9 @@ class BillpayPayPage(models.AbstractModel):
             "since": since,
             "bill": number._bill()._billpay_page_bill(number),
             "next_url": following and self._get_pay_url(following, lang=lang),
-            "next_groups": following and following.display_number.split(),
+            "next_groups": (following._payable().display_number or "").split(),
             "watch_url": f"{path}/state" + (f"?since={since}" if since else ""),
-            "watch": state in ("pending", "open")
+            "watch": state in ("pending", "open", "unavailable")
             or (state == "partial" and not following),
             "languages": page_texts.LANGUAGES,
             "language_urls": {
@@ -443,6 +501,18 @@ class BillpayPayPage(models.AbstractModel):
             return None
         document = self.env["account.move.send"]._billpay_document_number(move)
         return document and self._block_values(document, company, lang, limit)
+
+    def _document_notice(self, move, lang):
+        """Return what an invoice says to its payer instead of a number, or ""."""
+        number_sudo = move.sudo().billpay_number_id
+        asks = number_sudo.state in LIVING and money.is_due(move)
+        return self._notice(number_sudo, lang) if asks else ""
+
+    def _notice(self, number, lang):
+        """Return the sentence for payers of a number that cannot be paid now."""
+        lang = page_texts.page_language(lang)
+        t = page_texts.texts(lang, payee=number.company_id.name)
+        return f"{t['unavailable_title']}. {t['unavailable_body']}"
 
     def _block_values(self, document, company, lang, limit=4):
         """Return the values of a pay block on paper or in an e-mail.

@@ -94,6 +94,9 @@ class BillpaySync(models.AbstractModel):
         :raise ClickPesaError: trouble of the application, not of one number
         """
         requests = {}
+        if over := records.filtered(lambda number: number.state == "closed"):
+            self._settle_closed(over, client, tries)
+            records -= over
         for number in records:
             try:
                 requests[number.id] = self._request(number)
@@ -101,6 +104,8 @@ class BillpaySync(models.AbstractModel):
                 # ClickPesa would refuse it, and its neighbours with it.
                 refusal = Refused(str(error))
                 committed(records.env, self._store_trouble, number, refusal, tries)
+        if not requests:
+            return bool(over)
         numbers = records.browse(requests)
         if earlier is None:
             earlier = {number.id: number.sent or [] for number in numbers}
@@ -136,6 +141,37 @@ class BillpaySync(models.AbstractModel):
                 self._settle_refusal(number, client, reason, tries, earlier[number.id])
         return True
 
+    def _settle_closed(self, numbers, client, tries):
+        """These were given up before ClickPesa confirmed them: it gets none of them.
+
+        An earlier try may have made one all the same: that is switched off.
+
+        :raise ClickPesaError: trouble of the application, not of one number
+        """
+        for number in numbers:
+            there = None
+            if sent := number.sent:
+                name = number.name
+                end_transaction(number.env)
+                try:
+                    there = client.get_number(name)
+                except NotFound:
+                    there = None
+                except Refused as error:
+                    if error.application_wide:
+                        raise
+                    committed(number.env, self._store_trouble, number, error, tries)
+                    continue
+            if there and self._is_ours(there, sent):
+                there = {number.id: there}
+                committed(number.env, self._store_created, number, there, tries)
+            else:
+                committed(number.env, self._store_gone, number, tries)
+
+    def _store_gone(self, number, tries):
+        """ClickPesa does not have this closed number, and is not to get it."""
+        self._quiet(self._still_leased(number, tries)).write(SETTLED)
+
     def _note_sent(self, records, requests, tries):
         """Note what is about to be sent: the bill may change before it is answered.
 
@@ -167,17 +203,21 @@ class BillpaySync(models.AbstractModel):
             refusal = Refused(reason) if isinstance(error, NotFound) else error
             committed(number.env, self._store_trouble, number, refusal, tries)
             return
-        text, amount = to_ascii(there.description or "", 500), float(there.amount or 0)
-        # The description names the bill; only without one the amount has to do.
-        if any(
-            to_ascii(item["description"], 500) == text
-            and (text or item["amount"] == amount)
-            for item in sent
-        ):
+        if self._is_ours(there, sent):
             there = {number.id: there}
             committed(number.env, self._store_created, number, there, tries)
         else:
             committed(number.env, self._store_collision, number, tries)
+
+    def _is_ours(self, there, sent):
+        """Tell whether a number at ClickPesa is what we sent of it before."""
+        text, amount = to_ascii(there.description or "", 500), float(there.amount or 0)
+        # The description names the bill; only without one the amount has to do.
+        return any(
+            to_ascii(item["description"], 500) == text
+            and (text or item["amount"] == amount)
+            for item in sent
+        )
 
     def _difference(self, number):
         """Return what ClickPesa lacks, as arguments of the client.
@@ -288,7 +328,8 @@ class BillpaySync(models.AbstractModel):
             )
         outcome = registrar(number.env, (number.id, patience), patience)
         # Not read: it may have been made after the caller's snapshot.
-        return outcome or {"name": "", "state": "", "error": ""}
+        unknown = dict.fromkeys(("name", "state", "error", "problem"), "")
+        return outcome or {**unknown, "obstacle": "unknown"}
 
     def _still_leased(self, numbers, tries):
         """Keep the rows that nobody else has taken since we leased them.
@@ -370,6 +411,8 @@ class BillpaySync(models.AbstractModel):
         number = self._still_leased(numbers, tries)
         self._quiet(number).write({**known, **SETTLED})
         number._schedule_if_different()
+        # A payer of the rest is told when the number can be paid, not before.
+        self.env["billpay.pay.page"]._tell_payers(number)
 
     def _store_gone(self, records, tries):
         """ClickPesa had these numbers and has them no more."""
@@ -617,9 +660,9 @@ class BillpaySync(models.AbstractModel):
 
         :param float patience: seconds to wait for a worker
         :param bool even_paused: ask even an application in trouble
-        :return: ``{id: {"name": str, "state": str, "error": str, "off": str}}``
-            afterwards, for the numbers that are committed; ``off``: why the application
-            makes no calls, if it is so
+        :return: ``{id: {"name": str, "state": str, "error": str, "off": str,
+            "obstacle": str, "problem": str}}`` afterwards, for the numbers that are
+            committed; ``off``: why the application makes no calls, if it is so
         :rtype: dict
         """
         deadline = time.monotonic() + patience
@@ -648,6 +691,8 @@ class BillpaySync(models.AbstractModel):
                     "state": number.state,
                     "error": sync._why_not_called(number),
                     "off": gate._refusal(number.provider_id),
+                    "obstacle": (obstacle := number._obstacle()),
+                    "problem": number._problem_text() if obstacle else "",
                 }
                 for number in numbers
             }

@@ -4,6 +4,7 @@ from datetime import timedelta
 from urllib.parse import urlsplit
 
 import requests
+from markupsafe import Markup
 
 from odoo import fields, models
 from odoo.exceptions import UserError
@@ -17,6 +18,12 @@ PROBE_NUMBER = "0"
 MAX_SKEW = 120
 # Patience with our own address (seconds).
 PROBE_TIMEOUT = 3
+# Colour and sign of a check.
+_MARKS = {
+    True: ("text-success", "✓"),
+    False: ("text-danger", "✗"),
+    None: ("text-muted", "–"),
+}
 
 
 class BillpayConnectionTest(models.AbstractModel):
@@ -24,6 +31,22 @@ class BillpayConnectionTest(models.AbstractModel):
 
     _name = "billpay.connection.test"
     _description = "BillPay Connection Test"
+
+    def _report(self, provider):
+        """Check an application and write the report on it."""
+        checks = self._connection_checks(provider)
+        if all(passed is not False for passed, _sentence in checks[:3]):
+            # It answers, and takes what numbers need: what waited need not wait on.
+            self.env["billpay.gate"]._answered(provider)
+        lines = Markup("").join(
+            Markup('<li><span class="%s fw-bold">%s</span> %s</li>')
+            % (*_MARKS[passed], sentence)
+            for passed, sentence in checks
+        )
+        now = format_datetime(self.env, fields.Datetime.now())
+        provider.billpay_connection_report = Markup(
+            '<p class="mb-1">%s</p><ul class="list-unstyled">%s</ul>'
+        ) % (self.env._("Tested on %s:", now), lines)
 
     def _connection_checks(self, provider):
         """Return ``(passed, sentence)`` for each step; the later need the earlier.

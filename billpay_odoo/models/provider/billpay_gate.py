@@ -18,7 +18,7 @@ MOST_OLD_KEYS = 3
 class BillpayGate(models.AbstractModel):
     """When an application may call ClickPesa, and whose signatures it takes.
 
-    Its budget, its pause after trouble, its replaced checksum keys.
+    Its budget, its pause after trouble, its replaced checksum keys, its merchant.
     """
 
     _name = "billpay.gate"
@@ -147,3 +147,31 @@ class BillpayGate(models.AbstractModel):
             kept = [pair for pair in kept if pair[0] != key][-MOST_OLD_KEYS:]
             if kept != (provider.clickpesa_old_checksum_keys or []):
                 provider.clickpesa_old_checksum_keys = kept or False
+
+    def _tell_merchants(self):
+        """Write down which applications are of one merchant.
+
+        Payments have no client ID where numbers were made offline or on the dashboard,
+        so whichever application hears of one, it is one payment of the merchant.
+        """
+        merchants, merchant_of = {}, {}
+        apps_sudo = self.env["payment.provider"].sudo()
+        for app in apps_sudo.search([("code", "=", "clickpesa")], order="id"):
+            address = app._billpay_address()
+            names = [
+                (address, name, app[name])
+                for name in ("clickpesa_billpay_namba", "clickpesa_client_id")
+                if app[name]
+            ]
+            known = [merchant_of[name] for name in names if name in merchant_of]
+            first = min(known, default=app.id)
+            for other in set(known) - {first}:
+                merchants[first] |= merchants.pop(other)
+            merchants[first] = merchants.get(first, apps_sudo.browse()) | app
+            merchant_of.update(dict.fromkeys(names, first))
+            for name, merchant in merchant_of.items():
+                merchant_of[name] = first if merchant in known else merchant
+        for merchant, apps in merchants.items():
+            if moved := apps.filtered(lambda a, m=merchant: a.billpay_merchant != m):
+                self.env["billpay.ledger"]._unite(apps)
+                moved.billpay_merchant = merchant

@@ -1,16 +1,15 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+import hashlib
 import itertools
 import re
 import secrets
 from datetime import timedelta
 
-from markupsafe import Markup
-
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
-from odoo.tools import SQL, format_datetime
+from odoo.tools import SQL
 from odoo.tools.urls import urljoin
 
 from odoo.addons.payment import utils as payment_utils
@@ -50,12 +49,6 @@ _MERCHANT = {
 }
 # A changed one of these may be what ends the trouble.
 _SETTINGS = {*_CREDENTIALS, "state", "clickpesa_calls_per_minute"}
-# Colour and sign of a check.
-_MARKS = {
-    True: ("text-success", "✓"),
-    False: ("text-danger", "✗"),
-    None: ("text-muted", "–"),
-}
 # ClickPesa caps the references of its sibling API at 20 characters; below six there
 # is no room for a prefix, a running number and the check digits.
 SHORTEST, LONGEST = 6, 20
@@ -326,6 +319,16 @@ class PaymentProvider(models.Model):
         help="The same for all applications of one ClickPesa merchant, also disabled "
         "ones: those with one BillPay-Namba, and those with one client ID.",
     )
+    billpay_place = fields.Char(
+        string="Place at ClickPesa",
+        compute="_compute_billpay_place",
+        store=True,
+        help="Stands for API address, client ID and BillPay-Namba: numbers that were "
+        "registered at another place cannot be paid here.",
+    )
+    billpay_lost_count = fields.Integer(
+        string="Numbers That Cannot Be Paid", compute="_compute_billpay_lost_count"
+    )
     billpay_book_from = fields.Datetime(
         string="Book Payments From",
         copy=False,
@@ -412,6 +415,26 @@ class PaymentProvider(models.Model):
                 if provider.code == "clickpesa" and prefix and digits >= FEWEST_DIGITS
                 else False
             )
+
+    @api.depends(*sorted(_MERCHANT))
+    def _compute_billpay_place(self):
+        for provider in self:
+            parts = (
+                provider._billpay_address(),
+                provider.clickpesa_client_id or "",
+                provider.clickpesa_billpay_namba or "",
+            )
+            digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+            provider.billpay_place = provider.code == "clickpesa" and digest
+
+    def _compute_billpay_lost_count(self):
+        for provider in self:
+            lost = self.env["billpay.payable"]._lost_of(provider._origin)
+            provider.billpay_lost_count = len(lost)
+
+    @api.onchange("state", *sorted(_MERCHANT))
+    def _onchange_billpay_place(self):
+        return self.env["billpay.payable"]._warning_of_loss(self)
 
     # === CONSTRAINT METHODS === #
 
@@ -570,7 +593,7 @@ class PaymentProvider(models.Model):
     @api.model_create_multi
     def create(self, vals_list):
         providers = super().create([self._billpay_stripped(v) for v in vals_list])
-        self._billpay_tell_merchants()
+        self.env["billpay.gate"]._tell_merchants()
         providers._billpay_ensure_tokens()
         providers._billpay_become_company_default()
         providers._billpay_go_live()
@@ -594,13 +617,14 @@ class PaymentProvider(models.Model):
                 return moving.write({**vals, "journal_id": journal.id})
         vals = self._billpay_stripped(vals)
         addresses = {app: app._billpay_address() for app in self}
+        led = {app: (app._billpay_is_on(), app.billpay_place) for app in self}
         resigned = self.browse() if set(SIGNED_BY).isdisjoint(vals) else self.sudo()
         before = {p: [p[name] for name in SIGNED_BY] for p in resigned}
         result = super().write(vals)
         if "clickpesa_old_checksum_keys" not in vals:
             self.env["billpay.gate"]._keep_replaced_keys(before)
         if not _MERCHANT.isdisjoint(vals):
-            self._billpay_tell_merchants()
+            self.env["billpay.gate"]._tell_merchants()
         moved = self.filtered(lambda a: a._billpay_address() != addresses[a])
         if moved and "billpay_book_from" not in vals:
             # Another ClickPesa, as after a trial: what it has is booked elsewhere.
@@ -619,37 +643,12 @@ class PaymentProvider(models.Model):
             self.env["billpay.gate"]._resume(self.filtered("billpay_paused_until"))
         if not ADDRESS_FIELDS.isdisjoint(vals):
             self.env.registry.clear_cache()
+        for app in self:
+            if led[app][0] and led[app] != (app._billpay_is_on(), app.billpay_place):
+                self.env["billpay.payable"]._log_loss(app)
         return result
 
     # === BUSINESS METHODS === #
-
-    @api.model
-    def _billpay_tell_merchants(self):
-        """Write down which applications are of one merchant.
-
-        Payments have no client ID where numbers were made offline or on the dashboard,
-        so whichever application hears of one, it is one payment of the merchant.
-        """
-        merchants, merchant_of = {}, {}
-        for app in self.sudo().search([("code", "=", "clickpesa")], order="id"):
-            address = app._billpay_address()
-            names = [
-                (address, name, app[name])
-                for name in ("clickpesa_billpay_namba", "clickpesa_client_id")
-                if app[name]
-            ]
-            known = [merchant_of[name] for name in names if name in merchant_of]
-            first = min(known, default=app.id)
-            for other in set(known) - {first}:
-                merchants[first] |= merchants.pop(other)
-            merchants[first] = merchants.get(first, self.browse()) | app
-            merchant_of.update(dict.fromkeys(names, first))
-            for name, merchant in merchant_of.items():
-                merchant_of[name] = first if merchant in known else merchant
-        for merchant, apps in merchants.items():
-            if moved := apps.filtered(lambda a, m=merchant: a.billpay_merchant != m):
-                self.env["billpay.ledger"]._unite(apps)
-                moved.billpay_merchant = merchant
 
     def _billpay_address(self):
         """Return the address of the API in the form in which addresses are compared."""
@@ -792,6 +791,12 @@ class PaymentProvider(models.Model):
             domain=[("provider_id", "=", self.id)],
         )
 
+    def action_billpay_new_numbers(self):
+        """Let a run make new numbers for what the lost ones still ask for."""
+        self.check_access("write")
+        lost = self.env["billpay.payable"]._lost_of(self)
+        return self.env["billpay.run"]._replace_lost(lost)
+
     def _billpay_ask_again(self):
         """With other credentials ClickPesa may know what it did not before."""
         domain = [("state", "=", "received"), ("provider_id", "in", self.ids)]
@@ -801,19 +806,11 @@ class PaymentProvider(models.Model):
 
     @api.depends("code", "company_id")
     def _compute_clickpesa_hidden_channels(self):
-        channels = self.env["billpay.channel"].sudo()
+        channels_sudo = self.env["billpay.channel"].sudo()
         for provider in self:
-            hidden = channels
-            if provider.code == "clickpesa":
-                hidden = channels._for_company(provider.company_id, complete=False)
-                hidden = hidden.filtered(lambda channel: not channel.complete)
-            provider.clickpesa_hidden_channels = "; ".join(
-                self.env._(
-                    "%(channel)s (missing: %(what)s)",
-                    channel=channel.name,
-                    what=channel.missing,
-                )
-                for channel in hidden
+            provider.clickpesa_hidden_channels = (
+                provider.code == "clickpesa"
+                and channels_sudo._hidden_text(provider.company_id)
             )
 
     def action_billpay_channels(self):
@@ -905,19 +902,7 @@ class PaymentProvider(models.Model):
         """
         self.ensure_one()
         self.check_access("write")
-        checks = self.env["billpay.connection.test"]._connection_checks(self)
-        if all(passed is not False for passed, _sentence in checks[:3]):
-            # It answers, and takes what numbers need: what waited need not wait on.
-            self.env["billpay.gate"]._answered(self)
-        lines = Markup("").join(
-            Markup('<li><span class="%s fw-bold">%s</span> %s</li>')
-            % (*_MARKS[passed], sentence)
-            for passed, sentence in checks
-        )
-        now = format_datetime(self.env, fields.Datetime.now())
-        self.billpay_connection_report = Markup(
-            '<p class="mb-1">%s</p><ul class="list-unstyled">%s</ul>'
-        ) % (self.env._("Tested on %s:", now), lines)
+        self.env["billpay.connection.test"]._report(self)
 
     def _billpay_prefix(self):
         """Return the digits with which this application's numbers begin."""

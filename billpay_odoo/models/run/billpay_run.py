@@ -5,7 +5,7 @@ import math
 from collections import Counter, defaultdict
 from datetime import timedelta
 
-from odoo import api, fields, models
+from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import format_duration
@@ -154,7 +154,7 @@ class BillpayRun(models.Model):
             )
 
     def _count_lines(self):
-        """Return ``{run id: {outcome: count}}``, in one statement."""
+        """Return ``{run id: {outcome: count}}``, in two statements."""
         counts = defaultdict(Counter)
         # As the system: a number may be hidden from whoever may see the run.
         lines_sudo = self.env["billpay.run.line"].sudo()
@@ -163,6 +163,9 @@ class BillpayRun(models.Model):
             [("run_id", "in", self.ids)], groups, ["__count"]
         ):
             counts[run.id][lines_sudo._outcome(state, number_state)] += count
+        unsent = lines_sudo._unsent_domain() & Domain("run_id", "in", self.ids)
+        for run, count in lines_sudo._read_group(unsent, ["run_id"], ["__count"]):
+            counts[run.id].update(done=-count, coming=count)
         return counts
 
     @api.depends("line_ids.state")
@@ -411,6 +414,54 @@ class BillpayRun(models.Model):
             )
         self._wake()
 
+    @api.model
+    def _replace_lost(self, numbers):
+        """Give what these numbers ask for new ones, where they are lost.
+
+        The worker does it, a chunk at a time; digits that still lead to the merchant
+        are kept.
+
+        :return: the action that opens the runs
+        :raise UserError: none is lost, or a company has no application that is on
+        """
+        living_sudo = numbers.sudo()._living()
+        lost = living_sudo - living_sudo._not_lost()
+        wanted = defaultdict(dict)
+        for number in lost.sorted("id"):
+            vals = {"partner_id": number.partner_id.id}
+            if number.move_id:
+                vals["move_id"] = number.move_id.id
+            elif number.kind == "customer" and number.purpose_id:
+                asked = {"amount": number.amount, "mode": number.mode}
+                vals |= {"purpose_id": number.purpose_id.id, **asked}
+            else:
+                # Shops and tills make theirs when the customer comes again.
+                continue
+            lines = wanted[number.company_id]
+            lines[number._own_key()] = {"row": len(lines) + 1, **vals}
+        if not wanted:
+            raise UserError(
+                self.env._(
+                    "None of these numbers needs a new one, so nothing was made. New "
+                    "numbers are for invoices and customers whose application was "
+                    "switched off, given to another company, or given another address, "
+                    "client ID or BillPay-Namba."
+                )
+            )
+        runs = self.sudo().create(
+            [
+                {
+                    "name": self.env._("New numbers, %s", company.name),
+                    "company_id": company.id,
+                    "source": self.env._("Numbers that cannot be paid any more"),
+                    "line_ids": [Command.create(line) for line in lines.values()],
+                }
+                for company, lines in wanted.items()
+            ]
+        )
+        runs.action_start()
+        return window(self.env, "action_billpay_run", domain=[("id", "in", runs.ids)])
+
     def action_pause(self):
         """Stop reserving after the chunk at hand; what is reserved is registered."""
         self.check_access("write")
@@ -502,7 +553,7 @@ class BillpayRun(models.Model):
         """
         self.ensure_one()
         lines_sudo = self.line_ids.sudo().filtered(
-            lambda line: line.state == "reserved" and line.number_id.state == "open"
+            lambda line: line.state == "reserved" and line.number_id._payable()
         )
         seen = lines_sudo.move_id.with_env(self.env)._filtered_access("read")
         numbers = lines_sudo.number_id.with_env(self.env)._filtered_access("read")
@@ -514,8 +565,9 @@ class BillpayRun(models.Model):
         if not lines:
             raise UserError(
                 self.env._(
-                    "No number of this run can be paid yet, so there is nothing to "
-                    "send or print. Wait until they are ready."
+                    "No number of this run can be paid now, so there is nothing to "
+                    "send or print. Wait until they are ready, or open a number to see "
+                    "what is wrong with it."
                 )
             )
         return lines

@@ -159,24 +159,48 @@ class BillpayRunLine(models.Model):
             )
 
     @api.model
-    def _outcome(self, state, number_state):
-        """Return what became of a line: of a reserved one, its number's state."""
+    def _outcome(self, state, number_state, unsent=False):
+        """Return what became of a line: of a reserved one, its number's state.
+
+        :param bool unsent: ClickPesa has not yet what the number asks for now
+        """
         if state != "reserved":
             return state
         if not number_state:
             return "cancelled"  # its number is deleted
+        if unsent:
+            return "coming"
         return {"pending": "coming", "failed": "failed"}.get(number_state, "done")
+
+    @api.model
+    def _unsent_domain(self):
+        """Return the domain of lines whose open number is not ready: see `_outcome`."""
+        # As the system, as the results are computed.
+        unsent = (
+            self.env["billpay.control.number"]
+            .sudo()
+            ._search(
+                [
+                    ("state", "=", "open"),
+                    ("sync_at", "!=", False),
+                    ("payable", "=", False),
+                ]
+            )
+        )
+        return Domain("state", "=", "reserved") & Domain("number_id", "in", unsent)
 
     @api.depends("state", "error", "number_id.state", "number_id.sync_error")
     def _compute_outcome(self):
         for line in self:
-            line.outcome = self._outcome(line.state, line.number_id.state)
+            number = line.number_id
+            unsent = number.state == "open" and number.sync_at and not number.payable
+            line.outcome = self._outcome(line.state, number.state, unsent)
             line.reason = line.error or line.number_id.sync_error
 
     def _search_outcome(self, operator, value):
         if operator != "in":
             return NotImplemented
-        reserved = Domain("state", "=", "reserved")
+        reserved, unsent = Domain("state", "=", "reserved"), self._unsent_domain()
         # As the system, as the results are computed.
         numbers_sudo = self.env["billpay.control.number"].sudo()
 
@@ -187,10 +211,11 @@ class BillpayRunLine(models.Model):
             found = numbers_sudo._search(states)
             return reserved & Domain("number_id", "in", found)
 
-        return Domain.OR(
+        ready = Domain.OR(
             (Domain("state", "=", outcome) & ~reserved) | settled(outcome)
             for outcome in value
         )
+        return ready | unsent if "coming" in value else ready & ~unsent
 
     @api.depends("partner_id.email", "partner_id.phone")
     def _compute_unreachable(self):

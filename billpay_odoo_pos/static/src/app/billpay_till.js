@@ -86,15 +86,22 @@ export class BillPayTill {
         }
     }
 
-    /** Fill the range up, quietly: there is one left for now. */
-    async refill() {
-        if (!this.method || this.offline || !this.range.isLow) {
+    /**
+     * Fill the range up, quietly: there is one left for now.
+     * @param {boolean} [always] also a full one: its numbers may not be payable any more
+     */
+    async refill(always = false) {
+        if (!this.method || this.offline || !(always || this.range.isLow)) {
             return;
         }
         const { device, used } = this.range.content;
         try {
             this.range.fill(await this.call("billpay_lease", [device, used]));
         } catch (error) {
+            if (!(error instanceof ConnectionLostError)) {
+                // The server has none that this device may hand out.
+                this.range.fill([]);
+            }
             console.info("BillPay: no new numbers at this moment.", error.message);
         }
     }
@@ -190,6 +197,7 @@ export class BillPayTill {
                 offline: info.offline,
                 mayPayLater: this.mayPayLater(info.offline, givesChange),
                 message: "",
+                problem: "",
             }),
             url: info.url,
         };
@@ -241,6 +249,7 @@ export class BillPayTill {
                 return;
             }
             const [stand] = await this.call("billpay_status", [[entry.order.uuid]]);
+            this.tellProblem(entry, stand?.problem || "");
             if (!(stand && this.take(entry, stand)) && aloud) {
                 entry.shown.message = _t("Nothing has come yet.");
             }
@@ -251,6 +260,15 @@ export class BillPayTill {
             }
         }
         entry.shown.mayPayLater = this.mayPayLater(entry.shown.offline, entry.givesChange);
+    }
+
+    /** A number that cannot be paid any more is shown neither here nor to the customer. */
+    tellProblem(entry, problem) {
+        const { order, line, shown } = entry;
+        shown.problem = problem;
+        order.uiState.billpay = problem
+            ? null
+            : { number: shown.number, amount: line.amount };
     }
 
     /**

@@ -14,7 +14,8 @@ patch(OrderReceipt.prototype, {
         const order = this.order;
         const words = order.config._billpay?.[order.config.billpay_lang || "sw"];
         const left = order.finalized ? order.billpayDue : order.remainingDue;
-        if (!order.billpay_number || !words || left <= 0) {
+        // Without its page a number cannot be paid now, as the server says.
+        if (!order.billpay_number || !order.billpay_url || !words || left <= 0) {
             return null;
         }
         const amount = moneyText(left, order.currency);
@@ -23,7 +24,7 @@ patch(OrderReceipt.prototype, {
             groups: order.billpay_number.match(/.{1,4}/g),
             amount,
             t: words.texts,
-            qr: order.billpay_url && generateQRCodeDataUrl(order.billpay_url),
+            qr: generateQRCodeDataUrl(order.billpay_url),
             // 80 mm: the way through the menus; number and amount stand above it.
             channels: words.channels.slice(0, LONGEST).map((channel) => ({
                 name: channel.name,

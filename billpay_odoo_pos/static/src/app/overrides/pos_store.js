@@ -9,8 +9,8 @@ import { BillPayTill } from "../billpay_till";
 patch(PosStore.prototype, {
     async setup() {
         await super.setup(...arguments);
-        window.addEventListener("pos-network-online", () => this.billpay.refill());
-        this.billpay.refill();
+        window.addEventListener("pos-network-online", () => this.billpay.refill(true));
+        this.billpay.refill(true);
     },
 
     async processServerData() {
