@@ -1124,31 +1124,11 @@ class BillpayPayable(models.AbstractModel):
                 and self._is_in_space(n, provider)
             )
         )
-        self._register_again(again)
+        if again:
+            self.env["billpay.sync"]._register_again(again)
+            provider._billpay_trigger("ir_cron_sync_numbers")
         (lost - again)._close()
         return numbers - (lost - again)
-
-    def _register_again(self, numbers):
-        """ClickPesa does not know these digits where they are asked for now."""
-        if not numbers:
-            return
-        numbers.with_context(tracking_disable=True).write(
-            {
-                "state": "pending",
-                "confirmed_at": False,
-                "known_at": False,
-                "known_active": False,
-                "known_amount": 0,
-                "known_mode": False,
-                "known_max_amount": 0,
-                "known_description": False,
-                "sync_at": fields.Datetime.now(),
-                "sync_error": False,
-                # A payer may have it: it never goes with its invoice.
-                "sync_attempts": 1,
-            }
-        )
-        numbers.provider_id[:1]._billpay_trigger("ir_cron_sync_numbers")
 
     def _warning_of_loss(self, provider):
         """Return what saving this changed application takes from payers, as a dialog.

@@ -166,9 +166,9 @@ class BillpaySync(models.AbstractModel):
                 there = {number.id: there}
                 committed(number.env, self._store_created, number, there, tries)
             else:
-                committed(number.env, self._store_gone, number, tries)
+                committed(number.env, self._store_unmade, number, tries)
 
-    def _store_gone(self, number, tries):
+    def _store_unmade(self, number, tries):
         """ClickPesa does not have this closed number, and is not to get it."""
         self._quiet(self._still_leased(number, tries)).write(SETTLED)
 
@@ -439,6 +439,7 @@ class BillpaySync(models.AbstractModel):
                 {
                     "state": "pending" if number.state == "open" else number.state,
                     "confirmed_at": False,
+                    "known_at": False,
                     "known_active": False,
                     "known_amount": 0,
                     "known_mode": False,
@@ -448,6 +449,8 @@ class BillpaySync(models.AbstractModel):
                     "sent": sent if item in sent else [*sent, item],
                     "sync_at": fields.Datetime.now(),
                     "sync_rank": RANKS.index("creation"),
+                    # A payer may have it: it never goes with its invoice.
+                    "sync_attempts": 1,
                     "sync_error": False,
                 }
             )
