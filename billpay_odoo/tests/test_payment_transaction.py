@@ -115,10 +115,12 @@ class TestCheckout(CheckoutSteps, BillPayCommon):
         move = self._registered_invoice()
         tx = self._transaction(invoice_ids=[Command.set(move.ids)])
         self._checkout(tx)
+        # One debt has one number: the checkout shows the invoice's.
+        self.assertEqual(self._number_of(tx), move.billpay_number_id)
         row = self._paid(self._number_of(tx), 150000)
         self.assertBooked(row, 150000)
         self.assertEqual((tx.state, move.amount_residual), ("done", 0))
-        self.assertEqual(move.billpay_number_id.state, "closed")
+        self.assertEqual(move.billpay_number_id.state, "paid")
         tx._post_process()
         self.assertEqual(move.amount_residual, 0)
 
@@ -548,7 +550,8 @@ class TestCheckoutPages(CheckoutSteps, BillPayHttpCommon):
         [tx] = move.transaction_ids
         number = self._number_of(tx.sudo())
         self.assertEqual((tx.state, number.state), ("pending", "open"))
+        self.assertEqual(number, own)
         row = self._paid(number, 150000)
         self.assertBooked(row, 150000)
         self.assertEqual((tx.state, move.amount_residual), ("done", 0))
-        self.assertEqual(own.state, "closed")
+        self.assertEqual(own.state, "paid")

@@ -135,13 +135,13 @@ class AccountMoveSend(models.AbstractModel):
         if not money.is_due(move):
             return None
         if number_sudo.state == "open":
-            return page._billpay_printed(number_sudo)
+            return page._billpay_printed(number_sudo, move)
         if number_sudo.state in ("paid", "closed"):
             return None
         with own_transaction(move.sudo().env) as env:
             number_sudo = move.with_env(env).exists().billpay_number_id
             is_open = number_sudo.state == "open"
-            return page._billpay_printed(number_sudo) if is_open else None
+            return page._billpay_printed(number_sudo, move) if is_open else None
 
     # === ALERTS === #
 

@@ -13,7 +13,7 @@ from odoo.tools import SQL
 from ... import money, page_texts
 from ...actions import dialog
 from ...allocation import EXACT_OLDEST
-from ...const import LIVING, MONEY, POLICIES
+from ...const import LIVING, MONEY, POLICIES, UNPAID
 from ...identity import number_as_stored, number_key
 from ...transactions import taken
 
@@ -465,7 +465,13 @@ class BillpayControlNumber(models.Model):
         )
 
     def _want(self, values):
-        """Write what differs of the wanted values; nothing is called."""
+        """Write what differs of the wanted values; nothing is called.
+
+        A number that open invoices carry keeps taking what each of them owes.
+        """
+        if self.kind == "customer" and values.get("mode") == "exact":
+            if self._open_carriers(limit=1):
+                values = {**values, "mode": "flexible"}
         changed = {
             name: value
             for name, value in values.items()
@@ -691,9 +697,19 @@ class BillpayControlNumber(models.Model):
     def _cannot_ask(self, values):
         """Tell whether these values are beyond an imported number, which never changes:
         a phone takes the exact amount that ClickPesa has, and nothing else."""
-        fixed = self.origin == "imported" and self.known_mode == "exact"
         differs = self.currency_id.compare_amounts(self.known_amount, values["amount"])
-        return fixed and bool(differs)
+        return self._takes_only_its_amount() and bool(differs)
+
+    def _open_carriers(self, limit=None):
+        """Return the unpaid invoices that show these numbers of customers."""
+        carrying = Domain("billpay_carried_number_id", "in", self.ids)
+        carrying &= Domain("state", "=", "posted")
+        carrying &= Domain("payment_state", "in", UNPAID)
+        return self.env["account.move"].sudo().search(carrying, limit=limit)
+
+    def _takes_only_its_amount(self):
+        """Tell whether a phone takes one amount on it, which nobody here can change."""
+        return self.origin == "imported" and self.known_mode == "exact"
 
     @api.model
     def _names_in_capitals(self, provider, names):

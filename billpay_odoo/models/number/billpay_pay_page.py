@@ -40,13 +40,18 @@ class BillpayPayPage(models.AbstractModel):
 
     # === BUSINESS METHODS === #
 
-    def _billpay_printed(self, number):
-        """Return what a document shows of this number, as a dict."""
+    def _billpay_printed(self, number, move=None):
+        """Return what a document shows of this number, as a dict.
+
+        :param move: the invoice that shows it; what it owes is asked for where the
+            number is the customer's
+        """
+        carried = move and number.kind == "customer"
         return {
             "id": number.id,
             "name": number.name,
             "display_number": number.display_number,
-            "amount": number.amount,
+            "amount": money.asked_now(move) if carried else number.amount,
             "url": self._get_pay_url(number),
         }
 
@@ -165,9 +170,13 @@ class BillpayPayPage(models.AbstractModel):
 
     # === STATE === #
 
-    def _get_foreign_amount(self, number):
+    def _get_foreign_amount(self, number, carrying=None):
         """Return the amount asked in the bill's currency, as text; "" for shillings."""
         move = number.move_id
+        if carrying:
+            known = money.is_shillings(carrying.currency_id)
+            left, _several = money.due_now(carrying)
+            return "" if known else page_texts.amount_text(left, carrying.currency_id)
         if move and (not number.amount or self._get_page_state(number) == "partial"):
             # As the amount beside it: what is left of the bill.
             if money.is_shillings(move.currency_id) or not self._get_amount_due(number):
@@ -184,8 +193,9 @@ class BillpayPayPage(models.AbstractModel):
         which the number cannot be paid, are shown.
         """
         if show_due or number.company_id.billpay_page_due:
-            owed = float(money.whole_shillings(max(number.balance, 0.0)))
-            return number.amount or owed
+            owed = max(number.balance, 0.0)
+            # In exact mode ClickPesa takes nothing else.
+            return owed if owed and number.mode != "exact" else number.amount
         usual = number.purpose_id.default_amount
         shown = number.mode == "exact" or (
             number.currency_id.compare_amounts(number.amount, usual) == 0
@@ -202,9 +212,9 @@ class BillpayPayPage(models.AbstractModel):
             return self._get_asked_of_customer(number)
         return max(number.amount - number.amount_paid, 0.0)
 
-    def _early_values(self, number, state, lang):
+    def _early_values(self, number, move, state, lang):
         """Return what is enough when it is paid early, and until when, as texts."""
-        move, early = number.move_id, (0.0, False)
+        early = 0.0, False
         if move and state == "open":
             early = money.early(move, number.company_id._billpay_today())
         amount, until = early
@@ -347,12 +357,15 @@ class BillpayPayPage(models.AbstractModel):
         accepted = request.httprequest.accept_languages if request else []
         return page_texts.page_language(*(code for code, _quality in accepted))
 
-    def _pay_page_values(self, record, lang=None, since=None, show_due=False):
+    def _pay_page_values(
+        self, record, lang=None, since=None, show_due=False, carrying=None
+    ):
         """Return the values of the template ``billpay_odoo.pay_block``.
 
         :param str lang: ``en`` or ``sw``; anything else lets the page choose
         :param since: see ``_opened_token``; anything else lets the page begin now
         :param bool show_due: whether the visitor is known as the customer
+        :param carrying: the invoice on whose page the customer's number is shown
         :return: dict; all texts plain and in one language, steps as Markup
         """
         number = record.sudo()
@@ -363,6 +376,8 @@ class BillpayPayPage(models.AbstractModel):
         # What ClickPesa has comes first: in exact mode it takes nothing else.
         if number.kind == "customer":
             asked = self._get_asked_of_customer(number, show_due)
+            if carrying:
+                asked = money.asked_now(carrying)
             if self._opened(since)[0] != number.id:
                 since = self._opened_token(number)
         else:
@@ -384,11 +399,11 @@ class BillpayPayPage(models.AbstractModel):
             "asks_amount": bool(asked),
             "in_parts": bool(number.max_amount),
             "amount": page_texts.amount_text(asked, number.currency_id),
-            "foreign_amount": self._get_foreign_amount(number),
-            **self._early_values(number, state, lang),
+            "foreign_amount": self._get_foreign_amount(number, carrying),
+            **self._early_values(number, carrying or number.move_id, state, lang),
             **self._paid_values(number, since),
             "since": since,
-            "bill": number._bill()._billpay_page_bill(number),
+            "bill": (carrying or number._bill())._billpay_page_bill(number),
             "next_url": following and self._get_pay_url(following, lang=lang),
             "next_groups": following and following.display_number.split(),
             "watch_url": f"{path}/state" + (f"?since={since}" if since else ""),
