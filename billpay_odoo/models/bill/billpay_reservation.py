@@ -30,10 +30,7 @@ class BillpayReservation(models.AbstractModel):
         for move in moves.filtered(
             lambda m: m.state == "posted" and m.is_sale_document()
         ):
-            # sudo: whoever posts an invoice need not see transactions.
-            checkouts = move.sudo().transaction_ids.filtered(
-                lambda tx: tx.provider_code == "clickpesa"
-            )
+            checkouts = self._checkouts(move)
             if not checkouts:
                 continue
             entries = moves.env["account.payment"].search(
@@ -54,6 +51,13 @@ class BillpayReservation(models.AbstractModel):
             moves.env["account.move.line"]._reconcile_plan(plan)
         for due, credits in others:
             self._apply_shillings(due, credits)
+
+    def _checkouts(self, move):
+        """Return our checkouts of what an invoice is for, in sudo. Extended by glue."""
+        # sudo: whoever posts an invoice need not see transactions.
+        return move.sudo().transaction_ids.filtered(
+            lambda tx: tx.provider_code == "clickpesa"
+        )
 
     def _apply_shillings(self, due, credits):
         """Pay an invoice in another currency with shillings, as its checkout asked."""
@@ -539,8 +543,7 @@ class BillpayReservation(models.AbstractModel):
         The payer keeps the digits; they ask for what the invoice owes from now on.
         """
         for move in moves.filtered(lambda move: move.move_type in INVOICES):
-            # sudo: whoever posts an invoice need not see transactions.
-            checkouts = move.sudo().transaction_ids.filtered(
+            checkouts = self._checkouts(move).filtered(
                 lambda tx: tx.state in ("draft", "pending")
             )
             living = checkouts.billpay_number_ids._living().sorted("id")
@@ -561,6 +564,8 @@ class BillpayReservation(models.AbstractModel):
                 number.flush_recordset()
                 wanted = self._wanted_values(move, number)
                 number._want({"move_id": move.id, **wanted})
+            # Money on those that were closed finds the invoice.
+            move.sudo().transaction_ids |= living.transaction_id
 
     def _reserve_or_say(self, moves):
         """Reserve numbers in posting, booking or reconciling, which no lack of digits
