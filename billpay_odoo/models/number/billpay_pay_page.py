@@ -193,9 +193,7 @@ class BillpayPayPage(models.AbstractModel):
         which the number cannot be paid, are shown.
         """
         if show_due or number.company_id.billpay_page_due:
-            owed = max(number.balance, 0.0)
-            # In exact mode ClickPesa takes nothing else.
-            return owed if owed and number.mode != "exact" else number.amount
+            return number.amount or max(number.balance, 0.0)
         usual = number.purpose_id.default_amount
         shown = number.mode == "exact" or (
             number.currency_id.compare_amounts(number.amount, usual) == 0
