@@ -52,7 +52,9 @@ class BillpayPayPage(http.Controller):
         readonly=True,
         save_session=False,
     )
-    def pay_page(self, number, signature, lang=None, since=None, **_kwargs):
+    def pay_page(
+        self, number, signature, lang=None, since=None, invoice=None, **_kwargs
+    ):
         """Show how to pay, and whether it is paid; 404 for any wrong address."""
         page = request.env["billpay.pay.page"]
         number_sudo = page._find_for_page(number, signature)
@@ -62,7 +64,10 @@ class BillpayPayPage(http.Controller):
                 # PostgreSQL takes no null character: it would be a 500.
                 return NotFound().get_response()
             raise request.not_found()
-        values = page._pay_page_values(number_sudo, lang=lang, since=since)
+        carrying = invoice and page._carrying(number_sudo, invoice)
+        values = page._pay_page_values(
+            number_sudo, lang=lang, since=since, carrying=carrying
+        )
         response = request.render("billpay_odoo.pay_page", {"billpay": values})
         response.headers.update(_PRIVATE)
         return response
@@ -95,7 +100,7 @@ class BillpayPortalAccount(PortalAccount):
         state = number_sudo.state in PAYABLE and (
             request.env["billpay.pay.page"]._get_page_state(number_sudo)
         )
-        carrying = invoice_sudo if number_sudo.kind == "customer" else None
+        carrying = number_sudo.kind == "customer" and invoice_sudo
         # The customer's number stays open when the invoice is paid.
         if state in PAYABLE and money.is_due(invoice_sudo):
             url = invoice.get_portal_url(query_string="&lang=%s", anchor="billpay")

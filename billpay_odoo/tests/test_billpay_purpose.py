@@ -5,7 +5,9 @@ from lxml import etree
 
 from odoo import Command, fields
 from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.modules.migration import load_script
 from odoo.tests import Form, tagged
+from odoo.tools import file_path
 
 from .. import money, page_texts
 from .ledger import LedgerCommon
@@ -956,6 +958,28 @@ class TestOneNumberForOneDebt(PurposeCommon):
         )
         self.assertOne(move, own)
 
+    def test_upgrade_mends_what_was_left(self):
+        move = self._own()
+        own = move.billpay_number_id
+        keeps = self._keeps(self.asha, self.hostel)
+        move.sudo().billpay_carried_number_id = keeps
+        exact = self._fee(self.juma, self.hostel, 7000)
+        exact.sudo().billpay_number_ids._close()
+        number = self._keeps(self.juma, self.hostel)
+        number.write({"amount": 9000, "mode": "exact"})
+        exact.sudo().billpay_carried_number_id = number
+        stale = self._invoice(100000)
+        asking = stale.billpay_number_id.sudo()
+        self._sync()
+        asking.write({"amount": 90000})
+        self.company.billpay_provider_id = False
+        path = "billpay_odoo/migrations/19.0.1.6.0/post-one_debt.py"
+        load_script(file_path(path), "one_debt").migrate(self.env.cr, "19.0.1.5.0")
+        self.assertOne(move, own)
+        self.assertEqual(number.mode, "flexible")
+        self._sync()
+        self.assertEqual(self.sandbox.number(asking.name)["amount"], 100000)
+
     def test_carried_by_many(self):
         """A run over invoices of which some have their own leaves each with one."""
         own = self._own()
@@ -1055,6 +1079,38 @@ class TestCarriedNumberAsks(PurposeCommon):
             self.assertEqual(
                 self._printed(move), page_texts.amount_text(owed, self.tzs)
             )
+
+    def test_the_address_on_the_invoice_leads_to_what_it_owes(self):
+        pages = self.env["billpay.pay.page"]
+        first, number = self._fees(90000, 50000)
+        second = self._fee(first.partner_id, self.tuition, 7000)
+        other, strange = self._fees(90000, 3000)
+        tokens = {}
+        for move in first | second | other:
+            url = pages._document_for(move, "en_US")["url"]
+            tokens[move] = url.partition("?invoice=")[2]
+        for move in first | second:
+            carrying = pages._carrying(number, tokens[move])
+            self.assertEqual(carrying, move)
+        for token in (
+            tokens[other],
+            tokens[first].replace(str(first.id), str(second.id), 1),
+            f"{first.id}-",
+            str(first.id),
+            f"{first.id}-\u00e9",
+            "9" * 40,
+            "\u0663-1",
+            "-",
+            "",
+            None,
+        ):
+            with self.subTest(token=token):
+                self.assertFalse(pages._carrying(number, token))
+        self.assertFalse(pages._carrying(strange, tokens[first]))
+        self._pay_number(number, 50000)
+        self.assertEqual(first.amount_residual, 0)
+        self.assertFalse(pages._carrying(number, tokens[first]))
+        self.assertEqual(pages._carrying(number, tokens[second]), second)
 
     # === Exact amounts === #
 

@@ -5,6 +5,7 @@ import io
 import logging
 import re
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import qrcode
 from markupsafe import Markup
@@ -52,7 +53,7 @@ class BillpayPayPage(models.AbstractModel):
             "name": number.name,
             "display_number": number.display_number,
             "amount": money.asked_now(move) if carried else number.amount,
-            "url": self._get_pay_url(number),
+            "url": self._get_pay_url(number, carrying=move if carried else None),
         }
 
     # === ADDRESS === #
@@ -67,16 +68,47 @@ class BillpayPayPage(models.AbstractModel):
     def _get_pay_path(self, number):
         return f"/billpay/{number.name}/{self._pay_signature(number)}"
 
-    def _get_pay_url(self, number, lang=None):
+    def _get_pay_url(self, number, lang=None, carrying=None):
         """Return the absolute address, of the company's website where there is one.
 
         Not the application's: that follows the request, and a payer cannot reach the
         host name under which the office reaches Odoo.
 
         :param str lang: ``en`` or ``sw``; without it the page chooses by the payer
+        :param carrying: the invoice that shows the customer's number, whose page says
+            what that invoice owes
         """
         url = urljoin(number.company_id.get_base_url(), self._get_pay_path(number))
-        return f"{url}?lang={lang}" if lang else url
+        query = {"lang": lang, "invoice": carrying and self._carrying_token(carrying)}
+        query = urlencode({name: text for name, text in query.items() if text})
+        return f"{url}?{query}" if query else url
+
+    def _carrying_token(self, move):
+        key = move.id, move.sudo().billpay_carried_number_id.id
+        return (
+            f"{move.id}-{hmac(self.env(su=True), 'billpay-pay-page-invoice', key)[:16]}"
+        )
+
+    def _carrying(self, number, token):
+        """Return the invoice that an address means beside the customer's number.
+
+        :param token: see ``_carrying_token``; anything
+        :return: in sudo; empty when it is none of ours, is paid or carries another one
+        """
+        move_id = str(token or "").partition("-")[0]
+        moves_sudo = self.env["account.move"].sudo()
+        # Beyond it PostgreSQL knows no such id.
+        if not (move_id.isascii() and move_id.isdigit() and len(move_id) < 10):
+            return moves_sudo
+        move = moves_sudo.browse(int(move_id)).exists()
+        known = (
+            move.billpay_carried_number_id == number
+            and move.state == "posted"
+            and str(token).isascii()
+            and consteq(self._carrying_token(move), str(token))
+            and money.is_due(move)
+        )
+        return move if known else moves_sudo
 
     def _find_for_page(self, number, signature):
         """Return the number that a pay page address means, in sudo.
@@ -384,6 +416,8 @@ class BillpayPayPage(models.AbstractModel):
             since = ""
         path, company = self._get_pay_path(number), number.company_id
         query = f"&since={since}" if since else ""
+        if carrying:
+            query += f"&invoice={self._carrying_token(carrying)}"
         values = {
             "lang": lang,
             "state": state,
