@@ -116,8 +116,8 @@ class PaymentTransaction(models.Model):
             number = numbers.filtered(
                 lambda n: n.move_id == invoices and n.provider_id == self.provider_id
             )[-1:]
-            if number.transaction_id.state not in ("draft", "pending"):
-                number.transaction_id = self
+            # Of several checkouts the last one waits: its page is open.
+            number.transaction_id = self
             return number
         rivals = self._billpay_rivals().filtered(
             lambda tx: (
