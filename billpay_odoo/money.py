@@ -272,24 +272,52 @@ def due_now(move):
     return move.currency_id.round(left), len(items) > 1
 
 
+def asked_now(move):
+    """Return what an invoice asks for that shows the customer's number, in TZS."""
+    amount, _several = due_now(move)
+    return float(whole_shillings(bill_shillings(move, amount)))
+
+
 # === JOURNAL ITEMS OF A CUSTOMER'S NUMBER === #
 
 
-def open_shillings(line, number):
-    """Return what is open of a receivable item, in TZS, for a customer's number."""
-    return _item_shillings(line, line.amount_residual_currency, number)
+def bills(lines):
+    """Return receivable items by bill, each of which is rounded once."""
+    grouped = lines.grouped(
+        lambda line: (line.move_id, line.currency_id, line.amount_currency < 0)
+    )
+    return list(grouped.values())
 
 
-def billed_shillings(line, number):
-    """Return what was billed by a journal item, in TZS: the shillings that settled
-    it, and those that are asked for the rest. Below zero for a credit note.
+def coming_shillings(lines, number):
+    """Return what is on its way to a bill, in TZS: paid, and not in the books yet."""
+    move = lines.move_id
+    if move._get_invoice_in_payment_state() != "in_payment" or not move.is_invoice():
+        return 0.0
+    left = sum(lines.mapped("amount_residual_currency"))
+    rate = _items_rate(lines, number)
+    due_of_lines = min(left, due(move))
+    return at_rate(left, lines.currency_id, rate) - at_rate(
+        due_of_lines, lines.currency_id, rate
+    )
+
+
+def open_shillings(lines, number):
+    """Return what is open of a bill's items, in TZS, for a customer's number."""
+    left = sum(lines.mapped("amount_residual_currency"))
+    return at_rate(left, lines.currency_id, _items_rate(lines, number))
+
+
+def billed_shillings(lines, number):
+    """Return what was billed by a bill's items, in TZS: the shillings that settled
+    them, and those that are asked for the rest. Below zero for a credit note.
     """
-    if is_shillings(line.currency_id):
-        return line.amount_currency
+    if is_shillings(lines.currency_id):
+        return sum(lines.mapped("amount_currency"))
     return (
-        open_shillings(line, number)
-        + sum(settled_shillings(partial, number) for partial in line.matched_credit_ids)
-        - sum(settled_shillings(partial, number) for partial in line.matched_debit_ids)
+        open_shillings(lines, number)
+        + sum(settled_shillings(part, number) for part in lines.matched_credit_ids)
+        - sum(settled_shillings(part, number) for part in lines.matched_debit_ids)
     )
 
 
@@ -309,7 +337,32 @@ def settled_shillings(partial, number):
                 lambda p, other=other: p[f"{other}_move_id"].move_id == exchange
             )
             return sum((partial | booked).mapped(f"{side}_amount_currency"))
-    return _item_shillings(debit, partial.debit_amount_currency, number)
+    return _asked_less(partial, number)
+
+
+def _asked_less(partial, number):
+    """Return how much less a bill in another currency asks for since it was paid a
+    part in such a currency: so many roundings as it is asked for, not as it is paid.
+    """
+    line = partial.debit_move_id
+    items = line.move_id.line_ids.filtered(
+        lambda item: (
+            item.account_id == line.account_id
+            and item.partner_id == line.partner_id
+            and item.currency_id == line.currency_id
+            and item.amount_currency > 0
+        )
+    )
+    rate, currency = _items_rate(line, number), line.currency_id
+    left = sum(items.mapped("amount_residual_currency"))
+    for part in items.matched_credit_ids.sorted("id", reverse=True):
+        if is_shillings(part.credit_move_id.currency_id) or is_exchange(part):
+            continue
+        before = left + part.debit_amount_currency
+        if part == partial:
+            return at_rate(before, currency, rate) - at_rate(left, currency, rate)
+        left = before
+    return at_rate(partial.debit_amount_currency, currency, rate)
 
 
 def is_exchange(partial):
@@ -322,8 +375,8 @@ def is_exchange(partial):
     )
 
 
-def _item_shillings(line, amount, number):
-    move = line.move_id
+def _items_rate(lines, number):
+    move = lines.move_id
     # A credit note takes back what its invoice asked.
     move = move.reversed_entry_id.filtered(lambda m: m.is_sale_document()) or move
-    return at_rate(amount, line.currency_id, bill_rate(move, number))
+    return bill_rate(move, number)

@@ -7,6 +7,8 @@ from odoo.http import request
 
 from odoo.addons.account_payment.controllers.portal import PortalAccount
 
+from .. import money
+
 # The address of a pay page is a secret of its payer: no search engine, cache or other
 # site is to learn it. Nor is another site to show the page as its own.
 _PRIVATE = {
@@ -24,10 +26,10 @@ _PRIVATE = {
 PAYABLE = ("open", "pending", "unavailable")
 
 
-def page_values(number, lang, url, since=None, show_due=False):
+def page_values(number, lang, url, since=None, **options):
     """Return what a page shows of a number; ``url`` takes the code of a language."""
     values = request.env["billpay.pay.page"]._pay_page_values(
-        number, lang=lang, since=since, show_due=show_due
+        number, lang=lang, since=since, **options
     )
     query = f"&since={values['since']}" if values["since"] else ""
     values["language_urls"] = {
@@ -50,7 +52,9 @@ class BillpayPayPage(http.Controller):
         readonly=True,
         save_session=False,
     )
-    def pay_page(self, number, signature, lang=None, since=None, **_kwargs):
+    def pay_page(
+        self, number, signature, lang=None, since=None, invoice=None, **_kwargs
+    ):
         """Show how to pay, and whether it is paid; 404 for any wrong address."""
         page = request.env["billpay.pay.page"]
         number_sudo = page._find_for_page(number, signature)
@@ -60,7 +64,10 @@ class BillpayPayPage(http.Controller):
                 # PostgreSQL takes no null character: it would be a 500.
                 return NotFound().get_response()
             raise request.not_found()
-        values = page._pay_page_values(number_sudo, lang=lang, since=since)
+        carrying = invoice and page._carrying(number_sudo, invoice)
+        values = page._pay_page_values(
+            number_sudo, lang=lang, since=since, carrying=carrying
+        )
         response = request.render("billpay_odoo.pay_page", {"billpay": values})
         response.headers.update(_PRIVATE)
         return response
@@ -88,12 +95,17 @@ class BillpayPortalAccount(PortalAccount):
     def _invoice_get_page_view_values(self, invoice, access_token, **kwargs):
         # EXTENDS account_payment
         values = super()._invoice_get_page_view_values(invoice, access_token, **kwargs)
-        number_sudo = invoice.sudo().billpay_number_id
+        invoice_sudo = invoice.sudo()
+        number_sudo = invoice_sudo.billpay_number_id
         state = number_sudo.state in PAYABLE and (
             request.env["billpay.pay.page"]._get_page_state(number_sudo)
         )
-        if state in PAYABLE:
+        carrying = number_sudo.kind == "customer" and invoice_sudo
+        # The customer's number stays open when the invoice is paid.
+        if state in PAYABLE and money.is_due(invoice_sudo):
             url = invoice.get_portal_url(query_string="&lang=%s", anchor="billpay")
             lang, since = kwargs.get("lang"), kwargs.get("since")
-            values["billpay"] = page_values(number_sudo, lang, url, since)
+            values["billpay"] = page_values(
+                number_sudo, lang, url, since, carrying=carrying
+            )
         return values

@@ -182,16 +182,20 @@ class TestInvoice(BillPayCommon):
         self.assertEqual(move.amount_residual, 0)
         self.assertEqual(second.state, "closed")
 
-    def test_reconciling_elsewhere_costs_no_query_for_numbers(self):
+    def test_reconciling_elsewhere_costs_one_query_for_numbers(self):
         self.company.billpay_provider_id = False
-        move = self._invoice(10000)
+        moves = self._invoice(10000) | self._invoice(20000)
         self.env.flush_all()
-        search = type(self.env["billpay.control.number"]).search
-        with patch.object(
-            type(self.env["billpay.control.number"]), "search", side_effect=search
-        ) as asked:
-            self._cash(move, 4000)
-        asked.assert_not_called()
+        asked, execute = [], type(self.env.cr).execute
+
+        def counted(cr, query, *args, **kwargs):
+            if 'FROM "billpay_control_number"' in str(query):
+                asked.append(query)
+            return execute(cr, query, *args, **kwargs)
+
+        with patch.object(type(self.env.cr), "execute", counted):
+            self._cash(moves, 30000, group_payment=True)
+        self.assertLessEqual(len(asked), 1)
 
     def test_a_customer_who_keeps_the_name_costs_no_query_for_numbers(self):
         self._invoice(10000)

@@ -1,10 +1,15 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Customers keep one number per purpose, and money stays with its purpose."""
 
+from lxml import etree
+
 from odoo import Command, fields
 from odoo.exceptions import AccessError, UserError, ValidationError
+from odoo.modules.migration import load_script
 from odoo.tests import Form, tagged
+from odoo.tools import file_path
 
+from .. import money, page_texts
 from .ledger import LedgerCommon
 
 
@@ -944,6 +949,365 @@ class TestPurposeInvoices(PurposeCommon):
         self.assertEqual(pending, {move.sudo().billpay_number_id: move.sudo()})
         self._sync()
         self.assertFalse(self.env["billpay.reservation"]._pending(move))
+
+
+@tagged("post_install", "-at_install")
+class TestOneNumberForOneDebt(PurposeCommon):
+    """An invoice shows its own number or the customer's; the other one is not open."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.provider.clickpesa_number_origin = "api"
+
+    def _open(self, move):
+        """Digits with which this debt is asked for at ClickPesa, after the worker."""
+        self._sync()
+        self.env.invalidate_all()
+        shown = move.sudo().billpay_number_ids | move.sudo().billpay_carried_number_id
+        active = {n["number"] for n in self.sandbox.numbers() if n["state"] == "ACTIVE"}
+        return active & set(shown.mapped("name"))
+
+    def assertOne(self, move, number):
+        self.assertEqual(move.billpay_number_id, number)
+        self.assertEqual(self._open(move), {number.name})
+
+    def _own(self, amount=50000):
+        """A posted invoice of the purpose, with a number of its own at ClickPesa."""
+        self.tuition.invoice_number = "order"
+        move = self._fee(self.asha, self.tuition, amount)
+        self._sync()
+        self.assertEqual(move.billpay_number_id.kind, "order")
+        return move
+
+    def test_purpose_is_set_to_carry_and_a_number_is_got(self):
+        for by in ("purpose", "customer"):
+            with self.subTest(by=by):
+                move = self._own()
+                own = move.billpay_number_id
+                if by == "purpose":
+                    self.tuition.invoice_number = "customer"
+                else:
+                    asha = self.asha.with_company(self.company)
+                    asha.billpay_invoice_number = "customer"
+                # Nobody closes by the way what a payer may have.
+                self.assertOne(move, own)
+                move.invalidate_recordset(["billpay_can_issue"])
+                self.assertTrue(move.billpay_can_issue)
+                move.action_billpay_issue()
+                keeps = self._keeps(self.asha, self.tuition)
+                self.assertEqual(own.state, "closed")
+                self.assertOne(move, keeps)
+                # Money that comes to the old one finds the invoice all the same.
+                row = self._post(self._confirmed(own, 50000))
+                self.assertEqual((row.move_id, move.amount_residual), (move, 0))
+                self.assertTrue(all(self._receivable(move).mapped("reconciled")))
+                self.assertEqual(self._credit(row), 0)
+
+    def test_purpose_is_chosen_later(self):
+        self.hostel.invoice_number = "customer"
+        for clicked in (False, True):
+            with self.subTest(clicked=clicked):
+                move = self._own()
+                own = move.billpay_number_id
+                move.billpay_purpose_id = self.hostel
+                self.assertOne(move, own)
+                if clicked:
+                    move.action_billpay_issue()
+                    self.assertOne(move, self._keeps(self.asha, self.hostel))
+                move.billpay_purpose_id = self.tuition
+                self.assertEqual(move.billpay_number_id.kind, "order")
+                self.assertOne(move, own)
+
+    def test_purpose_stops_carrying_and_a_number_is_got(self):
+        self.tuition.invoice_number = "customer"
+        move = self._fee(self.asha, self.tuition, 50000)
+        keeps = move.billpay_number_id
+        self.assertOne(move, keeps)
+        self.tuition.invoice_number = "order"
+        move.action_billpay_issue()
+        own = move.billpay_number_id
+        self.assertEqual(own.kind, "order")
+        self.assertFalse(move.billpay_carried_number_id)
+        self.assertOne(move, own)
+        # The customer's own number stays, and pays it by its policy.
+        self.assertEqual(keeps.state, "open")
+        self._pay_number(keeps, 50000)
+        self.assertEqual(move.amount_residual, 0)
+        self.assertEqual(own.state, "closed")
+
+    def test_reset_and_confirmed_again(self):
+        for carries_after in (True, False):
+            with self.subTest(carries_after=carries_after):
+                before, after = "customer", "order"
+                if carries_after:
+                    before, after = after, before
+                self.tuition.invoice_number = before
+                move = self._fee(self.asha, self.tuition, 50000)
+                self._sync()
+                shown = move.billpay_number_id
+                move.button_draft()
+                self.tuition.invoice_number = after
+                move.action_post()
+                self.assertNotEqual(move.billpay_number_id, shown)
+                kind = "customer" if carries_after else "order"
+                self.assertEqual(move.billpay_number_id.kind, kind)
+                self.assertOne(move, move.billpay_number_id)
+
+    def test_paid_otherwise_undone_and_of_another_purpose_meanwhile(self):
+        self.hostel.invoice_number = "customer"
+        move = self._own()
+        own = move.billpay_number_id
+        payment = (
+            self.env["account.payment.register"]
+            .with_context(active_model="account.move", active_ids=move.ids)
+            .create({})
+            ._create_payments()
+        )
+        self.assertEqual(own.state, "closed")
+        move.billpay_purpose_id = self.hostel
+        payment.move_id.line_ids.remove_move_reconcile()
+        self.assertOne(move, self._keeps(self.asha, self.hostel))
+        self.assertEqual(own.state, "closed")
+
+    def test_sent_with_a_number_of_its_own(self):
+        move = self._own()
+        own = move.billpay_number_id
+        move.billpay_issue_on = "send"
+        self.tuition.invoice_number = "customer"
+        self.assertFalse(
+            self.env["account.move.send"]._billpay_confirm_before_sending(move)
+        )
+        self.assertOne(move, own)
+
+    def test_upgrade_mends_what_was_left(self):
+        move = self._own()
+        own = move.billpay_number_id
+        keeps = self._keeps(self.asha, self.hostel)
+        move.sudo().billpay_carried_number_id = keeps
+        exact = self._fee(self.juma, self.hostel, 7000)
+        exact.sudo().billpay_number_ids._close()
+        number = self._keeps(self.juma, self.hostel)
+        number.write({"amount": 9000, "mode": "exact"})
+        exact.sudo().billpay_carried_number_id = number
+        stale = self._invoice(100000)
+        asking = stale.billpay_number_id.sudo()
+        self._sync()
+        asking.write({"amount": 90000})
+        self.company.billpay_provider_id = False
+        path = "billpay_odoo/migrations/19.0.1.6.0/post-one_debt.py"
+        load_script(file_path(path), "one_debt").migrate(self.env.cr, "19.0.1.5.0")
+        self.assertOne(move, own)
+        self.assertEqual(number.mode, "flexible")
+        self._sync()
+        self.assertEqual(self.sandbox.number(asking.name)["amount"], 100000)
+
+    def test_carried_by_many(self):
+        """A run over invoices of which some have their own leaves each with one."""
+        own = self._own()
+        self.tuition.invoice_number = "customer"
+        others = self._fee(self.juma, self.tuition, 7000)
+        others |= self._fee(self.asha, self.tuition, 8000)
+        (own | others).action_billpay_issue()
+        for move in own | others:
+            self.assertEqual(move.billpay_number_id.kind, "customer")
+            self.assertOne(move, move.billpay_number_id)
+
+
+@tagged("post_install", "-at_install")
+class TestCarriedNumberAsks(PurposeCommon):
+    """What carries the customer's number asks for what the invoice owes."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.provider.clickpesa_number_origin = "api"
+        cls.tuition.invoice_number = "customer"
+
+    def _there(self, number):
+        self._sync()
+        return self.sandbox.number(number.name)
+
+    def _fees(self, usual, amount):
+        """A fee of a new pupil, whose number asks for the usual amount."""
+        self.tuition.default_amount = usual
+        partner = self._pupil("Pupil")
+        self.tuition.invoice_number = "customer"
+        move = self._fee(partner, self.tuition, amount)
+        self._sync()
+        return move, self._keeps(partner, self.tuition)
+
+    def _printed(self, move, lang="en_US"):
+        return self.env["billpay.pay.page"]._document_for(move, lang)["amount"]
+
+    def test_every_document_says_what_the_invoice_owes(self):
+        for usual, amount, cash in (
+            (0, 50000, 0),
+            (30000, 50000, 0),
+            (90000, 50000, 20000),
+            (50000, 12345.4, 345.4),
+        ):
+            with self.subTest(usual=usual, amount=amount, cash=cash):
+                move, number = self._fees(usual, amount)
+                if cash:
+                    self.env["account.payment.register"].with_context(
+                        active_model="account.move", active_ids=move.ids
+                    ).create(
+                        {"amount": cash, "payment_difference_handling": "open"}
+                    )._create_payments()
+                owed = page_texts.amount_text(
+                    money.whole_shillings(amount - cash), self.tzs
+                )
+                self.assertEqual(self._printed(move), owed)
+                mail = self.env["account.move.send"]._get_mail_params(
+                    move,
+                    {
+                        "mail_lang": "en_US",
+                        "mail_body": "x",
+                        "mail_subject": "x",
+                        "author_partner_id": self.env.user.partner_id.id,
+                        "mail_partner_ids": move.partner_id.ids,
+                        "mail_attachments_widget": [],
+                        "mail_template": self.env["mail.template"],
+                    },
+                )
+                self.assertIn(owed, mail["body"])
+                page = self.env["billpay.pay.page"]._pay_page_values(
+                    number, lang="en", carrying=move
+                )
+                self.assertEqual(page["amount"], owed)
+                self.assertEqual(page["bill"]["name"], move.name)
+                html, _type = self.env["ir.actions.report"]._render_qweb_html(
+                    "account.account_invoices", move.ids, {"report_type": "pdf"}
+                )
+                [digits] = etree.HTML(html).xpath("//*[@name='billpay_amount']/text()")
+                self.assertEqual(digits, owed)
+                line = self.env["billpay.run.line"].sudo()
+                line = line.create(
+                    {
+                        "run_id": self.env["billpay.run"].sudo().create({}).id,
+                        "move_id": move.id,
+                        "number_id": number.id,
+                        "partner_id": move.partner_id.id,
+                    }
+                )
+                self.assertIn(owed.replace("\u00a0", " "), line._sms_text())
+
+    def test_of_several_invoices_each_says_its_own(self):
+        first, number = self._fees(90000, 50000)
+        second = self._fee(first.partner_id, self.tuition, 7000)
+        self.assertEqual(second.billpay_number_id, number)
+        for move, owed in ((first, 50000), (second, 7000)):
+            self.assertEqual(
+                self._printed(move), page_texts.amount_text(owed, self.tzs)
+            )
+
+    def test_the_address_on_the_invoice_leads_to_what_it_owes(self):
+        pages = self.env["billpay.pay.page"]
+        first, number = self._fees(90000, 50000)
+        second = self._fee(first.partner_id, self.tuition, 7000)
+        other, strange = self._fees(90000, 3000)
+        tokens = {}
+        for move in first | second | other:
+            url = pages._document_for(move, "en_US")["url"]
+            tokens[move] = url.partition("?invoice=")[2]
+        for move in first | second:
+            carrying = pages._carrying(number, tokens[move])
+            self.assertEqual(carrying, move)
+        for token in (
+            tokens[other],
+            tokens[first].replace(str(first.id), str(second.id), 1),
+            f"{first.id}-",
+            str(first.id),
+            f"{first.id}-\u00e9",
+            "9" * 40,
+            "\u0663-1",
+            "-",
+            "",
+            None,
+        ):
+            with self.subTest(token=token):
+                self.assertFalse(pages._carrying(number, token))
+        self.assertFalse(pages._carrying(strange, tokens[first]))
+        self._pay_number(number, 50000)
+        self.assertEqual(first.amount_residual, 0)
+        self.assertFalse(pages._carrying(number, tokens[first]))
+        self.assertEqual(pages._carrying(number, tokens[second]), second)
+
+    # === Exact amounts === #
+
+    def test_exact_number_is_made_flexible(self):
+        for wish in ("purpose", "customer"):
+            with self.subTest(wish=wish):
+                self.tuition.write(
+                    {
+                        "invoice_number": "order",
+                        "default_amount": 90000,
+                        "default_mode": "exact",
+                    }
+                )
+                partner = self._pupil("Pupil")
+                number = self._keeps(partner, self.tuition)
+                self.assertEqual(self._there(number)["mode"], "EXACT")
+                if wish == "purpose":
+                    self.tuition.invoice_number = "customer"
+                else:
+                    partner = partner.with_company(self.company)
+                    partner.billpay_invoice_number = "customer"
+                move = self._fee(partner, self.tuition, 50000)
+                self.assertEqual(move.billpay_number_id, number)
+                there = self._there(number)
+                self.assertEqual(there["mode"], "ALLOW_PARTIAL_AND_OVER_PAYMENT")
+                row = self._pay_number(number, 50000)
+                self.assertEqual(move.amount_residual, 0)
+                self.assertEqual(self._credit(row), 0)
+
+    def test_new_number_of_a_purpose_that_invoices_carry(self):
+        self.tuition.write({"default_amount": 90000, "default_mode": "exact"})
+        move = self._fee(self.asha, self.tuition, 50000)
+        number = move.billpay_number_id
+        self.assertEqual((number.amount, number.mode), (90000, "flexible"))
+
+    def test_nobody_makes_it_exact_while_it_is_carried(self):
+        move, number = self._fees(90000, 50000)
+        change = self.env["billpay.number.change"].create(
+            {"number_ids": number.ids, "amount": 90000, "mode": "exact"}
+        )
+        with self.assertRaisesRegex(UserError, "carries the number"):
+            change.action_confirm()
+        # Nor by opening it again, nor by a run.
+        self.tuition.write({"invoice_number": "order", "default_mode": "exact"})
+        number.action_close()
+        self.tuition._reserve(move.partner_id)
+        self.assertEqual((number.state, number.mode), ("open", "flexible"))
+        self._pay_number(number, 50000)
+        self.assertEqual(move.payment_state, "paid")
+        change.action_confirm()
+        self.assertEqual(self._there(number)["mode"], "EXACT")
+
+    def test_imported_number_of_an_exact_amount_is_not_carried(self):
+        """A phone takes nothing else, and nobody here can change that."""
+        partner = self._pupil("Pupil")
+        number = self._keeps(partner, self.tuition)
+        number.write(
+            {
+                "origin": "imported",
+                "state": "open",
+                "mode": "exact",
+                "known_mode": "exact",
+                "amount": 90000,
+                "known_amount": 90000,
+            }
+        )
+        for amount in (50000, 90000, 7000):
+            with self.subTest(amount=amount):
+                move = self._fee(partner, self.tuition, amount)
+                self.assertEqual(move.billpay_number_id.kind, "order")
+                self.assertFalse(move.billpay_carried_number_id)
+                self.assertEqual(len(move._billpay_living()), 1)
+                move.button_draft()
+                move.action_post()
+                self.assertEqual(len(move.sudo().billpay_number_ids), 1)
 
 
 @tagged("post_install", "-at_install")

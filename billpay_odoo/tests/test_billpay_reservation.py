@@ -430,3 +430,199 @@ class TestNumberAsking(BillPayCommon):
         self.assertRecordValues(
             move.billpay_number_id, [{"amount": 150000, "bill_currency_id": False}]
         )
+
+
+@tagged("post_install", "-at_install")
+class TestFollowsWhatIsDue(BillPayCommon):
+    """A payer has the number, whatever became of the company's application."""
+
+    def _empty(self):
+        self.company.billpay_provider_id = False
+
+    def _change(self):
+        self.company.billpay_provider_id = self._make_application(self.company)
+
+    def _disable(self):
+        self.provider.state = "disabled"
+
+    def _keep(self):
+        """The application stays what it was."""
+
+    def _there(self, number):
+        """What stands at ClickPesa after the worker ran, with an application on."""
+        self.provider.state = "test"
+        self._sync()
+        there = self.sandbox.number(number.name)
+        return there["amount"], there["state"]
+
+    FATES = ("_keep", "_empty", "_change", "_disable")
+
+    def _situation(self, fate, currency=None, amount=100000):
+        """An exact invoice, registered; then this becomes of its application."""
+        self.provider.state = "test"
+        self.company.billpay_provider_id = self.provider
+        move = self._registered_invoice(
+            amount, billpay_mode="exact", currency_id=(currency or self.tzs).id
+        )
+        getattr(self, fate)()
+        return move, move.billpay_number_id.sudo()
+
+    def _pay_in_cash(self, move, amount, **values):
+        return (
+            self.env["account.payment.register"]
+            .with_context(active_model="account.move", active_ids=move.ids)
+            .create({"amount": amount, "payment_difference_handling": "open", **values})
+            ._create_payments()
+        )
+
+    def _credit_note(self, amount):
+        return self._invoice(amount, move_type="out_refund")
+
+    def _terms(self, moves):
+        return moves.line_ids.filtered(
+            lambda line: line.account_type == "asset_receivable"
+        )
+
+    def test_part_paid_in_cash(self):
+        for fate in self.FATES:
+            with self.subTest(fate=fate):
+                move, number = self._situation(fate)
+                self._pay_in_cash(move, 60000)
+                self.assertEqual(move.amount_residual, 40000)
+                self.assertEqual(self._there(number), (40000, "ACTIVE"))
+
+    def test_all_paid_in_cash(self):
+        for fate in self.FATES:
+            with self.subTest(fate=fate):
+                move, number = self._situation(fate)
+                self._pay_in_cash(move, 100000)
+                self.assertEqual((number.state, move.amount_residual), ("closed", 0))
+                self.assertEqual(self._there(number)[1], "INACTIVE")
+
+    def test_credit_note_and_its_undoing(self):
+        for fate in self.FATES:
+            with self.subTest(fate=fate):
+                move, number = self._situation(fate)
+                lines = self._terms(move | self._credit_note(25000))
+                lines.reconcile()
+                self.assertEqual(self._there(number), (75000, "ACTIVE"))
+                lines.remove_move_reconcile()
+                self.assertEqual(move.amount_residual, 100000)
+                self.assertEqual(self._there(number), (100000, "ACTIVE"))
+
+    def test_undone_payment(self):
+        for fate in self.FATES:
+            with self.subTest(fate=fate):
+                move, number = self._situation(fate)
+                payment = self._pay_in_cash(move, 30000)
+                self.assertEqual(self._there(number), (70000, "ACTIVE"))
+                payment.move_id.line_ids.remove_move_reconcile()
+                self.assertEqual(move.amount_residual, 100000)
+                self.assertEqual(self._there(number), (100000, "ACTIVE"))
+
+    def test_written_off(self):
+        account = self.company_data["default_account_expense"]
+        for fate in self.FATES:
+            with self.subTest(fate=fate):
+                move, number = self._situation(fate)
+                self._pay_in_cash(
+                    move,
+                    90000,
+                    payment_difference_handling="reconcile",
+                    writeoff_account_id=account.id,
+                )
+                self.assertEqual(move.amount_residual, 0)
+                self.assertEqual(self._there(number)[1], "INACTIVE")
+
+    def test_entry_reconciled_by_hand(self):
+        account = self.company_data["default_account_expense"]
+        for fate in self.FATES:
+            with self.subTest(fate=fate):
+                move, number = self._situation(fate)
+                term = self._terms(move)
+                entry = self.env["account.move"].create(
+                    {
+                        "journal_id": self.company_data["default_journal_misc"].id,
+                        "line_ids": [
+                            Command.create(
+                                {
+                                    "account_id": term.account_id.id,
+                                    "partner_id": term.partner_id.id,
+                                    "credit": 45000,
+                                }
+                            ),
+                            Command.create({"account_id": account.id, "debit": 45000}),
+                        ],
+                    }
+                )
+                entry.action_post()
+                (term | self._terms(entry)).reconcile()
+                self.assertEqual(self._there(number), (55000, "ACTIVE"))
+
+    def test_draft_and_cancel(self):
+        for buttons in (("button_draft",), ("button_draft", "button_cancel")):
+            for fate in self.FATES:
+                with self.subTest(fate=fate):
+                    move, number = self._situation(fate)
+                    for button in buttons:
+                        getattr(move, button)()
+                    self.assertEqual(number.state, "closed")
+                    self.assertEqual(self._there(number)[1], "INACTIVE")
+
+    def test_changed_and_confirmed_again(self):
+        for fate in self.FATES:
+            with self.subTest(fate=fate):
+                move, number = self._situation(fate)
+                move.button_draft()
+                move.invoice_line_ids.price_unit = 80000
+                move.action_post()
+                self._sync()
+                living = move._billpay_living()
+                self.assertLessEqual(len(living), 1)
+                for asking in living:
+                    self.assertEqual(self._there(asking), (80000, "ACTIVE"))
+                if living != number:
+                    self.assertEqual(self._there(number)[1], "INACTIVE")
+
+    def test_dollars_in_part(self):
+        usd = self.env.ref("base.USD")
+        usd.active = True
+        rates = self.env["res.currency.rate"]
+        for day, rate in (("2026-03-01", 2500), ("2026-03-05", 2600)):
+            rates.create(
+                {
+                    "currency_id": usd.id,
+                    "company_id": self.company.id,
+                    "name": day,
+                    "inverse_company_rate": rate,
+                }
+            )
+        for rate_date in ("invoice", "issue"):
+            self.company.billpay_rate_date = rate_date
+            rate = 2500 if rate_date == "invoice" else 2600
+            for fate in self.FATES:
+                with self.subTest(fate=fate):
+                    move, number = self._situation(fate, usd, 100)
+                    self.assertEqual(number.amount, 100 * rate)
+                    self._pay_in_cash(move, 40, currency_id=usd.id)
+                    self.assertEqual(move.amount_residual, 60)
+                    self.assertEqual(self._there(number), (60 * rate, "ACTIVE"))
+
+    def test_due_again_after_all_was_paid(self):
+        """It is asked for again by the same number, or by the new application's."""
+        for fate in self.FATES:
+            with self.subTest(fate=fate):
+                move, number = self._situation(fate)
+                payment = self._pay_in_cash(move, 100000)
+                payment.move_id.line_ids.remove_move_reconcile()
+                living = move._billpay_living()
+                self.assertLessEqual(len(living), 1)
+                self.provider.state = "test"
+                self._sync()
+                active = [
+                    n["number"]
+                    for n in self.sandbox.numbers()
+                    if n["state"] == "ACTIVE"
+                    and n["number"] in (number | living).mapped("name")
+                ]
+                self.assertEqual(active, living.mapped("name"))

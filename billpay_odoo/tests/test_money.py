@@ -7,6 +7,7 @@ Due") and by booking (journal items and residuals).
 
 import math
 from decimal import Decimal
+from itertools import cycle, product
 
 from freezegun import freeze_time
 
@@ -908,3 +909,223 @@ class TestRatesOfABatch(MoneyCommon):
         self.assertFalse(self._invoice(100, currency_id=kes.id).billpay_number_id)
         rate.company_id = False
         self.assertTrue(self._invoice(100, currency_id=kes.id).billpay_number_id)
+
+
+@tagged("post_install", "-at_install")
+class TestOneFigure(MoneyCommon):
+    """Whatever is open: each screen says one figure, and who pays it owes nothing."""
+
+    # Rates on the day of the invoice and on that of the payment.
+    RATES = (
+        {"usd": (2500, 2600), "eur": (2817.37, 2790.01)},
+        {"usd": (2613.7, 2613.7), "eur": (2999.999, 3000.001)},
+        {"usd": (2533.333, 2400), "eur": (1, 1.5)},
+    )
+    # Bills: currency, amount, whether in two instalments, and what is credited of it.
+    BILLS = (
+        (("tzs", 150000, False, 0),),
+        (("tzs", 100000.4, False, 0), ("tzs", 100000.4, True, 0)),
+        (("usd", 100, False, 0),),
+        (("usd", 33.33, True, 0),),
+        (("usd", 0.99, True, 0), ("eur", 10.01, True, 0), ("tzs", 7000.5, True, 0)),
+        (("eur", 99.99, False, 33.33), ("usd", 10.01, False, 0)),
+        (("usd", 66.67, True, 12.34), ("usd", 0.07, False, 0)),
+    )
+
+    def setUp(self):
+        super().setUp()
+        self.company.billpay_page_due = True
+
+    def _cases(self):
+        # Each bill meets both policies and both settings, under other rates.
+        ways = cycle((("oldest", "invoice"), ("exact_oldest", "issue")))
+        for rates, bills in product(self.RATES, self.BILLS):
+            yield rates, bills, *next(ways)
+
+    def _open(self, rates, bills, policy, rate_date):
+        """Return a pupil's number, and its open bills."""
+        for code, (invoiced, paid) in rates.items():
+            self._rates(getattr(self, code), invoiced=invoiced, paid=paid)
+        self.company.billpay_rate_date = rate_date
+        self.tuition.allocation_policy = policy
+        partner = self._pupil("Pupil")
+        number = self._keeps(partner, self.tuition)
+        moves = self.env["account.move"]
+        for code, amount, halves, credited in bills:
+            values = {
+                "currency_id": getattr(self, code).id,
+                "billpay_issue_on": "manual",
+            }
+            if halves:
+                values["invoice_payment_term_id"] = self._halves().id
+            move = self._fee(partner, self.tuition, amount, **values)
+            if credited:
+                refund = move._reverse_moves([{"invoice_date": INVOICED}])
+                refund.invoice_line_ids.price_unit = credited
+                refund.action_post()
+                self._receivable(move | refund).reconcile()
+            moves |= move
+        return number, moves
+
+    def _screens(self, number):
+        """What each screen says is to be paid, in shillings."""
+        number.invalidate_recordset()
+        pages = self.env["billpay.pay.page"]
+        statement = self.env["billpay.statement"]._statement(number)
+        said = {
+            "form": self._text(number.amount_due),
+            "balance": self._text(number.balance),
+            "statement": self._text(statement["closing"]),
+            "last line": self._text(statement["lines"][-1]["balance"]),
+            "portal": pages._pay_page_values(number, "en", show_due=True)["amount"],
+            "pay page": pages._pay_page_values(number, "en")["amount"],
+            "watched": self._text(pages._get_amount_due(number)),
+        }
+        self.assertEqual(number.amount_credit, 0)
+        self.assertEqual(len(set(said.values())), 1, said)
+        return number.balance
+
+    def test_every_screen_says_it_and_it_closes_all(self):
+        for case in self._cases():
+            with self.subTest(case=case):
+                number, moves = self._open(*case)
+                asked = self._screens(number)
+                row = self._pay_number(number, asked)
+                self.assertEqual(moves.mapped("amount_residual"), [0] * len(moves))
+                due = self._receivable(moves)
+                self.assertTrue(all(due.mapped("reconciled")))
+                self.assertEqual(set(due.mapped("amount_residual")), {0})
+                # Less than a shilling of rounding is nobody's.
+                self.assertLess(self._credit(row), 1)
+                self.assertFalse(row.attention)
+                number.invalidate_recordset()
+                self.assertEqual(
+                    (number.amount_due, number.amount_credit, number.balance),
+                    (0, 0, 0),
+                )
+                closing = self.env["billpay.statement"]._statement(number)["closing"]
+                self.assertEqual(closing, 0)
+
+    def test_a_carried_invoice_says_it_too(self):
+        self.tuition.invoice_number = "customer"
+        for rates in self.RATES:
+            for bills in self.BILLS:
+                if len(bills) > 1:
+                    continue
+                for rate_date in ("invoice", "issue"):
+                    case = rates, bills, "oldest", rate_date
+                    with self.subTest(case=case):
+                        number, move = self._open(*case)
+                        move.action_billpay_issue()
+                        self.assertEqual(move.billpay_number_id, number)
+                        asked = self._screens(number)
+                        pages = self.env["billpay.pay.page"]
+                        paper = pages._document_for(move, "en_US")
+                        self.assertEqual(paper["amount"], self._text(asked))
+                        shown = pages._pay_page_values(number, "en", carrying=move)
+                        self.assertEqual(shown["amount"], self._text(asked))
+                        self.assertEqual(move._billpay_left(), asked)
+                        row = self._stranger(asked)
+                        self._may_match(row, move, asked).action_match()
+                        self.assertClosed(move, row)
+                        self.assertEqual(number.balance, 0)
+
+    def test_an_own_number_says_it_too(self):
+        for rates in self.RATES:
+            for code, amount in (("tzs", 100000.4), ("usd", 33.33), ("eur", 10.01)):
+                for mode in ("exact", "flexible", "open"):
+                    with self.subTest(rates=rates, code=code, mode=mode):
+                        bills = ((code, amount, True, 0),)
+                        number, move = self._open(rates, bills, "oldest", "invoice")
+                        move.billpay_mode = mode
+                        move.action_billpay_issue()
+                        own = move.billpay_number_id.sudo()
+                        asked = self._screens(number)
+                        pages = self.env["billpay.pay.page"]
+                        self.assertIn(own.amount, (asked, 0))
+                        self.assertEqual(pages._get_amount_due(own), asked)
+                        page = pages._pay_page_values(own, "en")
+                        self.assertEqual(page["amount"], self._text(asked))
+                        row = self._post(self._confirmed(own, asked))
+                        self.assertEqual(move.amount_residual, 0)
+                        self.assertFalse(row.attention)
+                        number.invalidate_recordset()
+                        self.assertEqual(number.balance, 0)
+
+    def test_after_parts_in_its_own_currency(self):
+        """What is billed is rounded once, however often a part is paid in dollars."""
+        for rates in self.RATES[:2]:
+            for amount, parts in ((100.01, (33.33, 33.33)), (9.99, (0.07, 1.11, 2.22))):
+                with self.subTest(rates=rates, amount=amount, parts=parts):
+                    bills = (("usd", amount, True, 0),)
+                    number, move = self._open(rates, bills, "oldest", "invoice")
+                    asked = self._screens(number)
+                    for part in parts:
+                        self.env["account.payment.register"].with_context(
+                            active_model="account.move", active_ids=move.ids
+                        ).create(
+                            {
+                                "amount": part,
+                                "currency_id": self.usd.id,
+                                "payment_date": PAID,
+                                "payment_difference_handling": "open",
+                            }
+                        )._create_payments()
+                    left = self._screens(number)
+                    rate = rates["usd"][0]
+                    self.assertEqual(left, self._asks(move.amount_residual, rate))
+                    lines = self.env["billpay.statement"]._statement(number)["lines"]
+                    self.assertEqual(sum(line["due"] for line in lines), asked)
+                    self.assertEqual(sum(line["paid"] for line in lines), asked - left)
+                    self._pay_number(number, left)
+                    self.assertEqual(move.amount_residual, 0)
+                    number.invalidate_recordset()
+                    self.assertEqual(number.balance, 0)
+
+    def test_invoice_of_a_later_day_and_money_that_went_back(self):
+        number, _moves = self._open(
+            self.RATES[0], (("tzs", 7000, False, 0),), "oldest", "invoice"
+        )
+        self._fee(
+            number.partner_id, self.tuition, 5000, "2026-05-10", invoice_date=TODAY
+        )
+        self.assertEqual(self._screens(number), 12000)
+        row = self._pay_number(number, 20000)
+        number.invalidate_recordset()
+        self.assertEqual(number.balance, -8000)
+        # ClickPesa took it back, and its entry stands until a person acts.
+        row.sudo().status = "REVERSED"
+        number.invalidate_recordset()
+        closing = self.env["billpay.statement"]._statement(number)["closing"]
+        self.assertEqual((closing, number.balance), (0, 0))
+
+    def test_money_on_its_way_is_not_asked_for(self):
+        """With accounting installed a payment has no entry before the statement."""
+        self.patch(
+            type(self.env["account.move"]),
+            "_get_invoice_in_payment_state",
+            lambda move: "in_payment",
+        )
+        bank = self.company_data["default_journal_bank"]
+        bank.inbound_payment_method_line_ids.payment_account_id = False
+        for code, amount, part in (("tzs", 10000, 4000), ("usd", 33.33, 11.11)):
+            with self.subTest(code=code):
+                bills = ((code, amount, code == "usd", 0),)
+                number, move = self._open(self.RATES[0], bills, "oldest", "invoice")
+                before = self._screens(number)
+                self.env["account.payment.register"].with_context(
+                    active_model="account.move", active_ids=move.ids
+                ).create(
+                    {
+                        "amount": part,
+                        "currency_id": move.currency_id.id,
+                        "journal_id": bank.id,
+                        "payment_date": PAID,
+                        "payment_difference_handling": "open",
+                    }
+                )._create_payments()
+                self.assertEqual(move.amount_residual, amount)
+                rate = 2500 if code == "usd" else 1
+                left = self._asks(round(amount - part, 2), rate)
+                self.assertEqual(self._screens(number), left)
+                self.assertLess(left, before)

@@ -115,12 +115,40 @@ class TestCheckout(CheckoutSteps, BillPayCommon):
         move = self._registered_invoice()
         tx = self._transaction(invoice_ids=[Command.set(move.ids)])
         self._checkout(tx)
+        # One debt has one number: the checkout shows the invoice's.
+        self.assertEqual(self._number_of(tx), move.billpay_number_id)
         row = self._paid(self._number_of(tx), 150000)
         self.assertBooked(row, 150000)
         self.assertEqual((tx.state, move.amount_residual), ("done", 0))
-        self.assertEqual(move.billpay_number_id.state, "closed")
+        self.assertEqual(move.billpay_number_id.state, "paid")
         tx._post_process()
         self.assertEqual(move.amount_residual, 0)
+
+    def test_checkouts_of_an_invoice_show_its_number(self):
+        """By hand, for a part, twice: one debt is asked for once at ClickPesa."""
+        for issue_on, amounts in (
+            ("post", (150000, 150000)),
+            ("manual", (150000,)),
+            ("post", (60000, 150000)),
+        ):
+            with self.subTest(issue_on=issue_on, amounts=amounts):
+                move = self._invoice(150000, billpay_issue_on=issue_on)
+                for amount in amounts:
+                    tx = self._transaction(amount, invoice_ids=[Command.set(move.ids)])
+                    self.assertTrue(self._checkout(tx))
+                    self.assertFalse(move.billpay_can_issue)
+                self._sync()
+                [number] = move.sudo().billpay_number_ids
+                active = [n for n in self.sandbox.numbers() if n["state"] == "ACTIVE"]
+                self.assertEqual(
+                    [(n["number"], n["amount"]) for n in active],
+                    [(number.name, 150000)],
+                )
+                self.assertEqual(tx._billpay_page()["number"], number.name)
+                row = self._paid(number, 150000)
+                self.assertBooked(row, 150000)
+                self.assertEqual((tx.state, move.amount_residual), ("done", 0))
+                self.assertFalse(row.attention)
 
     def test_money_that_is_taken_back_is_told_on_what_was_paid(self):
         seller = self._user("checkout_seller", "account.group_account_invoice")
@@ -568,7 +596,8 @@ class TestCheckoutPages(CheckoutSteps, BillPayHttpCommon):
         [tx] = move.transaction_ids
         number = self._number_of(tx.sudo())
         self.assertEqual((tx.state, number.state), ("pending", "open"))
+        self.assertEqual(number, own)
         row = self._paid(number, 150000)
         self.assertBooked(row, 150000)
         self.assertEqual((tx.state, move.amount_residual), ("done", 0))
-        self.assertEqual(own.state, "closed")
+        self.assertEqual(own.state, "paid")

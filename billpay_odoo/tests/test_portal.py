@@ -168,6 +168,33 @@ class TestPortal(PurposeCommon, HttpCase):
         self.assertIn("/web/login", answer.url)
         self.assertNotIn(number.display_number, answer.text)
 
+    def test_an_invoice_that_carries_the_number_asks_for_what_it_owes(self):
+        self.tuition.write({"invoice_number": "customer", "default_amount": 90000})
+        first = self._fee(self.asha, self.tuition, 50000)
+        second = self._fee(self.asha, self.tuition, 7000)
+        number = first.billpay_number_id
+        address = self.env["billpay.pay.page"]._document_for(second, "en_US")["url"]
+        path = address.removeprefix(number.company_id.get_base_url())
+        self.authenticate(None, None)
+        for where, shown, hidden in (
+            (first.get_portal_url(), "50,000", "TZS\u00a090,000"),
+            (second.get_portal_url(), "TZS\u00a07,000", "TZS\u00a090,000"),
+            (path, "TZS\u00a07,000", "TZS\u00a090,000"),
+            (path.partition("?")[0], "TZS\u00a090,000", "TZS\u00a07,000"),
+            (path[:-1] + "x", "TZS\u00a090,000", "TZS\u00a07,000"),
+        ):
+            with self.subTest(where=where):
+                page = self.url_open(where)
+                self.assertEqual(page.status_code, 200)
+                self.assertIn(shown, page.text)
+                self.assertNotIn(hidden, page.text)
+        # The number stays open when the invoice is paid, and asks for nothing there.
+        self._pay_number(number, 50000)
+        self.assertEqual((first.amount_residual, number.state), (0, "open"))
+        page = self.url_open(first.get_portal_url()).text
+        self.assertNotIn("o_billpay_payee", page)
+        self.assertNotIn("TZS\u00a050,000", page)
+
     def test_home_has_a_tile(self):
         self._keeps(self.asha, self.tuition)
         self.assertIn("/my/billpay", self._open(self.mother, "/my").text)

@@ -71,6 +71,18 @@ class BillpayNumberChange(models.TransientModel):
                     "or let payers pay any amount."
                 )
             )
+        exact = self.mode == "exact" and numbers.sudo()
+        if carrying := exact and exact._open_carriers(limit=1):
+            raise UserError(
+                self.env._(
+                    "The invoice %(invoice)s carries the number %(number)s and is paid "
+                    "on it, so the number takes any amount. Nothing was changed: let "
+                    "invoices of this purpose carry a number of their own, or wait "
+                    "until this one is paid.",
+                    invoice=carrying.name,
+                    number=carrying.billpay_carried_number_id.display_number,
+                )
+            )
         asking = numbers.filtered("known_amount")
         if not self.amount and asking:
             raise UserError(

@@ -34,3 +34,15 @@ class BillpayReservation(models.AbstractModel):
             for order in orders:
                 order._billpay_bind_invoice(move)
         return result
+
+    def _follow(self, moves):
+        """Override: orders ask for what their closed session left to be paid."""
+        super()._follow(moves)
+        entries = moves.filtered(lambda move: move.move_type == "entry")
+        if entries:
+            payments_sudo = moves.env["pos.payment"].sudo()
+            waiting = payments_sudo.search(
+                [("billpay_line_id.move_id", "in", entries.ids)]
+            )
+            for order in waiting.pos_order_id:
+                order._billpay_follow()

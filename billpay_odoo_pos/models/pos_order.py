@@ -73,7 +73,8 @@ class PosOrder(models.Model):
             numbers = order.billpay_number_ids | lines.billpay_number_id
             received = numbers._received()
             compare = order.currency_id.compare_amounts
-            order.billpay_due = max(wanted - received, 0)
+            otherwise = order._billpay_paid_otherwise() if lines else 0
+            order.billpay_due = max(wanted - received - otherwise, 0)
             if not wanted and not received:
                 order.billpay_state = False
             elif not received:
@@ -291,6 +292,37 @@ class PosOrder(models.Model):
         """Override: what ClickPesa has counts at a till, booked or not."""
         return super()._billpay_received(states)
 
+    def _billpay_left(self):
+        """Override: the accountant may have taken a part of it in another way."""
+        left = super()._billpay_left() - self._billpay_paid_otherwise()
+        return max(left, 0)
+
+    def _billpay_paid_otherwise(self):
+        """Return what paid the items of a closed session, but no BillPay, in TZS."""
+        partials = self.payment_ids._billpay_lines().matched_credit_ids
+        entries = partials.credit_move_id.move_id.filtered(
+            # What an invoice took out of the session is asked for by the invoice.
+            lambda move: (
+                not move.origin_payment_id.billpay_payment_id
+                and not move.reversed_pos_order_id
+            )
+        )
+        others = partials.filtered(lambda p: p.credit_move_id.move_id in entries)
+        return sum(others.mapped("debit_amount_currency"))
+
+    def _billpay_follow(self):
+        """Let the number ask for what this order still owes."""
+        numbers = self._billpay_numbers()
+        if numbers.move_id:
+            return  # an invoice took it over
+        left, living = self._billpay_left(), numbers._living()[-1:]
+        last = living or numbers[-1:]
+        if not left:
+            living._close()
+        elif living or last._can_return(last.provider_id):
+            last._want({"amount": whole_shillings(left)})
+            last._reopen()
+
     def _billpay_open_items(self):
         # EXTENDS billpay_odoo
         # Before the session is closed there are none.
@@ -377,7 +409,8 @@ class PosOrder(models.Model):
     def _billpay_compare(self, payment):
         """Tell a person where this finished order is not paid exactly."""
         lines = self.payment_ids.filtered("is_billpay")
-        over = self._billpay_received() - self._billpay_asked()
+        paid = self._billpay_received() + self._billpay_paid_otherwise()
+        over = paid - self._billpay_asked()
         if not lines:
             payment._flag_till(
                 self.env._(

@@ -3,6 +3,7 @@
 
 from uuid import uuid4
 
+from odoo import Command
 from odoo.tests import new_test_user, tagged
 
 from odoo.addons.billpay_odoo.const import LIVING
@@ -163,6 +164,106 @@ class TestTillEntries(TillSteps, BillPayCommon):
         self._close_till(session)
         self.assertSettled(order, 50000)
         self.assertFalse(row.attention)
+
+    def test_cash_that_the_accountant_takes_is_not_asked_for(self):
+        for fate in ("kept", "emptied", "off"):
+            with self.subTest(fate=fate):
+                self.provider.state = "test"
+                self.company.billpay_provider_id = self.provider
+                session = self._open()
+                uuid = str(uuid4())
+                stand = self._ask(uuid)
+                number = self._number(stand).sudo()
+                order = self._send(
+                    self._sale(
+                        session, [(self.billpay, 45000, stand["number"])], uuid=uuid
+                    )
+                )
+                self._close_till(session)
+                line = order.payment_ids._billpay_lines()
+                if fate == "emptied":
+                    self.company.billpay_provider_id = False
+                if fate == "off":
+                    self.provider.state = "disabled"
+                cash = self.env["account.payment"].create(
+                    {
+                        "payment_type": "inbound",
+                        "partner_id": line.partner_id.id,
+                        "amount": 20000,
+                        "currency_id": self.tzs.id,
+                        "journal_id": self.company_data["default_journal_cash"].id,
+                    }
+                )
+                cash.action_post()
+                items = cash.move_id.line_ids.filtered(
+                    lambda item, line=line: item.account_id == line.account_id
+                )
+                (line + items).reconcile()
+                self.assertEqual(line.amount_residual, 25000)
+                self.provider.state = "test"
+                self._sync()
+                there = self.sandbox.number(number.name)
+                self.assertEqual((there["amount"], there["state"]), (25000, "ACTIVE"))
+                self.assertEqual(order.billpay_due, 25000)
+                items.remove_move_reconcile()
+                self._sync()
+                there = self.sandbox.number(number.name)
+                self.assertEqual((there["amount"], there["state"]), (45000, "ACTIVE"))
+                (line + items).reconcile()
+                self._sync()
+                row = self._paid_at_till(number.name, 25000)
+                self.assertBooked(row, 25000)
+                self.assertSettled(order, 45000)
+                self.assertFalse(row.attention)
+                living = order._billpay_numbers()._living()
+                self.assertFalse(living)
+
+    def test_an_invoice_made_later_keeps_the_number_of_the_receipt(self):
+        """One debt, one number: of the receipt first, of the invoice then."""
+        for purpose in (False, True):
+            with self.subTest(purpose=purpose):
+                session = self._open()
+                uuid = str(uuid4())
+                stand = self._ask(uuid)
+                number = self._number(stand).sudo()
+                partner = self.partner.copy({"name": "Neema"})
+                order = self._send(
+                    self._sale(
+                        session,
+                        [(self.billpay, 45000, stand["number"])],
+                        uuid=uuid,
+                        partner_id=partner.id,
+                    )
+                )
+                self._close_till(session)
+                if purpose:
+                    carrying = self.env["billpay.purpose"].create(
+                        {
+                            "name": "Shop",
+                            "company_id": self.company.id,
+                            "invoice_number": "customer",
+                            "journal_ids": [
+                                Command.set(self.till.invoice_journal_id.ids)
+                            ],
+                        }
+                    )
+                order.action_pos_order_invoice()
+                move = order.account_move
+                if purpose:
+                    self.assertEqual(move.billpay_purpose_id, carrying)
+                self.assertEqual(move.billpay_number_id, number)
+                self.assertFalse(move.billpay_carried_number_id)
+                self._sync()
+                ours = move.sudo().billpay_number_ids | order._billpay_numbers()
+                active = [
+                    (there["number"], there["amount"])
+                    for there in self.sandbox.numbers()
+                    if there["state"] == "ACTIVE"
+                    and there["number"] in ours.mapped("name")
+                ]
+                self.assertEqual(active, [(number.name, move.amount_residual)])
+                row = self._paid_at_till(number.name, 45000)
+                self.assertEqual((move.amount_residual, row.attention), (0, False))
 
     def test_paid_twice_is_credit_and_told(self):
         session = self._open()

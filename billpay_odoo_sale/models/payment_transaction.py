@@ -19,6 +19,14 @@ class PaymentTransaction(models.Model):
                 tx._billpay_tell_changed(order)
         return confirmed
 
+    def _billpay_rivals(self):
+        """Override of `billpay_odoo`: earlier checkouts of the same orders."""
+        orders = self.sudo().sale_order_ids
+        rivals = orders.transaction_ids.filtered(
+            lambda tx: tx.provider_code == "clickpesa" and tx.sale_order_ids == orders
+        )
+        return super()._billpay_rivals() | (rivals - self)
+
     def _billpay_people(self):
         """Override of `billpay_odoo`: the orders, and their salespeople."""
         orders = self.sale_order_ids

@@ -71,6 +71,24 @@ class SaleOrder(models.Model):
                 p.reason for p in payments if p.attention and p.reason
             )
 
+    # === BUSINESS METHODS === #
+
+    def _action_cancel(self):
+        """Override of `sale`: what was ordered by nobody asks for no money."""
+        result = super()._action_cancel()
+        # sudo: a salesperson need not be allowed to change transactions.
+        waiting = self.sudo().transaction_ids.filtered(
+            lambda tx: (
+                tx.provider_code == "clickpesa"
+                and tx.state in ("draft", "pending")
+                and set(tx.sale_order_ids.mapped("state")) == {"cancel"}
+            )
+        )
+        waiting._set_canceled(
+            state_message=self.env._("The order is cancelled. Its number is closed.")
+        )
+        return result
+
     # === ACTION METHODS === #
 
     def action_view_billpay_payments(self):

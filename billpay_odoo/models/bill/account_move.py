@@ -242,7 +242,7 @@ class AccountMove(models.Model):
         "billpay_purpose_id",
     )
     def _compute_billpay_can_issue(self):
-        wanting = self.env["billpay.reservation"]._wanting(self)
+        wanting = self.env["billpay.reservation"]._wanting(self, switch=True)
         for move in self:
             move.billpay_can_issue = move in wanting
 
@@ -360,9 +360,9 @@ class AccountMove(models.Model):
 
     def action_billpay_issue(self):
         self._billpay_check_clerk()
-        if self._billpay_reserve():
-            return
         reservation = self.env["billpay.reservation"]
+        if reservation._reserve(self, switch=True):
+            return
         for move in self:
             if move.state == "posted" and not reservation._rate(move):
                 raise UserError(reservation._rate_missing_text(move))
@@ -463,6 +463,7 @@ class AccountMove(models.Model):
             reservation._apply_checkout(sales)
             reservation._apply_own(sales & before)
             reservation._apply_credit(sales)
+            reservation._adopt(sales)
             issuing = sales.filtered(reservation._asks_again)
             reservation._reserve_or_say(issuing)
             reservation._say_rate_missing(issuing)

@@ -304,10 +304,11 @@ class AccountMoveSend(models.AbstractModel):
         # One that is made on sending is none yet, here.
         if number_sudo.state in ("paid", "closed") or not money.is_due(move):
             return None
-        if printed := page._billpay_printed(number_sudo):
+        if printed := page._billpay_printed(number_sudo, move):
             return printed
         with own_transaction(move.sudo().env) as env:
-            return page._billpay_printed(move.with_env(env).exists().billpay_number_id)
+            number_sudo = move.with_env(env).exists().billpay_number_id
+            return page._billpay_printed(number_sudo, move)
 
     # === ALERTS === #
 

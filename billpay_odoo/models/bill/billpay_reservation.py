@@ -41,10 +41,7 @@ class BillpayReservation(models.AbstractModel):
         for move in moves.filtered(
             lambda m: m.state == "posted" and m.is_sale_document()
         ):
-            # sudo: whoever posts an invoice need not see transactions.
-            checkouts = move.sudo().transaction_ids.filtered(
-                lambda tx: tx.provider_code == "clickpesa"
-            )
+            checkouts = self._checkouts(move)
             if not checkouts:
                 continue
             entries = moves.env["account.payment"].search(
@@ -65,6 +62,13 @@ class BillpayReservation(models.AbstractModel):
             moves.env["account.move.line"]._reconcile_plan(plan)
         for due, credits in others:
             self._apply_shillings(due, credits)
+
+    def _checkouts(self, move):
+        """Return our checkouts of what an invoice is for, in sudo. Extended by glue."""
+        # sudo: whoever posts an invoice need not see transactions.
+        return move.sudo().transaction_ids.filtered(
+            lambda tx: tx.provider_code == "clickpesa"
+        )
 
     def _apply_shillings(self, due, credits):
         """Pay an invoice in another currency with shillings, as its checkout asked."""
@@ -403,11 +407,19 @@ class BillpayReservation(models.AbstractModel):
         wish = self._wish(move, "billpay_invoice_number")
         return (wish or purpose.invoice_number) == "customer"
 
-    def _wanting(self, moves):
-        """Return the invoices that may show a control number and have none to pay."""
-        return self._wanting_own(moves) | self._wanting_carried(moves)
+    def _wanting(self, moves, switch=False):
+        """Return the invoices that may show a control number and have none to pay.
+
+        :param bool switch: also those that show their own, and may carry one instead
+        """
+        return self._wanting_own(moves) | self._wanting_carried(moves, switch)
 
     def _wanting_own(self, moves):
+        return self._without_number(
+            moves.filtered(lambda move: not self._carries(move))
+        )
+
+    def _without_number(self, moves):
         """Return the invoices that may have a number of their own and have none.
 
         BillPay collects shillings: another currency needs a rate.
@@ -416,7 +428,6 @@ class BillpayReservation(models.AbstractModel):
             lambda move: (
                 move.move_type in INVOICES
                 and move.state == "posted"
-                and not self._carries(move)
                 and money.is_due(move)
                 and move.company_id.sudo().billpay_provider_id._billpay_is_on()
                 and not move._billpay_living()._not_lost()
@@ -442,14 +453,19 @@ class BillpayReservation(models.AbstractModel):
             least=move.company_id.billpay_minimum_rest,
         )
 
-    def _wanting_carried(self, moves):
-        """Return the posted, unpaid invoices that are to carry a number and do not."""
+    def _wanting_carried(self, moves, switch=False):
+        """Return the posted, unpaid invoices that are to carry a number and do not.
+
+        A payer may have the invoice's own number, or that of its order: a person
+        decides to close it (``switch``).
+        """
         return moves.filtered(
             lambda move: (
                 move.state == "posted"
                 and self._carries(move)
                 and not move.sudo().billpay_carried_number_id._living()._not_lost()
                 and money.is_due(move)
+                and (switch or not move._billpay_living()._not_lost())
                 and move.billpay_purpose_id._provider()
             )
         )
@@ -471,16 +487,18 @@ class BillpayReservation(models.AbstractModel):
 
     # === RESERVE === #
 
-    def _reserve(self, moves):
+    def _reserve(self, moves, switch=False):
         """Reserve one order number per invoice that wants one, or the customer's.
 
-        A closed number that was never paid is opened again; after a payment the new
-        number follows the paid one. Invoices for which there are no digits say so.
+        Never both: one debt has one number. A closed number that was never paid is
+        opened again; after a payment the new number follows the paid one. Invoices for
+        which there are no digits say so.
 
+        :param bool switch: let the customer's take the place of an invoice's own
         :return: the numbers, those of customers included
         :raise NumberSpaceExhausted: there are digits for none of them
         """
-        numbers, lacking = self._reserve_most(moves)
+        numbers, lacking = self._reserve_most(moves, switch)
         for error in lacking.values():
             if not numbers:
                 raise error
@@ -504,14 +522,35 @@ class BillpayReservation(models.AbstractModel):
                 )
             )
 
-    def _reserve_most(self, moves):
+    def _reserve_most(self, moves, switch=False):
         """Reserve numbers; what lacks digits keeps no other invoice from its number.
+
+        :return: the numbers, and ``{invoice: error}`` of those that get none
+        """
+        numbers, lacking = self._reserve_own(self._wanting_own(moves))
+        wanting, alone = self._wanting_carried(moves, switch), moves.browse()
+        for purpose, group in wanting.grouped("billpay_purpose_id").items():
+            try:
+                carried, apart = self._carry(purpose, group)
+                numbers, alone = numbers | carried, alone | apart
+            except NumberSpaceExhausted:
+                for carrying in group.grouped("partner_id").values():
+                    try:
+                        carried, apart = self._carry(purpose, carrying)
+                        numbers, alone = numbers | carried, alone | apart
+                    except NumberSpaceExhausted as error:
+                        lacking |= dict.fromkeys(carrying, error)
+        own, more = self._reserve_own(self._without_number(alone))
+        return numbers | own, lacking | more
+
+    def _reserve_own(self, moves):
+        """Reserve one order number for each of these invoices, which have none.
 
         :return: the numbers, and ``{invoice: error}`` of those that get none
         """
         numbers, lacking = moves.env["billpay.control.number"].sudo(), {}
         payable = self.env["billpay.payable"]
-        for company, group in self._wanting_own(moves).grouped("company_id").items():
+        for company, group in moves.grouped("company_id").items():
             provider_sudo = company.sudo().billpay_provider_id
             fresh, vals_list = [], []
             for move in group:
@@ -524,10 +563,20 @@ class BillpayReservation(models.AbstractModel):
                     last._reopen()
                     numbers |= last
                     continue
-                link = {"move_id": move.id, "predecessor_id": last.id}
-                wanted = {"kind": "order", **self._wanted_values(move)}
+                # The checkout whose number the invoice had waits for the rest, too.
+                checkout = last.transaction_id.filtered(
+                    lambda tx: tx.state in ("draft", "pending")
+                )
                 fresh.append(move)
-                vals_list.append({**link, **wanted})
+                vals_list.append(
+                    {
+                        "kind": "order",
+                        "move_id": move.id,
+                        "predecessor_id": last.id,
+                        "transaction_id": checkout.id,
+                        **self._wanted_values(move, told=last if checkout else None),
+                    }
+                )
             made = numbers.browse()
             try:
                 made = numbers._reserve(provider_sudo, vals_list, partly=True)
@@ -536,25 +585,61 @@ class BillpayReservation(models.AbstractModel):
             except NumberSpaceExhausted as error:
                 lacking |= dict.fromkeys(fresh[len(made) :], error)
             numbers |= made
-        wanting = self._wanting_carried(moves)
-        for purpose, group in wanting.grouped("billpay_purpose_id").items():
-            try:
-                numbers |= self._carry(purpose, group)
-            except NumberSpaceExhausted:
-                for carrying in group.grouped("partner_id").values():
-                    try:
-                        numbers |= self._carry(purpose, carrying)
-                    except NumberSpaceExhausted as error:
-                        lacking |= dict.fromkeys(carrying, error)
+        # Money on the customer's number pays them as before; they do not show it.
+        carrying = (moves - moves.union(*lacking)).sudo()
+        carrying = carrying.filtered("billpay_carried_number_id")
+        carrying.billpay_carried_number_id = False
         return numbers, lacking
 
     def _carry(self, purpose, moves):
-        """Let invoices carry their customers' numbers of a purpose; return these."""
-        owners, carrying = moves.partner_id, moves.sudo().grouped("partner_id")
+        """Let invoices carry their customers' numbers of a purpose.
+
+        :return: these numbers, and invoices whose customer's number phones would let
+            pay another amount only
+        """
+        owners, by_owner = moves.partner_id, moves.grouped("partner_id")
         reserved = purpose.sudo()._reserve(owners).sudo()
+        numbers, apart = reserved.browse(), moves.browse()
         for partner, number in zip(owners, reserved, strict=True):
-            carrying[partner].billpay_carried_number_id = number
-        return reserved
+            carrying = by_owner[partner]
+            if number._takes_only_its_amount():
+                apart |= carrying
+                continue
+            carrying.sudo().billpay_carried_number_id = number
+            number._want({"mode": "flexible"})
+            carrying._billpay_living()._close()
+            numbers |= number
+        return numbers, apart
+
+    def _adopt(self, moves):
+        """Let invoices take over the numbers that asked for their orders.
+
+        The payer keeps the digits; they ask for what the invoice owes from now on.
+        """
+        for move in moves.filtered(lambda move: move.move_type in INVOICES):
+            checkouts = self._checkouts(move).filtered(
+                lambda tx: tx.state in ("draft", "pending")
+            )
+            living = checkouts.billpay_number_ids._living().sorted("id")
+            living = living.filtered(lambda number: not number.move_id)
+            if not living:
+                continue
+            if not money.is_due(move):
+                # Of a larger order the rest is still asked for.
+                living.filtered(
+                    lambda number, move=move: (
+                        number.transaction_id.amount <= move.amount_total
+                    )
+                )._close()
+                continue
+            number = (move._billpay_living() or living)[-1:]
+            (living - number)._close()
+            if not number.move_id:
+                number.flush_recordset()
+                wanted = self._wanted_values(move, number)
+                number._want({"move_id": move.id, **wanted})
+            # Money on those that were closed finds the invoice.
+            move.sudo().transaction_ids |= living.transaction_id
 
     def _recarry(self, moves):
         """Let invoices give up a number that is not theirs, for the right one."""
@@ -598,18 +683,14 @@ class BillpayReservation(models.AbstractModel):
     # === FOLLOW === #
 
     def _follow(self, moves):
-        """Let the numbers ask for what these invoices want now, in one search."""
-        moves = moves.filtered(
-            lambda m: (
-                m.move_type in INVOICES and m.company_id.sudo().billpay_provider_id
-            )
-        )
-        if not moves:
-            return
-        numbers_sudo = moves.env["billpay.control.number"].sudo()
-        numbers_sudo = numbers_sudo.search(
-            [("move_id", "in", moves.ids), ("kind", "=", "order")]
-        )
+        """Let the numbers ask for what these invoices want now, in one query.
+
+        Also where the company has another application by now, or none: payers have
+        the numbers all the same.
+        """
+        moves = moves.filtered(lambda move: move.move_type in INVOICES)
+        numbers_sudo = moves.sudo().billpay_number_ids
+        numbers_sudo = numbers_sudo.filtered(lambda number: number.kind == "order")
         again = moves.browse()
         for move, numbers in numbers_sudo.grouped("move_id").items():
             if move.state != "posted":
@@ -695,24 +776,28 @@ class BillpayReservation(models.AbstractModel):
     def _rate(self, move, number=None):
         """Return the shillings for one unit of an invoice's currency.
 
-        :param number: the number that asks; under the rate of its own day it keeps
-            the rate at which it was made
+        :param number: the number that asks; under the rate of its own day, and after
+            a checkout, it keeps the rate at which it was made
         :return: 0.0 when Odoo knows no rate, where it would count one for one
         """
         if (
-            move.company_id.billpay_rate_date == "issue"
-            and number
+            number
+            and (
+                move.company_id.billpay_rate_date == "issue"
+                or number.sudo().transaction_id
+            )
             and number.bill_rate
             and number.bill_currency_id == move.currency_id
         ):
             return number.bill_rate
         return money.asking_rate(move)
 
-    def _wanted_values(self, move, number=None, reissue=False):
+    def _wanted_values(self, move, number=None, reissue=False, told=None):
         """Return what the number of an invoice is to ask for, in whole shillings.
 
         :param number: the number that asks, when there is one
         :param bool reissue: it is handed out anew, so today's rate may count
+        :param told: the number of a checkout, whose rate the payer was told
         :return: dict of field values
         """
         if number is None:
@@ -731,7 +816,7 @@ class BillpayReservation(models.AbstractModel):
             amount = money.whole_shillings(due)
             values.update(bill_amount=0, bill_currency_id=False, bill_rate=0)
         else:
-            rate = self._rate(move, None if reissue else number)
+            rate = self._rate(move, told or (None if reissue else number))
             amount = money.at_rate(due, move.currency_id, rate)
             values.update(
                 bill_amount=due, bill_currency_id=move.currency_id.id, bill_rate=rate

@@ -66,7 +66,7 @@ class PaymentTransaction(models.Model):
             tx_sudo._set_pending()
         elif tx_sudo.state == "draft":
             with own_transaction(tx_sudo.env) as env:
-                tx_sudo.with_env(env)._billpay_living()._close()
+                tx_sudo.with_env(env)._billpay_ask_no_more()
             tx_sudo._set_error(
                 self.env._(
                     "No control number could be made at this moment. Nothing was paid, "
@@ -96,18 +96,69 @@ class PaymentTransaction(models.Model):
     def _billpay_reserve(self, wake=True):
         # EXTENDS billpay.bill.mixin
         payable, provider_sudo = self.env["billpay.payable"], self.provider_id.sudo()
-        if living := payable._revive(self._billpay_living(), provider_sudo)[-1:]:
+        living = payable._revive(self._billpay_living(), provider_sudo)[-1:]
+        if living := living or self._billpay_take_over():
             return living
         last = self._billpay_numbers()[-1:]
         values = {**self._billpay_values(), "predecessor_id": last.id}
         return last.browse()._reserve(provider_sudo, [values], wake=wake)
 
+    def _billpay_take_over(self):
+        """Return the number that asks for the same debt, for this checkout from now on.
+
+        That of the invoice that is paid here, made where it is missing; or of an
+        earlier checkout of the same order, which ends.
+        """
+        invoices = self.sudo().invoice_ids.filtered(
+            lambda move: move.state == "posted" and money.is_due(move)
+        )
+        if len(invoices) == 1:
+            numbers = invoices._billpay_living()._not_lost()
+            numbers = numbers or self.env["billpay.reservation"]._reserve(invoices)
+            number = numbers.filtered(
+                lambda n: n.move_id == invoices and n.provider_id == self.provider_id
+            )[-1:]
+            # Of several checkouts the last one waits: its page is open.
+            number.transaction_id = self
+            return number
+        rivals = self._billpay_rivals().filtered(
+            lambda tx: (
+                tx.provider_id == self.provider_id
+                and tx.state in ("draft", "pending")
+                and not tx._billpay_booked()
+                and not tx._billpay_money_on_its_way()
+            )
+        )
+        living = rivals._billpay_living()._not_lost()
+        number = living.filtered(lambda n: not n.move_id)[-1:]
+        if number:
+            number._want(self._billpay_values())
+            rivals._set_canceled(
+                state_message=self.env._(
+                    "%s asks for this order now, with the same control number.",
+                    self.reference,
+                )
+            )
+        return number
+
+    def _billpay_rivals(self):
+        """Return other checkouts that ask for the same order. Extended by glue."""
+        return self.browse()
+
+    def _billpay_ask_no_more(self):
+        """Close the numbers, but not those with which an invoice asks."""
+        self._billpay_living().filtered(lambda n: not n.move_id)._close()
+
     def _billpay_reserve_offline(self):
         """Make a number without ClickPesa instead of the one it does not know."""
-        self._billpay_living()._close()
+        unknown = self._billpay_living()
+        unknown._close()
         provider = self.provider_id.sudo()
-        numbers = self.env["billpay.control.number"].sudo()
-        return bool(numbers._reserve(provider, [self._billpay_values()], offline=True))
+        values = {**self._billpay_values(), "move_id": unknown.move_id[-1:].id}
+        if values["move_id"]:
+            reservation = self.env["billpay.reservation"]
+            values |= reservation._wanted_values(unknown.move_id[-1:], unknown[-1:])
+        return bool(unknown._reserve(provider, [values], offline=True))
 
     def _billpay_asked(self):
         # EXTENDS billpay.bill.mixin
@@ -115,8 +166,8 @@ class PaymentTransaction(models.Model):
         if money.is_shillings(self.currency_id):
             return money.whole_shillings(self.amount)
         first = self._billpay_numbers()[:1]
-        if first.bill_currency_id == self.currency_id:
-            return first.amount
+        if rate := money.number_rate(first, self.currency_id):
+            return money.at_rate(self.amount, self.currency_id, rate)
         # An invoice asks the same here as by its own number.
         invoices = self.sudo().invoice_ids.filtered(
             lambda move: move.currency_id == self.currency_id
@@ -139,6 +190,12 @@ class PaymentTransaction(models.Model):
         # EXTENDS billpay.bill.mixin
         return self.reference
 
+    def _billpay_page_bill(self, number):
+        """Override: an invoice that took the number over comes first."""
+        if number.move_id:
+            return number.move_id._billpay_page_bill(number)
+        return super()._billpay_page_bill(number)
+
     def _billpay_values(self):
         asked, left = self._billpay_asked(), self._billpay_left()
         return {
@@ -158,18 +215,21 @@ class PaymentTransaction(models.Model):
         changed = super()._update_state(allowed_states, target_state, state_message)
         if target_state in ("cancel", "error"):
             ours = changed.filtered(lambda tx: tx.provider_code == "clickpesa")
-            ours._billpay_living()._close()
+            ours._billpay_ask_no_more()
         return changed
 
     def _billpay_on_money(self, payment):
         # EXTENDS billpay.bill.mixin
         asked, received = self._billpay_asked(), self._billpay_received()
-        text = ""
+        waiting, text = self.state in ("draft", "pending"), ""
+        invoice = payment.control_number_id.move_id
+        if invoice and not (waiting and received >= asked):
+            return  # it asks for the rest itself
         if self.state == "done":
             text = self.env._(
                 "%s is paid already: this is kept as customer credit.", self.reference
             )
-        elif self.state not in ("draft", "pending"):
+        elif not waiting:
             text = self.env._(
                 "%s expired before it was paid. The payment is customer credit. "
                 "Deliver and invoice the order, or pay the customer back.",
@@ -189,8 +249,8 @@ class PaymentTransaction(models.Model):
             self.env["payment.provider"]._billpay_trigger(
                 "payment.cron_post_process_payment_tx"
             )
-            self._billpay_living()._close()
-            if received > asked:
+            self._billpay_ask_no_more()
+            if received > asked and not invoice:
                 text = self.env._(
                     "%(reference)s is overpaid by %(over)s, kept as customer credit.",
                     reference=self.reference,
@@ -274,7 +334,8 @@ class PaymentTransaction(models.Model):
         if self.provider_code != "clickpesa" or self.state not in ("pending", "done"):
             return None
         numbers = self._billpay_numbers()
-        number = numbers._payable()[-1:] or numbers._living()[-1:] or numbers[-1:]
+        asking = numbers | self.sudo().invoice_ids.billpay_number_ids
+        number = asking._payable()[-1:] or numbers._living()[-1:] or numbers[-1:]
         if not number:
             return None
         return self.env["billpay.pay.page"]._pay_page_values(number, lang=lang)

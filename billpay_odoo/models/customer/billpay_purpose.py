@@ -240,12 +240,14 @@ class BillpayPurpose(models.Model):
     def _number_values(self, partner):
         """Return what a new number of this purpose asks this customer for."""
         self.ensure_one()
+        # Invoices that carry it are paid on it, whatever each of them owes.
+        exact = self.default_amount and self.invoice_number != "customer"
         return {
             "kind": "customer",
             "partner_id": partner.id,
             "purpose_id": self.id,
             "amount": self.default_amount,
-            "mode": self.default_mode if self.default_amount else "flexible",
+            "mode": self.default_mode if exact else "flexible",
             "allocation_policy": self.allocation_policy,
             "description": self._number_text(partner),
         }

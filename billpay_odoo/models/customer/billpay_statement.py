@@ -33,16 +33,23 @@ class BillpayStatement(models.AbstractModel):
         balances = {}
         for number in numbers:
             due = credit = 0.0
-            for line in bills[number]:
-                left = money.open_shillings(line, number)
+            for items in money.bills(bills[number]):
+                left = money.open_shillings(items, number)
+                left -= money.coming_shillings(items, number)
                 due += max(left, 0.0)
                 credit -= min(left, 0.0)
             for line in credits[number]:
-                payment = line.move_id.origin_payment_id.billpay_payment_id
-                if not is_gone(payment.status):
+                if not self._is_gone(line):
                     credit -= money.open_shillings(line, number)
-            balances[number] = due, credit
+            # A phone takes whole shillings, of all of it together.
+            balance = money.whole_shillings(due - credit)
+            due = money.whole_shillings(due)
+            balances[number] = float(due), float(due - balance)
         return balances
+
+    def _is_gone(self, line):
+        """Tell whether ClickPesa took back the money that a journal item books."""
+        return is_gone(line.move_id.origin_payment_id.billpay_payment_id.status)
 
     def _numbers_of(self, numbers):
         """Return all numbers of the customers that have these, by customer."""
@@ -142,29 +149,33 @@ class BillpayStatement(models.AbstractModel):
         return paid
 
     def _statement(self, number, date_from=None, date_to=None):
-        """Return the statement of one number, by default of this year until today.
+        """Return the statement of one number, by default of this year until today,
+        or until the last date of its bills.
 
         :return: dict with ``date_from``, ``date_to``, ``opening``, ``closing`` (TZS)
             and ``lines``: dicts with ``date``, ``text``, ``detail``, ``due``, ``paid``
             and ``balance``
         """
         number.ensure_one()
-        date_to = date_to or number.company_id._billpay_today()
-        date_from = date_from or date(date_to.year, 1, 1)
+        entries = sorted(self._statement_entries(number), key=lambda e: e["order"])
+        today = number.company_id._billpay_today()
+        date_to = date_to or max(today, *(entry["date"] for entry in entries), today)
+        date_from = date_from or date(min(today, date_to).year, 1, 1)
+        whole = money.whole_shillings
         opening, balance, lines = 0.0, 0.0, []
-        for entry in sorted(self._statement_entries(number), key=lambda e: e["order"]):
+        for entry in entries:
             if entry["date"] > date_to:
                 continue
             balance += entry["due"] - entry["paid"]
             if entry["date"] < date_from:
                 opening = balance
                 continue
-            lines.append({**entry, "balance": balance})
+            lines.append({**entry, "balance": float(whole(balance))})
         return {
             "date_from": date_from,
             "date_to": date_to,
-            "opening": opening,
-            "closing": balance,
+            "opening": float(whole(opening)),
+            "closing": float(whole(balance)),
             "lines": lines,
         }
 
@@ -175,10 +186,10 @@ class BillpayStatement(models.AbstractModel):
         payments = self._payment_lines(numbers)[numbers]
         entries = []
 
-        def add(day, rank, line, text, detail, due=0.0, paid=0.0):
+        def add(day, rank, lines, text, detail, due=0.0, paid=0.0):
             entries.append(
                 {
-                    "order": (day, rank, line.id),
+                    "order": (day, rank, lines[:1].id),
                     "date": day,
                     "text": text,
                     "detail": detail,
@@ -188,19 +199,22 @@ class BillpayStatement(models.AbstractModel):
                 }
             )
 
-        for line in bills:
-            move, due = line.move_id, money.billed_shillings(line, numbers)
-            day = move.invoice_date or line.date
+        for items in money.bills(bills):
+            move, due = items.move_id, money.billed_shillings(items, numbers)
+            day = move.invoice_date or move.date
             named = move.invoice_line_ids.filtered("name")[:1]
             if move.move_type == "entry":
-                named = line if line.name else move.browse()
+                named = items.filtered("name")[:1]
             detail = (named.name or move.ref or "").split("\n")[0]
             if move.move_type == "entry":
-                add(day, 1, line, env._("Entry %s", move.name), detail, due)
+                add(day, 1, items, env._("Entry %s", move.name), detail, due)
             elif move.move_type == "out_refund":
-                add(day, 0, line, env._("Credit note %s", move.name), detail, due)
+                add(day, 0, items, env._("Credit note %s", move.name), detail, due)
             else:
-                add(day, 1, line, env._("Invoice %s", move.name), detail, due)
+                add(day, 1, items, env._("Invoice %s", move.name), detail, due)
+            if coming := money.coming_shillings(items, numbers):
+                text = env._("Paid in another way, not in the books yet")
+                add(day, 2, items, text, move.name, paid=coming)
         for line in payments:
             payment = line.move_id.origin_payment_id.billpay_payment_id
             detail = (payment.channel_id.name, payment.receipt, payment.payer_name)
@@ -208,6 +222,9 @@ class BillpayStatement(models.AbstractModel):
             day = env["billpay.entries"]._day(payment)
             paid = -money.billed_shillings(line, numbers)
             add(day, 2, line, env._("Payment"), detail, paid=paid)
+            if self._is_gone(line) and not line.reconciled:
+                back = -money.open_shillings(line, numbers)
+                add(day, 3, line, env._("Taken back at ClickPesa"), detail, back)
         # What the bills got from elsewhere, and what the payments paid elsewhere.
         own = bills | payments
         for partial in own.matched_debit_ids | own.matched_credit_ids:
@@ -226,4 +243,5 @@ class BillpayStatement(models.AbstractModel):
         return entries
 
     def _statement_text(self, amount):
-        return f"{amount:,.0f}" if amount else ""
+        amount = float(round(amount, 2))
+        return f"{amount:,.{0 if amount.is_integer() else 2}f}" if amount else ""

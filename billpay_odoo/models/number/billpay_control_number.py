@@ -14,7 +14,7 @@ from odoo.tools import SQL
 from ... import money, page_texts
 from ...actions import dialog, notify
 from ...allocation import EXACT_OLDEST
-from ...const import LIVING, MONEY, POLICIES
+from ...const import LIVING, MONEY, POLICIES, UNPAID
 from ...identity import number_as_stored, number_key
 from ...transactions import taken
 
@@ -542,9 +542,16 @@ class BillpayControlNumber(models.Model):
         return self.origin != "offline" or bool(namba and self.name.startswith(namba))
 
     def _want(self, values):
-        """Write what differs of the wanted values; nothing is called."""
+        """Write what differs of the wanted values; nothing is called.
+
+        A number that open invoices carry keeps taking what each of them owes.
+        """
         if "mode" in values:
-            values = {**values, "mode": self._mode_on_phones(values["mode"])}
+            mode = self._mode_on_phones(values["mode"])
+            carries = mode == "exact" and self.kind == "customer"
+            if carries and self.origin != "imported" and self._open_carriers(limit=1):
+                mode = "flexible"
+            values = {**values, "mode": mode}
         changed = {
             name: value
             for name, value in values.items()
@@ -795,9 +802,19 @@ class BillpayControlNumber(models.Model):
     def _cannot_ask(self, values):
         """Tell whether these values are beyond an imported number, which never changes:
         a phone takes the exact amount that ClickPesa has, and nothing else."""
-        fixed = self.origin == "imported" and self.known_mode == "exact"
         differs = self.currency_id.compare_amounts(self.known_amount, values["amount"])
-        return fixed and bool(differs)
+        return self._takes_only_its_amount() and bool(differs)
+
+    def _open_carriers(self, limit=None):
+        """Return the unpaid invoices that show these numbers of customers."""
+        carrying = Domain("billpay_carried_number_id", "in", self.ids)
+        carrying &= Domain("state", "=", "posted")
+        carrying &= Domain("payment_state", "in", UNPAID)
+        return self.env["account.move"].sudo().search(carrying, limit=limit)
+
+    def _takes_only_its_amount(self):
+        """Tell whether a phone takes one amount on it, which nobody here can change."""
+        return self.origin == "imported" and self.known_mode == "exact"
 
     @api.model
     def _names_in_capitals(self, provider, names):

@@ -5,6 +5,7 @@ import io
 import logging
 import re
 from datetime import timedelta
+from urllib.parse import urlencode
 
 import qrcode
 from markupsafe import Markup
@@ -40,22 +41,23 @@ class BillpayPayPage(models.AbstractModel):
 
     # === BUSINESS METHODS === #
 
-    def _billpay_printed(self, number):
+    def _billpay_printed(self, number, move=None):
         """Return what a document shows of this number, as a dict.
 
+        :param move: the invoice that shows it; what it owes is asked for where the
+            number is the customer's
         :return: ``None`` for a number that cannot be paid now
         """
-        return (
-            number._payable()
-            and {
-                "id": number.id,
-                "name": number.name,
-                "display_number": number.display_number,
-                "amount": number.amount,
-                "url": self._get_pay_url(number),
-            }
-            or None
-        )
+        if not number._payable():
+            return None
+        carried = move and number.kind == "customer"
+        return {
+            "id": number.id,
+            "name": number.name,
+            "display_number": number.display_number,
+            "amount": money.asked_now(move) if carried else number.amount,
+            "url": self._get_pay_url(number, carrying=move if carried else None),
+        }
 
     def _problem_text(self, number, obstacle):
         """Return why nobody can pay a number and the next click, for our people."""
@@ -114,16 +116,47 @@ class BillpayPayPage(models.AbstractModel):
     def _get_pay_path(self, number):
         return f"/billpay/{number.name}/{self._pay_signature(number)}"
 
-    def _get_pay_url(self, number, lang=None):
+    def _get_pay_url(self, number, lang=None, carrying=None):
         """Return the absolute address, of the company's website where there is one.
 
         Not the application's: that follows the request, and a payer cannot reach the
         host name under which the office reaches Odoo.
 
         :param str lang: ``en`` or ``sw``; without it the page chooses by the payer
+        :param carrying: the invoice that shows the customer's number, whose page says
+            what that invoice owes
         """
         url = urljoin(number.company_id.get_base_url(), self._get_pay_path(number))
-        return f"{url}?lang={lang}" if lang else url
+        query = {"lang": lang, "invoice": carrying and self._carrying_token(carrying)}
+        query = urlencode({name: text for name, text in query.items() if text})
+        return f"{url}?{query}" if query else url
+
+    def _carrying_token(self, move):
+        key = move.id, move.sudo().billpay_carried_number_id.id
+        return (
+            f"{move.id}-{hmac(self.env(su=True), 'billpay-pay-page-invoice', key)[:16]}"
+        )
+
+    def _carrying(self, number, token):
+        """Return the invoice that an address means beside the customer's number.
+
+        :param token: see ``_carrying_token``; anything
+        :return: in sudo; empty when it is none of ours, is paid or carries another one
+        """
+        move_id = str(token or "").partition("-")[0]
+        moves_sudo = self.env["account.move"].sudo()
+        # Beyond it PostgreSQL knows no such id.
+        if not (move_id.isascii() and move_id.isdigit() and len(move_id) < 10):
+            return moves_sudo
+        move = moves_sudo.browse(int(move_id)).exists()
+        known = (
+            move.billpay_carried_number_id == number
+            and move.state == "posted"
+            and str(token).isascii()
+            and consteq(self._carrying_token(move), str(token))
+            and money.is_due(move)
+        )
+        return move if known else moves_sudo
 
     def _find_for_page(self, number, signature):
         """Return the number that a pay page address means, in sudo.
@@ -217,9 +250,13 @@ class BillpayPayPage(models.AbstractModel):
 
     # === STATE === #
 
-    def _get_foreign_amount(self, number):
+    def _get_foreign_amount(self, number, carrying=None):
         """Return the amount asked in the bill's currency, as text; "" for shillings."""
         move = number.move_id
+        if carrying:
+            known = money.is_shillings(carrying.currency_id)
+            left, _several = money.due_now(carrying)
+            return "" if known else page_texts.amount_text(left, carrying.currency_id)
         if move and (not number.amount or self._get_page_state(number) == "partial"):
             # As the amount beside it: what is left of the bill.
             if money.is_shillings(move.currency_id) or not self._get_amount_due(number):
@@ -236,8 +273,7 @@ class BillpayPayPage(models.AbstractModel):
         which the number cannot be paid, are shown.
         """
         if show_due or number.company_id.billpay_page_due:
-            owed = float(money.whole_shillings(max(number.balance, 0.0)))
-            return number.amount or owed
+            return number.amount or max(number.balance, 0.0)
         usual = number.purpose_id.default_amount
         shown = number.mode == "exact" or (
             number.currency_id.compare_amounts(number.amount, usual) == 0
@@ -254,9 +290,9 @@ class BillpayPayPage(models.AbstractModel):
             return self._get_asked_of_customer(number)
         return max(number.amount - number.amount_paid, 0.0)
 
-    def _early_values(self, number, state, lang):
+    def _early_values(self, number, move, state, lang):
         """Return what is enough when it is paid early, and until when, as texts."""
-        move, early = number.move_id, (0.0, False)
+        early = 0.0, False
         if move and state == "open":
             early = money.early(move, number.company_id._billpay_today())
         amount, until = early
@@ -405,12 +441,15 @@ class BillpayPayPage(models.AbstractModel):
         accepted = request.httprequest.accept_languages if request else []
         return page_texts.page_language(*(code for code, _quality in accepted))
 
-    def _pay_page_values(self, record, lang=None, since=None, show_due=False):
+    def _pay_page_values(
+        self, record, lang=None, since=None, show_due=False, carrying=None
+    ):
         """Return the values of the template ``billpay_odoo.pay_block``.
 
         :param str lang: ``en`` or ``sw``; anything else lets the page choose
         :param since: see ``_opened_token``; anything else lets the page begin now
         :param bool show_due: whether the visitor is known as the customer
+        :param carrying: the invoice on whose page the customer's number is shown
         :return: dict; all texts plain and in one language, steps as Markup
         """
         number = record.sudo()
@@ -421,6 +460,8 @@ class BillpayPayPage(models.AbstractModel):
         # What ClickPesa has comes first: in exact mode it takes nothing else.
         if number.kind == "customer":
             asked = self._get_asked_of_customer(number, show_due)
+            if carrying:
+                asked = money.asked_now(carrying)
             if self._opened(since)[0] != number.id:
                 since = self._opened_token(number)
         else:
@@ -429,6 +470,8 @@ class BillpayPayPage(models.AbstractModel):
             since = ""
         path, company = self._get_pay_path(number), number.company_id
         query = f"&since={since}" if since else ""
+        if carrying:
+            query += f"&invoice={self._carrying_token(carrying)}"
         values = {
             "lang": lang,
             "state": state,
@@ -442,11 +485,11 @@ class BillpayPayPage(models.AbstractModel):
             "asks_amount": bool(asked),
             "in_parts": bool(number.max_amount),
             "amount": page_texts.amount_text(asked, number.currency_id),
-            "foreign_amount": self._get_foreign_amount(number),
-            **self._early_values(number, state, lang),
+            "foreign_amount": self._get_foreign_amount(number, carrying),
+            **self._early_values(number, carrying or number.move_id, state, lang),
             **self._paid_values(number, since),
             "since": since,
-            "bill": number._bill()._billpay_page_bill(number),
+            "bill": (carrying or number._bill())._billpay_page_bill(number),
             "next_url": following and self._get_pay_url(following, lang=lang),
             "next_groups": (following._payable().display_number or "").split(),
             "watch_url": f"{path}/state" + (f"?since={since}" if since else ""),

@@ -173,7 +173,7 @@ class BillpayBooking(models.AbstractModel):
         invoices = payments.transaction_id.invoice_ids.filtered(
             lambda move: move.state == "posted"
         )
-        if moves := invoices or payments.move_id:
+        if moves := payments.move_id | invoices:
             return [
                 (self._open_lines(payments, move), payments.amount) for move in moves
             ]
@@ -291,6 +291,10 @@ class BillpayBooking(models.AbstractModel):
                 found = exact_bills(amount, [due(items) for items in bills])
                 if found:
                     return [(bills[i], payments.amount) for i in found]
+        bills = lines.grouped(lambda line: (line.move_id, line.currency_id)).values()
+        if amount >= sum(map(due, bills)):
+            # Each is rounded once, as screens say what is due, not per instalment.
+            return [(items, payments.amount) for items in bills]
         # Instalments count by their own dates, whatever invoice they belong to.
         dues = [due(line) for line in lines]
         return [
@@ -358,7 +362,7 @@ class BillpayBooking(models.AbstractModel):
         if (
             not account
             # An order waits until all of it is paid.
-            or payments.transaction_id
+            or (payments.transaction_id and not payments.move_id)
             or share.move.move_type not in INVOICES
             or not company._billpay_is_small(rest)
             or rest >= share.amount

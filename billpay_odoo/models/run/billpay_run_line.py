@@ -148,9 +148,14 @@ class BillpayRunLine(models.Model):
             partner = line.partner_id
             line.who = (partner.name or partner.display_name) or line.new_name
 
-    @api.depends("amount", "number_id.amount", "move_id.amount_residual")
+    @api.depends(
+        "amount", "number_id.amount", "number_id.kind", "move_id.amount_residual"
+    )
     def _compute_shown_amount(self):
         for line in self:
+            if line.move_id and line.number_id.kind == "customer":
+                line.shown_amount = money.asked_now(line.move_id)
+                continue
             line.shown_amount = (
                 line.number_id.amount
                 or line.amount
