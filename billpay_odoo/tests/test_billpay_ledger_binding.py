@@ -313,7 +313,9 @@ class TestRestoredBackup(LedgerCommon):
         number = self._invoice(7000).billpay_number_id.sudo()
         self._had_since(number.name, "2026-03-05 10:00:00")
         [digits] = self.env["billpay.numbering"]._next_references(self.provider, 1)
-        number._take_digits(digits, "Others have them.", state="pending")
+        self.env["billpay.sync"]._take_digits(
+            {number: (digits, "Others have them.")}, state="pending"
+        )
         number.write({"state": "open", "confirmed_at": fields.Datetime.now()})
         paid = {"paid_at": fields.Datetime.now() - timedelta(hours=1)}
         row = self._confirmed(number.name, 7000, **paid)

@@ -1,5 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+from collections import defaultdict
+
 from odoo import api, fields, models
 from odoo.exceptions import AccessError, UserError, ValidationError
 from odoo.fields import Domain
@@ -735,7 +737,9 @@ class AccountMoveLine(models.Model):
         payment = entry.billpay_payment_id
         number = payment.control_number_id
         if number.kind == "customer" and not payment._is_persons_choice():
-            return number.allocation_policy != CREDIT and bool(number._tiers(self))
+            return number.allocation_policy != CREDIT and bool(
+                self._billpay_tiers(number)
+            )
         # Of the invoice that was paid, or of what a person chose.
         bill = payment.move_id
         owner = bill.partner_id or payment.partner_id or entry.partner_id
@@ -748,6 +752,26 @@ class AccountMoveLine(models.Model):
         """Return the contact that owes this: of the invoice, else of the item."""
         move = self.move_id
         return move.partner_id if move.is_invoice(True) else self.partner_id
+
+    def _billpay_tiers(self, number):
+        """Sort open items of a family into those that a number pays first, and so on.
+
+        The number's own invoices come first. Where entries are on the commercial
+        partner, a pupil's number pays invoices made out to the parent after the
+        pupil's; a brother's it never pays. Without a purpose it pays any invoice of the
+        customer.
+
+        :return: the items of each tier, in the order of these
+        :rtype: list
+        """
+        tiers = defaultdict(self.browse)
+        for line in self:
+            purpose = number.purpose_id
+            rank = purpose._tier(line.move_id) if purpose else (0, 0, 0)
+            kin = line._billpay_kinship(number.partner_id, number.company_id)
+            if rank is not None and kin is not None:
+                tiers[kin, rank] |= line
+        return [tiers[rank] for rank in sorted(tiers)]
 
     def _billpay_kinship(self, partner, company):
         """Return in what order money of a contact pays this item, ``None`` if never.

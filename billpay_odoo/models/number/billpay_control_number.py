@@ -1,6 +1,5 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
-from collections import defaultdict
 from datetime import datetime, time
 
 import pytz
@@ -15,7 +14,7 @@ from ... import money, page_texts
 from ...actions import dialog, notify
 from ...allocation import EXACT_OLDEST
 from ...const import LIVING, MONEY, POLICIES, UNPAID
-from ...identity import number_as_stored, number_key
+from ...identity import number_as_stored
 from ...transactions import taken
 
 # What keeps a living number from being paid and does not end by itself.
@@ -746,27 +745,6 @@ class BillpayControlNumber(models.Model):
         off = {"wanted_active": False, "known_active": False, "sync_at": False}
         paid.with_context(tracking_disable=True).write({"state": "paid", **off})
 
-    def _tiers(self, lines):
-        """Sort open lines of a family into those that are paid first, next and so on.
-
-        The number's own invoices come first. Where entries are on the commercial
-        partner, a pupil's number pays invoices made out to the parent after the
-        pupil's; a brother's it never pays. Without a purpose it pays any invoice of the
-        customer.
-
-        :param lines: open journal items, oldest due first
-        :return: the lines of each tier, in the same order
-        :rtype: list
-        """
-        tiers = defaultdict(lines.browse)
-        for line in lines:
-            purpose = self.purpose_id
-            rank = purpose._tier(line.move_id) if purpose else (0, 0, 0)
-            kin = line._billpay_kinship(self.partner_id, self.company_id)
-            if rank is not None and kin is not None:
-                tiers[kin, rank] |= line
-        return [tiers[rank] for rank in sorted(tiers)]
-
     def action_billpay_cards(self):
         living = self.filtered(lambda number: number.state in ("open", "pending"))
         return self._cards_action(living, self.env["res.partner"])
@@ -815,13 +793,6 @@ class BillpayControlNumber(models.Model):
     def _takes_only_its_amount(self):
         """Tell whether a phone takes one amount on it, which nobody here can change."""
         return self.origin == "imported" and self.known_mode == "exact"
-
-    @api.model
-    def _names_in_capitals(self, provider, names):
-        """Return the set of those of these names that the merchant has."""
-        apps = provider._billpay_of_merchant()
-        found = Domain("provider_id", "in", apps.ids) & self._domain_of_keys(names)
-        return {number_key(name) for name in self.sudo().search(found).mapped("name")}
 
     def action_print_statement(self):
         return self.env.ref("billpay_odoo.action_report_statement").report_action(self)
@@ -944,46 +915,7 @@ class BillpayControlNumber(models.Model):
         """Register refused numbers under other digits."""
         self._check_may_retry()
         refused = self.filtered(lambda n: n.state == "failed" and n.origin == "api")
-        numbering = self.env["billpay.numbering"]
-        for provider, numbers in refused.sudo().grouped("provider_id").items():
-            references, taken = numbering._next_references(provider, len(numbers)), {}
-            for number, reference in zip(numbers, references, strict=True):
-                text = self.env._(
-                    "Control number %(name)s replaces %(old)s, which ClickPesa "
-                    "refused. Payments sent to the old number appear under BillPay "
-                    "Payments, Unmatched.",
-                    name=reference,
-                    old=number.name,
-                )
-                taken[number] = reference, text
-            numbers._take_digits(taken, state="pending")
-        if refused:
-            self.env["payment.provider"]._billpay_trigger("ir_cron_sync_numbers")
-
-    def _take_digits(self, taken, **values):
-        """Register these numbers anew, under other digits.
-
-        :param dict taken: of each number the digits, and a text that keeps the old
-            ones findable: somebody may have copied them
-        """
-        values.update(
-            sync_at=fields.Datetime.now(),
-            digits_at=fields.Datetime.now(),
-            # Of new digits ClickPesa cannot know anything.
-            sync_rank=0,
-            sync_attempts=0,
-            sync_error=False,
-            sent=False,
-        )
-        bodies = {}
-        for number, (reference, text) in taken.items():
-            number.with_context(tracking_disable=True).write(
-                {"name": reference, **values}
-            )
-            bill = number.move_id or number
-            bodies.setdefault(bill._name, {})[bill.id] = text
-        for model, texts in bodies.items():
-            self.env[model].browse(texts)._message_log_batch(bodies=texts)
+        self.env["billpay.sync"]._take_others(refused.sudo())
 
     # === CRON === #
 

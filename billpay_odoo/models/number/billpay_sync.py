@@ -400,7 +400,7 @@ class BillpaySync(models.AbstractModel):
             taken=number.name,
             name=reference,
         )
-        number._take_digits({number: (reference, text)})
+        self._take_digits({number: (reference, text)})
 
     def _store_known(self, numbers, difference, tries):
         """ClickPesa has taken over these changes."""
@@ -426,6 +426,49 @@ class BillpaySync(models.AbstractModel):
                     "same digits; until then nobody can pay it."
                 )
             )
+
+    def _take_others(self, refused):
+        """Register refused numbers under other digits."""
+        numbering = self.env["billpay.numbering"]
+        for provider, numbers in refused.grouped("provider_id").items():
+            references, taken = numbering._next_references(provider, len(numbers)), {}
+            for number, reference in zip(numbers, references, strict=True):
+                text = self.env._(
+                    "Control number %(name)s replaces %(old)s, which ClickPesa "
+                    "refused. Payments sent to the old number appear under BillPay "
+                    "Payments, Unmatched.",
+                    name=reference,
+                    old=number.name,
+                )
+                taken[number] = reference, text
+            self._take_digits(taken, state="pending")
+        if refused:
+            self.env["payment.provider"]._billpay_trigger("ir_cron_sync_numbers")
+
+    def _take_digits(self, taken, **values):
+        """Register numbers anew, under other digits.
+
+        :param dict taken: of each number the digits, and a text that keeps the old
+            ones findable: somebody may have copied them
+        """
+        values.update(
+            sync_at=fields.Datetime.now(),
+            digits_at=fields.Datetime.now(),
+            # Of new digits ClickPesa cannot know anything.
+            sync_rank=0,
+            sync_attempts=0,
+            sync_error=False,
+            sent=False,
+        )
+        bodies = {}
+        for number, (reference, text) in taken.items():
+            number.with_context(tracking_disable=True).write(
+                {"name": reference, **values}
+            )
+            bill = number.move_id or number
+            bodies.setdefault(bill._name, {})[bill.id] = text
+        for model, texts in bodies.items():
+            self.env[model].browse(texts)._message_log_batch(bodies=texts)
 
     def _register_again(self, numbers):
         """Have ClickPesa make these numbers once more, under the same digits."""

@@ -180,7 +180,7 @@ class BillpayBooking(models.AbstractModel):
         if not self._has_policy(payments):
             return []
         lines = waiting.get(payments.partner_id.commercial_partner_id)
-        tiers = payments.control_number_id._tiers(lines) if lines else []
+        tiers = lines._billpay_tiers(payments.control_number_id) if lines else []
         return self._by_policy(payments, tiers, still_open)
 
     def _post(self, payments):
