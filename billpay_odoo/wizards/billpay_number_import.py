@@ -313,11 +313,11 @@ class BillpayNumberImportLine(models.TransientModel):
 
     @api.depends("problem", "match_problem", "kind", "move_id", "partner_id")
     def _compute_verdict(self):
-        numbers = self.env["billpay.control.number"]
+        numbering = self.env["billpay.numbering"]
         for wizard, lines in self.grouped("wizard_id").items():
             provider = wizard._provider()
             names = {number_key(line.name) for line in lines if line.name}
-            taken = names and numbers._names_in_capitals(provider, names)
+            taken = names and numbering._known(provider, names)
             first_lines = {}
             for line in wizard.line_ids.sorted("row"):
                 if line.move_id and line.kind == "order" and not line.problem:

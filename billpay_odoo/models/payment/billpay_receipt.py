@@ -5,7 +5,6 @@ import re
 from datetime import timedelta
 
 from odoo import fields, models
-from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ...clickpesa.values import is_gone, is_paid
@@ -13,7 +12,6 @@ from ...const import ENTRY_POSTED
 from ...identity import (
     MERGED_PREFIX,
     PROVISIONAL_PREFIX,
-    number_key,
     number_spellings,
     receipt_key,
     reference_as_receipt,
@@ -144,13 +142,7 @@ class BillpayReceipt(models.AbstractModel):
     def _numbers_known(self, provider, names):
         """Return those of these numbers that a payment would find, in capitals."""
         names = {name for sent in names for name in number_spellings(sent)}
-        if not names:
-            return set()
-        numbers_sudo = self.env["billpay.control.number"].sudo()
-        apps = provider._billpay_of_merchant()
-        found = Domain("provider_id", "in", apps.ids)
-        found &= numbers_sudo._domain_of_keys(names)
-        return {number_key(name) for name in numbers_sudo.search(found).mapped("name")}
+        return self.env["billpay.numbering"]._known(provider, names) if names else set()
 
     def _where_it_stands(self, payment, amount):
         """Say what has become of a payment that is told again, over ``amount`` TZS."""

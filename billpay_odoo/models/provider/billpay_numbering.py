@@ -7,9 +7,11 @@ from stdnum.iso7064 import mod_97_10
 
 from odoo import models
 from odoo.exceptions import ValidationError
+from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ...exceptions import NumberSpaceExhausted
+from ...identity import number_key
 
 CHECK_DIGITS = 2
 # How often taken digits are leapt over before a person is asked, and how many numbers
@@ -191,6 +193,14 @@ class BillpayNumbering(models.AbstractModel):
         [value] = self._count_on(provider, 1)
         if (far := min(far, int((10**digits - value) * LEAST_LEFT))) > 0:
             self._count_on(provider, far)
+
+    def _known(self, provider, names):
+        """Return the set of those of these digits that the merchant has, as keys."""
+        numbers_sudo = self.env["billpay.control.number"].sudo()
+        apps = provider._billpay_of_merchant()
+        found = Domain("provider_id", "in", apps.ids)
+        found &= numbers_sudo._domain_of_keys(names)
+        return {number_key(name) for name in numbers_sudo.search(found).mapped("name")}
 
     def _check_spaces(self, providers):
         """No two applications can make the same digits.
