@@ -122,7 +122,7 @@ class TestSaleFields(SaleRightsCommon):
 
     def test_money_of_an_order_is_for_billpay_users(self):
         order = self.own["sale.order"]
-        number = order.sudo().transaction_ids.billpay_number_ids
+        number = self._make_known(order.sudo().transaction_ids.billpay_number_ids)
         for login in OURS:
             theirs = order.with_user(self.users[login])
             theirs = theirs.with_context(allowed_company_ids=self.company.ids)
