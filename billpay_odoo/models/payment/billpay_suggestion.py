@@ -186,9 +186,9 @@ class BillpaySuggestion(models.AbstractModel):
         """Contacts with the payer's phone, and customers it paid for before."""
         partners = payments.env["res.partner"]
         spellings = phone_spellings(payments.payer_phone)
-        for spelling in spellings:
-            partners |= partners.search(
-                [("phone_mobile_search", "=", spelling)], limit=CANDIDATES
+        if spellings:
+            partners = partners.search(
+                [("phone_mobile_search", "in", spellings)], limit=CANDIDATES
             )
         for partner in partners:
             text = payments.env._("Phone of %s", partner.display_name)
