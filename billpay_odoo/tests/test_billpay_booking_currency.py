@@ -247,7 +247,7 @@ class TestForeignCurrency(LedgerCommon):
         self.assertTrue(row.attention)
 
     def test_dollar_books_instalments_of_a_euro_invoice_by_policy(self):
-        """Each instalment gets what it is worth itself."""
+        """An instalment gets what it is worth itself; all of them, what the bill is."""
         move = self._invoice(
             90,
             currency_id=self.eur.id,
@@ -265,10 +265,18 @@ class TestForeignCurrency(LedgerCommon):
                 }
             ],
         )
-        row = self._paid(number, 250000)
+        first = self._paid(number, 125000)
+        self.assertEqual(move.amount_residual, 45)
+        rest = self._paid(number, 125000)
         self.assertEqual(move.amount_residual, 0)
-        balances = self._receivable(self._entry(row)).mapped("balance")
-        self.assertEqual(balances, [-50, -50])
+        again = move.copy({"invoice_date": move.invoice_date})
+        again.action_post()
+        whole = self._paid(number, 250000)
+        self.assertEqual(again.amount_residual, 0)
+        self.assertEqual(set(again.line_ids.mapped("amount_residual")), {0})
+        for row, worth in ((first, -50), (rest, -50), (whole, -100)):
+            balances = self._receivable(self._entry(row)).mapped("balance")
+            self.assertEqual(sum(balances), worth)
 
     def test_dollar_invoice_chosen_by_a_person(self):
         """Without a number's rate Odoo's own of the day counts."""

@@ -304,7 +304,10 @@ class TestNoNumber(MoneyCommon):
                 self._may_match(first, move, 260000).action_match()
                 self.env.invalidate_all()
                 self.assertEqual(move.amount_residual, left)
-                # The rest got a number, which asks at the rate of the invoice.
+                # By hand: the rest gets no number by itself. A person's asks at the
+                # rate of the invoice.
+                self.assertFalse(move.billpay_number_id)
+                move._billpay_reserve()
                 asked = self._asks(left, 2500)
                 self.assertEqual(move.billpay_number_id.sudo().amount, asked)
                 row = self._stranger(asked)
