@@ -586,7 +586,7 @@ class BillpayReservation(models.AbstractModel):
                 lacking |= dict.fromkeys(fresh[len(made) :], error)
             numbers |= made
         # Money on the customer's number pays them as before; they do not show it.
-        carrying = (moves - moves.union(*lacking)).sudo()
+        carrying = (moves - moves.browse().union(*lacking)).sudo()
         carrying = carrying.filtered("billpay_carried_number_id")
         carrying.billpay_carried_number_id = False
         return numbers, lacking
