@@ -389,6 +389,8 @@ class TestNobodyWaits(SendCronCommon):
                     "state": "pending",
                     "error": "",
                     "off": "",
+                    "obstacle": "unknown",
+                    "problem": "",
                 }
                 for number in numbers
             },

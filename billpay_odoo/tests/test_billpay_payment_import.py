@@ -180,7 +180,8 @@ class TestImportPayments(ImportCommon):
                 with self.subTest(name, money_first=first):
                     move = self._invoice(5000)
                     number = move.billpay_number_id.sudo()
-                    number.write({"state": "open", "confirmed_at": "2026-03-01"})
+                    self._make_known(number)
+                    self._had_since(number.name, "2026-01-01 10:00:00")
                     lines = [
                         [f"{cells[0]}X{first:d}" if cells[0] else "", number.name]
                         + [str(cells[1]), f"{cells[2]}{first:d}", day, cells[3]]
@@ -189,7 +190,8 @@ class TestImportPayments(ImportCommon):
                     # A payment beside the pair is booked as ever.
                     other = self._invoice(700)
                     theirs = other.billpay_number_id.sudo()
-                    theirs.write({"state": "open", "confirmed_at": "2026-03-01"})
+                    self._make_known(theirs)
+                    self._had_since(theirs.name, "2026-01-01 10:00:00")
                     lines.append(
                         ["", theirs.name, "700", f"OK{name[:2]}99{first:d}", day, ""]
                     )

@@ -540,16 +540,20 @@ class BillpayControlNumber(models.Model):
         namba = self.provider_id.clickpesa_billpay_namba
         return self.origin != "offline" or bool(namba and self.name.startswith(namba))
 
-    def _want(self, values):
+    def _want(self, values, carried=None):
         """Write what differs of the wanted values; nothing is called.
 
         A number that open invoices carry keeps taking what each of them owes.
+
+        :param carried: those of many numbers that open invoices carry
         """
         if "mode" in values:
             mode = self._mode_on_phones(values["mode"])
-            carries = mode == "exact" and self.kind == "customer"
-            if carries and self.origin != "imported" and self._open_carriers(limit=1):
-                mode = "flexible"
+            exact = mode == "exact" and self.kind == "customer"
+            if exact and self.origin != "imported":
+                if carried is None:
+                    carried = self._open_carriers(limit=1).billpay_carried_number_id
+                mode = "flexible" if self in carried else mode
             values = {**values, "mode": mode}
         changed = {
             name: value
@@ -565,9 +569,11 @@ class BillpayControlNumber(models.Model):
 
         :param dict wanted: values of each number
         """
+        numbers = self.union(*wanted)
+        carried = numbers._open_carriers().billpay_carried_number_id
         for number, values in wanted.items():
-            number.with_context(billpay_schedule_later=True)._want(values)
-        self.union(*wanted)._schedule_if_different()
+            number.with_context(billpay_schedule_later=True)._want(values, carried)
+        numbers._schedule_if_different()
 
     @api.model
     def _reserve(self, provider, vals_list, offline=None, wake=True, partly=False):
@@ -953,7 +959,9 @@ class BillpayPayable(models.AbstractModel):
             return "cancelled"
         if not provider._billpay_is_on():
             return "off"
-        if provider.company_id not in number.company_id.parent_ids:
+        # An archived company's application goes on.
+        company = number.company_id.with_context(active_test=False)
+        if provider.company_id not in company.parent_ids:
             return "company"
         if not self._is_at(number, provider):
             return "address"
