@@ -273,7 +273,7 @@ class AccountMoveSend(models.AbstractModel):
                     problem=(not lost and number["error"]) or number["problem"],
                     next_step=self._billpay_next_step(later),
                 )
-                if number["off"]:
+                if number["off"] and number["obstacle"] in ("unknown", "changing"):
                     text = invoices.env._(
                         "The control number %(name)s is not registered with ClickPesa "
                         "yet, so the invoice was not sent: its payer could not have "

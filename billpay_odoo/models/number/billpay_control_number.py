@@ -530,15 +530,8 @@ class BillpayControlNumber(models.Model):
             and self._takes_money_again()
             and self.provider_id == provider
             and self.origin == provider.clickpesa_number_origin
-            and self._is_in_own_space()
             and self.env["billpay.payable"]._leads_to(self, provider)
         )
-
-    def _is_in_own_space(self):
-        """Tell whether a payer's money can reach the merchant: what ClickPesa does not
-        know begins with the BillPay-Namba, also after that has changed."""
-        namba = self.provider_id.clickpesa_billpay_namba
-        return self.origin != "offline" or bool(namba and self.name.startswith(namba))
 
     def _want(self, values, carried=None):
         """Write what differs of the wanted values; nothing is called.
@@ -860,8 +853,10 @@ class BillpayControlNumber(models.Model):
         """
         self._check_customer_clerk()
         closed_sudo = self.sudo().filtered(lambda number: number.state == "closed")
+        payable = self.env["billpay.payable"]
         for number in closed_sudo:
-            if not number._is_in_own_space():
+            offline = number.origin == "offline"
+            if offline and not payable._is_at(number, number.provider_id):
                 raise UserError(
                     self.env._(
                         "Control number %(number)s was made offline and does not begin "
@@ -987,7 +982,8 @@ class BillpayPayable(models.AbstractModel):
         )
 
     def _is_in_space(self, number, provider):
-        return (number.name or "").startswith(provider.clickpesa_billpay_namba or "")
+        namba = provider.clickpesa_billpay_namba
+        return bool(namba and (number.name or "").startswith(namba))
 
     def _leads_to(self, number, provider):
         """Tell whether an application can hand out these digits again."""
@@ -1023,7 +1019,8 @@ class BillpayPayable(models.AbstractModel):
                  WHERE p.id = n.provider_id AND p.code = 'clickpesa' AND %s
                    AND strpos('/' || c.parent_path, '/' || p.company_id || '/') > 0
                    AND CASE WHEN n.origin = 'offline'
-                       THEN starts_with(n.name, COALESCE(p.clickpesa_billpay_namba, ''))
+                       THEN COALESCE(starts_with(n.name,
+                            NULLIF(p.clickpesa_billpay_namba, '')), FALSE)
                        ELSE n.confirmed_at IS NULL OR n.known_at IS NULL
                             OR n.known_at = p.billpay_place END)
             """,
