@@ -541,6 +541,7 @@ class TestPayment(BillPayCommon):
 
     def test_accounting_date_is_the_day_in_dar_es_salaam(self):
         move = self._registered_invoice()
+        self._had_since(move.billpay_number_id.name, "2026-03-01 10:00:00")
         payment = self._pay(move.billpay_number_id.name, 150000)
         # 22:30 UTC on the last of March is 01:30 on the first of April there.
         self._poll_as(payment, createdAt="2026-03-31T22:30:00.000Z")
@@ -550,6 +551,7 @@ class TestPayment(BillPayCommon):
 
     def test_locked_period_books_on_an_open_day(self):
         move = self._registered_invoice()
+        self._had_since(move.billpay_number_id.name, "2026-03-01 10:00:00")
         payment = self._pay(move.billpay_number_id.name, 150000)
         self.company.fiscalyear_lock_date = "2026-04-30"
         self._poll_as(payment, createdAt="2026-03-31T10:00:00.000Z")

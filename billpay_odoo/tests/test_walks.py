@@ -670,6 +670,7 @@ class TestAccountant(WalkCommon):
         self.assertEqual(move.amount_residual, 0)
         # A spreadsheet.
         other = self._registered_invoice(30000)
+        self._had_since(other.billpay_number_id.name, "2026-03-01 10:00:00")
         form = accountant.form("billpay.payment.import")
         accountant.download(accountant.call(accountant.save(form), "action_template"))
         form.file = self._workbook(
