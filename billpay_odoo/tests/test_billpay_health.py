@@ -36,9 +36,12 @@ class HealthCase(BillPayCommon):
         self.provider.write(
             {"billpay_last_poll_at": self.now, "billpay_polled_until": self.now}
         )
+        actions = self.env["billpay.health"]._scheduled_actions()
         self.crons = self.env["ir.cron"].sudo()
         for name in health.WORKERS:
-            self.crons |= self.env.ref("billpay_odoo.%s" % name)
+            self.crons |= actions.pop("billpay_odoo.%s" % name)
+        for cron in actions.values():
+            cron.active = True
         self.crons.write({"nextcall": self.now, "active": True})
         self.delivery("done")
 
@@ -217,8 +220,52 @@ class TestHealth(HealthCase):
         self.assertCheck("worker", "amber", 600)
         self.crons[1].nextcall = self.ago(hours=1)
         self.assertCheck("worker", "red", 3600)
-        self.crons[1].active = False
-        self.assertCheck("worker", "red", sentence="is switched off")
+
+    def test_actions_that_are_deleted_or_switched_off(self):
+        restored = self.env["billpay.health"]
+        for key, cron in restored._scheduled_actions().items():
+            name, code = cron.name, cron.code
+            with self.subTest(off=key):
+                cron.active = False
+                colour = "green" if key == health.SEND else "red"
+                self.assertCheck("worker", colour)
+                self.assertEqual(name in self.check("worker").sentence, colour == "red")
+                restored._restore_actions()
+                self.assertCheck("worker", "green")
+                cron.active = True
+            with self.subTest(deleted=key):
+                cron.unlink()
+                self.assertCheck("worker", "red", sentence=name)
+                # What else the file brings is not touched.
+                others = restored._scheduled_actions()
+                del others[key]
+                for other in others.values():
+                    other.interval_number = 17
+                restored._restore_actions()
+                self.assertEqual(self.env.ref(key).code, code)
+                self.assertTrue(self.env.ref(key).active)
+                self.assertEqual(
+                    {other.interval_number for other in others.values()}, {17}
+                )
+                self.assertCheck("worker", "green")
+
+    def test_only_administrators_restore_actions(self):
+        self.crons.unlink()
+        button = self.env.ref("billpay_odoo.action_billpay_restore_actions")
+        user = new_test_user(
+            self.env, "health", groups="billpay_odoo.group_billpay_manager"
+        )
+        with self.assertRaises(AccessError):
+            button.with_user(user).run()
+        with self.assertRaises(AccessError):
+            self.env["billpay.health"].with_user(user)._restore_actions()
+        admin = self.env.ref("base.user_admin")
+        shown = button.with_user(admin).run()
+        self.assertEqual(shown["params"]["type"], "success")
+        for name in health.WORKERS:
+            self.assertTrue(self.env.ref("billpay_odoo.%s" % name).active)
+        shown = button.with_user(admin).run()
+        self.assertEqual(shown["params"]["type"], "info")
 
     def test_sentences_have_the_same_figures_in_swahili(self):
         texts = [text for texts in health.TEXTS.values() for text in texts]

@@ -4,6 +4,7 @@ from . import (
     account_move_line,
     billpay_booking,
     billpay_control_number,
+    billpay_health,
     billpay_payment,
     billpay_reservation,
     pos_config,

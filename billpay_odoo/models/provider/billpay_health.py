@@ -5,10 +5,18 @@ Green: nothing to do. Amber: look at it, no money is late. Red: money is late or
 be, act now."""
 
 from collections import namedtuple
+from copy import deepcopy
 from datetime import timedelta
+from functools import cache
 
-from odoo import fields, models
-from odoo.tools import SQL, LazyTranslate, format_datetime, format_duration
+from lxml import etree
+
+from odoo import SUPERUSER_ID, fields, models
+from odoo.exceptions import AccessError
+from odoo.tools import SQL, LazyTranslate, file_open, format_datetime, format_duration
+from odoo.tools.convert import xml_import
+
+from ...actions import notify
 
 _lt = LazyTranslate(__name__)
 
@@ -145,13 +153,17 @@ ONE_UNMATCHED = _lt(
     "books: open and match it."
 )
 SWITCHED_OFF = _lt(
-    "The scheduled action %(cron)s is switched off, so payments are not found or not "
-    "posted. Activate it under Settings, Technical, Scheduled Actions."
+    "Scheduled actions that are deleted or switched off: %(cron)s. Numbers are not "
+    "registered, payments not found or not booked meanwhile; none is lost. An "
+    "administrator presses Restore Scheduled Actions on this page."
 )
 # An unmatched payment that is older is red, however few there are.
 UNMATCHED_AGE = 7 * 24 * HOUR
 # A share of fewer payments than this says little: never red.
 POLL_ONLY_OF = 5
+# The scheduled action of Odoo's that the add-on relies on. Whoever sends no invoices in
+# the background may switch it off, yet without it Odoo fails to send several.
+SEND = "account.ir_cron_account_move_send"
 # Scheduled actions that money waits for.
 WORKERS = ("ir_cron_process_payments", "ir_cron_poll_payments", "ir_cron_sync_numbers")
 # An activity that a person has marked as done is not created again for so long.
@@ -210,6 +222,14 @@ def _age(moment, now):
     return max(0, int((now - moment).total_seconds())) if moment else 0
 
 
+@cache
+def _records(addon, path):
+    """Return ``{external id: element}`` of the scheduled actions in a data file."""
+    with file_open(f"{addon}/{path}", "rb") as file:
+        found = etree.parse(file).iterfind("record[@model='ir.cron']")
+    return {f"{addon}.{record.get('id')}": record for record in found}
+
+
 def worst(colours):
     return max(colours, key=COLOURS.index, default=GREEN)
 
@@ -233,7 +253,7 @@ class BillpayHealth(models.AbstractModel):
         now = fields.Datetime.now()
         rows = self.env.execute_query_dict(SQL(FIGURES, ids=tuple(ours.ids), now=now))
         late, cron = self._worker_delay(now)
-        worker = {"late": late, "cron": cron.name}
+        worker = {"late": late, "cron": cron}
         return {
             row["id"]: self._check(ours.browse(row["id"]), {**row, **worker}, now)
             for row in rows
@@ -312,18 +332,81 @@ class BillpayHealth(models.AbstractModel):
         return env._("%s hours", format_duration(hours))
 
     def _worker_delay(self, now):
-        """Return how late the latest of our scheduled actions is, and which it is.
+        """Return how late the latest of our scheduled actions is, and its name.
 
-        A switched-off one is as late as can be. One that runs is on time: this very
-        check is part of it.
+        One that is gone or switched off is as late as can be. One that runs is on
+        time: this very check is part of it.
         """
-        crons = [self.env.ref("billpay_odoo.%s" % name).sudo() for name in WORKERS]
+        idle, actions = self._idle_actions(), self._scheduled_actions()
+        if idle:
+            names = (cron.name or self._name_in_file(key) for key, cron in idle.items())
+            return NEVER, ", ".join(names)
+        crons = [actions["billpay_odoo.%s" % name] for name in WORKERS]
         delays = [
-            (_age(cron.nextcall, now) if cron.active else NEVER, cron)
+            (_age(cron.nextcall, now), cron.name)
             for cron in crons
             if cron.id != self.env.context.get("cron_id")
         ]
-        return max(delays, key=lambda delay: delay[0])
+        return max(delays)
+
+    # === SCHEDULED ACTIONS === #
+
+    def _action_files(self):
+        """Return ``{add-on: data file}`` of the scheduled actions that have to run."""
+        return {"billpay_odoo": "data/ir_cron_data.xml"}
+
+    def _action_records(self):
+        """Return ``{external id: its element in the data file}``."""
+        files = {"account": "data/service_cron.xml", **self._action_files()}
+        return {
+            key: record
+            for addon, path in files.items()
+            for key, record in _records(addon, path).items()
+            if addon != "account" or key == SEND
+        }
+
+    def _name_in_file(self, key):
+        return self._action_records()[key].findtext("field[@name='name']")
+
+    def _scheduled_actions(self):
+        """Return ``{external id: scheduled action}``, empty ones for deleted ones."""
+        find = self.env["ir.model.data"].sudo()._xmlid_to_res_id
+        ids = {key: find(key) for key in self._action_records()}
+        crons = self.env["ir.cron"].sudo().browse(filter(None, ids.values())).exists()
+        return {key: crons.filtered(lambda c, i=i: c.id == i) for key, i in ids.items()}
+
+    def _idle_actions(self):
+        """Return those of them that are deleted, and ours that are switched off."""
+        return {
+            key: cron
+            for key, cron in self._scheduled_actions().items()
+            if not cron or not (cron.active or key == SEND)
+        }
+
+    def _restore_actions(self):
+        """Make deleted scheduled actions again, and activate those switched off.
+
+        :return: the action that shows what was done
+        """
+        if not (self.env.su or self.env.user._is_system()):
+            raise AccessError(
+                self.env._("Only administrators restore scheduled actions.")
+            )
+        idle, records = self._idle_actions(), self._action_records()
+        for key, cron in idle.items():
+            if cron:
+                cron.active = True
+                continue
+            addon = key.split(".")[0]
+            # What the file has besides is left as it is.
+            data = etree.Element("odoo", records[key].getparent().attrib)
+            data.append(deepcopy(records[key]))
+            env = self.env(user=SUPERUSER_ID, context={})
+            xml_import(env, addon, None, "init").parse(data)
+        if not idle:
+            return notify("info", self.env._("All scheduled actions are there."))
+        names = ", ".join(self._scheduled_actions()[key].name for key in idle)
+        return notify("success", self.env._("Scheduled actions restored: %s", names))
 
     def _tell_health(self):
         """Create an activity for each check that fails, clear those of the others.
