@@ -7,6 +7,7 @@ from unittest.mock import patch
 from odoo import Command, fields
 from odoo.exceptions import AccessError
 from odoo.tests import new_test_user, tagged
+from odoo.tools.safe_eval import safe_eval
 
 from ..controllers import health as controller
 from ..models.provider import billpay_health as health
@@ -23,6 +24,7 @@ NAMES = [
     "poll_only",
     "failed_deliveries",
     "quarantine",
+    "collisions",
     "worker",
 ]
 
@@ -214,6 +216,29 @@ class TestHealth(HealthCase):
         self.assertCheck("quarantine", "amber", 7)
         self.delivery("quarantine", times=200)
         self.assertCheck("quarantine", "red", 207)
+
+    def test_digits_that_were_in_use(self):
+        numbers = (
+            self.env["billpay.control.number"]
+            .sudo()
+            ._reserve(self.provider, [{"amount": 1000}] * 4)
+        )
+        self.assertCheck("collisions", "green", 0)
+        for count, age, colour, total in (
+            # Once may be one that somebody made in the dashboard.
+            (1, timedelta(hours=1), "green", 1),
+            (5, timedelta(days=8), "green", 1),
+            (2, timedelta(days=6), "amber", 3),
+            (17, timedelta(0), "red", 20),
+        ):
+            with self.subTest(count=count):
+                number, numbers = numbers[0], numbers[1:]
+                number.write({"collisions": count, "digits_at": self.now - age})
+                self.assertCheck("collisions", colour, total)
+        self.assertIn("Another database", self.check("collisions").sentence)
+        found = self.env.ref("billpay_odoo.action_billpay_health_collisions")
+        domain = safe_eval(found.domain)
+        self.assertEqual(self.env[found.res_model].search_count(domain), 4)
 
     def test_worker(self):
         self.crons[1].nextcall = self.ago(minutes=10)

@@ -303,6 +303,8 @@ class BillpayControlNumber(models.Model):
     )
     # The sync worker's question, answered without touching settled numbers.
     _sync_due = models.Index("(sync_rank, sync_at) WHERE sync_at IS NOT NULL")
+    # For the health page: who collided lately.
+    _collided = models.Index("(provider_id, digits_at) WHERE collisions > 0")
     # The pay page knows digits only, not the application.
     _name_idx = models.Index("(name)")
 

@@ -43,6 +43,7 @@ RULES = {
     "quarantine": Rule(
         "deliveries", 1, 100, "action_billpay_health_quarantine", "quarantine"
     ),
+    "collisions": Rule("collisions", 2, 20, "action_billpay_health_collisions"),
     "worker": Rule("seconds", 5 * MINUTE, 20 * MINUTE, activity="worker"),
 }
 # Name, sentence when green, sentence when not.
@@ -122,6 +123,16 @@ TEXTS = {
             "the poll finds the payments: compare the keys."
         ),
     ),
+    "collisions": (
+        _lt("Digits in use"),
+        _lt("Digits that Odoo gives out are free at ClickPesa."),
+        _lt(
+            "In the last week %(collisions)s times the digits of a new number were in "
+            "use at ClickPesa; Odoo took others. Another database seems to use this "
+            "BillPay-Namba, which gets half of the payments, or this one is a restored "
+            "backup. Neutralise the other database, or raise the counter."
+        ),
+    ),
     "worker": (
         _lt("Workers"),
         _lt("Scheduled actions run on time."),
@@ -174,7 +185,7 @@ FIGURES = """
 SELECT provider.id,
        (SELECT max(last_received_at) FROM billpay_event
          WHERE provider_id = provider.id AND state <> 'quarantine') AS last_webhook,
-       waiting.*, unmatched.*, unreported.*, learned.*, troubled.*
+       waiting.*, unmatched.*, unreported.*, learned.*, troubled.*, numbers.*
   FROM payment_provider AS provider,
        LATERAL (SELECT count(*) AS backlog, min(since) AS waiting_since FROM (
            (SELECT received_at AS since FROM billpay_event
@@ -212,7 +223,11 @@ SELECT provider.id,
                            AS quarantined
                   FROM billpay_event
                  WHERE provider_id = provider.id AND state IN ('failed', 'quarantine')
-                   AND received_at > %(now)s - interval '7 days') AS troubled
+                   AND received_at > %(now)s - interval '7 days') AS troubled,
+       LATERAL (SELECT COALESCE(sum(collisions), 0)::int AS collisions
+                  FROM billpay_control_number
+                 WHERE provider_id = provider.id AND collisions > 0
+                   AND digits_at > %(now)s - interval '7 days') AS numbers
  WHERE provider.id IN %(ids)s
 """
 
@@ -248,7 +263,7 @@ class BillpayHealth(models.AbstractModel):
         ours = providers.sudo().filtered(lambda p: p.id and p._billpay_is_on())
         if not ours:
             return {}
-        for model in ("billpay.event", "billpay.payment"):
+        for model in ("billpay.event", "billpay.payment", "billpay.control.number"):
             self.env[model].flush_model()
         now = fields.Datetime.now()
         rows = self.env.execute_query_dict(SQL(FIGURES, ids=tuple(ours.ids), now=now))
@@ -282,6 +297,7 @@ class BillpayHealth(models.AbstractModel):
             "poll_only": (share, share),
             "failed_deliveries": (row["failed"], row["failed"]),
             "quarantine": (row["quarantined"], row["quarantined"]),
+            "collisions": (row["collisions"], row["collisions"]),
             "worker": (late, row["late"]),
         }
         sentences = {}
