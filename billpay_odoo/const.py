@@ -7,6 +7,9 @@ DEFAULT_BASE_URL = "https://api.clickpesa.com/third-parties"
 # BillPay collects Tanzanian shillings only: its calls carry no currency.
 CURRENCY = "TZS"
 
+# The scheduled action of Odoo's that sends invoices in the background.
+SEND_CRON = "account.ir_cron_account_move_send"
+
 # States of a control number that asks for money, or is about to.
 LIVING = ("pending", "open", "failed")
 

@@ -126,7 +126,8 @@ def wake(env, cron, at=None):
     """Trigger a scheduled action once, when this transaction ends.
 
     However many records ask for it. Of later moments the earliest counts, and a run
-    sees for itself when the next one is due.
+    sees for itself when the next one is due. One that somebody has deleted stops
+    nobody: what waits for it stays, and the health page offers to make it again.
 
     :param str cron: its external id; without a module, one of this add-on
     :param at: when, by default at once
@@ -149,8 +150,17 @@ def _trigger_wanted(env):
     for key, at in cr.precommit.data.pop("billpay.wakes", {}).items():
         before, trigger = woken.get(key, (None, None))
         # A savepoint that was rolled back took its trigger with it.
-        if not (trigger and before <= at and trigger.exists()):
-            woken[key] = at, env.ref(key[0])._trigger(at=at)
+        if trigger and before <= at and trigger.exists():
+            continue
+        if cron := env.ref(key[0], raise_if_not_found=False):
+            woken[key] = at, cron._trigger(at=at)
+        elif key not in woken:
+            woken[key] = at, None
+            _logger.error(
+                "The scheduled action %s is deleted, so what waits for it stays. Use "
+                "Restore Scheduled Actions on the page Health of an application.",
+                key[0],
+            )
 
 
 @contextmanager

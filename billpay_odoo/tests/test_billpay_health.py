@@ -9,6 +9,7 @@ from odoo.exceptions import AccessError
 from odoo.tests import new_test_user, tagged
 from odoo.tools.safe_eval import safe_eval
 
+from ..const import SEND_CRON
 from ..controllers import health as controller
 from ..models.provider import billpay_health as health
 from .common import BillPayCommon, BillPayHttpCommon
@@ -252,7 +253,7 @@ class TestHealth(HealthCase):
             name, code = cron.name, cron.code
             with self.subTest(off=key):
                 cron.active = False
-                colour = "green" if key == health.SEND else "red"
+                colour = "green" if key == SEND_CRON else "red"
                 self.assertCheck("worker", colour)
                 self.assertEqual(name in self.check("worker").sentence, colour == "red")
                 restored._restore_actions()

@@ -616,7 +616,10 @@ class TestRuns(RunCommon):
             with self.assertRaisesRegex(UserError, "switched off"):
                 run.with_user(clerk).action_send_all()
             self.assertFalse(run.sending)
-            queue.active = True
+            queue.unlink()
+            with self.assertRaisesRegex(UserError, "switched off"):
+                run.with_user(clerk).action_send_all()
+            self.env["billpay.health"]._restore_actions()
             run.with_user(clerk).action_send_all()
             self.assertFalse(any(moves.mapped("sending_data")))
             self._work()

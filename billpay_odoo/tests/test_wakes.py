@@ -8,6 +8,7 @@ from odoo import Command, fields
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
+from ..const import SEND_CRON
 from ..transactions import wake
 from .test_billpay_purpose import PurposeCommon
 
@@ -216,3 +217,75 @@ class TestWakeOnce(WakesCommon):
         self.env.cr.precommit.add(lambda: wake(self.env, poll))
         self.assertEqual(len(self._triggers()), 1)
         self.assertTrue(self._triggers(poll))
+
+
+@tagged("post_install", "-at_install")
+class TestDeletedActions(WakesCommon):
+    """A scheduled action that somebody deleted stops nobody; the log says so."""
+
+    def _without(self, keys, work):
+        """Do it while these actions are deleted, make them again; return the log."""
+        self._new_transaction()
+        actions = self.env["billpay.health"]._scheduled_actions()
+        for key in keys:
+            actions[key].unlink()
+        with self.assertLogs("odoo.addons.billpay_odoo.transactions", "ERROR") as log:
+            for _turn in range(2):
+                with self.env.cr.savepoint():
+                    work()
+        self.env["billpay.health"]._restore_actions()
+        self.assertFalse(self.env["billpay.health"]._idle_actions())
+        return [record.args[0] for record in log.records]
+
+    def test_invoice_is_confirmed_and_paid(self):
+        ours = [
+            key
+            for key in self.env["billpay.health"]._scheduled_actions()
+            if key != SEND_CRON
+        ]
+        moves = self.env["account.move"]
+
+        def confirm():
+            nonlocal moves
+            moves += self._invoice(5000)
+
+        logged = self._without(ours, confirm)
+        # Once per transaction.
+        self.assertEqual(logged, [SYNC])
+        self.assertEqual(moves.mapped("state"), ["posted"] * 2)
+        self.assertEqual(
+            moves.billpay_number_ids.sudo().mapped("state"), ["pending"] * 2
+        )
+        self._sync()
+        payments = [self._pay(m.billpay_number_id.name, 5000) for m in moves]
+        waiting = [*payments]
+
+        def notified():
+            self._event(waiting.pop())
+            self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
+
+        self.assertEqual(
+            self._without(ours, notified), ["billpay_odoo.ir_cron_process_payments"]
+        )
+        self._process()
+        for payment in payments:
+            self.assertBooked(self._ledger(payment), 5000)
+        self.assertEqual(moves.mapped("amount_residual"), [0, 0])
+
+    def test_application_is_switched_on(self):
+        for name in ("sync_numbers", "process_payments", "bulk_runs"):
+            with self.subTest(name):
+                key = f"billpay_odoo.ir_cron_{name}"
+                self.provider.state = "disabled"
+
+                def switch(state="test"):
+                    self.provider.state = state
+
+                self.assertEqual(self._without([key], switch), [key])
+                self.assertEqual(self.provider.state, "test")
+
+    def test_queue_of_odoo(self):
+        def wake_it():
+            self.env["payment.provider"]._billpay_trigger(SEND_CRON)
+
+        self.assertEqual(self._without([SEND_CRON], wake_it), [SEND_CRON])

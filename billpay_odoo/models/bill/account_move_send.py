@@ -11,6 +11,7 @@ from odoo.fields import Domain
 from odoo.tools import SQL
 
 from ... import money
+from ...const import SEND_CRON
 from ...transactions import (
     CONFLICTS,
     committed,
@@ -21,7 +22,6 @@ from ...transactions import (
 
 _logger = logging.getLogger(__name__)
 
-SEND_CRON = "account.ir_cron_account_move_send"
 # So many times what is sent at once is looked at, as others may have locked some.
 LOOK_AHEAD = 4
 

@@ -7,6 +7,7 @@ from odoo.fields import Domain
 from odoo.tools.misc import hmac
 
 from ...clickpesa import BudgetSpent
+from ...const import SEND_CRON
 from ...transactions import FURTHEST_PAUSE, pause_after
 
 # Whose deliveries a checksum key signs, and the key.
@@ -124,7 +125,7 @@ class BillpayGate(models.AbstractModel):
         numbers_sudo.search(waiting).write({"sync_at": now})
         providers._billpay_trigger("ir_cron_sync_numbers")
         # Documents may have waited for their numbers.
-        providers._billpay_trigger("account.ir_cron_account_move_send")
+        providers._billpay_trigger(SEND_CRON)
 
     def _keep_replaced_keys(self, before):
         """Accept deliveries with a replaced checksum key while both sides change.

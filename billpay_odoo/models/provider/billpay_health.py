@@ -17,6 +17,7 @@ from odoo.tools import SQL, LazyTranslate, file_open, format_datetime, format_du
 from odoo.tools.convert import xml_import
 
 from ...actions import notify
+from ...const import SEND_CRON
 
 _lt = LazyTranslate(__name__)
 
@@ -172,9 +173,6 @@ SWITCHED_OFF = _lt(
 UNMATCHED_AGE = 7 * 24 * HOUR
 # A share of fewer payments than this says little: never red.
 POLL_ONLY_OF = 5
-# The scheduled action of Odoo's that the add-on relies on. Whoever sends no invoices in
-# the background may switch it off, yet without it Odoo fails to send several.
-SEND = "account.ir_cron_account_move_send"
 # Scheduled actions that money waits for.
 WORKERS = ("ir_cron_process_payments", "ir_cron_poll_payments", "ir_cron_sync_numbers")
 # An activity that a person has marked as done is not created again for so long.
@@ -378,7 +376,7 @@ class BillpayHealth(models.AbstractModel):
             key: record
             for addon, path in files.items()
             for key, record in _records(addon, path).items()
-            if addon != "account" or key == SEND
+            if addon != "account" or key == SEND_CRON
         }
 
     def _name_in_file(self, key):
@@ -392,11 +390,14 @@ class BillpayHealth(models.AbstractModel):
         return {key: crons.filtered(lambda c, i=i: c.id == i) for key, i in ids.items()}
 
     def _idle_actions(self):
-        """Return those of them that are deleted, and ours that are switched off."""
+        """Return those of them that are deleted, and ours that are switched off.
+
+        Whoever sends no invoices in the background may switch off Odoo's own.
+        """
         return {
             key: cron
             for key, cron in self._scheduled_actions().items()
-            if not cron or not (cron.active or key == SEND)
+            if not cron or not (cron.active or key == SEND_CRON)
         }
 
     def _restore_actions(self):

@@ -13,7 +13,7 @@ from odoo.tools.pdf import merge_pdf
 
 from ... import money
 from ...actions import CLOSE, dialog, notify, window
-from ...const import LIVING, MONEY
+from ...const import LIVING, MONEY, SEND_CRON
 from ...spreadsheet import download_xlsx
 from ...transactions import CONFLICTS, committed, each
 from ..billpay_guarded import BillpayGuarded
@@ -605,14 +605,15 @@ class BillpayRun(models.Model):
 
     def _send_in_background(self, lines):
         """Let the worker send these lines, with the rights of the user."""
-        queue_sudo = self.env.ref("account.ir_cron_account_move_send").sudo()
+        queue_sudo = self.env.ref(SEND_CRON, raise_if_not_found=False)
+        queue_sudo = (queue_sudo or self.env["ir.cron"]).sudo()
         if lines.move_id and not queue_sudo.active:
             raise UserError(
                 self.env._(
                     "Nothing was sent, and no money is affected: the scheduled action "
                     "%s, which sends invoices in the background, is switched off. Ask "
                     "your administrator to activate it, then press Send All again.",
-                    queue_sudo.name,
+                    queue_sudo.name or SEND_CRON,
                 )
             )
         if not self.sending:
@@ -679,7 +680,7 @@ class BillpayRun(models.Model):
                 "author_user_id": user.id,
                 "author_partner_id": user.partner_id.id,
             }
-            self.env.ref("account.ir_cron_account_move_send").sudo()._trigger()
+            self.env["payment.provider"]._billpay_trigger(SEND_CRON)
 
     @api.model
     def _note_unsent(self, line, error):
