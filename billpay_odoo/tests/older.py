@@ -14,6 +14,49 @@ INDEXES = {
 }
 
 
+# What each version has brought: stored fields, and what the one before had instead.
+BROUGHT = {
+    "19.0.1.1.0": (("billpay.control.number.sent",), ()),
+    "19.0.1.2.0": (
+        (),
+        (
+            "UPDATE payment_provider SET redirect_form_view_id = NULL"
+            " WHERE code = 'clickpesa'",
+            "UPDATE payment_method SET active = false WHERE code = 'billpay'",
+        ),
+    ),
+    "19.0.1.4.0": (
+        ("billpay.control.number.bill_key",),
+        ("UPDATE billpay_payment SET receipt_key = upper(receipt)",),
+    ),
+    "19.0.1.5.0": (
+        (
+            "billpay.payment.ask_at",
+            "billpay.payment.merchant",
+            "payment.provider.billpay_book_from",
+            "payment.provider.billpay_merchant",
+            "payment.provider.billpay_poll_rest",
+            "payment.provider.clickpesa_health_token",
+            "res.users.billpay_all_departments",
+        ),
+        (),
+    ),
+    "19.0.1.6.0": (
+        (
+            "billpay.control.number.collisions",
+            "billpay.control.number.digits_at",
+            "billpay.control.number.sync_rank",
+        ),
+        (),
+    ),
+}
+# Where Odoo kept them in 19.0.1.0.0.
+EVENT_INDEXES = ("company_id", "provider_id")
+FIRST, BILL_KEY = "19.0.1.0.0", "19.0.1.4.0"
+# Every version after which an update has something to do.
+VERSIONS = (FIRST, *sorted(BROUGHT)[:-1])
+
+
 def make_older(db, indexes=(), versions=(("billpay_odoo", "19.0.1.3.0"),)):
     """Take ``bill_key`` away and put the indexes back that were there before it.
 
@@ -22,34 +65,48 @@ def make_older(db, indexes=(), versions=(("billpay_odoo", "19.0.1.3.0"),)):
     :param versions: pairs of add-on and the version it had
     """
     # The unique index on it goes with the column.
-    db("ALTER TABLE billpay_control_number DROP COLUMN IF EXISTS bill_key")
-    db(
-        "DELETE FROM ir_model_fields"
-        " WHERE model = 'billpay.control.number' AND name = 'bill_key'"
-    )
-    # The index on it goes too; Odoo makes it anew, as its definition has changed.
-    db("ALTER TABLE billpay_control_number DROP COLUMN IF EXISTS sync_rank")
-    db(
-        "DELETE FROM ir_model_fields"
-        " WHERE model = 'billpay.control.number' AND name = 'sync_rank'"
-    )
-    db(
-        "ALTER TABLE billpay_run_line"
-        " DROP CONSTRAINT billpay_run_line_number_id_fkey,"
-        " ADD CONSTRAINT billpay_run_line_number_id_fkey FOREIGN KEY (number_id)"
-        " REFERENCES billpay_control_number (id) ON DELETE RESTRICT"
-    )
+    _forget(db, "billpay.control.number.bill_key")
     for name, definition in (*INDEXES.items(), *indexes):
         db(
             "CREATE UNIQUE INDEX billpay_control_number_%s ON billpay_control_number %s"
             " AND state IN ('pending', 'open', 'failed')" % (name, definition)
         )
     for addon, version in versions:
-        db(
-            "UPDATE ir_module_module SET latest_version = %s WHERE name = %s",
-            version,
-            addon,
-        )
+        _install(db, addon, version)
+
+
+def make_version(db, version):
+    """Take away what later versions of ``billpay_odoo`` have brought."""
+    if version < BILL_KEY:
+        make_older(db)
+    for brought, (fields, statements) in BROUGHT.items():
+        if brought > version:
+            for field in fields:
+                _forget(db, field)
+            for statement in statements:
+                db(statement)
+    if version == FIRST:
+        for column in EVENT_INDEXES:
+            name = f"billpay_event__{column}_index"
+            db(f"CREATE INDEX {name} ON billpay_event ({column})")
+    _install(db, "billpay_odoo", version)
+
+
+def _forget(db, field):
+    model, _dot, name = field.rpartition(".")
+    db(
+        "ALTER TABLE %s DROP COLUMN IF EXISTS %s CASCADE"
+        % (model.replace(".", "_"), name)
+    )
+    db("DELETE FROM ir_model_fields WHERE model = %s AND name = %s", model, name)
+
+
+def _install(db, addon, version):
+    db(
+        "UPDATE ir_module_module SET latest_version = %s WHERE name = %s",
+        version,
+        addon,
+    )
 
 
 def number_keys(db, provider):

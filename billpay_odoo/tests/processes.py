@@ -122,11 +122,14 @@ class Database:
 
 
 class DatabaseCopy(Database):
-    """A copy of the test database, which is dropped at the end."""
+    """A copy of a database, by default the test's, which is dropped at the end.
 
-    def __init__(self):
-        self.source = config["db_name"][0]
-        super().__init__("%s_processes" % self.source[:50])
+    What PostgreSQL copies is what a backup has and a restore brings back.
+    """
+
+    def __init__(self, source=None, suffix="processes"):
+        self.source = source or config["db_name"][0]
+        super().__init__("%s_%s" % (self.source[:50], suffix))
 
     def make(self):
         """Make the copy; PostgreSQL wants nobody to be connected to the source."""

@@ -1,9 +1,15 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""The life of a server: sell, uninstall, install again, neutralise a copy."""
+"""The life of a server: sell, update from each version, uninstall, install again,
+restore a backup while the original lives, neutralise a copy."""
+
+from contextlib import contextmanager
 
 from odoo.exceptions import UserError
 from odoo.tests import tagged
 
+from ..clickpesa import parse_notification
+from . import older
+from .processes import DatabaseCopy, Processes
 from .test_concurrency import CHECKSUM_KEY, ConcurrencyCase
 
 # Where workers find the tasks of this file.
@@ -19,12 +25,145 @@ class TestLife(ConcurrencyCase):
             " FROM account_move_line WHERE parent_state = 'posted' ORDER BY id"
         )
 
+    def payable(self):
+        """Return what each number asks for, and whether it is to be paid."""
+        return self.db(
+            "SELECT name, state, move_id, amount::int, bill_key"
+            " FROM billpay_control_number WHERE provider_id = %s ORDER BY id",
+            self.provider,
+        )
+
+    def residuals(self, *moves):
+        return [
+            self.db.value(
+                "SELECT amount_residual::int FROM account_move WHERE id = %s", move
+            )
+            for move in moves
+        ]
+
+    def told_again(self, *payments):
+        """All that ClickPesa has told comes again, by every way."""
+        self.run_worker(
+            f"{HERE}:tell_again",
+            token=self.token,
+            bodies=[self.delivery(payment) for payment in payments],
+        )
+
+    @contextmanager
+    def living_in(self, database):
+        """Work in another database meanwhile, which somebody has started."""
+        processes = Processes(database)
+        self.addCleanup(processes.stop)
+        processes.start()
+        here = self.db, self.processes
+        self.db, self.processes = database, processes
+        try:
+            yield
+        finally:
+            self.db, self.processes = here
+
     def applications(self):
         return self.db(
             # One without payments goes with the add-on, and comes with it.
             "SELECT company_id, count(*) FROM payment_provider"
             " WHERE code = 'clickpesa' GROUP BY company_id ORDER BY company_id"
         )
+
+    def test_update_from_each_version(self):
+        [part, number], [whole, other], [unpaid, _open] = self.invoices(
+            25000, 15000, 5000
+        )
+        paid = [self.pay(number, 10000), self.pay(other, 15000)]
+        self.deliver(paid[0])
+        self.run_worker("poll_and_process")
+        self.assertBookedOnce(*paid)
+        before, payable = self.books(), self.payable()
+        registered = self.numbers_there()
+        for version in older.VERSIONS:
+            with self.subTest(version=version):
+                older.make_version(self.db, version)
+                self.processes.upgrade("billpay_odoo")
+                self.assertEqual(self.books(), before)
+                self.assertEqual(self.payable(), payable)
+                self.db("UPDATE ir_cron SET active = false")
+                self.told_again(*paid)
+                self.assertEqual(self.books(), before)
+                self.assertEqual(self.payable(), payable)
+                self.assertBookedOnce(*paid)
+                self.assertEqual(self.residuals(part, whole, unpaid), [15000, 0, 5000])
+                self.assertEqual(self.numbers_there(), registered)
+
+    def test_backup_is_restored_while_the_original_lives(self):
+        """Two live databases with one BillPay-Namba, one of them older."""
+        [paid_early, early_number], [old, old_number] = self.invoices(20000, 15000)
+        early = self.pay(early_number, 5000)
+        self.deliver(early)
+        self.run_worker("process")
+        backup = DatabaseCopy(self.db.name, "backup")
+        self.addCleanup(backup.drop)
+        self.db.close()
+        backup.make()
+        self.db.connect()
+        # What the backup does not know.
+        late = self.pay(old_number, 6000)
+        [[lost, lost_number], [open_lost, open_number]] = self.invoices(30000, 8000)
+        paid = self.pay(lost_number, 30000)
+        self.run_worker("poll_and_process")
+        self.assertBookedOnce(early, late, paid)
+        olds = paid_early, old
+        self.assertEqual(self.residuals(*olds, lost, open_lost), [15000, 9000, 0, 8000])
+        books = self.books()
+
+        with self.living_in(backup):
+            self.assertEqual(self.residuals(*olds), [15000, 15000])
+            self.told_again(early, late, paid)
+            # Money of numbers that are there is booked, once; the other is seen.
+            self.assertEqual(self.residuals(*olds), [15000, 9000])
+            unmatched = (
+                "SELECT reference FROM billpay_payment"
+                " WHERE state = 'unmatched' AND provider_id = %s ORDER BY 1"
+            )
+            self.assertEqual(self.db(unmatched, self.provider), [(paid["id"],)])
+            restored = self.books()
+            self.told_again(early, late, paid)
+            self.assertEqual(self.books(), restored)
+            # The counter is back where it was; nobody's digits are taken over.
+            new = self.run_worker(
+                "invoices", company=self.company, amounts=[1000, 2000]
+            )
+            for _try in range(6):
+                self.later()
+                self.run_worker("sync")
+            digits = [
+                self.db.value(
+                    "SELECT name FROM billpay_control_number"
+                    " WHERE move_id = %s AND state = 'open'",
+                    move,
+                )
+                for move, _number in new
+            ]
+            self.assertFalse({*digits} & {lost_number, open_number, old_number})
+            self.assertEqual(len({*digits}), 2)
+            # Both databases say what is wrong.
+            checks = self.run_worker(f"{HERE}:health", provider=self.provider)
+            self.assertIn(checks["collisions"][0], ("amber", "red"), checks)
+            self.assertIn("Another database", checks["collisions"][1])
+            # A bill of the other one is paid.
+            other = self.pay(digits[0], 1000)
+            wrong = self.pay(open_number, 8000)
+            self.run_worker("poll_and_process")
+            self.assertEqual(
+                self.db(unmatched, self.provider),
+                [(ref,) for ref in sorted([paid["id"], wrong["id"]])],
+            )
+            self.assertEqual(self.residuals(new[0][0], new[1][0]), [0, 2000])
+
+        self.run_worker("poll_and_process")
+        self.assertEqual(self.residuals(*olds, lost, open_lost), [15000, 9000, 0, 0])
+        self.assertEqual(self.db(unmatched, self.provider), [(other["id"],)])
+        self.assertEqual(self.books()[: len(books) - 1], books[:-1])
+        checks = self.run_worker(f"{HERE}:health", provider=self.provider)
+        self.assertEqual(checks["unmatched"][0], "amber")
 
     def test_uninstalled_and_back(self):
         dependents = [
@@ -169,6 +308,27 @@ class TestLife(ConcurrencyCase):
             True,
         )
         self.db("UPDATE ir_cron SET active = false")
+
+
+def tell_again(env, token, bodies):
+    """Deliver again, poll, and book what there is to book."""
+    for body in bodies:
+        events = env["billpay.event"]
+        raw = body.encode()
+        events._store_delivery(
+            events._find_address(token), raw, parse_notification(raw), signed=True
+        )
+        env.cr.commit()
+    env["payment.provider"]._cron_poll_payments()
+    env["billpay.payment"]._cron_process_payments()
+
+
+def health(env, provider):
+    """Return ``{check: [colour, sentence]}``."""
+    checks = env["billpay.health"]._health_checks(
+        env["payment.provider"].browse(provider)
+    )
+    return {check.name: [check.colour, check.sentence] for check in checks[provider]}
 
 
 def ask(env, provider):

@@ -5,7 +5,7 @@ import psycopg2.errors
 
 from odoo.tests import tagged
 
-from .older import make_older, number_keys
+from .older import EVENT_INDEXES, make_older, number_keys
 from .test_concurrency import ConcurrencyCase
 
 
@@ -83,8 +83,7 @@ class TestUpgrade(UpgradeCase):
         self.run_worker("poll_and_process")
         fresh = self.all_indexes()
         make_older(self.db)
-        # Of 19.0.1.0.0, where Odoo kept them.
-        for column in ("company_id", "provider_id"):
+        for column in EVENT_INDEXES:
             name = f"billpay_event__{column}_index"
             self.db(f"CREATE INDEX {name} ON billpay_event ({column})")
         self.db("UPDATE billpay_payment SET ask_at = NULL")
