@@ -20,6 +20,8 @@ from odoo.tools import mute_logger
 _logger = logging.getLogger(__name__)
 
 CONFLICTS = (*PG_CONCURRENCY_EXCEPTIONS_TO_RETRY, ConcurrencyError)
+# What is no fault of the record in hand: a server limits the memory of each process.
+INTERRUPTIONS = (*CONFLICTS, MemoryError)
 MAX_TRIES = 6
 # How long a transaction of ours waits for a lock while a caller waits for it.
 LOCK_TIMEOUT_MS = 3000
@@ -101,8 +103,9 @@ def committed(env, work, *args):
 def each(records, work, failed):
     """Run ``work(record)`` for each record; one bad record stops only itself.
 
-    Each record has a savepoint of its own. A conflict with another transaction is no
-    fault of the record and is raised, so that the caller's transaction is run afresh.
+    Each record has a savepoint of its own. A conflict with another transaction, or the
+    end of the memory, is no fault of the record and is raised, so that the caller's
+    transaction is run afresh.
 
     :param failed: called with the record and the exception, after the rollback
     :return: the records whose work succeeded
@@ -112,7 +115,7 @@ def each(records, work, failed):
         try:
             with record.env.cr.savepoint():
                 work(record)
-        except CONFLICTS:
+        except INTERRUPTIONS:
             raise
         except Exception as error:  # noqa: BLE001 - any record may be the cause
             record.invalidate_recordset()

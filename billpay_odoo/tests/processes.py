@@ -173,8 +173,10 @@ class DatabaseCopy(Database):
 class Processes:
     """Starts workers and servers on a database, and ends every one of them."""
 
-    def __init__(self, database):
+    def __init__(self, database, environment=()):
         self.database = database
+        # Variables that are other ones here, as the server's time zone.
+        self._variables = dict(environment)
         self._folder = Path(tempfile.mkdtemp(prefix="billpay_processes_"))
         self._configuration = self._folder / "odoo.conf"
         self._log = self._folder / "log"
@@ -201,15 +203,15 @@ class Processes:
         if self._mother.stdout.readline() != b"ready\n":
             raise AssertionError("No worker process:\n%s" % self.log())
 
-    @staticmethod
-    def _environment():
+    def _environment(self):
         env = {
             name: value
             for name, value in os.environ.items()
             # What was set for this process is in the configuration file.
             if not name.startswith("ODOO_") and name != "PGAPPNAME"
         }
-        return env | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        path = os.pathsep.join(filter(None, sys.path))
+        return env | {"PYTHONPATH": path} | self._variables
 
     def stop(self):
         """End everything that was started, at once."""

@@ -362,6 +362,57 @@ class TestRetention(BillPayCommon):
         self.assertEqual(old.mapped("times"), [1, 1])
         self.assertTrue(young.body and young.remote_addr)
 
+    def test_a_year_of_deliveries(self):
+        """Ten a day; one of the first comes again after a year."""
+        move = self._registered_invoice(5000)
+        paid = self._pay(move.billpay_number_id.name, 5000)
+        self._event(paid)
+        self._process()
+        self.assertBooked(self._ledger(paid), 5000)
+        first = self.events.search([("provider_id", "=", self.provider.id)])
+        self.assertEqual(first.state, "done")
+        self.env.cr.execute(
+            """
+            INSERT INTO billpay_event (provider_id, company_id, state, body, digest,
+                remote_addr, times, signed, received_at, last_received_at)
+            SELECT provider_id, company_id,
+                   CASE WHEN n %% 100 = 0 THEN 'quarantine'
+                        WHEN n %% 101 = 0 THEN 'failed' ELSE 'done' END,
+                   body, 'year' || n, '203.0.113.7', 1, true,
+                   received_at - n * interval '145 minutes',
+                   last_received_at - n * interval '145 minutes'
+              FROM billpay_event, generate_series(1, 3650) AS n
+             WHERE billpay_event.id = %s
+            """,
+            [first.id],
+        )
+        year = fields.Datetime.now() - timedelta(days=365)
+        first.write({"received_at": year, "last_received_at": year})
+        self.env.flush_all()
+        self.env.invalidate_all()
+        rounds, more = 0, True
+        while more:
+            _done, more = self.vacuum()
+            rounds += 1
+        self.assertLessEqual(rounds, 2 + 3650 // self.events._vacuum_batch)
+        kept = dict(self.events._read_group([], ["state"], ["__count"]))
+        # The quarantine of the last month is there.
+        self.assertEqual(kept, {"done": 3579, "failed": 36, "quarantine": 2})
+        before = fields.Datetime.now() - timedelta(days=30)
+        old = self.events.search([("last_received_at", "<", before)])
+        settled = old.filtered(lambda event: event.state == "done")
+        self.assertFalse(any(settled.mapped("body")))
+        self.assertTrue(all((old - settled).mapped("body")))
+        self.assertFalse(any((self.events.search([]) - old).mapped("reduced_at")))
+        # The payment is as it was, and what comes again is known.
+        entry = self._ledger(paid).account_payment_ids.move_id
+        self._event(paid)
+        self._process()
+        self.assertBooked(self._ledger(paid), 5000)
+        self.assertEqual(self._ledger(paid).account_payment_ids.move_id, entry)
+        self.assertEqual(move.amount_residual, 0)
+        self.assertEqual(first.times, 2)
+
     def test_what_is_not_settled_is_kept(self):
         kept = self.event("new", 999) + self.event("failed", 999)
         self.vacuum()

@@ -45,6 +45,15 @@ class TestRunCrashes(ConcurrencyCase):
             self.later()
         self.fail("The run does not end.")
 
+    def test_memory_of_a_run_is_bounded(self):
+        """A prefork server gives a worker so much, however long the run is."""
+        count = 1000
+        run = self.run_worker("prepare_customer_run", company=self.company, count=count)
+        self.run_worker("within_memory", names=["bulk_runs", "sync"], megabytes=64)
+        self.assertEqual(self._lines(run), ({"reserved": count}, count))
+        self._finish(run)
+        self.assertComplete(run, count)
+
     def test_killed_in_a_chunk_and_in_a_call(self):
         """600 invoices; SIGKILL before a commit, and before an answer is stored."""
         run = self.run_worker("prepare_run", company=self.company, count=600)

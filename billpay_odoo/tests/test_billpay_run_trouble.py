@@ -25,6 +25,70 @@ class RunTrouble(RunCommon):
 
 
 @tagged("post_install", "-at_install")
+class TestRunMemory(RunTrouble):
+    """The limit of a server's process is no fault of the lines in hand."""
+
+    def _interrupted(self, model, method, calls):
+        """Let the memory end at these calls of a step."""
+        original = getattr(self.env.registry[model], method)
+        count = 0
+
+        def step(*args, **kwargs):
+            nonlocal count
+            count += 1
+            if count in calls:
+                raise MemoryError
+            return original(*args, **kwargs)
+
+        return patch.object(self.env.registry[model], method, step)
+
+    def _worker_ends(self):
+        with (
+            self.assertRaises(MemoryError),
+            self._workers(),
+            self.env.registry.cursor() as cr,
+        ):
+            self.env(cr=cr)["billpay.run"]._cron_bulk_runs()
+        self.env.invalidate_all()
+
+    def _sync_and_work(self):
+        self._work()
+        self._sync()
+        self._work()
+
+    def test_run_goes_on_with_the_next_worker(self):
+        # In the first chunk, twice in it, in the second one.
+        for calls in ((1,), (1, 2), (2,)):
+            with self.subTest(calls=calls):
+                run = self._run_of(self._moves(1000, 2000, 3000), work=False)
+                with (
+                    patch.object(type(run), "_chunk", 2),
+                    self._interrupted("billpay.run.line", "_reserve_numbers", calls),
+                ):
+                    for _worker in calls:
+                        self._worker_ends()
+                        self.assertEqual(run.state, "running")
+                        self.assertNotIn("failed", run.line_ids.mapped("state"))
+                self._sync_and_work()
+                self.assertEqual(run.state, "done")
+                self.assertEqual(set(run.line_ids.mapped("state")), {"reserved"})
+                self.assertEqual(len(run.line_ids.number_id), 3)
+
+    def test_sending_goes_on_with_the_next_worker(self):
+        run = self._run_of(self._moves(1000, 2000))
+        self._sync_and_work()
+        clerk = self._user("sends_in_parts", "account.group_account_invoice")
+        run.with_user(clerk)._send_in_background(run._ready_lines())
+        with self._interrupted("billpay.run", "_queue_sending", (1,)):
+            self._worker_ends()
+            self.assertTrue(run.sending)
+            self.assertFalse(any(run.line_ids.move_id.mapped("sending_data")))
+            self._work()
+        self.assertFalse(run.sending)
+        self.assertTrue(all(run.line_ids.move_id.mapped("sending_data")))
+
+
+@tagged("post_install", "-at_install")
 class TestRunPrinting(RunTrouble):
     def _render(self, bad=(), error=None):
         page = self._one_page()

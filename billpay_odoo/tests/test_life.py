@@ -50,9 +50,9 @@ class TestLife(ConcurrencyCase):
         )
 
     @contextmanager
-    def living_in(self, database):
-        """Work in another database meanwhile, which somebody has started."""
-        processes = Processes(database)
+    def living_in(self, database, **environment):
+        """Work on a database meanwhile, with a server of one's own."""
+        processes = Processes(database, environment)
         self.addCleanup(processes.stop)
         processes.start()
         here = self.db, self.processes
@@ -172,6 +172,42 @@ class TestLife(ConcurrencyCase):
         self.assertEqual(self.books(), now)
         checks = self.run_worker(f"{HERE}:health", provider=self.provider)
         self.assertEqual(checks["unmatched"][0], "amber")
+
+    def test_server_and_database_in_other_time_zones(self):
+        """Days are the company's, moments are Odoo's, wherever a server stands."""
+        for server, database in (
+            ("America/New_York", "Asia/Tokyo"),
+            ("Asia/Tokyo", "America/New_York"),
+        ):
+            with (
+                self.subTest(server=server),
+                self.living_in(self.db, TZ=server, PGTZ=database),
+            ):
+                self.again()
+                self.assertEqual(self.run_worker(f"{HERE}:zone"), database)
+                [[move, number]] = self.invoices(1000)
+                payment = self.pay(number, 1000)
+                self.deliver(payment)
+                self.run_worker("poll_and_process")
+                self.assertBookedOnce(payment)
+                self.assertPaid(move)
+                [(booked, paid, polled, learned)] = self.db(
+                    "SELECT a.date - (p.paid_at AT TIME ZONE 'UTC'"
+                    "       AT TIME ZONE 'Africa/Dar_es_Salaam')::date,"
+                    " extract(epoch FROM p.paid_at AT TIME ZONE 'UTC' - now())::int,"
+                    " extract(epoch FROM v.billpay_polled_until AT TIME ZONE 'UTC'"
+                    "       - now())::int,"
+                    " extract(epoch FROM p.create_date AT TIME ZONE 'UTC' - now())::int"
+                    " FROM billpay_payment p"
+                    " JOIN account_payment ap ON ap.billpay_payment_id = p.id"
+                    " JOIN account_move a ON a.id = ap.move_id"
+                    " JOIN payment_provider v ON v.id = p.provider_id"
+                    " WHERE p.provider_id = %s",
+                    self.provider,
+                )
+                self.assertEqual(booked, 0)
+                for seconds in (paid, polled, learned):
+                    self.assertLess(abs(seconds), 600)
 
     def test_uninstalled_and_back(self):
         dependents = [
@@ -329,6 +365,12 @@ def tell_again(env, token, bodies):
         env.cr.commit()
     env["payment.provider"]._cron_poll_payments()
     env["billpay.payment"]._cron_process_payments()
+
+
+def zone(env):
+    """Return the time zone in which PostgreSQL speaks to us."""
+    env.cr.execute("SHOW timezone")
+    return env.cr.fetchone()[0]
 
 
 def health(env, provider):

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from odoo import fields
 from odoo.exceptions import AccessError, ValidationError
 from odoo.tests import new_test_user, tagged
-from odoo.tools import file_open, mute_logger
+from odoo.tools import config, file_open, mute_logger
 
 from ..clickpesa import sign
 from ..const import SENSITIVE_KEYS
@@ -19,6 +19,76 @@ from .common import CHECKSUM_KEY, BillPayHttpCommon
 
 LOG = "odoo.addons.billpay_odoo"
 TOKEN = "a" * 32
+
+
+@tagged("post_install", "-at_install")
+class TestBehindAProxy(BillPayHttpCommon):
+    """Which sender a delivery has, and under which address it is to come."""
+
+    def _sender(self, proxy_mode, **headers):
+        """Send a new delivery; return its sender as Odoo noted it."""
+        events = self.env["billpay.event"].sudo()
+        known = events.search([])
+        body = sign({"event": "X", "data": {"id": "L%s" % len(known)}}, CHECKSUM_KEY)
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.patch(config, "options", config.options.new_child({}))
+        config["proxy_mode"] = proxy_mode
+        response = self._deliver(body, headers=names)
+        self.assertEqual(response.status_code, 200)
+        self.env.invalidate_all()
+        return (events.search([]) - known).remote_addr
+
+    def test_the_last_proxy_says_who_sends(self):
+        """What a sender writes into the header itself never counts."""
+        host = urlsplit(self.base_url()).netloc
+        far, forged = "203.0.113.9", "198.51.100.1"
+        near = "127.0.0.1"
+        for proxy_mode, headers, sender in (
+            (True, {"X_Forwarded_For": far, "X_Forwarded_Host": host}, far),
+            (
+                True,
+                {"X_Forwarded_For": f"{forged}, {far}", "X_Forwarded_Host": host},
+                far,
+            ),
+            (
+                True,
+                {"X_Forwarded_For": f"{forged}, x, {far}", "X_Forwarded_Host": host},
+                far,
+            ),
+            # Odoo looks at none of them without the name of the host.
+            (True, {"X_Forwarded_For": far}, near),
+            (False, {"X_Forwarded_For": far, "X_Forwarded_Host": host}, near),
+            (True, {}, near),
+        ):
+            with self.subTest(proxy_mode=proxy_mode, headers=headers):
+                self.assertEqual(self._sender(proxy_mode, **headers), sender)
+
+    def test_frozen_address_outlives_logins(self):
+        parameters = self.env["ir.config_parameter"].sudo()
+        number = self._registered_invoice(5000).billpay_number_id
+        public, here = "https://erp.example.co.tz", self.base_url()
+        for freeze, address in (("True", public), ("1", public), ("", here)):
+            with self.subTest(freeze=freeze):
+                parameters.set_param("web.base.url", public)
+                parameters.set_param("web.base.url.freeze", freeze)
+                self.env.flush_all()
+                self.url_open(
+                    "/web/session/authenticate",
+                    json={
+                        "params": {
+                            "db": self.env.cr.dbname,
+                            "login": "admin",
+                            "password": "admin",
+                        }
+                    },
+                ).raise_for_status()
+                self.env.invalidate_all()
+                self.assertEqual(parameters.get_param("web.base.url"), address)
+                self.assertTrue(
+                    self.provider.sudo().clickpesa_webhook_url.startswith(f"{address}/")
+                )
+                page = self.env["billpay.pay.page"]._get_pay_url(number)
+                self.assertTrue(page.startswith(f"{address}/billpay/"), page)
 
 
 @tagged("post_install", "-at_install")

@@ -1,12 +1,15 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """The server program: one that Odoo can start again by its path."""
 
+import contextlib
 import os
+import signal
 import subprocess
+import urllib.request
 
 import pytest
 
-from devtools import odoo, odoo_tree
+from devtools import odoo, odoo_tree, processes, rpc
 from devtools.console import Problem
 
 # Where Odoo is, before each test gets a cache of its own.
@@ -52,13 +55,18 @@ def test_missing_program_is_named(tree):
         odoo_tree.program()
 
 
-def test_evented_server_starts_as_odoo_starts_it(monkeypatch):
-    """Odoo puts ``gevent`` behind its own path (``long_polling_spawn``)."""
+@pytest.fixture
+def cache(monkeypatch):
+    """The Odoo that everybody has."""
     for name, value in CACHE.items():
         if value is None:
             monkeypatch.delenv(name, raising=False)
         else:
             monkeypatch.setenv(name, value)
+
+
+def test_evented_server_starts_as_odoo_starts_it(cache):
+    """Odoo puts ``gevent`` behind its own path (``long_polling_spawn``)."""
     python, program = odoo.command()
     done = subprocess.run(
         [python, program, "gevent", "--version"],
@@ -68,3 +76,31 @@ def test_evented_server_starts_as_odoo_starts_it(monkeypatch):
     )
     assert done.returncode == 0, done.stderr
     assert "Odoo Server 19.0" in done.stdout
+
+
+def test_server_with_workers_has_its_evented_one(cache):
+    """What ``./dev serve --workers`` starts answers on both ports; no database yet."""
+    ports = {"http": processes.free_port(), "gevent": processes.free_port()}
+    server = subprocess.Popen(
+        odoo.command(
+            *("--workers=1", "--max-cron-threads=0", "--http-interface=127.0.0.1"),
+            *(f"--{name}-port={port}" for name, port in ports.items()),
+        ),
+        env=odoo.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        for port in ports.values():
+            url = f"http://127.0.0.1:{port}/web/health"
+
+            def answers(url=url):
+                with contextlib.suppress(OSError):
+                    return urllib.request.urlopen(url, timeout=5).status
+
+            assert rpc.until(answers, 60, url) == 200
+        assert server.poll() is None
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()

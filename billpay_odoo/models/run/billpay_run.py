@@ -15,7 +15,7 @@ from ... import money
 from ...actions import CLOSE, dialog, notify, window
 from ...const import LIVING, MONEY, SEND_CRON
 from ...spreadsheet import download_xlsx
-from ...transactions import CONFLICTS, committed, each
+from ...transactions import CONFLICTS, INTERRUPTIONS, committed, each
 from ..billpay_guarded import BillpayGuarded
 
 _logger = logging.getLogger(__name__)
@@ -285,6 +285,9 @@ class BillpayRun(models.Model):
             return committed(self.env, work)
         except CONFLICTS as error:
             _logger.info("%s waits for another transaction: %s", self, error)
+        except MemoryError:
+            # The server's limit: it ends this worker, and the next one goes on.
+            raise
         except Exception as error:
             _logger.exception("%s was stopped", self)
             text = str(error) if isinstance(error, UserError) else ""
@@ -334,7 +337,7 @@ class BillpayRun(models.Model):
         try:
             with self.env.cr.savepoint():
                 allowed._reserve_numbers()
-        except CONFLICTS:
+        except INTERRUPTIONS:
             raise
         except Exception:
             # One of them cannot be made: each for itself, so that it fails alone.
@@ -652,7 +655,7 @@ class BillpayRun(models.Model):
         try:
             with self.env.cr.savepoint():
                 self._queue_sending(lines)
-        except CONFLICTS:
+        except INTERRUPTIONS:
             raise
         except Exception:
             # One of them cannot be sent: each for itself, so that it fails alone.
