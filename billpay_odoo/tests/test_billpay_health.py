@@ -247,6 +247,28 @@ class TestHealth(HealthCase):
         self.crons[1].nextcall = self.ago(hours=1)
         self.assertCheck("worker", "red", 3600)
 
+    def test_nothing_works_in_the_background(self):
+        """As with ``max_cron_threads = 0``: a person can do what must not wait."""
+        moves = self._invoice(5000) + self._invoice(7000)
+        numbers = moves.billpay_number_ids.sudo()
+        self.assertEqual(numbers.mapped("state"), ["pending"] * 2)
+        self.crons.nextcall = self.ago(minutes=21)
+        self.assertCheck("worker", "red", 21 * 60, "late")
+        with self._workers(), self.env.registry.cursor() as cr:
+            self.env(cr=cr)["billpay.sync"]._sync_now(numbers.with_env(self.env(cr=cr)))
+        self.assertEqual(numbers.mapped("state"), ["open"] * 2)
+        for move, amount in zip(moves, (5000, 7000), strict=True):
+            paid = self._pay(move.billpay_number_id.name, amount)
+            self._event(paid)
+            self.assertFalse(self._ledger(paid).account_payment_ids)
+            with self._workers():
+                move.action_billpay_check()
+            self.assertBooked(self._ledger(paid), amount)
+            self.assertEqual(move.amount_residual, 0)
+        # The deliveries wait still, and book nothing more.
+        self._process()
+        self.assertEqual(len(moves.billpay_payment_ids.account_payment_ids), 2)
+
     def test_actions_that_are_deleted_or_switched_off(self):
         restored = self.env["billpay.health"]
         for key, cron in restored._scheduled_actions().items():
