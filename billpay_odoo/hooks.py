@@ -38,9 +38,12 @@ def _adopt(env, applications):
     shipped, counter = env.ref(SHIPPED), env.ref(COUNTER)
     for known in applications:
         provider = providers.browse(known["id"]).exists()
+        own = env["ir.sequence"].browse(known["counter"] or 0).exists()
+        if provider == shipped:
+            # Odoo has found it by its external id, and has written what the file says.
+            provider.clickpesa_sequence_id = own or counter
         if provider.code != "none":
             continue
-        own = env["ir.sequence"].browse(known["counter"] or 0).exists()
         provider.write(
             {
                 "code": "clickpesa",

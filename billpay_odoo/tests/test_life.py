@@ -263,6 +263,13 @@ class TestLife(ConcurrencyCase):
         self.assertEqual(self.applications(), applications)
         self.processes.restart()
         self.assertEqual(self.books(), before)
+        self.assertFalse(
+            self.db(
+                "SELECT FROM payment_provider"
+                " WHERE code = 'clickpesa' AND clickpesa_sequence_id IS NULL"
+            ),
+            "each has a counter",
+        )
         # Every application can be enabled again, with its journal.
         for provider in (other, self.provider):
             journal = self.run_worker(
