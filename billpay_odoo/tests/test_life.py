@@ -318,7 +318,10 @@ class TestLife(ConcurrencyCase):
         [[move, number]] = self.invoices(1000)
         self.pay(number, 1000)
         calls = len(self.sandbox.calls())
+        before, payable = self.books(), self.payable()
         self.processes.neutralize()
+        self.assertEqual(self.books(), before)
+        self.assertEqual(self.payable(), payable)
         self.processes.restart()
         self.assertFalse(
             self.db("SELECT FROM ir_cron WHERE active AND cron_name LIKE 'BillPay%%'")
@@ -336,6 +339,7 @@ class TestLife(ConcurrencyCase):
             self.assertIn("neutralised", said)
             self.assertNotIn("Test Mode", said)
         self.assertEqual(len(self.sandbox.calls()), calls)
+        self.assertEqual(self.books(), before)
         # The steps of the operator guide.
         self.db("DELETE FROM ir_config_parameter WHERE key = 'database.is_neutralized'")
         self.db("UPDATE ir_cron SET active = true WHERE cron_name LIKE 'BillPay%%'")
