@@ -45,14 +45,20 @@ BROUGHT = {
         (
             "billpay.control.number.collisions",
             "billpay.control.number.digits_at",
+            # The index on it goes too; Odoo makes it anew, as it is defined otherwise.
             "billpay.control.number.sync_rank",
         ),
-        (),
+        (
+            "ALTER TABLE billpay_run_line"
+            " DROP CONSTRAINT billpay_run_line_number_id_fkey,"
+            " ADD CONSTRAINT billpay_run_line_number_id_fkey FOREIGN KEY (number_id)"
+            " REFERENCES billpay_control_number (id) ON DELETE RESTRICT",
+        ),
     ),
 }
 # Where Odoo kept them in 19.0.1.0.0.
 EVENT_INDEXES = ("company_id", "provider_id")
-FIRST, BILL_KEY = "19.0.1.0.0", "19.0.1.4.0"
+FIRST, BILL_KEY, LATEST = "19.0.1.0.0", "19.0.1.4.0", "19.0.1.6.0"
 # Every version after which an update has something to do.
 VERSIONS = (FIRST, *sorted(BROUGHT)[:-1])
 
@@ -66,6 +72,7 @@ def make_older(db, indexes=(), versions=(("billpay_odoo", "19.0.1.3.0"),)):
     """
     # The unique index on it goes with the column.
     _forget(db, "billpay.control.number.bill_key")
+    _take_away(db, LATEST)
     for name, definition in (*INDEXES.items(), *indexes):
         db(
             "CREATE UNIQUE INDEX billpay_control_number_%s ON billpay_control_number %s"
@@ -79,17 +86,22 @@ def make_version(db, version):
     """Take away what later versions of ``billpay_odoo`` have brought."""
     if version < BILL_KEY:
         make_older(db)
-    for brought, (fields, statements) in BROUGHT.items():
+    for brought in BROUGHT:
         if brought > version:
-            for field in fields:
-                _forget(db, field)
-            for statement in statements:
-                db(statement)
+            _take_away(db, brought)
     if version == FIRST:
         for column in EVENT_INDEXES:
             name = f"billpay_event__{column}_index"
             db(f"CREATE INDEX {name} ON billpay_event ({column})")
     _install(db, "billpay_odoo", version)
+
+
+def _take_away(db, version):
+    fields, statements = BROUGHT[version]
+    for field in fields:
+        _forget(db, field)
+    for statement in statements:
+        db(statement)
 
 
 def _forget(db, field):
