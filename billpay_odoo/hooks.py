@@ -16,7 +16,8 @@ SHIPPED = "billpay_odoo.payment_provider_clickpesa"
 
 def post_init_hook(env):
     """Create the accounting payment method, and adopt what stayed behind."""
-    memory = json.loads(env["ir.config_parameter"].sudo().get_param(MEMORY, "{}"))
+    memory = env["ir.config_parameter"].sudo().search([("key", "=", MEMORY)]).value
+    memory = json.loads(memory or "{}")
     _count_on(env, memory.get("next", 0))
     _adopt(env, memory.get("applications", []))
     setup_provider(env, "clickpesa")
