@@ -270,3 +270,63 @@ class TestBookedBefore(LedgerCommon):
         )
         plan = "\n".join(line for (line,) in self.env.cr.fetchall())
         self.assertIn("account_payment_billpay_words_index", plan)
+
+    def test_what_people_typed_settles_the_number(self):
+        """The receipt of a part is typed on the invoice; then ClickPesa tells of it."""
+        for index, (amount, part) in enumerate(
+            ((9000, 4000), (9000, 8000), (9000, 9000))
+        ):
+            with self.subTest(part=part):
+                move = self._invoice(amount)
+                number = move.billpay_number_id
+                typed = self._by_hand(part, f"QJKGGG1B{index}")
+                (typed.move_id.line_ids | move.line_ids).filtered(
+                    lambda line: line.account_id.account_type == "asset_receivable"
+                ).reconcile()
+                self.assertEqual(move.amount_residual, amount - part)
+                row = self._confirmed(number, part, receipt=f"QJKGGG1B{index}")
+                self._post(row, together=False)
+                self.assertEqual(
+                    (row.state, row.account_payment_ids), ("posted", typed)
+                )
+                # ClickPesa closes an order number with its payment.
+                self.assertEqual(number.state, "paid")
+                left = move.billpay_number_ids._living()
+                self.assertEqual(
+                    left.mapped("amount"), [amount - part] if amount > part else []
+                )
+                self.assertEqual(left.predecessor_id, number if left else left)
+                self.assertEqual(move.amount_residual, amount - part)
+
+    def test_what_people_typed_ends_the_checkout(self):
+        """A clerk types the receipt of a checkout before ClickPesa tells of it."""
+        method = self.env.ref("billpay_odoo.payment_method_billpay")
+        for index, paid in enumerate((9000, 4000)):
+            with self.subTest(paid=paid):
+                tx = self.env["payment.transaction"].create(
+                    {
+                        "provider_id": self.provider.id,
+                        "payment_method_id": method.id,
+                        "reference": f"SO-typed-{index}",
+                        "amount": 9000,
+                        "currency_id": self.tzs.id,
+                        "partner_id": self.partner.id,
+                        "operation": "online_redirect",
+                        "state": "pending",
+                    }
+                )
+                number = tx.sudo()._billpay_reserve()
+                typed = self._by_hand(paid, f"QJKHHH1B{index}")
+                row = self._confirmed(number, paid, receipt=f"QJKHHH1B{index}")
+                self._post(row, together=False)
+                self.assertEqual(
+                    (row.state, row.account_payment_ids), ("posted", typed)
+                )
+                self.assertEqual(number.state, "paid")
+                self.assertEqual(typed.payment_transaction_id, tx)
+                left = tx.sudo().billpay_number_ids._living()
+                if paid == 9000:
+                    self.assertEqual((tx.state, tx.payment_id), ("done", typed))
+                    self.assertFalse(left)
+                else:
+                    self.assertEqual((tx.state, left.amount), ("pending", 5000))

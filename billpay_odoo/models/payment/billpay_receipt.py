@@ -622,6 +622,11 @@ class BillpayReceipt(models.AbstractModel):
             control_number_id=number.id,
         )
         payment._message_log(body=reason or text)
+        # However it was booked, ClickPesa has closed the number that it was paid on.
+        booking = env["billpay.booking"]
+        payment = payment.with_context(billpay_posting=True)
+        booking._settle_numbers(payment, ())
+        booking._tell_bills(payment)
 
     def _hold_booked(self, payment, booked):
         """Call a person: the books have this receipt, but not this payment."""
