@@ -70,6 +70,42 @@ class TestImportPayments(ImportCommon):
         self.assertEqual((first | second).mapped("amount_residual"), [0, 0])
         self.assertIn(self.clerk.name, "".join(rows[0].message_ids.mapped("body")))
 
+    def _told_of(self, given_out, told):
+        """Import a payment of an invoice whose digits were given out at a moment."""
+        move = self._registered_invoice(5000)
+        number = move.billpay_number_id.sudo()
+        number.digits_at = given_out
+        known = self._rows()
+        line = ["", number.name, "5000", f"RD{number.id}X9", told]
+        self._import(csv_file(HEADER, line))
+        return self._rows() - known
+
+    def test_files_tell_the_day_or_the_minute_only(self):
+        for given_out, told in (
+            # In Dar es Salaam it is three hours later than in these.
+            (datetime(2026, 3, 2, 9, 0), "2026-03-02"),
+            (datetime(2026, 3, 2, 20, 59), "02/03/2026"),
+            (datetime(2026, 3, 1, 21, 5), "2026-03-02"),
+            (datetime(2026, 3, 2, 9, 0), "46083"),
+            (datetime(2026, 3, 2, 9, 30, 50), "02/03/2026 12:30"),
+            (datetime(2026, 3, 2, 9, 30, 50), "2026-03-02T09:30:00Z"),
+        ):
+            with self.subTest(given_out=given_out, told=told):
+                self.assertBooked(self._told_of(given_out, told), 5000)
+
+    def test_what_files_date_before_the_digits_is_held(self):
+        for given_out, told in (
+            (datetime(2026, 3, 2, 21, 5), "2026-03-02"),
+            (datetime(2026, 3, 3, 9, 0), "02/03/2026"),
+            (datetime(2026, 3, 2, 9, 32), "02/03/2026 12:30"),
+            (datetime(2026, 3, 2, 9, 31, 50), "02/03/2026 12:30:40"),
+        ):
+            with self.subTest(given_out=given_out, told=told):
+                row = self._told_of(given_out, told)
+                self.assertEqual(row.state, "unmatched")
+                self.assertIn("before Odoo gave out", row.reason)
+                self.assertFalse(row.account_payment_ids)
+
     def test_what_is_here_already_is_never_made_twice(self):
         move = self._registered_invoice(150000)
         number = move.billpay_number_id.name

@@ -6,6 +6,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
 
+from pytz import utc
+
 from odoo import fields, models
 from odoo.fields import Domain
 from odoo.tools import SQL, format_datetime
@@ -548,7 +550,18 @@ class BillpayLedger(models.AbstractModel):
         # Who types a receipt names the number that is meant, and maybe a day only.
         paid_at = payment.entered_how != "typed" and payment.paid_at
         since = number.digits_at or number.create_date
-        return bool(paid_at and paid_at < since - CLOCKS_DIFFER)
+        if not paid_at or paid_at >= since - CLOCKS_DIFFER:
+            return False
+        return paid_at + self._not_told_of(payment) <= since
+
+    def _not_told_of(self, payment):
+        """Return how much later than its moment a payment may have been made: files
+        tell of many the minute only, of some the day."""
+        paid_at, zone = payment.paid_at, payment.company_id._billpay_tz()
+        if payment.entered_how != "import" or paid_at.second:
+            return timedelta()
+        at_midnight = not any(utc.localize(paid_at).astimezone(zone).timetuple()[3:6])
+        return timedelta(days=1) if at_midnight else timedelta(minutes=1)
 
     def _why_no_number(self, payments):
         """Return ``{payment: (sentence, whether a person is called)}`` of these, whose
