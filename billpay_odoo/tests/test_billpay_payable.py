@@ -509,6 +509,56 @@ class TestLost(UnpayableSteps, RunCommon):
         self.assertEqual(self._amount_at_sandbox(digits), 150000)
         self.assertEqual(move.sudo().billpay_number_ids, number)
 
+    def _new_client(self):
+        """The merchant's next application: another client ID, the same numbers."""
+        self.provider.clickpesa_client_id = "IDnext"
+        self.sandbox.settings.update({"client_id": "IDnext"})
+        self.addCleanup(self.sandbox.settings.update, {"client_id": "IDsandbox"})
+
+    def assertAsked(self, number, amount):
+        self.assertEqual(number.state, "open", number.sync_error)
+        self.assertEqual((number._obstacle(), number.sync_at), ("", False))
+        [there] = [n for n in self.sandbox.numbers() if n["number"] == number.name]
+        self.assertEqual((there["state"], there["amount"]), ("ACTIVE", amount))
+
+    def test_what_takes_a_change_there_is_there(self):
+        for values in (
+            {"amount": 140000},
+            {"description": "Ada ya muhula"},
+            {"mode": "exact"},
+        ):
+            with self.subTest(values):
+                number = self._registered_invoice().billpay_number_id.sudo()
+                self._new_client()
+                self.assertEqual(number._obstacle(), "address")
+                number._want(values)
+                self._sync()
+                self.assertAsked(number, values.get("amount", 150000))
+                self.provider.clickpesa_client_id = "IDsandbox"
+                self.sandbox.settings.update({"client_id": "IDsandbox"})
+
+    def test_what_is_opened_again_is_registered_at_the_present_place(self):
+        for told, known in ((True, True), (False, True), (True, False), (False, False)):
+            with self.subTest(told=told, known=known):
+                move = self._registered_invoice()
+                number = move.billpay_number_id.sudo()
+                digits = number.name
+                move.button_draft()
+                if told:
+                    self._sync()
+                if not known:
+                    self.sandbox.reset()
+                self._new_client()
+                move.action_post()
+                for _round in range(3):
+                    self._sync()
+                self.assertEqual(move.billpay_number_id, number)
+                self.assertEqual(number.name, digits)
+                self.assertAsked(number, 150000)
+                self.assertEqual(move.billpay_number_digits, digits)
+                self.provider.clickpesa_client_id = "IDsandbox"
+                self.sandbox.settings.update({"client_id": "IDsandbox"})
+
     def test_of_another_namba_new_digits_are_made(self):
         move = self._registered_invoice()
         number = move.billpay_number_id.sudo()

@@ -727,6 +727,10 @@ class BillpayControlNumber(models.Model):
                 group.sync_at = fields.Datetime.now()
                 group.provider_id[:1]._billpay_trigger("ir_cron_sync_numbers")
         closed._take_place()
+        moved = closed.filtered(
+            lambda n: n.origin == "api" and n._obstacle() == "address"
+        )
+        self.env["billpay.payable"]._register_here(moved)
 
     def _settle_paid(self):
         """Money was booked on these numbers: what ClickPesa closes is paid.
@@ -1080,11 +1084,18 @@ class BillpayPayable(models.AbstractModel):
                 and self._is_in_space(n, provider)
             )
         )
-        if again:
-            self.env["billpay.sync"]._register_again(again)
-            provider._billpay_trigger("ir_cron_sync_numbers")
+        self._register_here(again)
         (lost - again)._close()
         return numbers - (lost - again)
+
+    def _register_here(self, numbers):
+        """Have numbers that another place took registered at the present one.
+
+        What was switched off there waits for a change, which tells whether it is here.
+        """
+        if active := numbers.filtered("known_active"):
+            self.env["billpay.sync"]._register_again(active)
+            active.provider_id[:1]._billpay_trigger("ir_cron_sync_numbers")
 
     def _warning_of_loss(self, provider):
         """Return what saving this changed application takes from payers, as a dialog.

@@ -409,6 +409,9 @@ class BillpaySync(models.AbstractModel):
             # The exact mode takes the maximum away (ClickPesa docs, "Update").
             known["known_max_amount"] = 0
         number = self._still_leased(numbers, tries)
+        if difference:
+            # What takes a change at this place is there, wherever it was made.
+            known["known_at"] = number.provider_id.billpay_place
         self._quiet(number).write({**known, **SETTLED})
         number._schedule_if_different()
         # A payer of the rest is told when the number can be paid, not before.
