@@ -616,8 +616,9 @@ class AccountMove(models.Model):
         posted = self._billpay_posted()
         due = posted.filtered(money.is_due)
         (posted - due).sudo().billpay_number_ids._close()
+        reservation = self.env["billpay.reservation"]
+        reservation._end_checkouts(posted - due)
         if due:
-            reservation = self.env["billpay.reservation"]
             reservation._follow(due)
             # Money on a customer's number is no wish for one of the invoice's own.
             reservation._reserve_or_say(

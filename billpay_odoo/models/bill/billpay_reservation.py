@@ -689,6 +689,7 @@ class BillpayReservation(models.AbstractModel):
         the numbers all the same.
         """
         moves = moves.filtered(lambda move: move.move_type in INVOICES)
+        self._end_checkouts(moves)
         numbers_sudo = moves.sudo().billpay_number_ids
         numbers_sudo = numbers_sudo.filtered(lambda number: number.kind == "order")
         again = moves.browse()
@@ -713,6 +714,31 @@ class BillpayReservation(models.AbstractModel):
                 # Due again: the number that was closed by another payment reopens.
                 again |= move
         self._reserve_or_say(again)
+
+    def _end_checkouts(self, moves):
+        """Ask for nothing at checkouts of what was paid in another way.
+
+        That of several invoices, and of one that carries the customer's number, has a
+        number of its own.
+        """
+        # sudo: whoever takes money need not see transactions.
+        paid = moves.sudo().filtered(
+            lambda move: move.state == "posted" and not money.is_due(move)
+        )
+        waiting = paid.transaction_ids.filtered(
+            lambda tx: (
+                tx.provider_code == "clickpesa"
+                and tx.state in ("draft", "pending")
+                and not any(
+                    move.state == "draft" or money.is_due(move)
+                    for move in tx.invoice_ids
+                )
+                # Of a larger order the rest is still asked for.
+                and tx.amount <= sum(tx.invoice_ids.mapped("amount_total"))
+            )
+        )
+        if waiting:
+            waiting._billpay_ask_no_more()
 
     def _follow_dates(self):
         """Let numbers of invoices whose discount for paying early has ended follow.
