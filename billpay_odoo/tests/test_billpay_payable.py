@@ -588,6 +588,29 @@ class TestLost(UnpayableSteps, RunCommon):
         self.assertEqual(number.state, "closed")
         self.assertEqual(move.billpay_number_id.sudo().provider_id, other)
 
+    def test_a_refused_number_that_is_lost_is_replaced(self):
+        """Of an application that is off, nobody can register it after all."""
+        for how in ("off", "company"):
+            with self.subTest(how):
+                self.company.billpay_provider_id = self._make_application(self.company)
+                move, kept = self._invoice(), self._keeps(self.asha, self.tuition)
+                number = move.billpay_number_id.sudo()
+                refused = number | kept
+                refused.write({"state": "failed", "sync_at": False, "sync_error": "No"})
+                self.assertFalse(move.billpay_can_issue)
+                self._make_unpayable(number, how)
+                self.company.billpay_provider_id = self.provider
+                self.env.invalidate_all()
+                self.assertTrue(move.billpay_can_issue)
+                move.action_billpay_issue()
+                new = move.billpay_number_id.sudo()
+                new |= self._keeps(self.asha, self.tuition)
+                self.assertEqual(set(refused.mapped("state")), {"closed"})
+                self.assertEqual(new.provider_id, self.provider)
+                self._sync()
+                self.assertEqual(new._payable(), new)
+                new._close()
+
 
 @tagged("post_install", "-at_install")
 class TestMovedCompany(PurposeCommon):

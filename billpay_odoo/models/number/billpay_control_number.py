@@ -466,7 +466,14 @@ class BillpayControlNumber(models.Model):
 
     def _not_lost(self):
         """Return those that can be paid, or will be without a person."""
-        return self.filtered(lambda number: number._obstacle() not in LOST)
+        payable = self.env["billpay.payable"]
+        return self.filtered(
+            lambda number: (
+                number._obstacle() not in LOST
+                # A person can register a refused one only where its application is.
+                and not (number.state == "failed" and payable._loss(number.sudo()))
+            )
+        )
 
     def _problem_text(self):
         """Return why nobody can pay this number and the next click, for our people."""
@@ -953,19 +960,13 @@ class BillpayPayable(models.AbstractModel):
             ``changing`` (ClickPesa has not yet what it asks for). ``_sql`` is the same
             as a condition
         """
-        provider, move = number.provider_id, number.move_id
+        move = number.move_id
         if number.state in ("paid", "closed", "failed"):
             return number.state
         if move and move.state != "posted":
             return "cancelled"
-        if not provider._billpay_is_on():
-            return "off"
-        # An archived company's application goes on.
-        company = number.company_id.with_context(active_test=False)
-        if provider.company_id not in company.parent_ids:
-            return "company"
-        if not self._is_at(number, provider):
-            return "address"
+        if loss := self._loss(number):
+            return loss
         if number.state == "pending" or not number._is_known():
             return "unknown"
         if number.origin == "api" and not (
@@ -974,6 +975,17 @@ class BillpayPayable(models.AbstractModel):
         ):
             return "changing"
         return ""
+
+    def _loss(self, number):
+        """Return which of ``LOST`` keeps a number from being paid, in sudo, or ""."""
+        provider = number.provider_id
+        if not provider._billpay_is_on():
+            return "off"
+        # An archived company's application goes on.
+        company = number.company_id.with_context(active_test=False)
+        if provider.company_id not in company.parent_ids:
+            return "company"
+        return "" if self._is_at(number, provider) else "address"
 
     def _is_at(self, number, provider):
         """Tell whether money for these digits still reaches the merchant.
