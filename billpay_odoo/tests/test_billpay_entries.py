@@ -330,3 +330,26 @@ class TestBookedBefore(LedgerCommon):
                     self.assertFalse(left)
                 else:
                     self.assertEqual((tx.state, left.amount), ("pending", 5000))
+
+    def test_what_is_linked_and_leaves_the_books_is_said(self):
+        for index, leave in enumerate(("draft", "cancel", "reverse")):
+            with self.subTest(leave):
+                typed = self._by_hand(4000, f"QJKIII1B{index}")
+                move = self._invoice(4000)
+                row = self._confirmed(
+                    move.billpay_number_id, 4000, receipt=f"QJKIII1B{index}"
+                )
+                self._post(row, together=False)
+                self.assertEqual(row.account_payment_ids, typed)
+                self.assertFalse(row.attention)
+                if leave == "reverse":
+                    typed.move_id._reverse_moves().action_post()
+                else:
+                    typed.action_draft()
+                    if leave == "cancel":
+                        typed.action_cancel()
+                self.assertTrue(row.attention)
+                self.assertIn("not in the books", row.reason)
+                if leave == "draft":
+                    typed.action_post()
+                    self.assertFalse(row.attention, row.reason)

@@ -382,6 +382,39 @@ class TestImportNumbers(ImportCommon):
         )
         self.assertTrue(namesake)
 
+    def test_invoice_that_carried_its_customers_number_shows_the_imported_one(self):
+        purpose = self.env["billpay.purpose"].create(
+            {
+                "name": "Ada",
+                "company_id": self.company.id,
+                "invoice_number": "customer",
+            }
+        )
+        self.company.billpay_issue_on = "post"
+        for name, amount, mode in (
+            ("92727341", 150000.0, "EXACT"),
+            ("92727342", 150000.0, "flexible"),
+            ("92727343", None, None),
+        ):
+            with self.subTest(name):
+                move = self._invoice(
+                    150000, partner=self.asha, billpay_purpose_id=purpose.id
+                )
+                kept = move.billpay_carried_number_id
+                self.assertTrue(kept)
+                row = ["Ankara", "Kiasi", "Namba", "Njia"], [move.name, amount, name]
+                wizard = self._preview(xlsx(row[0], [*row[1], mode]))
+                wizard.action_import()
+                self.assertFalse(move.billpay_carried_number_id)
+                self.assertEqual(move.billpay_number_id.name, name)
+                # Money on the customer's number pays it as before.
+                kept.sudo().write({"state": "open", "confirmed_at": "2026-03-01"})
+                self._had_since(kept.name, "2026-03-01 12:00:00")
+                row = self._type(kept.name, receipt=f"R{name}")
+                self.assertBooked(row, 150000)
+                self.assertEqual(move.amount_residual, 0)
+                self.assertEqual(move.billpay_number_id.state, "closed")
+
     def test_invoices_that_cannot_take_a_number(self):
         paid = self._invoice(5000)
         self.env["account.payment.register"].with_context(

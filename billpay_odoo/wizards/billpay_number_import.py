@@ -269,6 +269,9 @@ class BillpayNumberImport(models.TransientModel):
         numbers._message_log_batch(bodies=dict.fromkeys(numbers.ids, text))
         for line, number in zip(lines, numbers, strict=True):
             line.number_id = number
+        # One debt shows one number; money on the customer's pays it as before.
+        carrying = numbers.move_id.filtered("billpay_carried_number_id")
+        carrying.billpay_carried_number_id = False
         # Money that came before its number was known here finds it now.
         self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
         return len(lines)
