@@ -466,14 +466,7 @@ class BillpayControlNumber(models.Model):
 
     def _not_lost(self):
         """Return those that can be paid, or will be without a person."""
-        payable = self.env["billpay.payable"]
-        return self.filtered(
-            lambda number: (
-                number._obstacle() not in LOST
-                # A person can register a refused one only where its application is.
-                and not (number.state == "failed" and payable._loss(number.sudo()))
-            )
-        )
+        return self - self.env["billpay.payable"]._lost(self)
 
     def _problem_text(self):
         """Return why nobody can pay this number and the next click, for our people."""
@@ -734,10 +727,7 @@ class BillpayControlNumber(models.Model):
                 group.sync_at = fields.Datetime.now()
                 group.provider_id[:1]._billpay_trigger("ir_cron_sync_numbers")
         closed._take_place()
-        moved = closed.filtered(
-            lambda n: n.origin == "api" and n._obstacle() == "address"
-        )
-        self.env["billpay.payable"]._register_here(moved)
+        self.env["billpay.payable"]._register_here(closed)
 
     def _settle_paid(self):
         """Money was booked on these numbers: what ClickPesa closes is paid.
@@ -1071,6 +1061,16 @@ class BillpayPayable(models.AbstractModel):
 
     # === NUMBERS THAT ARE LOST === #
 
+    def _lost(self, numbers):
+        """Return those that nobody can pay, also later, unless a person acts."""
+        return numbers.filtered(
+            lambda number: (
+                number._obstacle() in LOST
+                # A refused one is registered only where its application is.
+                or (number.state == "failed" and self._loss(number.sudo()))
+            )
+        )
+
     @api.model
     def _lost_of(self, providers):
         """Return the living numbers of these applications that are lost, in sudo."""
@@ -1087,7 +1087,7 @@ class BillpayPayable(models.AbstractModel):
 
         :return: the numbers that go on asking
         """
-        lost = numbers - numbers._not_lost()
+        lost = self._lost(numbers)
         again = lost.filtered(
             lambda n: (
                 n.provider_id == provider
@@ -1105,7 +1105,12 @@ class BillpayPayable(models.AbstractModel):
 
         What was switched off there waits for a change, which tells whether it is here.
         """
-        if active := numbers.filtered("known_active"):
+        active = numbers.filtered(
+            lambda n: (
+                n.origin == "api" and n.known_active and n._obstacle() == "address"
+            )
+        )
+        if active:
             self.env["billpay.sync"]._register_again(active)
             active.provider_id[:1]._billpay_trigger("ir_cron_sync_numbers")
 
