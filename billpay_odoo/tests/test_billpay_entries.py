@@ -1,6 +1,8 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """What the books have already is linked, and never booked a second time."""
 
+from unittest.mock import patch
+
 from odoo.tests import tagged
 
 from .ledger import LedgerCommon
@@ -146,6 +148,29 @@ class TestBookedBefore(LedgerCommon):
         self.env["billpay.ledger"].sudo()._bind_forgotten()
         self.assertEqual((row.state, row.account_payment_ids), ("posted", typed))
         self.assertEqual(self._books(), before)
+
+    def test_one_that_cannot_be_linked_keeps_no_other(self):
+        rows = self.env["billpay.payment"].sudo()
+        for name in ("QJKJJJ1B1", "QJKJJJ1B2", "QJKJJJ1B3"):
+            rows |= self._confirmed("1122000", 4000, receipt=name)
+            self._post(rows[-1], together=False)
+            self._by_hand(4000, name)
+        booking = type(self.env["billpay.booking"])
+        tell = booking._tell_bills
+
+        def fail(service, payments):
+            if payments == rows[1]:
+                raise ValueError("This bill cannot be told.")
+            return tell(service, payments)
+
+        logger = "odoo.addons.billpay_odoo.models.payment.billpay_receipt"
+        with patch.object(booking, "_tell_bills", fail), self.assertLogs(logger):
+            self.env["billpay.ledger"].sudo()._bind_forgotten()
+        self.env.invalidate_all()
+        self.assertEqual(rows.mapped("state"), ["posted", "unmatched", "posted"])
+        self.assertFalse(rows[1].account_payment_ids)
+        self.env["billpay.ledger"].sudo()._bind_forgotten()
+        self.assertEqual(set(rows.mapped("state")), {"posted"})
 
     def test_another_customer_is_said(self):
         other = self.env["res.partner"].create({"name": "Juma"})

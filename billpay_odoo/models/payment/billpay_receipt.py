@@ -1,6 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """One payment under two names: see docs/decisions/two-names.rst."""
 
+import logging
 import re
 from datetime import timedelta
 
@@ -19,7 +20,9 @@ from ...identity import (
     told_names,
 )
 from ...likeness import nearly_same_receipt
-from ...transactions import taken
+from ...transactions import each, taken
+
+_logger = logging.getLogger(__name__)
 
 BOOKABLE = ("confirmed", "failed")
 # The cause of a warning, for `_warn`.
@@ -480,10 +483,18 @@ class BillpayReceipt(models.AbstractModel):
 
     def _link_all_booked(self, payments):
         """Link those of these that wait for a person and are in the books already."""
+
+        def failed(payment, error):
+            _logger.error("%s was not linked.", payment.reference, exc_info=error)
+
         for payment, booked in self._booked_elsewhere(payments):
             if self._is_booked_by(payment, booked):
-                payment._move_to("confirmed")
-                self._link_booked(payment, booked)
+
+                def link(payment, booked=booked):
+                    payment._move_to("confirmed")
+                    self._link_booked(payment, booked)
+
+                each(payment, link, failed)
 
     def _booked_elsewhere(self, payments):
         """Yield each payment with the payments of Odoo that have its id or receipt.
