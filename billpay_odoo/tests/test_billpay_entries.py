@@ -75,7 +75,9 @@ class TestBookedBefore(LedgerCommon):
                 receipt=f"QJK12{index}AB9",
             )
         # Two customers: two entries of one payment.
-        two = self._confirmed("1122000", 3000, reference="LCP-77/12345")
+        two = self._confirmed(
+            "1122000", 3000, reference="LCP-77/12345", receipt="RCPT777001"
+        )
         bills = self._invoice(1000), self._invoice(2000, partner=shop)
         self._post(rows | two, together=False)
         self.env["billpay.decision"]._match_by_hand(
