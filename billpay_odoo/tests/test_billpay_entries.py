@@ -165,8 +165,7 @@ class TestBookedBefore(LedgerCommon):
                 raise ValueError("This bill cannot be told.")
             return tell(service, payments)
 
-        logger = "odoo.addons.billpay_odoo.models.payment.billpay_receipt"
-        with patch.object(booking, "_tell_bills", fail), self.assertLogs(logger):
+        with patch.object(booking, "_tell_bills", fail), self.assertLogs(level="ERROR"):
             self.env["billpay.ledger"].sudo()._bind_forgotten()
         self.env.invalidate_all()
         self.assertEqual(rows.mapped("state"), ["posted", "unmatched", "posted"])
