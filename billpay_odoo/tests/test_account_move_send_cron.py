@@ -10,6 +10,7 @@ from odoo.exceptions import UserError
 from odoo.tests import tagged
 from odoo.tools import mute_logger
 
+from ..models.bill import account_move_send
 from .common import BillPayCommon
 
 
@@ -346,6 +347,48 @@ class TestNobodyWaits(SendCronCommon):
             self._send_queue()
         self.assertFalse(any(stuck.mapped("sending_data")))
         self.assertTrue(self._mailed(stuck[0]))
+
+    def test_each_that_waits_is_tried_when_its_moment_comes(self):
+        """Odoo's own turn of the queue comes once a day."""
+        moves = self.env["account.move"].concat(
+            *[self._invoice(1000 + i) for i in range(3)]
+        )
+        self._sync()
+        sending = type(self.env["account.move.send"])
+        real = sending._call_web_service_before_invoice_pdf_render
+
+        def not_now(this, invoices_data):
+            real(this, invoices_data)
+            for data in invoices_data.values():
+                data["error"] = {"error_title": "Not now", "retry": True}
+
+        self._queue(moves)
+        begun = fields.Datetime.now()
+        pauses = [50, 70, 4000]
+        with (
+            patch.object(
+                sending, "_call_web_service_before_invoice_pdf_render", not_now
+            ),
+            patch.object(account_move_send, "pause_after", lambda _n: pauses.pop(0)),
+        ):
+            self._send_queue()
+        self.assertTrue(all(moves.mapped("sending_data")))
+        cron = self.env.ref("account.ir_cron_account_move_send")
+        triggers = self.env["ir.cron.trigger"].sudo()
+        for seconds, sent in ((50, 1), (70, 2), (4000, 3)):
+            moment = begun + timedelta(seconds=seconds)
+            with self.subTest(seconds), freeze_time(moment + timedelta(seconds=5)):
+                due = triggers.search(
+                    [
+                        ("cron_id", "=", cron.id),
+                        ("call_at", ">=", moment),
+                        ("call_at", "<=", fields.Datetime.now()),
+                    ]
+                )
+                self.assertTrue(due)
+                self._send_queue()
+                gone = moves.filtered(lambda move: not move.sending_data)
+                self.assertEqual(len(gone), sent)
 
     def test_numbers_of_later_invoices_are_reserved_too(self):
         """Ten that never get a number do not keep the eleventh from getting one."""

@@ -220,6 +220,7 @@ class TestCallBudget(CallsCommon):
         self.assertEqual(self.sandbox.count_calls(), 0)
 
     def test_payments_wait_for_a_slot_without_losing_a_try(self):
+        self.provider.clickpesa_calls_per_minute = 0
         moves = [self._registered_invoice(1000) for _index in range(2)]
         payments = [self._pay(m.billpay_number_id.name, 1000) for m in moves]
         for payment in payments:
@@ -493,6 +494,25 @@ class TestShares(CallsCommon):
                 move = self._invoice(4000 + limit)
                 self._sync()
                 self.assertEqual(move.billpay_number_id.state, "open")
+
+    def test_few_calls_a_minute_are_kept_for_people_too(self):
+        for limit in (2, 3, 4, 5):
+            with self.subTest(limit):
+                self._limit(limit)
+                self.purpose.name = f"Ada {limit}"
+                self._sync()
+                self.assertTrue(self.numbers.filtered("sync_at"))
+                other = self._invoice(2000 + limit)
+                with self._workers():
+                    number = other.billpay_number_id
+                    [outcome] = self.env["billpay.sync"]._sync_now(number).values()
+                self.assertEqual(outcome["state"], "open")
+                # And for one minute of their own, to texts.
+                self._limit(limit)
+                self.numbers.filtered("sync_at").sync_at = "2020-01-01"
+                before = self.numbers.filtered("sync_at")
+                self._sync()
+                self.assertLess(len(self.numbers.filtered("sync_at")), len(before))
 
     def test_texts_end_with_the_next_minutes(self):
         self._limit(20)

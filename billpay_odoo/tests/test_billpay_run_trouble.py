@@ -221,6 +221,112 @@ class TestRunPrinting(RunTrouble):
         run.invalidate_recordset()
         self.assertEqual(run.sending_count, 0)
 
+    def _found(self):
+        self.provider.write({"state": "test", "clickpesa_client_id": "IDsandbox"})
+
+    def _off(self):
+        self.provider.state = "disabled"
+
+    def _moved(self):
+        self.provider.clickpesa_client_id = "IDanother"
+
+    def _unsent(self):
+        numbers = self.env["billpay.control.number"].sudo().search([])
+        numbers.write({"origin": "api", "known_active": False})
+
+    def test_invoices_whose_numbers_are_lost_meanwhile_are_not_printed(self):
+        for lose in (self._off, self._moved, self._unsent):
+            with self.subTest(lose.__name__):
+                self._found()
+                run = self._run_of(self._moves(1000, 2000, 3000))
+                numbers = run.line_ids.number_id.sudo()
+                numbers.write({"origin": "imported"})
+                run.action_print_all()
+                rendered = []
+
+                def render(_self, _report, res_ids=None, seen=rendered, **_values):
+                    seen.extend(res_ids)
+                    return self._one_page(), "pdf"
+
+                reports = type(self.env["ir.actions.report"])
+                with (
+                    patch.object(reports, "_render_qweb_pdf", render),
+                    patch.object(type(run), "_print_chunk_size", 2),
+                ):
+                    with self._workers():
+                        run._print_chunk()
+                    lose()
+                    self._work()
+                self.assertEqual(rendered, run.line_ids[:2].move_id.ids)
+                self.assertIn("not printed", run.line_ids[2].reason)
+                self.assertIn("1 invoice(s)", run.message_ids[0].body)
+
+    def test_mails_with_numbers_that_are_lost_meanwhile_are_not_written(self):
+        for lose in (self._off, self._moved, self._unsent):
+            with self.subTest(lose.__name__):
+                self._found()
+                run = self._ready_pupils(5, lose.__name__)
+                numbers = run.line_ids.number_id
+                with patch.object(type(run), "_send_chunk_size", 2):
+                    run.action_send_all()
+                    with self._workers():
+                        run._send_chunk()
+                    lose()
+                    self._work()
+                mails = self.env["mail.mail"].search(
+                    [("model", "=", numbers._name), ("res_id", "in", numbers.ids)]
+                )
+                self.assertEqual(len(mails), 2)
+                self.assertFalse(run.sending)
+                self.assertIn("3 line(s)", run.message_ids[0].body)
+
+    def test_cards_of_numbers_that_are_lost_meanwhile_are_not_printed(self):
+        for lose in (self._off, self._moved, self._unsent):
+            with self.subTest(lose.__name__):
+                self._found()
+                run = self._ready_pupils(5, lose.__name__)
+                action = run.action_cards()
+                wizard = self.env["billpay.card.print"].browse(action["res_id"])
+                with (
+                    self._render(),
+                    patch.object(type(wizard), "_part_size", 2),
+                ):
+                    wizard.action_print()
+                    with self._workers():
+                        run._print_chunk()
+                    self.assertEqual(len(run._printed_parts()), 1)
+                    lose()
+                    with patch.object(
+                        type(wizard), "_render_part", side_effect=AssertionError
+                    ):
+                        self._work()
+                self.assertFalse(run.printing)
+                self.assertEqual(len(self._printed(run)), 1)
+                self.assertIn("3 card(s)", run.message_ids[0].body)
+
+    def _ready_pupils(self, count, name):
+        pupils = self.env["res.partner"].create(
+            [
+                {"name": f"{name} {n}", "email": f"p{n}@example.com"}
+                for n in range(count)
+            ]
+        )
+        purpose = self._purpose(name)
+        numbers = purpose.sudo()._reserve(pupils).sudo()
+        self._sync()
+        now = self.env.cr.now()
+        numbers.write({"state": "open", "origin": "imported", "confirmed_at": now})
+        run = self._prepared(
+            source="contacts",
+            partner_ids=[Command.set(pupils.ids)],
+            purpose_ids=[Command.set(purpose.ids)],
+        )
+        for line in run.line_ids:
+            number = numbers.filtered(lambda n, of=line.partner_id: n.partner_id == of)
+            line.sudo().write({"state": "reserved", "number_id": number.id})
+        run.sudo().state = "done"
+        return run
+
 
 @tagged("post_install", "-at_install")
 class TestRunRests(RunTrouble):

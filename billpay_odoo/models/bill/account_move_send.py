@@ -90,6 +90,8 @@ class AccountMoveSend(models.AbstractModel):
         )
         self._billpay_send_all_or_each(moves)
         remaining = moves.search_count(self._billpay_queue())
+        if not remaining:
+            self._billpay_wake_for_waiting()
         self.env["ir.cron"]._commit_progress(len(moves), remaining=remaining)
 
     def _billpay_reserve_for_queue(self, moves):
@@ -150,7 +152,6 @@ class AccountMoveSend(models.AbstractModel):
 
     def _billpay_let_wait(self, moves):
         """Note when what was not sent is tried again: others go first until then."""
-        moments = []
         for move in moves:
             data = move.sending_data
             tries = data.get("billpay_tries", 0) + 1
@@ -163,8 +164,23 @@ class AccountMoveSend(models.AbstractModel):
                 "billpay_wait": fields.Datetime.to_string(until),
                 "billpay_number": pending[:1].id,
             }
-            moments.append(until)
-        self.env["payment.provider"]._billpay_trigger(SEND_CRON, at=min(moments))
+
+    def _billpay_wake_for_waiting(self):
+        """Wake the queue when the next of those that wait is due: Odoo's own turn
+        comes once a day."""
+        [[moment]] = self.env.execute_query(
+            SQL(
+                """
+                    SELECT min(sending_data->>'billpay_wait') FROM account_move
+                     WHERE sending_data IS NOT NULL AND state = 'posted'
+                       AND sending_data->>'billpay_wait' > %s
+                    """,
+                fields.Datetime.to_string(fields.Datetime.now()),
+            )
+        )
+        if moment:
+            at = fields.Datetime.to_datetime(moment)
+            self.env["payment.provider"]._billpay_trigger(SEND_CRON, at=at)
 
     def _billpay_leave_queue(self, move, text):
         author_id = (move.sending_data or {}).get("author_partner_id")

@@ -28,7 +28,7 @@ SHARES = {
     "change": 4,
     "text": 5,
 }
-# Units of all slots. Fewer slots than shares are not divided.
+# Units of all slots. Of fewer slots than shares the last one is left to each.
 UNITS = 20
 
 
@@ -90,8 +90,9 @@ class BillpayCallSlot(models.Model):
     def _share(self, limit, share):
         """Return of which slots a share may take: the first, and the one behind the
         last."""
-        unit = max(limit // UNITS, 1) if limit >= len(SHARES) else 0
-        least = unit * SHARES[share]
+        before = SHARES[share]
+        evenly = (limit - 1) * before // (len(SHARES) - 1)
+        least = min(before * max(limit // UNITS, 1), evenly)
         half = (limit + 1) // 2
         return least, least + half if share == "question" else limit
 

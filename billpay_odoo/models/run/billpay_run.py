@@ -649,6 +649,11 @@ class BillpayRun(models.Model):
         lines = self.env["billpay.run.line"].browse(job["ids"][:size]).exists()
         # What was paid or closed since asks for nothing.
         lines = lines.filtered(lambda line: line.number_id.state == "open")
+        # Invoices are looked at when their turn comes in the queue of Odoo.
+        lost = lines.filtered(lambda line: not line.move_id).number_id
+        lost -= lost._payable()
+        lines = lines.filtered(lambda line: line.number_id not in lost or line.move_id)
+        job = self._with_lost(job, lost)
         lines = lines.with_user(user).with_context(
             lang=user.lang, allowed_company_ids=self.company_id.ids
         )
@@ -661,16 +666,31 @@ class BillpayRun(models.Model):
             # One of them cannot be sent: each for itself, so that it fails alone.
             _logger.info("A chunk of %s is sent line by line", self, exc_info=True)
             self.env.invalidate_all()
-            each(lines, self._queue_sending, self._note_unsent)
+            each(lines, self._queue_sending, type(lines)._note_unsent)
         left = job["ids"][size:]
         self.write({"sending": bool(left), "send_job": left and {**job, "ids": left}})
         if not left:
-            self.message_post(
-                body=self.env._(
-                    "The %s lines were handed over for sending.", job["total"]
-                )
+            text = self.env._(
+                "The %s lines were handed over for sending.",
+                job["total"] - job.get("lost", 0),
             )
+            if job.get("lost"):
+                text += " " + self.env._(
+                    "%(count)s line(s) were left out, since nobody can pay their "
+                    "numbers now. %(problem)s Then press Send All again.",
+                    count=job["lost"],
+                    problem=job["problem"],
+                )
+            self.message_post(body=text)
         return bool(left)
+
+    @api.model
+    def _with_lost(self, job, lost):
+        """Return a job that has also left out these numbers, which cannot be paid."""
+        if not lost:
+            return job
+        problem = job.get("problem") or lost[0]._problem_text()
+        return {**job, "lost": job.get("lost", 0) + len(lost), "problem": problem}
 
     @api.model
     def _queue_sending(self, lines):
@@ -684,21 +704,6 @@ class BillpayRun(models.Model):
                 "author_partner_id": user.partner_id.id,
             }
             self.env["payment.provider"]._billpay_trigger(SEND_CRON)
-
-    @api.model
-    def _note_unsent(self, line, error):
-        _logger.error("Line %s of a run is not sent", line.id, exc_info=error)
-        line.run_id.sudo()._message_log(
-            body=self.env._(
-                "%(contact)s is not sent the number %(number)s. No money is affected: "
-                "send it by hand. The reason: %(reason)s",
-                contact=line.partner_id.display_name,
-                number=line.number,
-                reason=str(error)
-                if isinstance(error, UserError)
-                else self.env._("unexpected error; see the server's log."),
-            )
-        )
 
     def action_print_all(self):
         """Print all invoices in the background; one PDF comes in the end."""
@@ -840,9 +845,19 @@ class BillpayRun(models.Model):
         )
         if not lines:
             text = self.env._("The invoices of this run, to print.")
-            self._finish_printing(text, self._unprinted_lines())
+            if unprinted := len(self._unprinted_lines()):
+                text = self.env._(
+                    "%s invoice(s) of this run could not be printed. No money is "
+                    "affected: press Problems to see why, correct the cause, and print "
+                    "them from the invoice.",
+                    unprinted,
+                )
+            self._finish_printing(text, unprinted)
             return False
-        for content in self._rendered(lines):
+        payable = lines.filtered(lambda line: line.number_id._payable())
+        for line in lines - payable:
+            line._note_unprinted(UserError(line.number_id._problem_text()))
+        for content in payable._rendered():
             self._keep_part(content)
         self.printed_line_id = lines[-1]
         return True
@@ -852,13 +867,24 @@ class BillpayRun(models.Model):
         size = printer._part_size
         numbers = self.env["billpay.control.number"].browse(job["ids"][:size]).exists()
         # What was paid or closed since is handed out to nobody.
-        if numbers := numbers.filtered(lambda number: number.state == "open"):
-            self._keep_part(printer._render_part(numbers, job["layout"], job["lang"]))
+        numbers = numbers.filtered(lambda number: number.state == "open")
+        payable = numbers._payable()
+        if payable:
+            self._keep_part(printer._render_part(payable, job["layout"], job["lang"]))
+        job = self._with_lost(job, numbers - payable)
         if left := job["ids"][size:]:
             self.card_job = {**job, "ids": left}
             return True
         self.card_job = False
-        self._finish_printing(self.env._("The cards of this run, to print."))
+        text, count = self.env._("The cards of this run, to print."), job.get("lost", 0)
+        if count:
+            text = self.env._(
+                "%(count)s card(s) of this run were not printed, since nobody can pay "
+                "their numbers now. %(problem)s Then print the cards again.",
+                count=count,
+                problem=job["problem"],
+            )
+        self._finish_printing(text, count)
         return False
 
     def _keep_part(self, content):
@@ -873,17 +899,13 @@ class BillpayRun(models.Model):
             }
         )
 
-    def _finish_printing(self, text, unprinted=()):
-        """Join the parts, and leave the PDF below the run."""
+    def _finish_printing(self, text, unprinted):
+        """Join the parts, and leave the PDF below the run.
+
+        :param int unprinted: how many are not in it, as ``text`` says
+        """
         self.printing = False
         parts = self._printed_parts()
-        if unprinted:
-            text = self.env._(
-                "%s invoice(s) of this run could not be printed. No money is affected: "
-                "press Problems to see why, correct the cause, and print them from the "
-                "invoice.",
-                len(unprinted),
-            )
         attachments = []
         if parts:
             content = merge_pdf([part.raw for part in parts])
@@ -891,28 +913,6 @@ class BillpayRun(models.Model):
             attachments.append(("%s.pdf" % self.name, content))
         if attachments or unprinted:
             self.message_post(body=text, attachments=attachments)
-
-    def _rendered(self, lines):
-        """Return the PDFs of these invoices; one that cannot be rendered says so.
-
-        All at once; if that fails, each half for itself, down to the cause.
-        """
-        try:
-            with self.env.cr.savepoint():
-                content, _type = self.env["ir.actions.report"]._render_qweb_pdf(
-                    "account.account_invoices", res_ids=lines.move_id.ids
-                )
-            return [content]
-        except CONFLICTS:
-            raise
-        except Exception as error:
-            lines.invalidate_recordset()
-            half = len(lines) // 2
-            if half:
-                return self._rendered(lines[:half]) + self._rendered(lines[half:])
-            _logger.warning("%s cannot be printed", lines.move_id, exc_info=True)
-            lines._note_unprinted(error)
-            return []
 
     def _printed_parts(self):
         domain = [

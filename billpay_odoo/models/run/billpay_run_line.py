@@ -17,6 +17,7 @@ from ...identity import (
     reference_key,
     word_key,
 )
+from ...transactions import CONFLICTS
 
 _logger = logging.getLogger(__name__)
 
@@ -270,6 +271,43 @@ class BillpayRunLine(models.Model):
         if not isinstance(error, UserError):
             text = self.env._("Unexpected error; see the server's log.")
         self.error = self.env._("The invoice was not printed: %s", text)[:500]
+
+    def _note_unsent(self, error):
+        _logger.error("Line %s of a run is not sent", self.id, exc_info=error)
+        self.run_id.sudo()._message_log(
+            body=self.env._(
+                "%(contact)s is not sent the number %(number)s. No money is affected: "
+                "send it by hand. The reason: %(reason)s",
+                contact=self.partner_id.display_name,
+                number=self.number,
+                reason=str(error)
+                if isinstance(error, UserError)
+                else self.env._("unexpected error; see the server's log."),
+            )
+        )
+
+    def _rendered(self):
+        """Return the PDFs of these invoices; one that cannot be rendered says so.
+
+        All at once; if that fails, each half for itself, down to the cause.
+        """
+        if not self:
+            return []
+        try:
+            with self.env.cr.savepoint():
+                content, _type = self.env["ir.actions.report"]._render_qweb_pdf(
+                    "account.account_invoices", res_ids=self.move_id.ids
+                )
+            return [content]
+        except CONFLICTS:
+            raise
+        except Exception as error:
+            self.invalidate_recordset()
+            if half := len(self) // 2:
+                return self[:half]._rendered() + self[half:]._rendered()
+            _logger.warning("%s cannot be printed", self.move_id, exc_info=True)
+            self._note_unprinted(error)
+            return []
 
     def _refuse_hidden(self, user):
         """Let lines fail whose records this user may not see; return the others.
