@@ -316,7 +316,7 @@ class TestNobodyWaits(SendCronCommon):
         # Its application goes on, so its numbers can be paid.
         self.assertFalse(any(stuck.mapped("sending_data")))
         for move in stuck:
-            self.assertTrue(self._mailed(move))
+            self.assertTrue(self._mailed(move), move.message_ids[0].body)
 
     def test_errors_of_other_addons_that_may_go_later(self):
         stuck = self.env["account.move"].concat(

@@ -1,6 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Each place that shows a number, in each state in which nobody can pay it."""
 
+import random
 import re
 import runpy
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 from odoo import Command
 from odoo.exceptions import UserError
 from odoo.tests import tagged
+from odoo.tools import SQL
 
 from .common import BASE_URL, BillPayHttpCommon
 from .test_billpay_purpose import PurposeCommon
@@ -292,6 +294,85 @@ class TestPayable(UnpayableSteps, CheckoutSteps, RunCommon):
                 self.assertEqual(number._obstacle(), obstacle)
                 found = number.search([("payable", "=", True)])
                 self.assertEqual(number in found, not obstacle)
+
+    def test_archived_companies(self):
+        """Whoever archives a company leaves its open bills payable."""
+        parent = self.company
+        branch = self.env["res.company"].create(
+            {"name": "Tawi", "parent_id": parent.id, "currency_id": self.tzs.id}
+        )
+        number = self._registered_invoice().billpay_number_id.sudo()
+        for archived, of in (
+            (branch, branch),
+            (parent, branch),
+            (parent, parent),
+            (parent | branch, branch),
+        ):
+            with self.subTest(archived=archived.mapped("name"), of=of.name):
+                (parent | branch).flush_recordset()
+                self._set("res_company", parent | branch, active=True)
+                self._set("res_company", archived, active=False)
+                self._set("billpay_control_number", number, company_id=of.id)
+                self.assertEqual(number._obstacle(), "")
+                self.assertIn(number, number.search([("payable", "=", True)]))
+
+    def _set(self, table, records, **values):
+        self.env.flush_all()
+        for name, value in values.items():
+            self.env.cr.execute(
+                SQL(
+                    "UPDATE %s SET %s = %s WHERE id = ANY(%s)",
+                    SQL.identifier(table),
+                    SQL.identifier(name),
+                    value,
+                    records.ids,
+                )
+            )
+        self.env.invalidate_all()
+
+    def test_the_rule_and_its_search_agree(self):
+        """Whatever stands in a row: also what an upgrade or another add-on left."""
+        dice = random.Random(15)
+        place, now = self.provider.billpay_place, self.env.cr.now()
+        choices = {
+            "state": ["open"] * 9 + ["pending", "paid", "closed", "failed"],
+            "origin": ["api", "api", "offline", "imported"],
+            "confirmed_at": [now] * 6 + [None],
+            "known_at": [place, place, place, None, "", "elsewhere"],
+            "wanted_active": [True] * 5 + [False, None],
+            "known_active": [True] * 5 + [False, None],
+            "amount": [0, None, 5000],
+            "known_amount": [0, None, 5000],
+            "mode": ["exact", "flexible"],
+            "known_mode": ["exact", "flexible", "flexible", None, ""],
+            "max_amount": [0, 0, None, 9000],
+            "known_max_amount": [0, None, 9000],
+            "name_begins": ["1122", "1122", "3344"],
+        }
+        numbers = self.env["billpay.control.number"].sudo()
+        numbers = numbers.create(
+            [
+                {
+                    "name": f"1122{index:08}",
+                    "provider_id": self.provider.id,
+                    "currency_id": self.tzs.id,
+                }
+                for index in range(400)
+            ]
+        )
+        for number in numbers:
+            values = {name: dice.choice(of) for name, of in choices.items()}
+            begins = values.pop("name_begins")
+            values["name"] = begins + number.name[4:]
+            if values["state"] == "failed":
+                values["confirmed_at"] = None
+            self._set("billpay_control_number", number, **values)
+        found = numbers.search([("payable", "=", True), ("id", "in", numbers.ids)])
+        for number in numbers:
+            with self.subTest(number.read(list(choices)[:-1])):
+                self.assertEqual(number in found, number.payable)
+        self.assertGreater(len(found), 10)
+        self.assertLess(len(found), 390)
 
     def test_checkout_page(self):
         for state in ("off", "address", "amount", "reactivation"):

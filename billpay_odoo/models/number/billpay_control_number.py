@@ -1029,8 +1029,8 @@ class BillpayPayable(models.AbstractModel):
                    AND CASE WHEN n.origin = 'offline'
                        THEN COALESCE(starts_with(n.name,
                             NULLIF(p.clickpesa_billpay_namba, '')), FALSE)
-                       ELSE n.confirmed_at IS NULL OR n.known_at IS NULL
-                            OR n.known_at = p.billpay_place END)
+                       ELSE n.confirmed_at IS NULL
+                            OR COALESCE(n.known_at, '') IN ('', p.billpay_place) END)
             """,
             self.env["payment.provider"]._billpay_on_sql("p"),
         )
