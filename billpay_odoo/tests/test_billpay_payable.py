@@ -185,7 +185,12 @@ class TestPayable(UnpayableSteps, CheckoutSteps, RunCommon):
                 values = page._pay_page_values(one, "sw")
                 self.assertEqual((values["channels"], values["qr"]), ([], ""))
         if state != "closed":
-            self.assertEqual(move.billpay_number_problem, number.payable_problem)
+            self.assertEqual(move.billpay_number_problem, number._problem_text(move))
+            # The button is where the text is.
+            self.assertNotIn("Make New Numbers", move.billpay_number_problem)
+            lost = "Make New Numbers" in number.payable_problem
+            self.assertEqual(number.lost, lost)
+            self.assertEqual("Get Control Number" in move.billpay_number_problem, lost)
             self.assertRegex(
                 number.payable_problem, "switch|Make New Numbers|automatically"
             )
@@ -211,7 +216,7 @@ class TestPayable(UnpayableSteps, CheckoutSteps, RunCommon):
         move, number, keeps, run = self._check("off")
         wizard = self.env["account.move.send.wizard"].create({"move_id": move.id})
         said = wizard.alerts["billpay_lost"]["message"]
-        self.assertEqual(said, number.payable_problem)
+        self.assertEqual(said, number._problem_text(move))
         self.assertNotIn("billpay_mail", wizard.alerts)
         # Switched on again, the same digits are back.
         number.provider_id.state = "test"
@@ -382,6 +387,10 @@ class TestPayable(UnpayableSteps, CheckoutSteps, RunCommon):
                 number = self._number_of(tx)
                 self.assertEqual(tx._billpay_page()["state"], "open")
                 self._make_unpayable(number, state)
+                if number.lost:
+                    # No run makes what a customer makes.
+                    self.assertFalse(number.replaceable)
+                    self.assertIn("pays again", number.payable_problem)
                 shown = tx._billpay_page("en")
                 self.assertEqual(shown["state"], STATES[state])
                 self.assertEqual((shown["channels"], shown["qr"]), ([], ""))

@@ -259,6 +259,7 @@ class TestRunPrinting(RunTrouble):
                     self._work()
                 self.assertEqual(rendered, run.line_ids[:2].move_id.ids)
                 self.assertIn("not printed", run.line_ids[2].reason)
+                self.assertTrue(run.has_problems, "the button is there")
                 self.assertIn("1 invoice(s)", run.message_ids[0].body)
 
     def test_mails_with_numbers_that_are_lost_meanwhile_are_not_written(self):
@@ -279,6 +280,9 @@ class TestRunPrinting(RunTrouble):
                 self.assertEqual(len(mails), 2)
                 self.assertFalse(run.sending)
                 self.assertIn("3 line(s)", run.message_ids[0].body)
+                left = run.line_ids.filtered(lambda n: "not sent" in (n.reason or ""))
+                self.assertEqual(left, run.line_ids[2:])
+                self.assertTrue(run.has_problems, "the button is there")
 
     def test_cards_of_numbers_that_are_lost_meanwhile_are_not_printed(self):
         for lose in (self._off, self._moved, self._unsent):

@@ -204,7 +204,8 @@ class AccountMove(models.Model):
             number = move.billpay_number_id
             move.billpay_number_digits = number._payable().name
             asks = number.state in LIVING and money.is_due(move)
-            move.billpay_number_problem = asks and number.payable_problem
+            troubled = asks and number._obstacle()
+            move.billpay_number_problem = troubled and number._problem_text(move)
 
     def _search_billpay_number(self, operator, value):
         if operator in Domain.NEGATIVE_OPERATORS:

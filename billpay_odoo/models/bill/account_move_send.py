@@ -291,9 +291,9 @@ class AccountMoveSend(models.AbstractModel):
                 )
                 if number["off"] and number["obstacle"] in ("unknown", "changing"):
                     text = invoices.env._(
-                        "The control number %(name)s is not registered with ClickPesa "
-                        "yet, so the invoice was not sent: its payer could not have "
-                        "paid. %(why)s Then send the invoice again.",
+                        "ClickPesa does not know yet what the control number %(name)s "
+                        "asks for, so the invoice was not sent: its payer could not "
+                        "have paid. %(why)s Then send the invoice again.",
                         name=number["name"],
                         why=number["off"],
                     )

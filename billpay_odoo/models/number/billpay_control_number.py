@@ -201,6 +201,12 @@ class BillpayControlNumber(models.Model):
         compute="_compute_payable",
         compute_sudo=True,
     )
+    lost = fields.Boolean(
+        compute="_compute_payable",
+        compute_sudo=True,
+        help="Nobody can pay it, and that does not end by itself.",
+    )
+    replaceable = fields.Boolean(compute="_compute_payable", compute_sudo=True)
     sync_at = fields.Datetime(
         string="Next Call",
         readonly=True,
@@ -395,6 +401,8 @@ class BillpayControlNumber(models.Model):
             obstacle = number._obstacle()
             number.payable = not obstacle
             number.payable_problem = obstacle and number._problem_text()
+            number.lost = obstacle in LOST
+            number.replaceable = number.lost and number._is_replaced_by_run()
 
     def _search_payable(self, operator, value):
         if operator != "in":
@@ -468,9 +476,20 @@ class BillpayControlNumber(models.Model):
         """Return those that can be paid, or will be without a person."""
         return self - self.env["billpay.payable"]._lost(self)
 
-    def _problem_text(self):
-        """Return why nobody can pay this number and the next click, for our people."""
-        return self.env["billpay.pay.page"]._problem_text(self, self._obstacle())
+    def _is_replaced_by_run(self):
+        """Tell whether a run gives what this number asks for another one.
+
+        Shops and tills make theirs when the customer comes again.
+        """
+        return bool(self.move_id or self.kind == "customer" and self.purpose_id)
+
+    def _problem_text(self, move=None):
+        """Return why nobody can pay this number and the next click, for our people.
+
+        :param move: the invoice on whose form the click is
+        """
+        page = self.env["billpay.pay.page"]
+        return page._problem_text(self, self._obstacle(), move)
 
     # === BUSINESS METHODS === #
 

@@ -59,12 +59,18 @@ class BillpayPayPage(models.AbstractModel):
             "url": self._get_pay_url(number, carrying=move if carried else None),
         }
 
-    def _problem_text(self, number, obstacle):
+    def _problem_text(self, number, obstacle, move=None):
         """Return why nobody can pay a number and the next click, for our people."""
         provider_sudo, _ = number.sudo().provider_id, self.env._
+        replace = _("It is replaced when the customer pays again.")
+        if move:
+            replace = _("To replace it press Get Control Number.")
+        elif number.sudo()._is_replaced_by_run():
+            replace = _("To replace it press Make New Numbers.")
         values = {
             "application": provider_sudo.name,
             "company": number.sudo().company_id.name,
+            "replace": replace,
         }
         texts = {
             "paid": _("This number was paid. It takes no more money."),
@@ -76,20 +82,19 @@ class BillpayPayPage(models.AbstractModel):
             "cancelled": _("The invoice of this number is not confirmed."),
             "off": _(
                 "The application %(application)s is switched off, so payers are not "
-                "shown this number. Let an administrator switch it on, or press Make "
-                "New Numbers.",
+                "shown this number. An administrator can switch it on. %(replace)s",
                 **values,
             ),
             "company": _(
                 "The application %(application)s is not %(company)s's any more: money "
-                "would reach other books, so payers are not shown this number. Press "
-                "Make New Numbers.",
+                "would reach other books, so payers are not shown this number. "
+                "%(replace)s",
                 **values,
             ),
             "address": _(
                 "The API address, client ID or BillPay-Namba of %(application)s was "
                 "changed after this number was made. Money for it may not reach you, "
-                "so payers are not shown it. Press Make New Numbers.",
+                "so payers are not shown it. %(replace)s",
                 **values,
             ),
             "unknown": _(

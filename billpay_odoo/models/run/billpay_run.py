@@ -22,6 +22,8 @@ _logger = logging.getLogger(__name__)
 
 # How the pieces of a PDF are told from what people attach.
 PART = "billpay_part"
+# Lines of which a person should know something.
+_PROBLEMS = ("|", ("outcome", "in", ("problem", "failed")), ("error", "!=", False))
 # When to see whether ClickPesa knows all of them.
 LOOK_AGAIN = timedelta(seconds=10)
 
@@ -91,6 +93,7 @@ class BillpayRun(models.Model):
     finished_at = fields.Datetime(readonly=True, copy=False)
     line_count = fields.Integer(string="Lines", compute="_compute_counts")
     problem_count = fields.Integer(string="Problems", compute="_compute_counts")
+    has_problems = fields.Boolean(compute="_compute_has_problems", compute_sudo=True)
     waiting_count = fields.Integer(string="To Reserve", compute="_compute_counts")
     coming_count = fields.Integer(string="Being Registered", compute="_compute_counts")
     done_count = fields.Integer(string="Ready", compute="_compute_counts")
@@ -167,6 +170,11 @@ class BillpayRun(models.Model):
         for run, count in lines_sudo._read_group(unsent, ["run_id"], ["__count"]):
             counts[run.id].update(done=-count, coming=count)
         return counts
+
+    def _compute_has_problems(self):
+        for run in self:
+            domain = [("run_id", "=", run._origin.id), *_PROBLEMS]
+            run.has_problems = run.line_ids.search_count(domain, limit=1)
 
     @api.depends("line_ids.state")
     def _compute_estimate(self):
@@ -430,16 +438,13 @@ class BillpayRun(models.Model):
         living_sudo = numbers.sudo()._living()
         lost = living_sudo - living_sudo._not_lost()
         wanted = defaultdict(dict)
-        for number in lost.sorted("id"):
+        for number in lost.filtered(lambda n: n._is_replaced_by_run()).sorted("id"):
             vals = {"partner_id": number.partner_id.id}
             if number.move_id:
                 vals["move_id"] = number.move_id.id
-            elif number.kind == "customer" and number.purpose_id:
+            else:
                 asked = {"amount": number.amount, "mode": number.mode}
                 vals |= {"purpose_id": number.purpose_id.id, **asked}
-            else:
-                # Shops and tills make theirs when the customer comes again.
-                continue
             lines = wanted[number.company_id]
             lines[number._own_key()] = {"row": len(lines) + 1, **vals}
         if not wanted:
@@ -511,8 +516,7 @@ class BillpayRun(models.Model):
         return self._view("run_line", "run_id")
 
     def action_view_problems(self):
-        troubled = ("outcome", "in", ("problem", "failed"))
-        return self._view("run_line", "run_id", "|", troubled, ("error", "!=", False))
+        return self._view("run_line", "run_id", *_PROBLEMS)
 
     def action_view_unreachable(self):
         return self._view("run_line", "run_id", ("unreachable", "=", True))
@@ -620,6 +624,7 @@ class BillpayRun(models.Model):
                 )
             )
         if not self.sending:
+            lines.filtered(lambda line: not line.move_id).sudo().error = False
             self.sudo().write(
                 {
                     "sending": True,
@@ -650,12 +655,15 @@ class BillpayRun(models.Model):
         # What was paid or closed since asks for nothing.
         lines = lines.filtered(lambda line: line.number_id.state == "open")
         # Invoices are looked at when their turn comes in the queue of Odoo.
-        lost = lines.filtered(lambda line: not line.move_id).number_id
-        lost -= lost._payable()
-        lines = lines.filtered(lambda line: line.number_id not in lost or line.move_id)
-        job = self._with_lost(job, lost)
-        lines = lines.with_user(user).with_context(
-            lang=user.lang, allowed_company_ids=self.company_id.ids
+        lost = lines.filtered(
+            lambda line: not line.move_id and line.number_id._obstacle()
+        )
+        lost._note_lost()
+        job = self._with_lost(job, lost.number_id)
+        lines = (
+            (lines - lost)
+            .with_user(user)
+            .with_context(lang=user.lang, allowed_company_ids=self.company_id.ids)
         )
         try:
             with self.env.cr.savepoint():
@@ -676,10 +684,9 @@ class BillpayRun(models.Model):
             )
             if job.get("lost"):
                 text += " " + self.env._(
-                    "%(count)s line(s) were left out, since nobody can pay their "
-                    "numbers now. %(problem)s Then press Send All again.",
-                    count=job["lost"],
-                    problem=job["problem"],
+                    "%s line(s) were left out, since nobody can pay their numbers now: "
+                    "press Problems to see them.",
+                    job["lost"],
                 )
             self.message_post(body=text)
         return bool(left)
@@ -781,6 +788,7 @@ class BillpayRun(models.Model):
             [
                 ("run_id", "in", self.ids),
                 ("state", "=", "reserved"),
+                ("move_id", "!=", False),
                 ("error", "!=", False),
             ]
         )

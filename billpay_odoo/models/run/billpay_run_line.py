@@ -272,6 +272,12 @@ class BillpayRunLine(models.Model):
             text = self.env._("Unexpected error; see the server's log.")
         self.error = self.env._("The invoice was not printed: %s", text)[:500]
 
+    def _note_lost(self):
+        """Note that no e-mail goes, since nobody can pay the number."""
+        for line in self:
+            problem = line.number_id._problem_text()
+            line.error = self.env._("The e-mail was not sent: %s", problem)[:500]
+
     def _note_unsent(self, error):
         _logger.error("Line %s of a run is not sent", self.id, exc_info=error)
         self.run_id.sudo()._message_log(
