@@ -321,6 +321,14 @@ class TestPayable(UnpayableSteps, CheckoutSteps, RunCommon):
                 self.assertEqual(number._obstacle(), "")
                 self.assertIn(number, number.search([("payable", "=", True)]))
 
+    def test_a_customer_of_an_archived_company_owes_the_same(self):
+        self.provider.clickpesa_number_origin = "offline"
+        keeps = self._keeps(self.asha, self.tuition)
+        self._invoice(70000, partner=self.asha, billpay_purpose_id=self.tuition.id)
+        self.assertEqual((keeps.amount_due, keeps.balance), (70000, 70000))
+        self._set("res_company", self.company, active=False)
+        self.assertEqual((keeps.amount_due, keeps.balance), (70000, 70000))
+
     def _set(self, table, records, **values):
         self.env.flush_all()
         for name, value in values.items():

@@ -98,7 +98,8 @@ class BillpayStatement(models.AbstractModel):
     def _place(self, line, number):
         """Return how much a bill is a number's, to sort by; ``None`` if not at all."""
         purpose, wanted = number.purpose_id, line.move_id.billpay_purpose_id
-        if number.company_id not in line.company_id.parent_ids:
+        company = line.company_id.with_context(active_test=False)
+        if number.company_id not in company.parent_ids:
             return None
         if purpose == wanted:
             return (0, 0, 0)
