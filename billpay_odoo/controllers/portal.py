@@ -105,8 +105,10 @@ class BillpayPortal(CustomerPortal):
             .sudo()
             ._render_qweb_pdf("billpay_odoo.report_billpay_statement", number.ids)
         )
+        name = number._payable().name
+        name = name or number.purpose_id.name or number.partner_id.name
         disposition = http.content_disposition(
-            "Statement %s.pdf" % number.name, disposition_type="inline"
+            "Statement %s.pdf" % name, disposition_type="inline"
         )
         headers = {
             "Content-Type": "application/pdf",

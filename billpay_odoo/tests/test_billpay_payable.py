@@ -826,6 +826,10 @@ class TestPayableRoutes(UnpayableSteps, PurposeCommon, BillPayHttpCommon):
                         self.assertNotIn(word, text)
                     if "o_billpay_body" in text:
                         self.assertIn(f'data-state="{says}"', text)
+            answer = self.url_open(f"/my/billpay/{self.keeps.id}/statement")
+            self.assertEqual(answer.headers["Content-Type"], "application/pdf")
+            # Also the file that the customer keeps.
+            self.assertHidden(self.keeps, answer.headers["Content-Disposition"])
             for number in (self.number, self.keeps):
                 path = self.env["billpay.pay.page"]._get_pay_path(number)
                 told = self.url_open(f"{path}/state").json()
