@@ -201,12 +201,7 @@ class BillpayControlNumber(models.Model):
         compute="_compute_payable",
         compute_sudo=True,
     )
-    lost = fields.Boolean(
-        compute="_compute_payable",
-        compute_sudo=True,
-        help="Nobody can pay it, and that does not end by itself.",
-    )
-    replaceable = fields.Boolean(compute="_compute_payable", compute_sudo=True)
+    lost = fields.Boolean(compute="_compute_payable", compute_sudo=True)
     sync_at = fields.Datetime(
         string="Next Call",
         readonly=True,
@@ -402,7 +397,6 @@ class BillpayControlNumber(models.Model):
             number.payable = not obstacle
             number.payable_problem = obstacle and number._problem_text()
             number.lost = obstacle in LOST
-            number.replaceable = number.lost and number._is_replaced_by_run()
 
     def _search_payable(self, operator, value):
         if operator != "in":
@@ -476,18 +470,8 @@ class BillpayControlNumber(models.Model):
         """Return those that can be paid, or will be without a person."""
         return self - self.env["billpay.payable"]._lost(self)
 
-    def _is_replaced_by_run(self):
-        """Tell whether a run gives what this number asks for another one.
-
-        Shops and tills make theirs when the customer comes again.
-        """
-        return bool(self.move_id or self.kind == "customer" and self.purpose_id)
-
     def _problem_text(self, move=None):
-        """Return why nobody can pay this number and the next click, for our people.
-
-        :param move: the invoice on whose form the click is
-        """
+        """Return why nobody can pay this number and the next click, for our people."""
         page = self.env["billpay.pay.page"]
         return page._problem_text(self, self._obstacle(), move)
 
@@ -1089,6 +1073,14 @@ class BillpayPayable(models.AbstractModel):
                 or (number.state == "failed" and self._loss(number.sudo()))
             )
         )
+
+    def _is_replaced_by_run(self, number):
+        """Tell whether a run gives what this number asks for another one.
+
+        Shops and tills make theirs when the customer comes again.
+        """
+        customer = number.kind == "customer" and number.purpose_id
+        return bool(number.move_id or customer)
 
     @api.model
     def _lost_of(self, providers):

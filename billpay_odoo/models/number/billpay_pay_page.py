@@ -60,12 +60,15 @@ class BillpayPayPage(models.AbstractModel):
         }
 
     def _problem_text(self, number, obstacle, move=None):
-        """Return why nobody can pay a number and the next click, for our people."""
+        """Return why nobody can pay a number and the next click, for our people.
+
+        :param move: the invoice on whose form the click is
+        """
         provider_sudo, _ = number.sudo().provider_id, self.env._
         replace = _("It is replaced when the customer pays again.")
         if move:
             replace = _("To replace it press Get Control Number.")
-        elif number.sudo()._is_replaced_by_run():
+        elif self.env["billpay.payable"]._is_replaced_by_run(number.sudo()):
             replace = _("To replace it press Make New Numbers.")
         values = {
             "application": provider_sudo.name,

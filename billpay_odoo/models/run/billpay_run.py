@@ -437,8 +437,9 @@ class BillpayRun(models.Model):
         """
         living_sudo = numbers.sudo()._living()
         lost = living_sudo - living_sudo._not_lost()
+        payable = self.env["billpay.payable"]
         wanted = defaultdict(dict)
-        for number in lost.filtered(lambda n: n._is_replaced_by_run()).sorted("id"):
+        for number in lost.filtered(payable._is_replaced_by_run).sorted("id"):
             vals = {"partner_id": number.partner_id.id}
             if number.move_id:
                 vals["move_id"] = number.move_id.id
