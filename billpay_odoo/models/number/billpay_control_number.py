@@ -472,8 +472,7 @@ class BillpayControlNumber(models.Model):
 
     def _problem_text(self, move=None):
         """Return why nobody can pay this number and the next click, for our people."""
-        page = self.env["billpay.pay.page"]
-        return page._problem_text(self, self._obstacle(), move)
+        return self.env["billpay.pay.page"]._problem_text(self, self._obstacle(), move)
 
     # === BUSINESS METHODS === #
 

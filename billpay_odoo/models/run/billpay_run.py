@@ -656,9 +656,7 @@ class BillpayRun(models.Model):
         # What was paid or closed since asks for nothing.
         lines = lines.filtered(lambda line: line.number_id.state == "open")
         # Invoices are looked at when their turn comes in the queue of Odoo.
-        lost = lines.filtered(
-            lambda line: not line.move_id and line.number_id._obstacle()
-        )
+        lost = lines.filtered(lambda n: not n.move_id and n.number_id._obstacle())
         lost._note_lost()
         job = self._with_lost(job, lost.number_id)
         lines = (
