@@ -858,20 +858,7 @@ class BillpayControlNumber(models.Model):
         """
         self._check_customer_clerk()
         closed_sudo = self.sudo().filtered(lambda number: number.state == "closed")
-        payable = self.env["billpay.payable"]
-        for number in closed_sudo:
-            offline = number.origin == "offline"
-            if offline and not payable._is_at(number, number.provider_id):
-                raise UserError(
-                    self.env._(
-                        "Control number %(number)s was made offline and does not begin "
-                        "with the BillPay-Namba %(namba)s, so its money would not "
-                        "reach you. Nothing was changed: get the customer another "
-                        "number.",
-                        number=number.display_number,
-                        namba=number.provider_id.clickpesa_billpay_namba or "",
-                    )
-                )
+        self.env["billpay.payable"]._check_namba(closed_sudo)
         keys = {number._own_key() for number in closed_sudo} - {False}
         if other := closed_sudo.search(
             [("bill_key", "in", list(keys)), ("state", "in", LIVING)], limit=1
@@ -903,7 +890,7 @@ class BillpayControlNumber(models.Model):
         """
         self.check_access("read")
         self.env["account.move"]._billpay_check_clerk()
-        return self.env["billpay.run"]._replace_lost(self)
+        return self.env["billpay.run.wizard"]._replace_lost(self)
 
     def action_change(self):
         self._check_customer_clerk()
@@ -1060,6 +1047,21 @@ class BillpayPayable(models.AbstractModel):
         if "provider_id" in vals:
             provider_sudo = provider_sudo.browse(vals["provider_id"])
         return {**vals, "known_at": provider_sudo[:1].billpay_place}
+
+    def _check_namba(self, numbers):
+        """:raise UserError: one was made offline under another BillPay-Namba"""
+        for number in numbers.filtered(lambda number: number.origin == "offline"):
+            if not self._is_at(number, number.provider_id):
+                raise UserError(
+                    self.env._(
+                        "Control number %(number)s was made offline and does not begin "
+                        "with the BillPay-Namba %(namba)s, so its money would not "
+                        "reach you. Nothing was changed: get the customer another "
+                        "number.",
+                        number=number.display_number,
+                        namba=number.provider_id.clickpesa_billpay_namba or "",
+                    )
+                )
 
     # === NUMBERS THAT ARE LOST === #
 

@@ -795,7 +795,7 @@ class PaymentProvider(models.Model):
         """Let a run make new numbers for what the lost ones still ask for."""
         self.check_access("write")
         lost = self.env["billpay.payable"]._lost_of(self)
-        return self.env["billpay.run"]._replace_lost(lost)
+        return self.env["billpay.run.wizard"]._replace_lost(lost)
 
     def _billpay_ask_again(self):
         """With other credentials ClickPesa may know what it did not before."""

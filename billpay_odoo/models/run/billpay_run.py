@@ -5,7 +5,7 @@ import math
 from collections import Counter, defaultdict
 from datetime import timedelta
 
-from odoo import Command, api, fields, models
+from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
 from odoo.tools import format_duration
@@ -424,52 +424,6 @@ class BillpayRun(models.Model):
                 }
             )
         self._wake()
-
-    @api.model
-    def _replace_lost(self, numbers):
-        """Give what these numbers ask for new ones, where they are lost.
-
-        The worker does it, a chunk at a time; digits that still lead to the merchant
-        are kept.
-
-        :return: the action that opens the runs
-        :raise UserError: none is lost, or a company has no application that is on
-        """
-        living_sudo = numbers.sudo()._living()
-        lost = living_sudo - living_sudo._not_lost()
-        payable = self.env["billpay.payable"]
-        wanted = defaultdict(dict)
-        for number in lost.filtered(payable._is_replaced_by_run).sorted("id"):
-            vals = {"partner_id": number.partner_id.id}
-            if number.move_id:
-                vals["move_id"] = number.move_id.id
-            else:
-                asked = {"amount": number.amount, "mode": number.mode}
-                vals |= {"purpose_id": number.purpose_id.id, **asked}
-            lines = wanted[number.company_id]
-            lines[number._own_key()] = {"row": len(lines) + 1, **vals}
-        if not wanted:
-            raise UserError(
-                self.env._(
-                    "None of these numbers needs a new one, so nothing was made. New "
-                    "numbers are for invoices and customers whose application was "
-                    "switched off, given to another company, or given another address, "
-                    "client ID or BillPay-Namba."
-                )
-            )
-        runs = self.sudo().create(
-            [
-                {
-                    "name": self.env._("New numbers, %s", company.name),
-                    "company_id": company.id,
-                    "source": self.env._("Numbers that cannot be paid any more"),
-                    "line_ids": [Command.create(line) for line in lines.values()],
-                }
-                for company, lines in wanted.items()
-            ]
-        )
-        runs.action_start()
-        return window(self.env, "action_billpay_run", domain=[("id", "in", runs.ids)])
 
     def action_pause(self):
         """Stop reserving after the chunk at hand; what is reserved is registered."""
