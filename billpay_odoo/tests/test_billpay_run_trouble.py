@@ -244,8 +244,8 @@ class TestRunPrinting(RunTrouble):
                 run.action_print_all()
                 rendered = []
 
-                def render(_self, _report, res_ids=None, seen=rendered, **_values):
-                    seen.extend(res_ids)
+                def render(_self, _report, res_ids=None, **_values):
+                    rendered.extend(res_ids)  # noqa: B023 - called in this turn only
                     return self._one_page(), "pdf"
 
                 reports = type(self.env["ir.actions.report"])

@@ -37,7 +37,7 @@ class BillpayReservation(models.AbstractModel):
 
     def _follow(self, moves):
         """Override: orders ask for what their closed session left to be paid."""
-        super()._follow(moves)
+        result = super()._follow(moves)
         entries = moves.filtered(lambda move: move.move_type == "entry")
         if entries:
             payments_sudo = moves.env["pos.payment"].sudo()
@@ -46,3 +46,4 @@ class BillpayReservation(models.AbstractModel):
             )
             for order in waiting.pos_order_id:
                 order._billpay_follow()
+        return result

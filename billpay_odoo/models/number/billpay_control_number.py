@@ -185,7 +185,6 @@ class BillpayControlNumber(models.Model):
     known_description = fields.Char(readonly=True, copy=False)
     confirmed_at = fields.Datetime(readonly=True, copy=False)
     known_at = fields.Char(
-        string="Known At",
         readonly=True,
         copy=False,
         help="The merchant's place at ClickPesa when ClickPesa confirmed this number.",

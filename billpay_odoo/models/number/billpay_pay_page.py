@@ -64,47 +64,48 @@ class BillpayPayPage(models.AbstractModel):
 
         :param move: the invoice on whose form the click is
         """
-        provider_sudo, _ = number.sudo().provider_id, self.env._
-        replace = _("It is replaced when the customer pays again.")
+        env, provider_sudo = self.env, number.sudo().provider_id
+        replace = env._("It is replaced when the customer pays again.")
         if move:
-            replace = _("To replace it press Get Control Number.")
+            replace = env._("To replace it press Get Control Number.")
         elif self.env["billpay.payable"]._is_replaced_by_run(number.sudo()):
-            replace = _("To replace it press Make New Numbers.")
+            replace = env._("To replace it press Make New Numbers.")
         values = {
             "application": provider_sudo.name,
             "company": number.sudo().company_id.name,
             "replace": replace,
         }
         texts = {
-            "paid": _("This number was paid. It takes no more money."),
-            "closed": _("This number is closed. Nothing is asked for with it."),
-            "failed": _(
+            "paid": env._("This number was paid. It takes no more money."),
+            "closed": env._("This number is closed. Nothing is asked for with it."),
+            "failed": env._(
                 "ClickPesa refused this number, so nobody can pay it. Correct the "
                 "cause and press Retry, or press Take Another Number."
             ),
-            "cancelled": _("The invoice of this number is not confirmed."),
-            "off": _(
+            "cancelled": env._("The invoice of this number is not confirmed."),
+            "off": env._(
                 "The application %(application)s is switched off, so payers are not "
-                "shown this number. An administrator can switch it on. %(replace)s",
+                "shown this number. An administrator can switch it on under Invoicing, "
+                "Configuration, BillPay, BillPay Applications. %(replace)s",
                 **values,
             ),
-            "company": _(
+            "company": env._(
                 "The application %(application)s is not %(company)s's any more: money "
                 "would reach other books, so payers are not shown this number. "
                 "%(replace)s",
                 **values,
             ),
-            "address": _(
+            "address": env._(
                 "The API address, client ID or BillPay-Namba of %(application)s was "
                 "changed after this number was made. Money for it may not reach you, "
                 "so payers are not shown it. %(replace)s",
                 **values,
             ),
-            "unknown": _(
+            "unknown": env._(
                 "ClickPesa does not know this number yet, so payers are not shown it. "
                 "Odoo registers it automatically."
             ),
-            "changing": _(
+            "changing": env._(
                 "ClickPesa does not have yet what this number asks for now, so payers "
                 "are not shown it. Odoo sends it automatically."
             ),
