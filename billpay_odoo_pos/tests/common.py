@@ -13,6 +13,9 @@ _orders = count(1)
 class TillProcesses:
     """A till for other processes; for a test class beside ``ConcurrencyCase``."""
 
+    # Settings of the till.
+    settings = {}
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -29,7 +32,7 @@ class TillProcesses:
         self.db("UPDATE pos_session SET state = 'closed' WHERE state != 'closed'")
         self.db("UPDATE account_journal SET code = 'X' || id WHERE code = 'TCSH'")
         self.db("UPDATE pos_config SET active = false")
-        self.made = self.at_till("make_till")
+        self.made = self.at_till("make_till", **self.settings)
         self.uuid = str(uuid4())
 
 

@@ -1,8 +1,6 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Two devices, impatient hands and a slow gateway, in real browsers."""
 
-import json
-
 from odoo.tests import tagged
 
 from odoo.addons.billpay_odoo.tests.devices import DevicesCase
@@ -39,11 +37,11 @@ class TillDevicesCase(TillProcesses, DevicesCase):
         device.wait("window.posmodel?.billpay")
         device.wait(
             "document.querySelector('.open-register-btn, .product-screen,"
-            " .payment-screen, .receipt-screen')"
+            " .payment-screen, .receipt-screen, .floor-screen')"
         )
         if device.sees(".open-register-btn"):
             device.click(".open-register-btn")
-            device.see(".product-screen")
+            device.see(".product-screen, .floor-screen")
 
     def sell(self, device):
         device.click("article.product .product-name", "Kitenge")
@@ -368,3 +366,70 @@ class TestTillDevices(TillDevicesCase):
         self.money_comes(first["number"], 45000)
         self.eventually(lambda: self.stored(first["uuid"]), [("paid", 45000, True)])
         self.assertNoErrors()
+
+
+@tagged("post_install", "-at_install", "slow")
+class TestRestaurantDevices(TillDevicesCase):
+    settings = {"module_pos_restaurant": True, "iface_splitbill": True}
+
+    def print_bill(self, device):
+        """Print the bill of the order; return the digits on it."""
+        return device.run(
+            "let printed = null;"
+            "const print = posmodel.printer.print;"
+            "posmodel.printer.print = async (component, props) => {"
+            "    printed = await posmodel.printer.renderer.toHtml(component, props);"
+            "    return { successful: true };"
+            "};"
+            "try { await posmodel.printReceipt({ printBillActionTriggered: true }); }"
+            "finally { posmodel.printer.print = print; }"
+            "const shown = printed.querySelector('.billpay-receipt-number');"
+            "return shown && shown.textContent.replace(/\\s/g, '')"
+        )
+
+    def test_the_bills_of_a_split_order(self):
+        """Each part asks for what it comes to, and is paid by its own number."""
+        device = self.one
+        self.gateway_takes(1)
+        device.run(
+            "posmodel.addNewOrder();"
+            "posmodel.navigate('ProductScreen',"
+            " {orderUuid: posmodel.selectedOrderUuid});"
+        )
+        for count in (1, 2):
+            device.click("article.product .product-name", "Kitenge")
+            device.wait(f"posmodel.getOrder().priceIncl === {45000 * count}")
+        number = self.print_bill(device)
+        order = self.order(device)
+        self.assertEqual(order["number"], number)
+        self.assertEqual(self.sandbox.number(number)["amount"], 90000)
+        device.run(
+            "posmodel.navigate('SplitBillScreen',"
+            " {orderUuid: posmodel.selectedOrderUuid});"
+        )
+        device.click(".splitbill-screen .orderline", "Kitenge")
+        device.see(".splitbill-screen .subtotal", "45,000")
+        device.click(".splitbill-screen .split-order-button")
+        device.wait(f"posmodel.getOrder()?.uuid !== '{order['uuid']}'")
+        part = self.order(device)
+        self.assertEqual(part["number"], "")
+        self.eventually(lambda: self.asked(order["uuid"]), [45000])
+        self.run_worker("sync")
+        self.assertEqual(self.sandbox.number(number)["amount"], 45000)
+        second = self.print_bill(device)
+        self.assertNotEqual(second, number)
+        self.assertEqual(self.sandbox.number(second)["amount"], 45000)
+        for digits, uuid in ((second, part["uuid"]), (number, order["uuid"])):
+            self.money_comes(digits, 45000)
+            self.eventually(lambda uuid=uuid: self.stored(uuid)[-1][1:], (45000, True))
+        self.assertNoErrors()
+
+    def asked(self, uuid):
+        return [
+            int(amount)
+            for (amount,) in self.db(
+                "SELECT amount FROM billpay_control_number WHERE pos_order_uuid = %s"
+                " AND state = 'open'",
+                uuid,
+            )
+        ]

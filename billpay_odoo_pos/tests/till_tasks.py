@@ -22,7 +22,7 @@ def _till(env, company):
     return env["pos.config"].search([("company_id", "=", company)], limit=1)
 
 
-def make_till(env, company):
+def make_till(env, company, **values):
     """Make a till with BillPay and open it; return what a sale needs."""
     env = _at_company(env, company)
     journal = env["account.journal"].create(
@@ -36,6 +36,7 @@ def make_till(env, company):
             "name": "Duka",
             "company_id": company,
             "payment_method_ids": [Command.set(cash.ids)],
+            **values,
         }
     )
     till.billpay = True
