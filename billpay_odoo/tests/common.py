@@ -215,7 +215,7 @@ class BillPayCommon(CompanyCommon):
         """Nobody's debt is paid with somebody else's money.
 
         Of what is reconciled with ClickPesa's money, the items of each customer come
-        to zero on their own. With *Entries On: Contact* a family is one customer.
+        to zero on their own. To Odoo a family, or a firm, is one customer.
         """
         self.env.flush_all()
         self.env.cr.execute(
@@ -227,13 +227,10 @@ class BillPayCommon(CompanyCommon):
                  WHERE p.billpay_payment_id IS NOT NULL
                     OR p.billpay_undone_id IS NOT NULL
             ), item AS (
-                SELECT i.*,
-                       CASE WHEN c.billpay_entries_on = 'contact'
-                            THEN r.commercial_partner_id ELSE r.id END AS owner
+                SELECT i.*, r.commercial_partner_id AS owner
                   FROM account_move_line i
                   JOIN account_account a
                     ON a.id = i.account_id AND a.account_type = 'asset_receivable'
-                  JOIN res_company c ON c.id = i.company_id
                   LEFT JOIN res_partner r ON r.id = i.partner_id
             )
             SELECT 'full ' || i.full_reconcile_id, i.owner, sum(i.balance)

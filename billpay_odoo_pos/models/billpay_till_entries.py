@@ -2,6 +2,7 @@
 """The journal items of till orders: what pays what, customer by customer."""
 
 from odoo import fields, models
+from odoo.tools import clean_context
 
 
 class BillpayTillEntries(models.AbstractModel):
@@ -53,7 +54,7 @@ class BillpayTillEntries(models.AbstractModel):
         )
 
     def _reconcile_own(self, due, credits):
-        """Reconcile what is on the same account of the same customer."""
+        """Reconcile what is on the same account of the same customer or family."""
         owned = credits.grouped(self._owner)
         for owner, lines in due.grouped(self._owner).items():
             lines = lines.filtered(lambda line: not line.reconciled)
@@ -61,7 +62,7 @@ class BillpayTillEntries(models.AbstractModel):
                 (lines + owned[owner]).reconcile()
 
     def _owner(self, line):
-        return line.account_id, line.partner_id
+        return line.account_id, line.partner_id.commercial_partner_id
 
     # === MONEY OF SOMEBODY ELSE === #
 
@@ -80,8 +81,11 @@ class BillpayTillEntries(models.AbstractModel):
         journal, currency = order.config_id.journal_id, order.company_id.currency_id
         balance = currency.round(-credit.amount_residual * amount / open_money)
         payment = self.env["billpay.reservation"]._row(credit)
-        entry = self.env["account.move"].sudo().create(
+        moves = self.env["account.move"].sudo()
+        # The order's invoice may be made at this moment, with defaults of its own.
+        entry = moves.with_context(clean_context(self.env.context)).create(
             {
+                "move_type": "entry",
                 "journal_id": journal.id,
                 "date": self._day(order.company_id, journal, due + credit),
                 "ref": self.env._(
@@ -131,8 +135,9 @@ class BillpayTillEntries(models.AbstractModel):
         paid = entries.line_ids.matched_debit_ids.debit_move_id.move_id - entries
         for entry in entries:
             entry.line_ids.remove_move_reconcile()
-            mirror = entry.create(
+            mirror = entry.with_context(clean_context(self.env.context)).create(
                 {
+                    "move_type": "entry",
                     "journal_id": entry.journal_id.id,
                     "date": self._day(entry.company_id, entry.journal_id, entry),
                     "ref": self.env._("Taken back: %s", entry.ref),

@@ -244,11 +244,6 @@ class PosOrder(models.Model):
         )
         return numbers._received((*MONEY, "reversed"))
 
-    def _billpay_changed(self):
-        """The payments of these orders have changed."""
-        finished = self.filtered(lambda order: order.state in ("paid", "done"))
-        finished._billpay_compare()
-
     # === FROM THE TILL === #
 
     @api.model

@@ -70,25 +70,22 @@ class PosPayment(models.Model):
     def create(self, vals_list):
         # EXTENDS point_of_sale
         payments = super().create(vals_list)
-        payments._billpay_changed()
+        payments.pos_order_id._billpay_compare()
         return payments
 
     def write(self, vals):
         # EXTENDS point_of_sale
         result = super().write(vals)
         if not _COUNTED.isdisjoint(vals):
-            self._billpay_changed()
+            self.pos_order_id._billpay_compare()
         return result
 
     def unlink(self):
         # EXTENDS point_of_sale
         orders = self.pos_order_id
         result = super().unlink()
-        orders._billpay_changed()
+        orders._billpay_compare()
         return result
-
-    def _billpay_changed(self):
-        self.pos_order_id._billpay_changed()
 
     @api.model
     def _cron_billpay_meet(self):

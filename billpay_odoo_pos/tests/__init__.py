@@ -4,6 +4,7 @@ from . import (
     test_billpay_till_balance,
     test_billpay_till_entries,
     test_pos_order,
+    test_pos_order_tours,
     test_rights_generated,
     test_till,
     test_till_crashes,

@@ -157,8 +157,8 @@ class TillSteps:
                 Command.create(
                     {
                         "product_id": self.product.id,
-                        "price_unit": line.price_unit,
-                        "qty": -amount / line.price_unit,
+                        "price_unit": amount,
+                        "qty": -1,
                         "discount": 0,
                         "tax_ids": [Command.clear()],
                         "price_subtotal": -amount,
@@ -173,8 +173,9 @@ class TillSteps:
 
     def _send(self, sale):
         """The till sends an order; return it."""
-        answer = self.env["pos.order"].sync_from_ui([dict(sale)])
-        return self.env["pos.order"].browse(answer["pos.order"][0]["id"])
+        orders = self.env["pos.order"]
+        orders.sync_from_ui([dict(sale)])
+        return orders.search([("uuid", "=", sale["uuid"])])
 
     def _ask(self, uuid, amount=45000, till=None, **values):
         with self._workers():

@@ -98,6 +98,7 @@ class TestOwners(OwnerSteps, BillPayCommon):
                     self.assertEqual(self._owed(self.nobody), 0)
 
     def test_more_than_the_invoice_stays_with_the_payer(self):
+        self.provider.clickpesa_checkout_mode = "flexible"
         session, row, order = self._paid_and_invoiced(
             self.asha, paid=57499, order=45000.0
         )
@@ -218,7 +219,8 @@ class TestOwners(OwnerSteps, BillPayCommon):
     def test_money_that_goes_back_takes_the_carrying_with_it(self):
         for how in ("reversed", "undone"):
             with self.subTest(how):
-                _session, row, order = self._paid_and_invoiced(self.asha)
+                asha = self.asha.copy({"name": f"Asha ({how})"})
+                _session, row, order = self._paid_and_invoiced(asha)
                 [entry] = row.carrying_move_ids
                 if how == "reversed":
                     row.sudo()._flag("Back", due=self.env.cr.now(), status="REVERSED")
@@ -228,24 +230,22 @@ class TestOwners(OwnerSteps, BillPayCommon):
                     self.env["billpay.decision"]._undo_match(row, "Not theirs")
                     self.assertEqual(row.state, "unmatched")
                 move = order.account_move
-                self.assertEqual((move.amount_residual, self._owed(self.asha)), (45000,) * 2)
+                self.assertEqual((move.amount_residual, self._owed(asha)), (45000,) * 2)
                 self.assertEqual(self._owed(self.nobody), 0)
                 [mirror] = entry.reversal_move_ids
                 self.assertItems(
                     mirror,
                     (self._receivable(self.nobody), self.nobody, -45000),
-                    (self._receivable(self.asha), self.asha, 45000),
+                    (self._receivable(asha), asha, 45000),
                 )
                 self.assertTrue(all((entry + mirror).line_ids.mapped("reconciled")))
-                move.button_draft()
-                move.button_cancel()
 
     def test_an_invoice_that_is_reset_is_paid_again(self):
         session, row, order = self._paid_and_invoiced(self.asha)
         move = order.account_move
         move.button_draft()
-        self.assertEqual(row.credit_open, 45000)
         self.assertTrue(row.attention)
+        self.assertIn(move.name, row.reason)
         move.action_post()
         self.assertEqual((move.payment_state, row.credit_open), ("paid", 0))
         self.assertFalse(row.attention, row.reason)
@@ -270,12 +270,9 @@ class TestWholeShillings(OwnerSteps, BillPayCommon):
         )
         return order, self._number(stand).sudo()
 
-    def _rounding_of(self, move, account):
-        return sum(
-            move.line_ids.filtered(lambda line: line.account_id == account).mapped(
-                "balance"
-            )
-        )
+    def _rounding_of(self, move, accounts):
+        lines = move.line_ids.filtered(lambda line: line.account_id in accounts)
+        return sum(lines.mapped("balance"))
 
     def _profit(self, till=None):
         entries = self.env["billpay.till.entries"]
@@ -388,13 +385,13 @@ class TestWholeShillings(OwnerSteps, BillPayCommon):
                 "only_round_cash_method": only_cash,
             }
         )
-        return profit
+        return profit + loss
 
     def test_with_cash_rounding(self):
         """Its account takes the half shilling, too."""
         for step, only_cash in ((50, True), (100, True), (1, False), (0.05, True)):
             with self.subTest(step=step, only_cash=only_cash):
-                profit = self._cash_rounding(step, only_cash)
+                accounts = self._cash_rounding(step, only_cash)
                 for invoiced in (False, True):
                     session = self._open()
                     order, _number = self._order(
@@ -405,7 +402,7 @@ class TestWholeShillings(OwnerSteps, BillPayCommon):
                     )
                     self._close_till(session)
                     entry = order.account_move if invoiced else session.move_id
-                    self.assertEqual(self._rounding_of(entry, profit), -0.5)
+                    self.assertEqual(self._rounding_of(entry, accounts), -0.5)
                     self.assertEqual(self._owed(self.asha), 0)
                     self.assertEqual(self._owed(self.nobody), 0)
 

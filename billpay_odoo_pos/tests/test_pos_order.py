@@ -1,6 +1,8 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Refunds: what was never paid is not paid out, and not waited for."""
 
+from uuid import uuid4
+
 from odoo.exceptions import ValidationError
 from odoo.tests import tagged
 
@@ -19,19 +21,21 @@ class TestRefunds(TillSteps, BillPayCommon):
         """An order that is paid later, in part perhaps."""
         if paid:
             self.provider.clickpesa_checkout_mode = "flexible"
-        [item] = self._lease()[:1]
+        uuid = str(uuid4())
+        stand = self._ask(uuid, amount, partner_id=values.get("partner_id") or False)
         order = self._send(
             self._sale(
                 session,
-                [(self.billpay, amount, item["number"])],
+                [(self.billpay, amount, stand["number"])],
                 amount=amount,
-                billpay_number=item["number"],
+                uuid=uuid,
+                billpay_number=stand["number"],
                 **values,
             )
         )
         if paid:
-            self._paid_at_till(item["number"], paid)
-        return order, self._number(item).sudo()
+            self._paid_at_till(stand["number"], paid)
+        return order, self._number(stand).sudo()
 
     def _refuse(self, sale, text):
         with self.assertRaisesRegex(ValidationError, text), self.env.cr.savepoint():
