@@ -10,6 +10,7 @@ from . import (
     billpay_reservation,
     billpay_reversal,
     billpay_till_balance,
+    billpay_till_claim,
     billpay_till_entries,
     pos_config,
     pos_order,

@@ -49,7 +49,9 @@ class BillpayTillEntries(models.AbstractModel):
     def _open(self, items, condition):
         return items.filtered(
             lambda line: (
-                line.parent_state == "posted" and not line.reconciled and condition(line)
+                line.parent_state == "posted"
+                and not line.reconciled
+                and condition(line)
             )
         )
 
@@ -201,8 +203,9 @@ class BillpayTillEntries(models.AbstractModel):
         """
         rate = invoice.invoice_currency_rate
         balance = invoice.company_id.currency_id.round(amount / rate) if rate else 0.0
-        terms = invoice.line_ids.filtered(lambda l: l.display_type == "payment_term")
-        terms = terms.sorted(lambda line: -abs(line.amount_currency))[:1]
+        terms = invoice.line_ids.filtered(
+            lambda line: line.display_type == "payment_term"
+        ).sorted(lambda line: -abs(line.amount_currency))[:1]
         commands = [
             fields.Command.create(
                 {

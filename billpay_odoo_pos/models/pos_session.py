@@ -76,7 +76,9 @@ class PosSession(models.Model):
         items = (
             (terms | refunded.payment_ids._billpay_lines())
             if payment.amount < 0
-            else payment._billpay_entries_of(numbers) | payment._billpay_entries()
+            else payment.sudo().billpay_payment_id._open_credit_lines()
+            | payment._billpay_entries_of(numbers)
+            | payment._billpay_entries()
         )[:1]
         partner = items.partner_id or self.env["res.partner"]._find_accounting_partner(
             order.partner_id or order.config_id._billpay_customer()

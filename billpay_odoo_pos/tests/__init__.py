@@ -7,6 +7,7 @@ from . import (
     test_pos_order_tours,
     test_rights_generated,
     test_till,
+    test_till_claim,
     test_till_crashes,
     test_till_entries,
     test_till_tours,

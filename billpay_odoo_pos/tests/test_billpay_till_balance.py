@@ -121,8 +121,9 @@ class TestBalance(TillSteps, BillPayCommon):
                         }
                     )
                     back.action_post()
-                    items = back.move_id.line_ids.filtered(
-                        lambda line: line.account_id == self._receivable(partner)
+                    account = self._receivable(partner)
+                    items = back.move_id.line_ids.filtered_domain(
+                        [("account_id", "=", account.id)]
                     )
                     (items + row._open_credit_lines()).reconcile()
                 self.assertEqual(row.credit_open, 0)
@@ -188,12 +189,16 @@ class TestBalance(TillSteps, BillPayCommon):
                 )
 
     def test_exchanged_for_cash_in_the_back_office(self):
-        session = self._open()
-        uuid, digits, row = self._paid(45000)
+        session, uuid = self._open(), str(uuid4())
+        digits = self._ask(uuid)["number"]
+        payment = self._pay(digits, 45000)
         order = self._finish(session, uuid, digits)
-        self.assertQuiet(row)
         line = order.payment_ids
         line.payment_method_id = self.cash
+        self.assertEqual(self._number({"number": digits}).state, "closed")
+        self._event(payment)
+        self._process()
+        row = self._ledger(payment)
         self.assertTold(row, order.pos_reference, "another way")
         line.payment_method_id = self.billpay
         self.assertQuiet(row)
@@ -238,7 +243,9 @@ class TestBalance(TillSteps, BillPayCommon):
                     else:
                         self.till.billpay_cancel(uuid)
                     if first == "order":
-                        self.assertEqual(self._number({"number": digits}).state, "closed")
+                        self.assertEqual(
+                            self._number({"number": digits}).state, "closed"
+                        )
                         self._event(payment)
                         self._process()
                     row = self._ledger(payment)

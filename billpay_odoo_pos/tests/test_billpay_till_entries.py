@@ -3,7 +3,6 @@
 
 from uuid import uuid4
 
-
 from odoo.tests import tagged
 
 from odoo.addons.billpay_odoo.tests.common import BillPayCommon
@@ -149,9 +148,7 @@ class TestOwners(OwnerSteps, BillPayCommon):
                     if paid == "before":
                         self._paid_at_till(digits, 45000)
                     order = self._send(
-                        self._sale(
-                            session, [(self.billpay, 45000, digits)], uuid=uuid
-                        )
+                        self._sale(session, [(self.billpay, 45000, digits)], uuid=uuid)
                     )
                     if paid == "half":
                         self.provider.clickpesa_checkout_mode = "flexible"
@@ -213,7 +210,9 @@ class TestOwners(OwnerSteps, BillPayCommon):
                         [(self.nobody, 20000), (self.asha, 25000)],
                     )
                 self.assertFalse(two.carrying_move_ids)
-                self.assertEqual((self._owed(self.asha), self._owed(self.nobody)), (0, 0))
+                self.assertEqual(
+                    (self._owed(self.asha), self._owed(self.nobody)), (0, 0)
+                )
                 self.assertFalse((one + two).filtered("attention"))
 
     def test_money_that_goes_back_takes_the_carrying_with_it(self):
@@ -318,7 +317,9 @@ class TestWholeShillings(OwnerSteps, BillPayCommon):
                     row = number.payment_ids
                     self.assertBooked(row, 2501)
                     self.assertFalse(row.attention, row.reason)
-                    self.assertEqual((row.credit_open, order.billpay_state), (0, "paid"))
+                    self.assertEqual(
+                        (row.credit_open, order.billpay_state), (0, "paid")
+                    )
 
     def test_invoiced_at_once(self):
         for line in (2501, 2500.5):
@@ -359,7 +360,9 @@ class TestWholeShillings(OwnerSteps, BillPayCommon):
                     self.assertEqual(move.amount_residual, 2501)
                     self._paid_at_till(number.name, 2501)
                 self.assertEqual(move.payment_state, "paid")
-                self.assertEqual((self._owed(self.asha), self._owed(self.nobody)), (0, 0))
+                self.assertEqual(
+                    (self._owed(self.asha), self._owed(self.nobody)), (0, 0)
+                )
 
     def _cash_rounding(self, step, only_cash):
         accounts = self.env["account.account"]

@@ -390,7 +390,9 @@ class TestTillEntries(TillSteps, BillPayCommon):
         order.action_pos_order_invoice()
         move = order.account_move
         # It is owed once, on the invoice, with the number that the customer has.
-        self.assertEqual((move.amount_residual, self._owed(self.partner)), (45000, 45000))
+        self.assertEqual(
+            (move.amount_residual, self._owed(self.partner)), (45000, 45000)
+        )
         self.assertEqual(move.billpay_number_ids, number)
         row = self._paid_at_till(number.name, 45000)
         self.assertBooked(row, 45000)
