@@ -22,6 +22,7 @@ class BillpayTillBalance(models.AbstractModel):
         """Compare orders, and those that they refund."""
         orders = orders.sudo().exists()
         for order in orders | orders._billpay_refunded():
+            order = self._with_its_words(order)
             numbers = order._billpay_numbers()
             texts = {}
             if order.state == "draft":
@@ -37,13 +38,19 @@ class BillpayTillBalance(models.AbstractModel):
             if order := number._till_order():
                 self._ask(order)
             else:
-                self._ask_number(number)
+                self._ask_number(self._with_its_words(number))
 
     def _ask_number(self, numbers):
         """Look at money on numbers that no order of the server has."""
         given_up = numbers.filtered("pos_given_up")
-        texts = dict.fromkeys(given_up._money(("posted",)), self._given_up_text())
-        self._tell(numbers, texts)
+        payments = given_up._money(("posted",))
+        self._tell(numbers, dict.fromkeys(payments, self._given_up_text(numbers)))
+
+    def _with_its_words(self, record):
+        """Whoever asks, the same is said: what was seen is not told again."""
+        company = record.company_id
+        record = record.with_company(company)
+        return record.with_context(lang=company.partner_id.lang)
 
     def _ask_session(self, session):
         """Compare all orders of a session, and find money that none of them took."""
@@ -63,7 +70,7 @@ class BillpayTillBalance(models.AbstractModel):
                 and not p.control_number_id._till_order()
             )
         )
-        text = self.env._(
+        text = self._with_its_words(session).env._(
             "Paid at the till %(till)s, but no order of the session %(session)s took "
             "it: it is kept as customer credit. Ask at the till; an order that comes "
             "later is paid by it.",
@@ -86,8 +93,8 @@ class BillpayTillBalance(models.AbstractModel):
         if asking == numbers:
             # An invoice that took the number over asks for the rest by itself.
             order._billpay_follow()
-            if payments and order.state != "cancel":
-                return {payments[-1:]: order._billpay_ask_for_rest(-over)}
+            if booked := payments.filtered(lambda p: p.state == "posted"):
+                return {booked[-1:]: order._billpay_ask_for_rest(-over)}
         return {}
 
     def _texts_of_surplus(self, order, payments, over):
@@ -112,10 +119,10 @@ class BillpayTillBalance(models.AbstractModel):
         given_up = numbers.filtered("pos_given_up")._money(("posted",))
         if not given_up or numbers._received() - order._billpay_own() < SHILLING:
             return {}
-        return dict.fromkeys(given_up, self._given_up_text())
+        return dict.fromkeys(given_up, self._given_up_text(order))
 
     def _surplus_text(self, order, payment, part):
-        name, env = order.pos_reference or order.name, self.env
+        name, env = order.pos_reference or order.name, order.env
         values = {"order": name, "over": payment.currency_id.format(part)}
         if order.state == "cancel":
             return env._(
@@ -141,8 +148,8 @@ class BillpayTillBalance(models.AbstractModel):
             **values,
         )
 
-    def _given_up_text(self):
-        return self.env._(
+    def _given_up_text(self, record):
+        return record.env._(
             "The till cancelled this number before it was paid. The payment is "
             "customer credit. Check whether the order was paid another way, then pay "
             "it back or use it."
