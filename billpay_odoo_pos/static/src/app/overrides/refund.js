@@ -5,7 +5,7 @@ import { ConnectionLostError } from "@web/core/network/rpc";
 import { _t } from "@web/core/l10n/translation";
 import { PaymentScreen } from "@point_of_sale/app/screens/payment_screen/payment_screen";
 import { BillPayTill } from "../billpay_till";
-import { PaymentBillPay } from "../payment_billpay";
+import { isBillPay } from "../billpay_waiting";
 
 patch(BillPayTill.prototype, {
     /** @returns {Promise<number>} what was never paid of the orders that this refunds */
@@ -31,30 +31,22 @@ patch(BillPayTill.prototype, {
     /** What a refund may still take off: its other lines take off some of it. */
     async leftToTakeOff(order, except) {
         const taken = order.payment_ids
-            .filter(
-                (line) =>
-                    line !== except &&
-                    line.payment_method_id.use_payment_terminal === "billpay"
-            )
+            .filter((line) => line !== except && isBillPay(line))
             .reduce((sum, line) => sum - line.amount, 0);
         return (await this.unpaidOf(order)) - taken;
     },
-});
 
-patch(PaymentBillPay.prototype, {
-    /** A refund takes off what was never paid; what was paid, ClickPesa keeps. */
-    async sendPaymentRequest(uuid) {
-        const order = this.pos.getOrder();
-        const line = order.getPaymentlineByUuid(uuid);
-        if (!(line?.amount < 0)) {
-            return super.sendPaymentRequest(...arguments);
+    /** A line below zero takes off what was never paid; what was paid, ClickPesa keeps. */
+    async start(order, line) {
+        if (!(line.amount < 0)) {
+            return super.start(...arguments);
         }
-        let left;
+        let left = 0;
         try {
-            left = await this.pos.billpay.leftToTakeOff(order, line);
+            left = await this.leftToTakeOff(order, line);
         } catch (error) {
             this.alert(error.data?.message || error.message);
-            return false;
+            return;
         }
         if (left < 1) {
             this.alert(
@@ -62,12 +54,12 @@ patch(PaymentBillPay.prototype, {
                     "ClickPesa sends no money back. Give it back in cash, or from your own mobile money account, and choose that payment method."
                 )
             );
-            return false;
+            return;
         }
         if (-line.amount > left) {
             line.setAmount(-left);
         }
-        return true;
+        line.setPaymentStatus("done");
     },
 });
 
@@ -78,13 +70,13 @@ patch(PaymentScreen.prototype, {
         if (!order.isRefund || order.remainingDue >= 0 || !billpay.method) {
             return super.addNewPaymentLine(...arguments);
         }
-        const isBillPay = method.use_payment_terminal === "billpay";
-        const left = isBillPay ? 0 : await billpay.leftToTakeOff(order);
+        const isBillPayMethod = method.use_payment_terminal === "billpay";
+        const left = isBillPayMethod ? 0 : await billpay.leftToTakeOff(order);
         if (this.currentOrder !== order) {
             return false;
         }
         if (left >= 1) {
-            billpay.method.payment_terminal.alert(
+            billpay.alert(
                 _t(
                     "%s of this order was never paid, so it is not given back. Choose BillPay first: it takes that off what the customer is to pay.",
                     billpay.money(left)
@@ -94,11 +86,18 @@ patch(PaymentScreen.prototype, {
         }
         const added = await super.addNewPaymentLine(...arguments);
         const line = order.getSelectedPaymentline();
-        if (added && isBillPay && line && !line.payment_status) {
-            await this.sendPaymentRequest(line);
-            if (!line.isDone()) {
-                order.removePaymentline(line);
-            }
+        if (!added || !isBillPayMethod || !line || !isBillPay(line)) {
+            return added;
+        }
+        await billpay.start(order, line);
+        if (line.payment_status !== "done") {
+            order.removePaymentline(line);
+        } else if (
+            order.isPaid() &&
+            this.pos.config.auto_validate_terminal_payment &&
+            !order.isRefundInProcess()
+        ) {
+            await this.validateOrder(false);
         }
         return added;
     },

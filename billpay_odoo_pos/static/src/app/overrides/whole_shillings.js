@@ -2,8 +2,8 @@
 
 import { patch } from "@web/core/utils/patch";
 import { PosOrder } from "@point_of_sale/app/models/pos_order";
+import { isBillPay } from "../billpay_waiting";
 import { PosPayment } from "@point_of_sale/app/models/pos_payment";
-import { BillPayTill } from "../billpay_till";
 
 /** Customers pay whole shillings: round away from zero; a float's error is none. */
 export function wholeShillings(amount) {
@@ -11,16 +11,20 @@ export function wholeShillings(amount) {
     return amount < 0 ? -whole : whole;
 }
 
-const isBillPay = (method) => method?.use_payment_terminal === "billpay";
-
 patch(PosPayment.prototype, {
     setAmount(value) {
-        const whole = isBillPay(this.payment_method_id);
-        return super.setAmount(whole ? wholeShillings(parseFloat(value) || 0) : value);
+        return super.setAmount(
+            isBillPay(this) ? wholeShillings(parseFloat(value) || 0) : value
+        );
     },
 });
 
 patch(PosOrder.prototype, {
+    /** What a BillPay line for all that is left would be. */
+    get billpayToPay() {
+        return wholeShillings(this.remainingDue);
+    },
+
     /**
      * What BillPay rounds this order up by, less than a shilling; the server books it
      * as rounding. Negative for a refund.
@@ -28,9 +32,7 @@ patch(PosOrder.prototype, {
     get billpayRounding() {
         const over = this.currency.round(this.amountPaid - this.totalDue);
         const isUp = Math.abs(over) < 1 && over * this.totalDue > 0;
-        return isUp && this.payment_ids.some((line) => isBillPay(line.payment_method_id))
-            ? over
-            : 0;
+        return isUp && this.payment_ids.some(isBillPay) ? over : 0;
     },
 
     get change() {
@@ -39,11 +41,5 @@ patch(PosOrder.prototype, {
 
     get appliedRounding() {
         return this.billpayRounding || super.appliedRounding;
-    },
-});
-
-patch(BillPayTill.prototype, {
-    givesChange(order, line) {
-        return line.amount - wholeShillings(order.remainingDue) > 0.5;
     },
 });
