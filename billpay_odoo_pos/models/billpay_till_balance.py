@@ -54,7 +54,12 @@ class BillpayTillBalance(models.AbstractModel):
 
     def _ask_session(self, session):
         """Compare all orders of a session, and find money that none of them took."""
-        self._ask(session.order_ids)
+        orders = session.order_ids
+        numbers = self.env["billpay.control.number"].search(
+            [("pos_order_uuid", "in", orders.mapped("uuid"))]
+        )
+        asked = set(numbers.mapped("pos_order_uuid"))
+        self._ask(orders.filtered(lambda o: o.uuid in asked or o.refunded_order_id))
         payments = self.env["billpay.payment"].search(
             [
                 ("pos_config_id", "=", session.config_id.id),

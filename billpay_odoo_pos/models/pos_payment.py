@@ -6,6 +6,7 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.tools import SQL
 
+from odoo.addons.billpay_odoo.clickpesa.values import is_gone
 from odoo.addons.billpay_odoo.models.billpay_guarded import BillpayGuarded
 from odoo.addons.billpay_odoo.transactions import each
 
@@ -141,7 +142,9 @@ class PosPayment(models.Model):
         return self._billpay_entries_of(numbers)
 
     def _billpay_entries_of(self, numbers):
-        return numbers._money(("posted",))._open_credit_lines()
+        # What ClickPesa took back pays nothing, though its entry may stand yet.
+        money = numbers._money(("posted",)).filtered(lambda p: not is_gone(p.status))
+        return money._open_credit_lines()
 
     @api.model
     def _cron_billpay_meet(self):

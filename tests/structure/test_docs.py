@@ -12,8 +12,8 @@ MOST_WORDS = 2500
 
 
 def models():
-    """Names of the models and services of the core add-on, wizards left out."""
-    files = (ADDON / "models").rglob("*.py")
+    """Names of the models and services of all add-ons, wizards left out."""
+    files = ROOT.glob("billpay_odoo*/models/**/*.py")
     return {name for path in files for name in MODEL.findall(path.read_text())}
 
 
