@@ -12,12 +12,11 @@ from odoo.tools import SQL
 from odoo.addons.billpay_odoo.money import whole_shillings
 from odoo.addons.billpay_odoo.transactions import taken
 
-# What core knows of a line that no money stands behind.
+# What core knows of a line whose customer pays now, and of one that no money stands behind.
+BEING_PAID = ("waiting", "waitingCard", "waitingCancel")
 UNFINISHED = (
+    *BEING_PAID,
     "pending",
-    "waiting",
-    "waitingCard",
-    "waitingCancel",
     "waitingCapture",
     "timeout",
     "retry",
@@ -220,6 +219,45 @@ class BillpayTillClaim(models.AbstractModel):
                 line.billpay_payment_id = payment
                 lines -= line
             self.env["pos.payment"].flush_model(["billpay_payment_id"])
+
+    # === WHAT THE NUMBER OF AN OPEN ORDER ASKS FOR === #
+
+    def _follow(self, order):
+        """Let an open order's number ask for what the order comes to now.
+
+        Lines were added, taken off or split away since it was printed. While a
+        customer pays, it asks for what the waiting line says, and for no more than is
+        left. An order that comes to nothing asks for nothing, until it does again.
+        """
+        order = order.sudo()
+        own = order._billpay_numbers()
+        last, living = own[-1:], own._living()[-1:]
+        left = max(self._left(order, order.payment_ids.browse()), 0)
+        waiting = order.payment_ids.filtered(
+            lambda p: (
+                p.is_billpay
+                and not p.billpay_payment_id
+                and p.payment_status in BEING_PAID
+            )
+        )
+        amount = left
+        if waiting:
+            asked = sum(waiting.mapped("amount"))
+            amount = asked if order.config_id.billpay_change else min(asked, left)
+        amount = whole_shillings(amount)
+        if not amount:
+            living._close()
+        elif living:
+            living._want({"amount": amount})
+        elif (
+            last
+            and last.name == order.billpay_number
+            and not last.pos_given_up
+            and last._can_return(last.provider_id)
+        ):
+            # The customer has it on the bill.
+            last._want({"amount": amount})
+            last._reopen()
 
     # === WHAT A DEVICE SAYS OF LINES === #
 

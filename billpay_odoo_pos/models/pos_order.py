@@ -368,7 +368,11 @@ class PosOrder(models.Model):
                 }
             )
         claim = self.env["billpay.till.claim"]
-        claim._link(self) if self.state in ("paid", "done") else claim._settle(self)
+        if self.state == "draft":
+            claim._settle(self)
+            claim._follow(self)
+            return
+        claim._link(self)
         asking = own._living().filtered(lambda n: not n.amount)
         if asking:
             asking[-1:]._want({"amount": self._billpay_asks(lines)})

@@ -9,6 +9,7 @@ from . import (
     test_till,
     test_till_claim,
     test_till_crashes,
+    test_till_devices,
     test_till_entries,
     test_till_tours,
     test_till_upgrade,

@@ -6,7 +6,31 @@ from uuid import uuid4
 
 from odoo import Command, fields
 
+TASKS = "odoo.addons.billpay_odoo_pos.tests.till_tasks:"
 _orders = count(1)
+
+
+class TillProcesses:
+    """A till for other processes; for a test class beside ``ConcurrencyCase``."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.made = None
+
+    def at_till(self, task, **arguments):
+        return self.run_worker(TASKS + task, company=self.company, **arguments)
+
+    def begin_at_till(self, task, *stops, **arguments):
+        return self.begin(TASKS + task, *stops, company=self.company, **arguments)
+
+    def setUp(self):
+        super().setUp()
+        self.db("UPDATE pos_session SET state = 'closed' WHERE state != 'closed'")
+        self.db("UPDATE account_journal SET code = 'X' || id WHERE code = 'TCSH'")
+        self.db("UPDATE pos_config SET active = false")
+        self.made = self.at_till("make_till")
+        self.uuid = str(uuid4())
 
 
 class TillSteps:

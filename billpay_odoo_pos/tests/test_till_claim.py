@@ -398,3 +398,86 @@ class TestTillClaim(TillSteps, BillPayCommon):
         order.action_pos_order_cancel()
         self.assertEqual(order.state, "cancel")
         self.assertBooked(row, 45000)
+
+    # === Split and changed orders === #
+
+    def _asks(self, uuid):
+        """What asks for an order now: amount and whether it is asked for there."""
+        numbers = self.env["billpay.control.number"]._till_numbers(self.till, uuid)
+        living = numbers._living()
+        self.assertLessEqual(len(living), 1)
+        return living.amount
+
+    def _there(self, number):
+        self._sync()
+        there = self.sandbox.number(number)
+        return there["amount"] if there["status"] == "ACTIVE" else 0
+
+    def test_the_number_of_a_bill_follows_its_order(self):
+        device = self._device()
+        order = device.send()
+        number = self._ask(device.uuid)["number"]
+        known = {"billpay_number": number}
+        for amount in (60000, 20000, 0, 30000, 30000.4):
+            device.amount = amount
+            device.send(**known)
+            wanted = 30001 if amount == 30000.4 else amount
+            self.assertEqual(self._asks(device.uuid), wanted)
+            self.assertEqual(self._there(number), wanted)
+        # Cash that was taken is not asked for.
+        device.amount = 45000
+        device.cash(15000).send(**known)
+        self.assertEqual(self._asks(device.uuid), 30000)
+        row = self._money(number, 30000)
+        self.assertOneLine(order, row, 30000)
+        self.assertFalse(self._asks(device.uuid))
+
+    def test_the_parts_of_a_split_bill(self):
+        device = self._device(amount=90000)
+        order = device.send()
+        number = self._ask(device.uuid, 90000)["number"]
+        # As the till splits: both are sent, and the new one gets a bill of its own.
+        device.amount = 60000
+        device.send(billpay_number=number)
+        other = self._device(amount=30000)
+        part = other.send()
+        second = self._ask(other.uuid, 30000)["number"]
+        self.assertEqual((self._there(number), self._there(second)), (60000, 30000))
+        rows = self._money(second, 30000)
+        self.assertOneLine(part, rows, 30000)
+        self.assertFalse(order.payment_ids)
+        rows = self._money(number, 60000)
+        self.assertOneLine(order, rows, 60000)
+        # Merged again: the one that is thrown away asks for nothing any more.
+        third, fourth = self._device(amount=5000), self._device(amount=7000)
+        third.send(), fourth.send()
+        numbers = [self._ask(d.uuid, d.amount)["number"] for d in (third, fourth)]
+        self.till.billpay_cancel(third.uuid)
+        self._order(third.uuid).with_context(
+            device_identifier="1"
+        ).action_pos_order_cancel()
+        fourth.amount = 12000
+        fourth.send(billpay_number=numbers[1])
+        self.assertEqual([self._there(n) for n in numbers], [0, 12000])
+
+    def test_the_number_asks_for_the_line_while_the_customer_pays(self):
+        device = self._device()
+        device.waits(status="waiting", amount=20000)
+        order = device.send()
+        number = self._ask(device.uuid, 20000, line=device.line)["number"]
+        for amount, asked in ((60000, 20000), (15000, 15000), (45000, 20000)):
+            device.amount = amount
+            device.lines = []
+            device.send(billpay_number=number)
+            self.assertEqual(self._asks(device.uuid), asked)
+        row = self._money(number, 20000)
+        self.assertOneLine(order, row, 20000)
+
+    def test_the_number_follows_the_customer(self):
+        device = self._device()
+        device.send()
+        stand = self._ask(device.uuid)
+        number = self._number(stand).sudo()
+        self.assertEqual(number.partner_id, self.till._billpay_customer())
+        device.send(partner_id=self.partner.id, billpay_number=stand["number"])
+        self.assertEqual(number.partner_id, self.partner)

@@ -1,36 +1,15 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Processes that die at the till's worst moments, and tills that ask at once."""
 
-from uuid import uuid4
-
 from odoo.tests import tagged
 
 from odoo.addons.billpay_odoo.tests.test_concurrency import ConcurrencyCase
 
-TASKS = "odoo.addons.billpay_odoo_pos.tests.till_tasks:"
+from .common import TillProcesses
 
 
 @tagged("post_install", "-at_install")
-class TestTillCrashes(ConcurrencyCase):
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.made = None
-
-    def at_till(self, task, **arguments):
-        return self.run_worker(TASKS + task, company=self.company, **arguments)
-
-    def begin_at_till(self, task, *stops, **arguments):
-        return self.begin(TASKS + task, *stops, company=self.company, **arguments)
-
-    def setUp(self):
-        super().setUp()
-        self.db("UPDATE pos_session SET state = 'closed' WHERE state != 'closed'")
-        self.db("UPDATE account_journal SET code = 'X' || id WHERE code = 'TCSH'")
-        self.db("UPDATE pos_config SET active = false")
-        self.made = self.at_till("make_till")
-        self.uuid = str(uuid4())
-
+class TestTillCrashes(TillProcesses, ConcurrencyCase):
     def sold(self):
         """Orders, their payments, and what is open on the customer's account."""
         [row] = self.db(
