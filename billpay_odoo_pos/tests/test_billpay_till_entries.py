@@ -239,6 +239,18 @@ class TestOwners(OwnerSteps, BillPayCommon):
                 )
                 self.assertTrue(all((entry + mirror).line_ids.mapped("reconciled")))
 
+    def test_an_invoice_that_is_reset_is_paid_again(self):
+        session, row, order = self._paid_and_invoiced(self.asha)
+        move = order.account_move
+        self._close_till(session)  # Odoo resets none before
+        move.button_draft()
+        self.assertTrue(row.attention)
+        self.assertIn(move.name, row.reason)
+        move.action_post()
+        self.assertEqual((move.payment_state, row.credit_open), ("paid", 0))
+        self.assertFalse(row.attention, row.reason)
+        self.assertEqual((self._owed(self.asha), self._owed(self.nobody)), (0, 0))
+
 
 @tagged("post_install", "-at_install")
 class TestWholeShillings(OwnerSteps, BillPayCommon):
