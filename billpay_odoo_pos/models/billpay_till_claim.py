@@ -22,6 +22,8 @@ UNFINISHED = (
     "retry",
     "force_done",
 )
+# What a device does to lines that are on the server.
+CHANGES = (Command.UPDATE, Command.DELETE, Command.UNLINK)
 
 
 class BillpayTillClaim(models.AbstractModel):
@@ -275,10 +277,13 @@ class BillpayTillClaim(models.AbstractModel):
         known = {line.uuid: line for line in order.sudo().payment_ids if line.uuid}
         methods = self.env["pos.payment.method"]
         paid_by, kept = settled.grouped("billpay_number"), []
+        meant = [c[1] for c in commands if c[0] in CHANGES]
+        there = set(self.env["pos.payment"].browse(meant).exists().ids)
         for command in commands:
             kind = command[0]
-            if kind in (Command.UPDATE, Command.DELETE, Command.UNLINK):
-                if command[1] in settled.ids:
+            if kind in CHANGES:
+                # What waited for money that has come is there no more.
+                if command[1] in settled.ids or command[1] not in there:
                     continue
                 if kind == Command.UPDATE:
                     line = order.payment_ids.filtered(
@@ -301,7 +306,9 @@ class BillpayTillClaim(models.AbstractModel):
                         continue
                     if same:
                         # The rest, which the device lets be paid later.
-                        values["amount"] -= sum(same.mapped("amount"))
+                        values["amount"] = values.get("amount", 0) - sum(
+                            same.mapped("amount")
+                        )
                         values["billpay_number"] = False
                         if order.currency_id.compare_amounts(values["amount"], 0) <= 0:
                             continue

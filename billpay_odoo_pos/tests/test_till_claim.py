@@ -363,6 +363,21 @@ class TestTillClaim(TillSteps, BillPayCommon):
             device.send()
             self.assertOneLine(order, row)
 
+    def test_a_device_speaks_of_a_line_that_is_gone(self):
+        device, order, number = self._waiting()
+        twin = self._device(device.uuid).waits(status="waiting").send().payment_ids
+        gone = (twin - twin.filtered(lambda p: p.uuid == device.line)).id
+        row = self._money(number)
+        self.assertOneLine(order, row)
+        for command in (
+            Command.update(gone, {"amount": 45000}),
+            Command.delete(gone),
+            Command.unlink(gone),
+        ):
+            device.lines = [command]
+            device.send()
+            self.assertOneLine(order, row)
+
     def test_nobody_says_what_stands_behind_a_line(self):
         device, order, number = self._waiting()
         row = self._money(number)

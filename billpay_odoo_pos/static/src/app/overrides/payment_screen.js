@@ -19,6 +19,13 @@ patch(PaymentScreen.prototype, {
         const till = this.pos.billpay;
         const order = this.currentOrder;
         const entry = till.waiting.get(order.uuid);
+        const waits = this.paymentLines.find(
+            (line) => isBillPay(line) && WAITING.includes(line.payment_status)
+        );
+        if (waits) {
+            // With its buttons, on whatever device it waits.
+            order.selectPaymentline(waits);
+        }
         if (entry) {
             till.comeBack(entry);
         } else {
@@ -102,6 +109,11 @@ patch(PaymentScreen.prototype, {
 patch(PaymentScreenPaymentLines.prototype, {
     isBillPay(line) {
         return isBillPay(line);
+    },
+
+    /** Whether this device waits for the number; another one may have it already. */
+    asksForNumber(line) {
+        return this.pos.billpay.waiting.get(line.pos_order_id.uuid)?.isAlive;
     },
 
     /** On whatever device: it shows the number that the customer has. */

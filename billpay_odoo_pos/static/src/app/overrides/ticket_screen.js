@@ -19,14 +19,15 @@ patch(TicketScreen.prototype, {
         return states;
     },
 
-    activeOrderFilter(order) {
-        return this.state?.filter === WAITS
-            ? order.billpayWaits && order.uiState.displayed
-            : super.activeOrderFilter(...arguments);
+    getFilteredOrderList() {
+        const orders = super.getFilteredOrderList(...arguments);
+        return this.state.filter === WAITS
+            ? orders.filter((order) => order.billpayWaits)
+            : orders;
     },
 
     _getScreenToStatusMap() {
         const map = super._getScreenToStatusMap();
-        return this.state?.filter === WAITS ? { ...map, PaymentScreen: WAITS } : map;
+        return this.state.filter === WAITS ? { ...map, PaymentScreen: WAITS } : map;
     },
 });
