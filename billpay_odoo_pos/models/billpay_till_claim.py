@@ -12,7 +12,8 @@ from odoo.tools import SQL
 from odoo.addons.billpay_odoo.money import whole_shillings
 from odoo.addons.billpay_odoo.transactions import taken
 
-# What core knows of a line whose customer pays now, and of one that no money stands behind.
+# What core knows of a line whose customer pays now, and of one that no money stands
+# behind.
 BEING_PAID = ("waiting", "waitingCard", "waitingCancel")
 UNFINISHED = (
     *BEING_PAID,

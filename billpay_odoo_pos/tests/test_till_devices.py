@@ -1,8 +1,6 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """Two devices, impatient hands and a slow gateway, in real browsers."""
 
-import json
-
 from odoo.tests import tagged
 
 from odoo.addons.billpay_odoo.tests.devices import DevicesCase
