@@ -172,6 +172,7 @@ class TestTillMethods(TillRightsCommon):
             "billpay_lease": f"{_SELLS}; no more than MOST_LEASED",
             "billpay_search": f"{_SELLS}; what a cashier knows something of",
             "billpay_status": f"{_SELLS}; orders of this till alone",
+            "billpay_unpaid": f"{_SELLS}; orders of this company alone",
         },
         "pos.order": {
             "action_view_billpay_payments": "whoever reads it; bound by rules",
@@ -202,6 +203,7 @@ class TestTillMethods(TillRightsCommon):
                 "billpay_cancel": [order.uuid],
                 "billpay_search": [order.billpay_number],
                 "billpay_status": [order.mapped("uuid")],
+                "billpay_unpaid": [order.uuid],
             }
         return super()._call(record, user, method)
 
@@ -304,6 +306,7 @@ class TestTillRoutes(TillSteps, RoutesCommon):
                 ("pos.config", "billpay_ask", [{"uuid": str(uuid4()), "amount": 5}]),
                 ("pos.config", "billpay_status", [[stand["uuid"]]]),
                 ("pos.config", "billpay_cancel", [stand["uuid"]]),
+                ("pos.config", "billpay_unpaid", [stand["uuid"]]),
                 ("pos.config", "billpay_search", [stand["number"]]),
                 ("pos.config", "billpay_lease", ["0d1f6a44-aaaa"]),
                 ("pos.order", "action_pos_order_cancel", []),
