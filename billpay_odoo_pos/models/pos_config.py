@@ -166,6 +166,26 @@ class PosConfig(models.Model):
             )
         )
 
+    # === NEW TILLS === #
+
+    def _default_payment_methods(self):
+        """Override of `point_of_sale`: a till takes BillPay by its tick only.
+
+        Else the first method that Odoo finds would be ours, and a new till would have
+        neither cash nor cards, or could not sell in another currency.
+        """
+        tills = self.with_context(billpay_by_tick_only=True)
+        methods = super(PosConfig, tills)._default_payment_methods()
+        return methods.with_env(self.env)
+
+    def _create_journal_and_payment_methods(self, *args, **kwargs):
+        """Override of `point_of_sale`: ours is no *Customer Account*."""
+        tills = self.with_context(billpay_by_tick_only=True)
+        journal, method_ids = super(
+            PosConfig, tills
+        )._create_journal_and_payment_methods(*args, **kwargs)
+        return journal.with_env(self.env), method_ids
+
     # === BUSINESS METHODS === #
 
     def _billpay_method(self):

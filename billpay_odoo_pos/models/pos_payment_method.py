@@ -2,6 +2,7 @@
 
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
+from odoo.fields import Domain
 
 from odoo.addons.billpay_odoo.models.billpay_guarded import BillpayGuarded
 
@@ -23,6 +24,21 @@ class PosPaymentMethod(models.Model):
         groups="point_of_sale.group_pos_manager",
         help="Empty: the company's.",
     )
+
+    @api.model
+    def _search(self, domain, *args, **kwargs):
+        """Override: what Odoo gives to a new till by itself is none of ours.
+
+        It takes a method without a journal for its *Customer Account*.
+        """
+        if self.env.context.get("billpay_by_tick_only"):
+            ours = Domain("use_payment_terminal", "=", "billpay")
+            domain = Domain(domain) & ~ours
+        return super()._search(domain, *args, **kwargs)
+
+    def _is_write_forbidden(self, fields):
+        """Override: the server takes another application for the next number."""
+        return super()._is_write_forbidden(fields - {"billpay_provider_id"})
 
     @api.constrains("billpay_provider_id", "company_id")
     def _check_billpay_provider_id(self):

@@ -1,6 +1,8 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 from . import (
+    test_pos_config,
+    test_pos_session,
     test_rights_generated,
     test_till,
     test_till_crashes,
