@@ -15,6 +15,7 @@
         "views/pos_order_views.xml",
         "views/pos_payment_method_views.xml",
         "views/billpay_views.xml",
+        "views/report_sale_details.xml",
         "views/res_config_settings_views.xml",
     ],
     "assets": {

@@ -292,6 +292,25 @@ class PosOrder(models.Model):
         """Override: what ClickPesa has counts at a till, booked or not."""
         return super()._billpay_received(states)
 
+    def _billpay_standing(self):
+        """Return what was paid of these orders' BillPay lines, and what still waits.
+
+        :return: ``paid`` and ``waiting``, each ``amount`` (TZS) and ``count`` (orders;
+            one that is paid in part counts in both)
+        """
+        waiting = [order.billpay_due for order in self]
+        paid = [
+            order._billpay_asked() - due
+            for order, due in zip(self, waiting, strict=True)
+        ]
+        return {
+            kind: {
+                "amount": sum(amounts),
+                "count": sum(amount != 0 for amount in amounts),
+            }
+            for kind, amounts in (("paid", paid), ("waiting", waiting))
+        }
+
     def _billpay_left(self):
         """Override: the accountant may have taken a part of it in another way."""
         left = super()._billpay_left() - self._billpay_paid_otherwise()
