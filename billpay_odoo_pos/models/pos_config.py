@@ -47,6 +47,8 @@ SHORTEST_SEARCH = 3
 # Fewer last digits would find what a cashier does not know.
 SHORTEST_END = 6
 MOST_FOUND = 5
+# Settings that the page of a till knows.
+SETTINGS = ("billpay_later", "billpay_change", "billpay_lang")
 # No till order is worth more: what ClickPesa takes in one payment (TZS).
 LARGEST = 10**10
 
@@ -255,6 +257,15 @@ class PosConfig(models.Model):
         if read and config.billpay:
             read[0]["_billpay"] = config._billpay_texts()
         return read
+
+    def billpay_settings(self):
+        """Return the settings and texts of this till that change while it is open.
+
+        :return: dict of values of ``pos.config`` as the till loads them
+        """
+        config = self._billpay_till()
+        settings = {name: config[name] for name in SETTINGS}
+        return {**settings, "_billpay": config._billpay_texts()}
 
     def _billpay_texts(self):
         """Return ways to pay and words for receipts and the customer display.

@@ -7,6 +7,7 @@ from odoo.tests import Form, tagged
 
 from odoo.addons.billpay_odoo.tests.common import BillPayCommon
 
+from ..models.pos_config import SETTINGS
 from .common import TillSteps
 
 
@@ -130,3 +131,22 @@ class TestNewTills(TillSteps, BillPayCommon):
         self.assertTrue(leased)
         self.assertFalse(kept & {row["number"] for row in leased})
         self.assertEqual({row["number"][:4] for row in leased}, {"3344"})
+
+    def test_settings_that_change_while_a_till_is_open(self):
+        self._open()
+        loaded = self.tills._load_pos_data_read(self.till, self.till)[0]
+        self.assertEqual(
+            self.till.billpay_settings(),
+            {name: loaded[name] for name in (*SETTINGS, "_billpay")},
+        )
+        self.till.write(
+            {"billpay_later": "never", "billpay_change": True, "billpay_lang": "en"}
+        )
+        channel = self.env["billpay.channel"].sudo()._for_company(self.company)[:1]
+        channel.name = "Pesa Mpya"
+        settings = self.till.billpay_settings()
+        self.assertEqual(settings["billpay_later"], "never")
+        self.assertEqual(settings["billpay_lang"], "en")
+        self.assertTrue(settings["billpay_change"])
+        names = [way["name"] for way in settings["_billpay"]["en"]["channels"]]
+        self.assertIn("Pesa Mpya", names)

@@ -48,11 +48,14 @@ class TestTillTours(TillSteps, BillPayHttpCommon):
             ).sudo().method_direct_trigger()
             return True
 
-        pays = patch.object(
-            tills, "billpay_pay_in_test", billpay_pay_in_test, create=True
-        )
-        pays.start()
-        self.addCleanup(pays.stop)
+        def billpay_set_in_test(till, values):
+            till.sudo().write(values)
+            return True
+
+        for method in (billpay_pay_in_test, billpay_set_in_test):
+            known = patch.object(tills, method.__name__, method, create=True)
+            known.start()
+            self.addCleanup(known.stop)
 
     def _tour(self, name, till=None):
         till = till or self.till
@@ -128,3 +131,11 @@ class TestTillTours(TillSteps, BillPayHttpCommon):
         )
         self.assertEqual(numbers.mapped("state"), ["closed"])
         self.assertTrue(numbers.pos_given_up)
+
+    def test_a_setting_that_changes_reaches_the_till_after_a_reload(self):
+        self.till.write({"billpay_later": "never", "billpay_lang": "sw"})
+        session = self._open()
+        self.start_tour(
+            f"/pos/ui/{self.till.id}", "billpay_till_settings", login="till_cashier"
+        )
+        self.assertFalse(session.order_ids)
