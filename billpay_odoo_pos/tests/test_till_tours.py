@@ -123,6 +123,16 @@ class TestTillTours(TillSteps, BillPayHttpCommon):
         self._close_till(session)
         self.assertSettled(order, 30000)
 
+    def test_warnings_go_with_their_order(self):
+        self.provider.clickpesa_checkout_mode = "flexible"
+        self.till.with_user(self.cashier).open_ui()
+        url = f"/pos/ui/{self.till.id}"
+        self.start_tour(url, "billpay_till_warnings", login="till_cashier")
+        finished = self.till.current_session_id.order_ids.filtered(
+            lambda order: order.state == "paid"
+        )
+        self.assertEqual(finished.billpay_state, "over")
+
     def test_cancelled_and_paid_in_cash(self):
         _session, order = self._tour("billpay_till_cancel")
         self.assertEqual(order.payment_ids.payment_method_id, self.cash)

@@ -6,6 +6,7 @@ import { _t } from "@web/core/l10n/translation";
 import { generateQRCodeDataUrl } from "@point_of_sale/utils";
 import { moneyText } from "./money_text";
 import { NumberRange } from "./number_range";
+import { OrderWarnings } from "./order_warnings";
 import { BillPayPopup } from "./billpay_popup/billpay_popup";
 import { BillPaySearch } from "./billpay_search/billpay_search";
 
@@ -21,6 +22,7 @@ export class BillPayTill {
         this.range = new NumberRange(`${odoo.info?.db}-${pos.config.id}`);
         // Orders whose customer pays now, by UUID.
         this.waiting = new Map();
+        this.warnings = new OrderWarnings(pos);
     }
 
     get config() {
@@ -288,9 +290,13 @@ export class BillPayTill {
         const over = received - line.amount;
         if (over > 0 && this.config.billpay_change) {
             line.setAmount(received);
-            this.say(_t("%s too much came: it is given back as change.", this.money(over)));
+            this.warnings.add(
+                order,
+                _t("%s too much came: it is given back as change.", this.money(over))
+            );
         } else if (over > 0) {
-            this.say(
+            this.warnings.add(
+                order,
                 _t(
                     "%s too much came: it is kept as the customer's credit. Send the customer to the accountant for it.",
                     this.money(over)
@@ -299,11 +305,13 @@ export class BillPayTill {
         } else if (over < 0) {
             const left = this.money(-over);
             line.setAmount(received);
-            this.say(
+            this.warnings.add(
+                order,
                 _t(
                     "Only a part came. %s is left to pay: choose a payment method for it, BillPay again or another one.",
                     left
-                )
+                ),
+                true
             );
         }
         this.settle(line, stand);
@@ -367,8 +375,8 @@ export class BillPayTill {
         return true;
     }
 
-    say(text, type = "warning") {
-        this.pos.notification.add(text, { type, sticky: type === "warning" });
+    say(text) {
+        this.pos.notification.add(text, { type: "success" });
     }
 
     // === MONEY CAME === //
@@ -391,7 +399,7 @@ export class BillPayTill {
             await this.check(entry);
         } else if (order.finalized) {
             await this.noteOn(order);
-            this.say(_t("Order %s: a BillPay payment came.", order.getName()), "success");
+            this.say(_t("Order %s: a BillPay payment came.", order.getName()));
         } else {
             await this.applyTo(order);
         }
@@ -428,11 +436,13 @@ export class BillPayTill {
         }
         const due = order.remainingDue;
         if (due <= 0) {
-            this.say(
+            this.warnings.add(
+                order,
                 _t(
                     "Order %(name)s: %(amount)s came by BillPay, but it has other payment lines already. Remove them if the customer did not pay twice.",
                     { name: order.getName(), amount: this.money(received) }
-                )
+                ),
+                true
             );
             return;
         }
@@ -449,8 +459,7 @@ export class BillPayTill {
             _t("Order %(name)s: %(amount)s came by BillPay.", {
                 name: order.getName(),
                 amount: this.money(received),
-            }),
-            "success"
+            })
         );
         this.pos.addPendingOrder([order.id]);
         await this.pos.syncAllOrders();

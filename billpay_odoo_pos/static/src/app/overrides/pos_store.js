@@ -46,6 +46,7 @@ patch(PosStore.prototype, {
     },
 
     async _onBeforeDeleteOrder(order) {
+        this.billpay.warnings.forget(order);
         if (order.billpay_number && this.billpay.method) {
             try {
                 await this.billpay.call("billpay_cancel", [order.uuid]);
