@@ -96,7 +96,47 @@ class PosConfig(models.Model):
         "customer.",
     )
 
+    billpay_self_order = fields.Selection(
+        [
+            ("missing", "Not offered: Online Payment is missing"),
+            ("offered", "Offered by Online Payment"),
+        ],
+        string="BillPay on Kiosks and Phones",
+        compute="_compute_billpay_self_order",
+        compute_sudo=True,
+        help="Customers who order at a kiosk or on their phones pay by control number "
+        "through Odoo's Online Payment with ClickPesa as its provider.",
+    )
+
     # === COMPUTE METHODS === #
+
+    # Self ordering is not installed everywhere.
+    @api.depends(
+        lambda self: [
+            name
+            for name in (
+                "payment_method_ids.use_payment_terminal",
+                "self_ordering_mode",
+                "self_order_online_payment_method_id",
+            )
+            if name.partition(".")[0] in self._fields
+        ]
+    )
+    def _compute_billpay_self_order(self):
+        for config in self:
+            mode = "self_ordering_mode" in config._fields and config.self_ordering_mode
+            if not mode or mode == "nothing" or not config._billpay_method():
+                config.billpay_self_order = False
+                continue
+            if mode == "mobile":
+                methods = (
+                    "self_order_online_payment_method_id" in config._fields
+                    and config.self_order_online_payment_method_id
+                )
+            else:
+                methods = config.payment_method_ids
+            offered = methods and methods._billpay_is_online()
+            config.billpay_self_order = "offered" if offered else "missing"
 
     @api.depends("payment_method_ids.use_payment_terminal")
     def _compute_billpay(self):

@@ -69,3 +69,21 @@ class PosPaymentMethod(models.Model):
                         method.name,
                     )
                 )
+
+    def _billpay_is_online(self):
+        """Tell whether one of these lets customers pay online with ClickPesa."""
+        if "is_online_payment" not in self._fields:
+            return False
+        online = self.filtered("is_online_payment")
+        providers = self.env["payment.provider"].sudo()
+        for method in online:
+            providers |= method._get_online_payment_providers(error_if_invalid=False)
+        return bool(
+            providers.filtered(
+                lambda provider: (
+                    provider.code == "clickpesa"
+                    and provider.company_id in online.company_id
+                    and provider._billpay_is_on()
+                )
+            )
+        )

@@ -4,6 +4,7 @@ from . import (
     test_pos_config,
     test_pos_session,
     test_rights_generated,
+    test_self_order,
     test_till,
     test_till_crashes,
     test_till_entries,
