@@ -26,6 +26,9 @@
             "billpay_odoo_pos/static/src/app/billpay_steps/**/*",
             "billpay_odoo_pos/static/src/customer_display/**/*",
         ],
+        "point_of_sale.customer_display_assets_test": [
+            "billpay_odoo_pos/static/tests/customer_display/*.js",
+        ],
         "web.assets_tests": ["billpay_odoo_pos/static/tests/tours/*.js"],
     },
     "uninstall_hook": "uninstall_hook",

@@ -133,6 +133,13 @@ class TestTillTours(TillSteps, BillPayHttpCommon):
         )
         self.assertEqual(finished.billpay_state, "over")
 
+    def test_the_customer_display_follows_the_order(self):
+        self.start_tour(
+            f"/pos_customer_display/{self.till.id}/{self.till.access_token}",
+            "billpay_customer_display",
+            login="till_cashier",
+        )
+
     def test_cancelled_and_paid_in_cash(self):
         _session, order = self._tour("billpay_till_cancel")
         self.assertEqual(order.payment_ids.payment_method_id, self.cash)
