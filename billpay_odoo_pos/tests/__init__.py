@@ -10,6 +10,7 @@ from . import (
     test_till_entries,
     test_till_tours,
     test_till_upgrade,
+    test_till_walks,
     test_walks,
 )
 from . import test_translations

@@ -2,6 +2,7 @@
 """Tills in a real browser."""
 
 import json
+from uuid import uuid4
 from unittest.mock import patch
 
 from odoo import Command
@@ -156,3 +157,89 @@ class TestTillTours(TillSteps, BillPayHttpCommon):
             f"/pos/ui/{self.till.id}", "billpay_till_settings", login="till_cashier"
         )
         self.assertFalse(session.order_ids)
+
+    def test_closing_and_a_range_that_is_used_up(self):
+        session = self._open()
+        for amount, paid in ((45000, True), (20000, True), (30000, False)):
+            uuid = str(uuid4())
+            stand = self._ask(uuid, amount)
+            if paid:
+                self._paid_at_till(stand["number"], amount)
+            line = (self.billpay, amount, stand["number"])
+            self._send(self._sale(session, [line], amount=amount, uuid=uuid))
+        self.start_tour(
+            f"/pos/ui/{self.till.id}", "billpay_till_walks", login="till_cashier"
+        )
+        self.assertEqual(len(session.order_ids), 4)
+        self._close_till(session)
+
+    def test_every_cashier_takes_billpay(self):
+        names = ("Msaidizi", "Keshia", "Meneja")
+        employees = (
+            self.env["hr.employee"]
+            .sudo()
+            .create([{"name": name, "company_id": self.company.id} for name in names])
+        )
+        minimal, basic, advanced = employees
+        self.till.write(
+            {
+                "module_pos_hr": True,
+                "minimal_employee_ids": [Command.set(minimal.ids)],
+                "basic_employee_ids": [Command.set(basic.ids)],
+                "advanced_employee_ids": [Command.set(advanced.ids)],
+            }
+        )
+        session = self._open()
+        self.start_tour(
+            f"/pos/ui/{self.till.id}", "billpay_till_cashiers", login="till_cashier"
+        )
+        orders = session.order_ids
+        self.assertEqual(orders.employee_id, employees)
+        self.assertEqual(orders.mapped("billpay_state"), ["paid"] * 3)
+        self._close_till(session)
+        for order in orders:
+            self.assertSettled(order, 45000)
+
+    def test_rewards_and_points_of_an_order_that_finishes_by_itself(self):
+        programs = self.env["loyalty.program"].sudo()
+        programs.search([]).active = False
+        discount = {"reward_type": "discount", "discount": 10, "discount_mode": "percent"}
+        programs.create(
+            {
+                "name": "Ten percent",
+                "program_type": "promotion",
+                "trigger": "auto",
+                "applies_on": "current",
+                "company_id": self.company.id,
+                "currency_id": self.tzs.id,
+                "rule_ids": [Command.create({"minimum_qty": 1})],
+                "reward_ids": [Command.create(discount)],
+            }
+        )
+        points = programs.create(
+            {
+                "name": "Points",
+                "program_type": "loyalty",
+                "trigger": "auto",
+                "applies_on": "both",
+                "company_id": self.company.id,
+                "currency_id": self.tzs.id,
+                "rule_ids": [
+                    Command.create(
+                        {"reward_point_mode": "order", "reward_point_amount": 7}
+                    )
+                ],
+                "reward_ids": [Command.create({**discount, "required_points": 100})],
+            }
+        )
+        session = self._open()
+        self.start_tour(
+            f"/pos/ui/{self.till.id}", "billpay_till_loyalty", login="till_cashier"
+        )
+        [order] = session.order_ids
+        self.assertEqual((order.state, order.amount_total), ("paid", 40500))
+        self.assertEqual(order.billpay_state, "paid")
+        [card] = points.coupon_ids
+        self.assertEqual((card.partner_id, card.points), (self.partner, 7))
+        self._close_till(session)
+        self.assertSettled(order, 40500)

@@ -32,6 +32,8 @@ function check(content, expected) {
 }
 
 registry.category("web_tour.tours").add("billpay_till_settings", {
+    // A machine may be busy (milliseconds a step).
+    timeout: 60000,
     steps: () =>
         [
             Chrome.startPoS(),
