@@ -1,9 +1,10 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """What a till can do besides: rounding, tips, coupons, presets, a long queue."""
 
+from datetime import timedelta
 from uuid import uuid4
 
-from odoo import Command
+from odoo import Command, fields
 from odoo.exceptions import ValidationError
 from odoo.tests import tagged
 
@@ -172,7 +173,9 @@ class TestTillWalks(TillSteps, BillPayCommon):
         # Ordered for the evening: the order waits as a draft, and so does its money.
         evening = {
             "preset_id": preset.id,
-            "preset_time": "2026-12-24 17:00:00",
+            "preset_time": fields.Datetime.to_string(
+                fields.Datetime.now() + timedelta(days=3)
+            ),
             "floating_order_name": "Asha",
         }
         sale = self._sale(session, [], state="draft", uuid=uuid, **evening)
@@ -185,6 +188,7 @@ class TestTillWalks(TillSteps, BillPayCommon):
         # The day ends; the order is fetched on another one.
         self._close_till(session)
         session = self._open()
+        evening["preset_time"] = fields.Datetime.to_string(fields.Datetime.now())
         line = (self.billpay, 45000, stand["number"])
         sale = self._sale(session, [line], uuid=uuid, **evening)
         self._send({**sale, "lines": [], "access_token": order.access_token})
