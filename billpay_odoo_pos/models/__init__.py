@@ -7,6 +7,7 @@ from . import (
     billpay_health,
     billpay_payment,
     billpay_reservation,
+    billpay_till_claim,
     pos_config,
     pos_order,
     pos_payment,

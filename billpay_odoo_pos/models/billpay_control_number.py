@@ -45,6 +45,12 @@ class BillpayControlNumber(models.Model):
         ondelete="set null",
     )
 
+    pos_line_uuid = fields.Char(
+        readonly=True,
+        copy=False,
+        string="Till Payment Line's UUID",
+        help="The payment line with which a device waits for the money.",
+    )
     pos_given_up = fields.Boolean(
         readonly=True, copy=False, help="The till cancelled this number."
     )
@@ -90,7 +96,10 @@ class BillpayControlNumber(models.Model):
     def _till_numbers(self, config, uuid):
         """Return all numbers of a till's order, the oldest first."""
         return self.sudo().search(
-            [("pos_config_id", "=", config.id), ("pos_order_uuid", "=", uuid)],
+            [
+                ("pos_config_id", "in", config._billpay_tills().ids),
+                ("pos_order_uuid", "=", uuid),
+            ],
             order="id",
         )
 
@@ -102,7 +111,7 @@ class BillpayControlNumber(models.Model):
         return self.pos_order_id or self.env["pos.order"].sudo().search(
             [
                 ("uuid", "=", self.pos_order_uuid),
-                ("config_id", "=", self.pos_config_id.id),
+                ("config_id", "in", self.pos_config_id._billpay_tills().ids),
             ],
             limit=1,
         )

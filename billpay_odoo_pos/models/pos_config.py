@@ -260,6 +260,11 @@ class PosConfig(models.Model):
         with file_open("billpay_odoo/static/img/billpay.png", "rb") as image:
             return binaries.to_field(image.read())
 
+    def _billpay_tills(self):
+        """Return these tills and those that share open orders with them, in sudo."""
+        tills_sudo = self.sudo()
+        return tills_sudo | tills_sudo.trusted_config_ids
+
     def _billpay_provider(self):
         """Return the application that makes this till's numbers, in sudo.
 
@@ -443,12 +448,14 @@ class PosConfig(models.Model):
         """Return what the till asked for, checked.
 
         :param dict order: ``uuid``, ``amount`` (TZS), ``reference``, ``partner_id``,
-            ``number`` (digits of the device's range that the customer has already)
+            ``number`` (digits of the device's range that the customer has already),
+            ``line`` (UUID of the payment line with which the device waits)
         :raise UserError: it is not an order that can be paid
         """
         order = order if isinstance(order, dict) else {}
         uuid, amount = order.get("uuid"), order.get("amount")
         reference, number = order.get("reference"), order.get("number")
+        line = order.get("line")
         is_number = isinstance(amount, int | float) and not isinstance(amount, bool)
         if (
             not isinstance(uuid, str)
@@ -472,6 +479,7 @@ class PosConfig(models.Model):
             "amount": whole_shillings(amount),
             "reference": reference[:64] if isinstance(reference, str) else "",
             "number": number if isinstance(number, str) else "",
+            "line": line if isinstance(line, str) and len(line) <= 64 else "",
             "partner_id": (partner or self._billpay_customer()).id,
         }
 
@@ -501,6 +509,7 @@ class PosConfig(models.Model):
                 )
             with own_transaction(config.env) as env:
                 till = config.with_env(env)
+                env["billpay.till.claim"]._lock([wanted["uuid"]])
                 if till._billpay_claim(wanted).payment_ids:
                     return till._billpay_stand(wanted["uuid"])
                 own = env["billpay.control.number"]._till_numbers(till, wanted["uuid"])
@@ -529,7 +538,7 @@ class PosConfig(models.Model):
         number = numbers.search(
             [
                 ("name", "=", wanted["number"]),
-                ("pos_config_id", "=", self.id),
+                ("pos_config_id", "in", self._billpay_tills().ids),
                 ("pos_order_uuid", "in", (False, wanted["uuid"])),
             ],
             limit=1,
@@ -544,6 +553,7 @@ class PosConfig(models.Model):
             number.write(
                 {
                     "pos_order_uuid": wanted["uuid"],
+                    "pos_line_uuid": wanted["line"],
                     "pos_leased_at": fields.Datetime.now(),
                     "amount": wanted["amount"],
                     "description": wanted["reference"],
@@ -569,6 +579,7 @@ class PosConfig(models.Model):
             "amount": wanted["amount"],
             "description": wanted["reference"],
             "partner_id": wanted["partner_id"],
+            **({"pos_line_uuid": wanted["line"]} if wanted.get("line") else {}),
         }
         if living:
             living._want(asked)
@@ -656,11 +667,15 @@ class PosConfig(models.Model):
     def billpay_status(self, uuids):
         """Tell how orders stand.
 
+        Money that came for an open order becomes its payment lines.
+
         :param list uuids: of orders of this till
         :return: list of dict: ``uuid``, ``number``, ``url``, ``amount`` (TZS asked in
             all), ``received`` (TZS), ``state`` (``waiting``, ``part``, ``paid``,
             ``over``, ``closed``), ``payments`` (list, newest first), ``problem`` (why
-            the customer is not shown the number any more, or "")
+            the customer is not shown the number any more, or ""), ``order`` (state of
+            the order on the server, or ""), ``lines`` (its paid lines, as a till loads
+            them), ``left`` (TZS that no line stands for)
         """
         config = self._billpay_till()
         wanted = [uuid for uuid in uuids or () if isinstance(uuid, str)][:100]
@@ -674,6 +689,10 @@ class PosConfig(models.Model):
         numbers = self.env["billpay.control.number"]._till_numbers(self, uuid)
         if not numbers:
             return None
+        order = numbers[-1]._till_order()
+        if order:
+            self.env["billpay.till.claim"]._settle(order)
+        lines = order._billpay_settled()
         living = numbers._living()[-1:]
         number = living or numbers[-1]
         received = numbers._received()
@@ -696,6 +715,9 @@ class PosConfig(models.Model):
             "received": received,
             "state": state,
             "problem": self._billpay_problem(living),
+            "order": order.state or "",
+            "lines": lines._load_pos_data_read(lines, self),
+            "left": received - sum(lines.billpay_payment_id.mapped("amount")),
             "payments": [
                 self._billpay_payment_for_till(payment)
                 for payment in payments.sorted("id", reverse=True)

@@ -1,7 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 from odoo import api, fields, models
-from odoo.exceptions import ValidationError
+from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
 
 from odoo.addons.billpay_odoo.actions import window
@@ -199,9 +199,56 @@ class PosOrder(models.Model):
     @api.model
     def _process_order(self, order, existing_order):
         # EXTENDS point_of_sale
+        known = existing_order or self.browse()
+        claim = self.env["billpay.till.claim"]
+        claim._lock(known.mapped("uuid"))
+        order["payment_ids"] = claim._without_settled(
+            known, order.get("payment_ids") or [], order.get("state") != "draft"
+        )
         order_id = super()._process_order(order, existing_order)
         self.browse(order_id)._billpay_bind()
         return order_id
+
+    def _process_payment_lines(self, pos_order, order, pos_session, draft):
+        # EXTENDS point_of_sale
+        if order.state == "draft":
+            # It has what the device says, and is not finished yet.
+            self.env["billpay.till.claim"]._settle(order, finishing=not draft)
+        return super()._process_payment_lines(pos_order, order, pos_session, draft)
+
+    def _clean_payment_lines(self):
+        """Override: what is paid stays."""
+        self.ensure_one()
+        (self.payment_ids - self.sudo()._billpay_settled()).unlink()
+
+    def _billpay_settled(self):
+        """Return the payment lines that a BillPay payment stands behind."""
+        return self.payment_ids.filtered("billpay_payment_id")
+
+    def action_pos_order_paid(self):
+        # EXTENDS point_of_sale
+        settled = sum(self.sudo()._billpay_settled().mapped("amount"))
+        over = self.amount_paid - max(
+            self._get_rounded_amount(self.amount_total),
+            whole_shillings(self.amount_total),
+        )
+        if settled and self.currency_id.compare_amounts(over, 0) > 0:
+            raise UserError(
+                self.env._(
+                    "%(amount)s of the order %(order)s came by BillPay meanwhile, so "
+                    "%(over)s too much would be paid. Nothing was changed. Look at the "
+                    "payment lines again, and take no other money for what is paid.",
+                    amount=self.currency_id.format(settled),
+                    order=self.pos_reference or self.name,
+                    over=self.currency_id.format(over),
+                )
+            )
+        return super().action_pos_order_paid()
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_billpay_paid(self):
+        for line in self.sudo()._billpay_settled():
+            line._billpay_refuse()
 
     def _billpay_bind(self):
         """Let this order and its numbers know each other.
@@ -219,7 +266,7 @@ class PosOrder(models.Model):
         printed = numbers.search(
             [
                 ("name", "in", list(names)),
-                ("pos_config_id", "=", self.config_id.id),
+                ("pos_config_id", "in", self.config_id._billpay_tills().ids),
             ]
         )
         for number in printed - own:
@@ -239,18 +286,22 @@ class PosOrder(models.Model):
             number.write({"pos_order_uuid": self.uuid})
             own |= number
         for line in lines:
-            line.sudo().billpay_number_id = own.filtered(
-                lambda n, line=line: n.name == line.billpay_number
-            )[:1]
+            number = own.filtered(lambda n, line=line: n.name == line.billpay_number)
+            if line.billpay_number_id != number[:1]:
+                line.sudo().billpay_number_id = number[:1]
         customer = self.partner_id or self.config_id._billpay_customer()
         for number in own:
             number._want(
                 {
                     "pos_order_id": self.id,
+                    # A till that shares the order may have taken it over.
+                    "pos_config_id": self.config_id.id,
                     "description": self.pos_reference,
                     **({} if number.payment_ids else {"partner_id": customer.id}),
                 }
             )
+        claim = self.env["billpay.till.claim"]
+        claim._link(self) if self.state in ("paid", "done") else claim._settle(self)
         asking = own._living().filtered(lambda n: not n.amount)
         if asking:
             asking[-1:]._want({"amount": self._billpay_asks(lines)})
@@ -279,7 +330,7 @@ class PosOrder(models.Model):
                     "in",
                     [uuid for uuid in self.mapped("uuid") if uuid],
                 ),
-                ("pos_config_id", "in", self.config_id.ids),
+                ("pos_config_id", "in", self.config_id._billpay_tills().ids),
             ]
         )
         return numbers.sorted("id")
@@ -389,6 +440,9 @@ class PosOrder(models.Model):
         Called on no order while it is at the till alone.
         """
         number = payment.control_number_id.sudo()
+        taken = payment.browse()
+        if self:
+            taken = self.env["billpay.till.claim"]._settle(self)
         if self.state in ("paid", "done"):
             self._billpay_compare(payment)
             if self.state == "paid":
@@ -396,7 +450,7 @@ class PosOrder(models.Model):
                 self.env["payment.provider"]._billpay_trigger(
                     "billpay_odoo_pos.ir_cron_meet"
                 )
-        elif number.pos_given_up:
+        elif number.pos_given_up and payment not in taken:
             payment._flag_till(
                 self.env._(
                     "The till cancelled this number before it was paid. The payment is "
@@ -410,17 +464,19 @@ class PosOrder(models.Model):
         # Odoo tells the channel to anyone who opens the page of a customer display, and
         # the ticket of an order to anyone who has its UUID. This only says "look":
         # enough for a till to find one of its own orders.
-        number.pos_config_id._notify(
-            "BILLPAY_PAYMENT",
-            {
-                "order": (number.pos_order_uuid or "")[:TOLD_OF_UUID],
-                "number": number.name[-TOLD_OF_NUMBER:],
-            },
-        )
+        for till in number.pos_config_id._billpay_tills():
+            till._notify(
+                "BILLPAY_PAYMENT",
+                {
+                    "order": (number.pos_order_uuid or "")[:TOLD_OF_UUID],
+                    "number": number.name[-TOLD_OF_NUMBER:],
+                },
+            )
 
     def _billpay_on_taken_back(self, payment, reason):
         # EXTENDS billpay_odoo
         for order in self:
+            self.env["billpay.till.claim"]._settle(order)
             order._message_log(body=reason)
         self._billpay_notify_till(payment.control_number_id.sudo())
         return super()._billpay_on_taken_back(payment, reason)
@@ -455,6 +511,9 @@ class PosOrder(models.Model):
 
     def action_pos_order_cancel(self):
         # EXTENDS point_of_sale
+        if self.env.context.get("device_identifier"):
+            # It may not know yet that the customer has paid. Accountants may cancel.
+            self._billpay_check_removed()
         result = super().action_pos_order_cancel()
         for order in self.filtered(lambda o: o.state == "cancel"):
             numbers = self.env["billpay.control.number"]._till_numbers(
@@ -462,6 +521,23 @@ class PosOrder(models.Model):
             )
             numbers._give_up_at_till()
         return result
+
+    @api.model
+    def remove_from_ui(self, server_ids):
+        # EXTENDS point_of_sale
+        # Self-order cancels first.
+        self.browse(server_ids).exists()._billpay_check_removed(("draft", "cancel"))
+        return super().remove_from_ui(server_ids)
+
+    def _billpay_check_removed(self, states=("draft",)):
+        """Keep a device from throwing away an open order that is being paid.
+
+        :raise UserError: a part of it is paid
+        """
+        for line in (
+            self.sudo().filtered(lambda o: o.state in states)._billpay_settled()
+        ):
+            line._billpay_refuse()
 
     # === INVOICE === #
 

@@ -3,6 +3,7 @@
 import logging
 
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 from odoo.tools import SQL
 
 from odoo.addons.billpay_odoo.models.billpay_guarded import BillpayGuarded
@@ -14,7 +15,9 @@ _logger = logging.getLogger(__name__)
 class PosPayment(models.Model):
     _name = "pos.payment"
     _inherit = ["pos.payment", BillpayGuarded._name]
-    _billpay_server_fields = frozenset({"billpay_number_id", "billpay_line_id"})
+    _billpay_server_fields = frozenset(
+        {"billpay_number_id", "billpay_line_id", "billpay_payment_id"}
+    )
 
     billpay_number = fields.Char(
         string="Control Number",
@@ -36,7 +39,24 @@ class PosPayment(models.Model):
         ondelete="set null",
         help="What the closing of the session left to be paid.",
     )
+    billpay_payment_id = fields.Many2one(
+        "billpay.payment",
+        string="BillPay Payment",
+        readonly=True,
+        copy=False,
+        ondelete="restrict",
+        help="The money that this line stands for.",
+    )
+    billpay_paid = fields.Boolean(
+        string="Paid by BillPay", compute="_compute_billpay_paid", compute_sudo=True
+    )
     is_billpay = fields.Boolean(compute="_compute_is_billpay")
+
+    # One payment is the basis of one line, on whatever device.
+    _billpay_payment_once = models.UniqueIndex(
+        "(billpay_payment_id) WHERE billpay_payment_id IS NOT NULL",
+        "This BillPay payment has a payment line already.",
+    )
 
     @api.depends("payment_method_id.use_payment_terminal")
     def _compute_is_billpay(self):
@@ -44,6 +64,46 @@ class PosPayment(models.Model):
             payment.is_billpay = (
                 payment.payment_method_id.use_payment_terminal == "billpay"
             )
+
+    @api.depends("billpay_payment_id")
+    def _compute_billpay_paid(self):
+        for payment in self:
+            payment.billpay_paid = bool(payment.billpay_payment_id)
+
+    # === WHAT IS PAID STAYS === #
+
+    def write(self, vals):
+        # EXTENDS point_of_sale
+        settled = self.sudo().filtered("billpay_payment_id")
+        for line in settled:
+            for name in ("amount", "payment_method_id", "pos_order_id"):
+                if name in vals and not self._billpay_has(
+                    line, self._fields[name], vals[name]
+                ):
+                    line._billpay_refuse()
+        return super().write(vals)
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_except_billpay_paid(self):
+        for line in self.sudo().filtered("billpay_payment_id"):
+            line._billpay_refuse()
+
+    def _billpay_refuse(self):
+        raise UserError(
+            self.env._(
+                "%(amount)s of the order %(order)s came by BillPay, so its payment "
+                "line stays as it is. Nothing was changed. Finish the order and refund "
+                "it if the customer is to get the money back.",
+                amount=self.currency_id.format(self.amount),
+                order=self.pos_order_id.pos_reference or self.pos_order_id.name,
+            )
+        )
+
+    def _billpay_fit(self, amount):
+        """Let a settled line pay more or less of its changed order."""
+        payment = self.billpay_payment_id
+        self.billpay_payment_id = False
+        self.write({"amount": amount, "billpay_payment_id": payment.id})
 
     @api.constrains("amount", "payment_method_id", "pos_order_id", "billpay_number")
     def _check_billpay_rules(self):

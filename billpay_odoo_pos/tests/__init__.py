@@ -6,6 +6,7 @@ from . import (
     test_rights_generated,
     test_self_order,
     test_till,
+    test_till_claim,
     test_till_crashes,
     test_till_entries,
     test_till_tours,

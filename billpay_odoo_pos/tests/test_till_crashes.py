@@ -107,6 +107,87 @@ class TestTillCrashes(ConcurrencyCase):
         self.at_till("meet")
         self.assertEqual(self.sold(), (1, 1, "done", 1, 45000, 0))
 
+    # === One payment, one line === #
+
+    def waiting(self):
+        """An open order on the server, and a payment of it that is not booked."""
+        line = self.uuid + "-one"
+        stand = self.at_till("ask", uuid=self.uuid, amount=45000)
+        self.draft(line, stand["number"]).result()
+        payment = self.pay(stand["number"], 45000)
+        self.deliver(payment)
+        return stand["number"], payment
+
+    def draft(self, line, number, *stops):
+        sale = {"made": self.made, "uuid": self.uuid, "amount": 45000}
+        return self.begin_at_till(
+            "send", *stops, **sale, number=number, state="draft", line=line
+        )
+
+    def lines(self):
+        """Of the order: amounts, whether paid, and what the order has of it."""
+        return self.db(
+            "SELECT p.amount::int, p.billpay_payment_id IS NOT NULL,"
+            "       o.amount_paid::int, o.state"
+            "  FROM pos_payment p JOIN pos_order o ON o.id = p.pos_order_id"
+            " WHERE o.uuid = %s ORDER BY p.id",
+            self.uuid,
+        )
+
+    def assertOneLine(self, payment):
+        self.assertBookedOnce(payment)
+        self.assertEqual(self.lines(), [(45000, True, 45000, "draft")])
+
+    def test_killed_between_the_line_and_its_commit(self):
+        number, payment = self.waiting()
+        point = "billpay.till.claim:_take:after"
+        worker = self.begin("process", point)
+        worker.reach(point)
+        worker.kill()
+        self.assertNothingBooked()
+        self.assertEqual(self.lines(), [(45000, False, 45000, "draft")])
+        self.later()
+        self.run_worker("process")
+        self.assertOneLine(payment)
+
+    def test_a_device_sends_its_copy_while_money_is_booked(self):
+        number, payment = self.waiting()
+        point = "billpay.till.claim:_take:after"
+        worker = self.begin("process", point)
+        worker.reach(point)
+        other = self.draft(self.uuid + "-two", number)
+        worker.go().result()
+        other.result()
+        self.assertOneLine(payment)
+
+    def test_money_is_booked_while_a_device_sends_its_copy(self):
+        number, payment = self.waiting()
+        point = "pos.order:_billpay_bind:after"
+        other = self.draft(self.uuid + "-two", number, point)
+        other.reach(point)
+        worker = self.begin("process")
+        other.go().result()
+        worker.result()
+        self.draft(self.uuid + "-three", number).result()
+        self.assertOneLine(payment)
+
+    def test_two_devices_ask_at_once(self):
+        number, payment = self.waiting()
+        self.run_worker("process")
+        self.db("DELETE FROM pos_payment WHERE billpay_payment_id IS NOT NULL")
+        point = "billpay.till.claim:_lock:before"
+        devices = [
+            self.begin_at_till("status", point, uuid=self.uuid) for _turn in range(2)
+        ]
+        for device in devices:
+            device.reach(point)
+        for device in devices:
+            device.go()
+        for device in devices:
+            [stand] = device.result()
+            self.assertEqual((stand["state"], stand["left"]), ("paid", 0))
+        self.assertOneLine(payment)
+
     def test_two_clicks_make_one_number(self):
         point = "billpay.control.number:_reserve:before"
         clicks = [

@@ -1,6 +1,8 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 """What other processes do at a till; see ``worker_process.py`` of billpay_odoo."""
 
+from copy import deepcopy
+
 from odoo import Command, fields
 from odoo.service.model import retrying
 
@@ -72,18 +74,25 @@ def lease(env, company, device):
 
 
 def status(env, company, uuid):
-    return _till(env, company).billpay_status([uuid])
+    till = _till(env, company)
+    stands = retrying(lambda: till.billpay_status([uuid]), env)
+    env.cr.commit()
+    return [
+        {name: stand[name] for name in ("state", "received", "left")}
+        for stand in stands
+    ]
 
 
-def send(env, company, made, uuid, number, amount):
-    """The till sends a finished order."""
+def send(env, company, made, uuid, number, amount, state="paid", line=None):
+    """The till sends an order, finished unless it is told otherwise."""
     env = _at_company(env, company)
     now = fields.Datetime.to_string(fields.Datetime.now())
     sale = {
         "uuid": uuid,
         "session_id": made["session"],
-        "state": "paid",
+        "state": state,
         "name": uuid,
+        "access_token": uuid,
         "pos_reference": uuid,
         "user_id": env.uid,
         "company_id": company,
@@ -94,7 +103,9 @@ def send(env, company, made, uuid, number, amount):
         "amount_return": 0,
         "date_order": now,
         "to_invoice": False,
-        "lines": [
+        "lines": []
+        if env["pos.order"].search_count([("uuid", "=", uuid)])
+        else [
             Command.create(
                 {
                     "product_id": made["product"],
@@ -114,12 +125,13 @@ def send(env, company, made, uuid, number, amount):
                     "amount": amount,
                     "billpay_number": number,
                     "payment_date": now,
-                    "uuid": uuid + "-paid",
+                    "uuid": line or uuid + "-paid",
+                    "payment_status": "done" if state == "paid" else "waitingCard",
                 }
             )
         ],
     }
-    answer = retrying(lambda: env["pos.order"].sync_from_ui([dict(sale)]), env)
+    answer = retrying(lambda: env["pos.order"].sync_from_ui([deepcopy(sale)]), env)
     env.cr.commit()
     return answer["pos.order"][0]["id"]
 

@@ -11,12 +11,12 @@ export class BillPayPopup extends Component {
     static props = {
         // A reactive object of the till: it changes while the popup is open.
         waiting: Object,
-        amount: String,
         qr: String,
         words: Object,
         onCheck: Function,
         onCancel: Function,
         onLater: Function,
+        onNext: Function,
         onSearch: Function,
         close: Function,
     };

@@ -2,6 +2,7 @@
 
 import { patch } from "@web/core/utils/patch";
 import { PosOrder } from "@point_of_sale/app/models/pos_order";
+import { WAITING, isBillPay } from "../billpay_waiting";
 
 patch(PosOrder.prototype, {
     /** What a finished order still waits for, in the till's currency. */
@@ -12,9 +13,33 @@ patch(PosOrder.prototype, {
         return this.payment_ids
             .filter(
                 (line) =>
-                    line.payment_method_id?.use_payment_terminal === "billpay" &&
-                    !line.transaction_id
+                    isBillPay(line) &&
+                    !line.billpay_paid &&
+                    !(this.finalized && line.transaction_id)
             )
             .reduce((sum, line) => sum + line.amount, 0);
+    },
+
+    /** Whether a customer of this open order pays now, at whatever device. */
+    get billpayWaits() {
+        return (
+            !this.finalized &&
+            this.payment_ids.some(
+                (line) =>
+                    isBillPay(line) &&
+                    !line.billpay_paid &&
+                    WAITING.includes(line.payment_status)
+            )
+        );
+    },
+
+    /** A number that was taken back keeps no other terminal waiting. */
+    electronicPaymentInProgress() {
+        return this.payment_ids.some(
+            (line) =>
+                line.payment_status &&
+                !["done", "reversed"].includes(line.payment_status) &&
+                !(isBillPay(line) && ["pending", "retry"].includes(line.payment_status))
+        );
     },
 });

@@ -10,6 +10,14 @@ patch(PosStore.prototype, {
     async setup() {
         await super.setup(...arguments);
         window.addEventListener("pos-network-online", () => this.billpay.refill(true));
+        const merge = this.mergeOrders;
+        if (merge) {
+            // Of restaurants: it empties an order, and deletes it then.
+            this.mergeOrders = async (source, destination) =>
+                (await this.billpay.mayDelete(source))
+                    ? merge.call(this, source, destination)
+                    : destination;
+        }
         this.billpay.refill(true);
     },
 
@@ -22,11 +30,32 @@ patch(PosStore.prototype, {
         );
     },
 
+    async afterProcessServerData() {
+        const result = await super.afterProcessServerData(...arguments);
+        this.billpay.resume();
+        return result;
+    },
+
+    /** Odoo adds the line and tries to finish: this one waits for the customer. */
+    async validateOrderFast(paymentMethod) {
+        if (paymentMethod.use_payment_terminal !== "billpay") {
+            return super.validateOrderFast(...arguments);
+        }
+        const order = this.getOrder();
+        this.navigate("PaymentScreen", { orderUuid: order.uuid });
+        const { status, data } = order.addPaymentline(paymentMethod);
+        if (status) {
+            await this.billpay.start(order, data);
+        } else {
+            this.billpay.alert(data);
+        }
+    },
+
     async printReceipt({ order = this.getOrder(), printBillActionTriggered = false } = {}) {
         if (printBillActionTriggered && this.billpay.method && order.remainingDue > 0) {
             // The bill on the table says how to pay it.
             try {
-                await this.billpay.ask(order, order.remainingDue);
+                await this.billpay.askForBill(order);
             } catch (error) {
                 this.notification.add(
                     _t(
@@ -46,15 +75,10 @@ patch(PosStore.prototype, {
     },
 
     async _onBeforeDeleteOrder(order) {
-        this.billpay.warnings.forget(order);
-        if (order.billpay_number && this.billpay.method) {
-            try {
-                await this.billpay.call("billpay_cancel", [order.uuid]);
-            } catch (error) {
-                // Without network: money that comes is kept and told all the same.
-                console.info("BillPay: number not taken back.", error.message);
-            }
+        if (this.billpay.method && !(await this.billpay.mayDelete(order))) {
+            return false;
         }
+        this.billpay.warnings.forget(order);
         return super._onBeforeDeleteOrder(...arguments);
     },
 });
