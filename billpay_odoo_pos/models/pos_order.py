@@ -450,14 +450,20 @@ class PosOrder(models.Model):
     def _billpay_standing(self):
         """Return what was paid of these orders' BillPay lines, and what still waits.
 
+        What a refund takes off an order that is not among these waits no more.
+
         :return: ``paid`` and ``waiting``, each ``amount`` (TZS) and ``count`` (orders;
             one that is paid in part counts in both)
         """
-        waiting = [order.billpay_due for order in self]
-        paid = [
-            order._billpay_asked() - due
-            for order, due in zip(self, waiting, strict=True)
-        ]
+        paid, waiting = [], []
+        for order in self:
+            refunded = order._billpay_refunded()
+            if order._billpay_own() < 0 and refunded:
+                if not refunded <= self.sudo():
+                    waiting.append(order._billpay_own())
+                continue
+            waiting.append(order.billpay_due)
+            paid.append(order._billpay_asked() - order.billpay_due)
         return {
             kind: {
                 "amount": sum(amounts),
