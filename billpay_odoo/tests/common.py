@@ -88,6 +88,12 @@ class BillPayCommon(CompanyCommon):
         self.sandbox.reset()
         self.sandbox.faults.clear()
         self.sandbox.settings.update({"checksum_key": self.checksum_key})
+        self.addCleanup(self._check_ledger)
+
+    def _check_ledger(self):
+        """What every test leaves in the books holds, whatever it is about."""
+        if self._outcome.success:  # else the transaction may be broken
+            self.assertOwnersBalanced()
 
     @classmethod
     def _request_handler(cls, s, r, /, **kw):
@@ -204,6 +210,47 @@ class BillPayCommon(CompanyCommon):
     def _ledger(self, payment):
         """The row of a sandbox payment in the ledger."""
         return self.env["billpay.payment"].search([("reference", "=", payment["id"])])
+
+    def assertOwnersBalanced(self):
+        """Nobody's debt is paid with somebody else's money.
+
+        Of what is reconciled with ClickPesa's money, the items of each customer come
+        to zero on their own. To Odoo a family, or a firm, is one customer.
+        """
+        self.env.flush_all()
+        self.env.cr.execute(
+            """
+            WITH ours AS (
+                SELECT i.id
+                  FROM account_move_line i
+                  JOIN account_payment p ON p.move_id = i.move_id
+                 WHERE p.billpay_payment_id IS NOT NULL
+                    OR p.billpay_undone_id IS NOT NULL
+            ), item AS (
+                SELECT i.*, r.commercial_partner_id AS owner
+                  FROM account_move_line i
+                  JOIN account_account a
+                    ON a.id = i.account_id AND a.account_type = 'asset_receivable'
+                  LEFT JOIN res_partner r ON r.id = i.partner_id
+            )
+            SELECT 'full ' || i.full_reconcile_id, i.owner, sum(i.balance)
+              FROM item i
+             WHERE i.full_reconcile_id IN (
+                       SELECT full_reconcile_id FROM account_move_line
+                        WHERE id IN (SELECT id FROM ours))
+             GROUP BY i.full_reconcile_id, i.owner
+            HAVING abs(sum(i.balance)) > 0.004
+             UNION ALL
+            SELECT 'partial ' || p.id, d.owner, p.amount
+              FROM account_partial_reconcile p
+              JOIN item d ON d.id = p.debit_move_id
+              JOIN item c ON c.id = p.credit_move_id
+             WHERE p.full_reconcile_id IS NULL
+               AND d.owner IS DISTINCT FROM c.owner
+               AND (d.id IN (SELECT id FROM ours) OR c.id IN (SELECT id FROM ours))
+            """
+        )
+        self.assertFalse(self.env.cr.fetchall())
 
     def assertBooked(self, billpay_payment, amount):
         """Exactly one entry: ``amount`` on the outstanding and receivable accounts."""

@@ -85,10 +85,12 @@ class BillpayControlNumber(models.Model):
     def _give_up_at_till(self):
         """Take numbers back that nobody is to pay any more."""
         living = self._living()
-        living.pos_given_up = True
+        # A customer may have paid meanwhile.
+        self.pos_given_up = True
         living._close()
         if living.filtered("sync_at"):
             living.provider_id._billpay_trigger("ir_cron_sync_numbers")
+        self.env["billpay.till.balance"].sudo()._ask_money(self.payment_ids)
 
     # === OF ONE ORDER === #
 

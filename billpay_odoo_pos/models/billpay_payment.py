@@ -1,4 +1,5 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+
 from odoo import fields, models
 
 
@@ -16,10 +17,23 @@ class BillpayPayment(models.Model):
         "pos.order", string="Till Order", related="control_number_id.pos_order_id"
     )
 
-    def _flag_till(self, reason):
-        """Keep it in sight on the desk, and say it on the order."""
-        self.ensure_one()
-        self._flag(reason)
-        order = self.control_number_id.sudo()._till_order()
-        if order:
-            order._message_log(body=reason)
+    carrying_move_ids = fields.Many2many(
+        "account.move",
+        "billpay_payment_carrying_rel",
+        string="Carried Over",
+        readonly=True,
+        copy=False,
+        help="Entries that carry this money over from the customer on whom it was "
+        "booked to the one whose till order it paid.",
+    )
+
+    def _open_credit_lines(self):
+        # EXTENDS billpay_odoo
+        carried = self.carrying_move_ids.line_ids.filtered(
+            lambda line: (
+                line.parent_state == "posted"
+                and not line.reconciled
+                and line.amount_residual < 0
+            )
+        )
+        return super()._open_credit_lines() | carried

@@ -19,20 +19,20 @@ class BillpayReservation(models.AbstractModel):
             # The till's order is invoiced while it is being received.
             for order in orders:
                 order._billpay_bind()
-            payments = orders.payment_ids.filtered("is_billpay")
-            if not payments:
-                continue
-            due = move.line_ids.filtered(
-                lambda line: line.display_type == "payment_term" and not line.reconciled
-            )
-            for account, lines in due.grouped("account_id").items():
-                money = payments._billpay_entries().filtered(
-                    lambda line, account=account: line.account_id == account
-                )
-                if money:
-                    (lines + money).reconcile()
+            entries = moves.env["billpay.till.entries"].sudo()
             for order in orders:
+                if not order.payment_ids.filtered("is_billpay"):
+                    continue
+                if not order.payment_ids._billpay_lines():
+                    # Else it was paid in its session, which pays the invoice.
+                    due = move.line_ids.filtered(
+                        lambda line: (
+                            line.display_type == "payment_term" and not line.reconciled
+                        )
+                    )
+                    entries._pay(order, due)
                 order._billpay_bind_invoice(move)
+            orders._billpay_compare()
         return result
 
     def _follow(self, moves):
@@ -47,3 +47,19 @@ class BillpayReservation(models.AbstractModel):
             for order in waiting.pos_order_id:
                 order._billpay_follow()
         return result
+
+    def _row(self, line):
+        """Override: money that an entry carried over to another customer."""
+        row = super()._row(line)
+        if row or line.move_id.move_type != "entry":
+            return row
+        carried = [("carrying_move_ids", "in", line.move_id.ids)]
+        return row.sudo().search(carried, limit=1)
+
+    def _warn_of(self, moves, freed=()):
+        """Override: what came too much at a till may be paid back or used by now."""
+        super()._warn_of(moves, freed)
+        if not (self.env.su and self.env.context.get("billpay_posting")):
+            rows = {row.id for row, _move in freed if row.pos_config_id}
+            payments = self.env["billpay.payment"].sudo().browse(rows)
+            self.env["billpay.till.balance"].sudo()._ask_money(payments)

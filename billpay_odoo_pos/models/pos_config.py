@@ -767,6 +767,23 @@ class PosConfig(models.Model):
         numbers._give_up_at_till()
         return config._billpay_stand(uuid)
 
+    # === REFUND === #
+
+    def billpay_unpaid(self, uuid):
+        """Tell what a refund takes off before anything is given back.
+
+        :param str uuid: of the order that is refunded, of a till of this company
+        :return: what was never paid of it by BillPay, in TZS
+        """
+        config = self._billpay_till()
+        if not isinstance(uuid, str):
+            return 0.0
+        orders = self.env["pos.order"].sudo()
+        order = orders.search(
+            [("uuid", "=", uuid), ("company_id", "=", config.company_id.id)], limit=1
+        )
+        return order._billpay_rest(but=orders)
+
     # === "I HAVE PAID" === #
 
     def billpay_search(self, text):

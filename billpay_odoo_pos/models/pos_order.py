@@ -1,5 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
+import math
+
 from odoo import api, fields, models
 from odoo.exceptions import UserError, ValidationError
 from odoo.fields import Domain
@@ -64,18 +66,19 @@ class PosOrder(models.Model):
         "state",
         "payment_ids.amount",
         "payment_ids.payment_method_id.use_payment_terminal",
+        "lines.refund_orderline_ids.order_id.state",
         "billpay_number_ids.payment_ids.state",
     )
     def _compute_billpay_state(self):
         for order in self:
             lines = order.payment_ids.filtered("is_billpay")
-            wanted = sum(lines.mapped("amount"))
+            wanted = order._billpay_asked()
             numbers = order.billpay_number_ids | lines.billpay_number_id
             received = numbers._received()
             compare = order.currency_id.compare_amounts
             otherwise = order._billpay_paid_otherwise() if lines else 0
             order.billpay_due = max(wanted - received - otherwise, 0)
-            if not wanted and not received:
+            if wanted <= 0 and not received:
                 order.billpay_state = False
             elif not received:
                 order.billpay_state = "waiting"
@@ -123,6 +126,15 @@ class PosOrder(models.Model):
             unfinished = self.filtered(lambda order: order.state in ("draft", "cancel"))
         result = super().write(vals)
         unfinished._billpay_check_rules()
+        if "state" in vals:
+            self._billpay_compare()
+        return result
+
+    def unlink(self):
+        """Override: what customers have paid, or may yet pay, has no order any more."""
+        numbers = self._billpay_numbers()
+        result = super().unlink()
+        numbers._give_up_at_till()
         return result
 
     def _billpay_check_rules(self):
@@ -136,8 +148,10 @@ class PosOrder(models.Model):
         """
         for order in self:
             config = order.config_id
-            asked = order._billpay_asked()
+            asked = order._billpay_own()
             compare = order.currency_id.compare_amounts
+            if order.amount_total < 0 or compare(asked, 0) < 0:
+                order._billpay_check_refund()
             if compare(asked, 0) <= 0:
                 continue
             due = max(whole_shillings(order.amount_total), order.amount_total)
@@ -177,6 +191,42 @@ class PosOrder(models.Model):
                     )
                 )
 
+    def _billpay_check_refund(self):
+        """A refund takes off what was never paid, before anything is paid out.
+
+        :raise ValidationError: it pays out what never came, or takes off what came
+        """
+        refunded, format = self._billpay_refunded(), self.currency_id.format
+        off = -self._billpay_own()
+        out = -self.amount_paid - off
+        rest = refunded._billpay_rest(but=self) if refunded else 0.0
+        names = ", ".join(order.pos_reference or order.name for order in refunded)
+        if off >= 1 and off - rest >= 1:
+            raise ValidationError(
+                self.env._(
+                    "%(order)s takes %(off)s off what is waited for by BillPay, but "
+                    "only %(rest)s is still unpaid. ClickPesa sends no money back. The "
+                    "refund was not stored: give what was paid back in cash, or from "
+                    "your own mobile money account, and choose that payment method.",
+                    order=self.pos_reference or self.name,
+                    off=format(off),
+                    rest=format(max(rest, 0)),
+                )
+            )
+        if out >= 1 and rest - max(off, 0) >= 1:
+            raise ValidationError(
+                self.env._(
+                    "%(rest)s of %(refunded)s is still unpaid, so nothing is given "
+                    "back for it yet. The refund %(order)s was not stored. Choose "
+                    "BillPay for %(off)s: it takes that off what the customer is to "
+                    "pay, and off the control number.",
+                    rest=format(rest),
+                    refunded=names,
+                    order=self.pos_reference or self.name,
+                    off=format(-min(rest, -self.amount_paid)),
+                )
+            )
+
     def _billpay_received_at_till(self):
         """Return what came for an order, though it does not know its numbers yet.
 
@@ -205,9 +255,18 @@ class PosOrder(models.Model):
         order["payment_ids"] = claim._without_settled(
             known, order.get("payment_ids") or [], order.get("state") != "draft"
         )
-        order_id = super()._process_order(order, existing_order)
-        self.browse(order_id)._billpay_bind()
+        # Compared once, when all of it is here.
+        receiving = self.with_context(billpay_receiving=True)
+        order_id = super(PosOrder, receiving)._process_order(order, existing_order)
+        received = self.browse(order_id)
+        received._billpay_bind()
+        received._billpay_compare()
         return order_id
+
+    def _billpay_compare(self):
+        """What is wanted of these orders has changed: compare it with what came."""
+        if not self.env.context.get("billpay_receiving"):
+            self.env["billpay.till.balance"].sudo()._ask(self)
 
     def _process_payment_lines(self, pos_order, order, pos_session, draft):
         # EXTENDS point_of_sale
@@ -243,7 +302,15 @@ class PosOrder(models.Model):
                     over=self.currency_id.format(over),
                 )
             )
-        return super().action_pos_order_paid()
+        rounding = self._billpay_rounding()
+        if not rounding:
+            return super().action_pos_order_paid()
+        # Odoo compares what is paid with the total, to the cent.
+        paid = self.amount_paid
+        self.amount_paid = paid - rounding
+        result = super().action_pos_order_paid()
+        self.amount_paid = paid
+        return result
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_billpay_paid(self):
@@ -305,17 +372,13 @@ class PosOrder(models.Model):
         asking = own._living().filtered(lambda n: not n.amount)
         if asking:
             asking[-1:]._want({"amount": self._billpay_asks(lines)})
-        if self.state == "cancel" or (
-            self.state in ("paid", "done") and own._received() >= self._billpay_asked()
-        ):
-            # Paid, in whatever way, or not at all: nothing is asked for any more.
-            own._close()
 
     def _billpay_asks(self, lines):
         """Return what an order's number asks for, in TZS."""
+        asked = self.amount_total - self.amount_paid
         if lines:
-            return sum(lines.mapped("amount"))
-        return max(self.amount_total - self.amount_paid, 0)
+            asked = sum(lines.mapped("amount"))
+        return whole_shillings(max(asked, 0))
 
     # === BILL === #
 
@@ -335,9 +398,50 @@ class PosOrder(models.Model):
         )
         return numbers.sorted("id")
 
+    def _billpay_own(self):
+        """Return what its BillPay lines come to, in whole TZS; below 0 for a refund."""
+        amount = sum(self.payment_ids.filtered("is_billpay").mapped("amount"))
+        return math.copysign(whole_shillings(abs(amount)), amount)
+
     def _billpay_asked(self):
-        # EXTENDS billpay_odoo
-        return sum(self.payment_ids.filtered("is_billpay").mapped("amount"))
+        """Override: its BillPay lines, less what refunds took off them."""
+        return self._billpay_own() + sum(
+            refund._billpay_own() for refund in self._billpay_refunds()
+        )
+
+    def _billpay_refunds(self):
+        """Return the finished orders that refund these, in sudo."""
+        refunds = self.sudo().lines.refund_orderline_ids.order_id
+        return refunds.filtered(lambda order: order.state in ("paid", "done"))
+
+    def _billpay_refunded(self):
+        """Return the orders that these refund, in sudo."""
+        return self.sudo().lines.refunded_orderline_id.order_id
+
+    def _billpay_wanted(self):
+        """Return the TZS that are to come on the numbers of a finished order."""
+        if self.state == "cancel":
+            return 0.0
+        return self._billpay_asked() - self._billpay_paid_otherwise()
+
+    def _billpay_rest(self, but):
+        """Return what is still unpaid of these orders, in TZS.
+
+        :param but: a refund that is looked at, and counts not yet
+        """
+        rest = 0.0
+        for order in self:
+            left = order._billpay_wanted() - order._billpay_received()
+            if but in order._billpay_refunds():
+                left -= but._billpay_own()
+            if (invoice := order.account_move).state == "posted":
+                left = min(left, invoice.amount_residual)
+            rest += max(left, 0)
+        return rest
+
+    def _billpay_is_settled(self):
+        """Tell whether what it wants has met its money in the books."""
+        return bool(self.account_move) or self.session_id.state == "closed"
 
     def _billpay_received(self, states=MONEY):
         """Override: what ClickPesa has counts at a till, booked or not."""
@@ -346,14 +450,20 @@ class PosOrder(models.Model):
     def _billpay_standing(self):
         """Return what was paid of these orders' BillPay lines, and what still waits.
 
+        What a refund takes off an order that is not among these waits no more.
+
         :return: ``paid`` and ``waiting``, each ``amount`` (TZS) and ``count`` (orders;
             one that is paid in part counts in both)
         """
-        waiting = [order.billpay_due for order in self]
-        paid = [
-            order._billpay_asked() - due
-            for order, due in zip(self, waiting, strict=True)
-        ]
+        paid, waiting = [], []
+        for order in self:
+            refunded = order._billpay_refunded()
+            if order._billpay_own() < 0 and refunded:
+                if not refunded <= self.sudo():
+                    waiting.append(order._billpay_own())
+                continue
+            waiting.append(order.billpay_due)
+            paid.append(order._billpay_asked() - order.billpay_due)
         return {
             kind: {
                 "amount": sum(amounts),
@@ -370,14 +480,22 @@ class PosOrder(models.Model):
     def _billpay_paid_otherwise(self):
         """Return what paid the items of a closed session, but no BillPay, in TZS."""
         partials = self.payment_ids._billpay_lines().matched_credit_ids
+        refunds = self._billpay_refunds()
         entries = partials.credit_move_id.move_id.filtered(
             # What an invoice took out of the session is asked for by the invoice.
             lambda move: (
                 not move.origin_payment_id.billpay_payment_id
                 and not move.reversed_pos_order_id
+                and move not in refunds.account_move
             )
         )
-        others = partials.filtered(lambda p: p.credit_move_id.move_id in entries)
+        entries -= self._billpay_numbers().payment_ids.carrying_move_ids
+        refunded = refunds.payment_ids._billpay_lines()
+        others = partials.filtered(
+            lambda p: (
+                p.credit_move_id.move_id in entries and p.credit_move_id not in refunded
+            )
+        )
         return sum(others.mapped("debit_amount_currency"))
 
     def _billpay_follow(self):
@@ -425,7 +543,7 @@ class PosOrder(models.Model):
         number = self.config_id.sudo()._billpay_reserve(
             {
                 "uuid": self.uuid,
-                "amount": self._billpay_left(),
+                "amount": whole_shillings(self._billpay_left()),
                 "reference": self.pos_reference,
                 "partner_id": self._billpay_numbers()[-1:].partner_id.id,
             },
@@ -440,23 +558,13 @@ class PosOrder(models.Model):
         Called on no order while it is at the till alone.
         """
         number = payment.control_number_id.sudo()
-        taken = payment.browse()
         if self:
-            taken = self.env["billpay.till.claim"]._settle(self)
-        if self.state in ("paid", "done"):
-            self._billpay_compare(payment)
-            if self.state == "paid":
-                # Its session may be closing at this moment, unseen from here.
-                self.env["payment.provider"]._billpay_trigger(
-                    "billpay_odoo_pos.ir_cron_meet"
-                )
-        elif number.pos_given_up and payment not in taken:
-            payment._flag_till(
-                self.env._(
-                    "The till cancelled this number before it was paid. The payment is "
-                    "customer credit. Check whether the order was paid another way, "
-                    "then pay it back or use it."
-                )
+            self.env["billpay.till.claim"]._settle(self)
+        self.env["billpay.till.balance"].sudo()._ask_money(payment)
+        if self.state == "paid":
+            # Its session may be closing at this moment, unseen from here.
+            self.env["payment.provider"]._billpay_trigger(
+                "billpay_odoo_pos.ir_cron_meet"
             )
         self._billpay_notify_till(number)
 
@@ -479,35 +587,9 @@ class PosOrder(models.Model):
             self.env["billpay.till.claim"]._settle(order)
             order._message_log(body=reason)
         self._billpay_notify_till(payment.control_number_id.sudo())
-        return super()._billpay_on_taken_back(payment, reason)
-
-    def _billpay_compare(self, payment):
-        """Tell a person where this finished order is not paid exactly."""
-        lines = self.payment_ids.filtered("is_billpay")
-        paid = self._billpay_received() + self._billpay_paid_otherwise()
-        over = paid - self._billpay_asked()
-        if not lines:
-            payment._flag_till(
-                self.env._(
-                    "The till order %s was paid in another way: this is kept as "
-                    "customer credit. Give it back, or use it.",
-                    self.pos_reference,
-                )
-            )
-        elif payment.currency_id.compare_amounts(over, 0) > 0:
-            payment._flag_till(
-                self.env._(
-                    "Till order %(order)s is overpaid by %(over)s, kept as customer "
-                    "credit. Pay it back, or use it.",
-                    order=self.pos_reference,
-                    over=payment.currency_id.format(over),
-                )
-            )
-        if payment.currency_id.compare_amounts(over, 0) >= 0:
-            self._billpay_numbers()._close()
-        elif lines and not self._billpay_numbers().move_id:
-            # An invoice that took the number over asks for the rest by itself.
-            payment._flag_till(self._billpay_ask_for_rest(-over))
+        result = super()._billpay_on_taken_back(payment, reason)
+        self._billpay_compare()
+        return result
 
     def action_pos_order_cancel(self):
         # EXTENDS point_of_sale
@@ -516,10 +598,7 @@ class PosOrder(models.Model):
             self._billpay_check_removed()
         result = super().action_pos_order_cancel()
         for order in self.filtered(lambda o: o.state == "cancel"):
-            numbers = self.env["billpay.control.number"]._till_numbers(
-                order.config_id, order.uuid
-            )
-            numbers._give_up_at_till()
+            order._billpay_numbers()._give_up_at_till()
         return result
 
     @api.model
@@ -539,7 +618,49 @@ class PosOrder(models.Model):
         ):
             line._billpay_refuse()
 
+    # === WHOLE SHILLINGS === #
+
+    def _billpay_rounding(self):
+        """Return what BillPay rounded this order up by: TZS, less than one.
+
+        Below 0 for a refund. Odoo knows the like of a till with cash rounding.
+        """
+        rounding = self.currency_id.round(self.amount_paid - self.amount_total)
+        lines = (self | self.refunded_order_id).payment_ids
+        if (
+            not lines.filtered("is_billpay")
+            or abs(rounding) >= 1
+            or rounding * self.amount_total <= 0
+        ):
+            return 0.0
+        return rounding
+
+    def _billpay_rounding_of_lines(self):
+        """Return by how much its number asks for more than its lines say."""
+        lines = self.payment_ids.filtered("is_billpay")
+        return self.currency_id.round(self._billpay_own() - sum(lines.mapped("amount")))
+
+    def _billpay_rounding_not_of_odoo(self):
+        """Return what the books have to round that Odoo itself does not round."""
+        rounding = self._billpay_rounding_of_lines()
+        if not self.config_id.cash_rounding:
+            rounding += self._billpay_rounding()
+        return self.currency_id.round(rounding)
+
+    def _is_pos_order_paid(self):
+        # EXTENDS point_of_sale
+        return super()._is_pos_order_paid() or bool(self._billpay_rounding())
+
     # === INVOICE === #
+
+    def _create_invoice(self, move_vals):
+        # EXTENDS point_of_sale
+        invoice = super()._create_invoice(move_vals)
+        rounding = sum(order._billpay_rounding_not_of_odoo() for order in self)
+        if not self.currency_id.is_zero(rounding):
+            entries = self.env["billpay.till.entries"]
+            entries._round_invoice(invoice, self.config_id[:1], rounding)
+        return invoice
 
     def _billpay_bind_invoice(self, move):
         """The invoice of this order is paid with the number that the customer has."""
@@ -551,7 +672,8 @@ class PosOrder(models.Model):
         """Override of `point_of_sale`: an invoice after the session was closed.
 
         Odoo takes the order out of the session's entry; what BillPay owes stands on
-        the customer's account there, and not on the till's.
+        the customer's account there, and not on the till's. What was paid there pays
+        the invoice, and is written on the customer of that.
         """
         values = super()._prepare_aml_values_list_per_nature()
         terms = values["payment_terms"]
@@ -569,23 +691,54 @@ class PosOrder(models.Model):
                     term["amount_currency"] -= payment.amount
                     term["balance"] -= balance
                     break
-            terms.append(
-                {
-                    "partner_id": line.partner_id.id,
-                    "name": line.name,
-                    "account_id": line.account_id.id,
-                    "currency_id": self.currency_id.id,
-                    "amount_currency": payment.amount,
-                    "balance": balance,
-                    "display_type": "payment_term",
-                }
-            )
+            terms += self._billpay_terms_of(line)
         values["payment_terms"] = [
             term
             for term in terms
             if not self.currency_id.is_zero(term["amount_currency"])
         ]
+        rounding = self._billpay_rounding_not_of_odoo()
+        if not self.currency_id.is_zero(rounding):
+            entries = self.env["billpay.till.entries"]
+            values["cash_rounding"].append(
+                {
+                    **entries._rounding_line(self.config_id, rounding),
+                    "partner_id": self.partner_id.commercial_partner_id.id,
+                    "currency_id": self.currency_id.id,
+                    "amount_currency": -rounding,
+                    "balance": -self.session_id._amount_converter(
+                        rounding, self.date_order, False
+                    ),
+                    "display_type": "rounding",
+                }
+            )
         return values
+
+    def _billpay_terms_of(self, line):
+        """Return what the closing entry has of a payment: paid, and still to be paid.
+
+        :param account.move.line line: which waited for the money
+        """
+        owner = self.account_move.sudo().line_ids.filtered(
+            lambda item: item.display_type == "payment_term"
+        )[:1]
+        left, worth_left = line.amount_residual_currency, line.amount_residual
+        parts = (
+            (owner or line, line.amount_currency - left, line.balance - worth_left),
+            (line, left, worth_left),
+        )
+        return [
+            {
+                "partner_id": item.partner_id.id,
+                "name": line.name,
+                "account_id": item.account_id.id,
+                "currency_id": self.currency_id.id,
+                "amount_currency": amount,
+                "balance": balance,
+                "display_type": "payment_term",
+            }
+            for item, amount, balance in parts
+        ]
 
     def _create_misc_reversal_move(self, payment_moves):
         """Override of `point_of_sale`: what was paid already pays the invoice.
@@ -594,35 +747,30 @@ class PosOrder(models.Model):
         the number that the customer has.
         """
         result = super()._create_misc_reversal_move(payment_moves)
-        waiting = self.payment_ids._billpay_lines()
         reversal = (
             self.env["account.move"]
             .sudo()
             .search([("reversed_pos_order_id", "=", self.id)], order="id desc", limit=1)
         )
-        for account, lines in waiting.grouped("account_id").items():
-            taken_back = reversal.line_ids.filtered(
-                lambda item, account=account, lines=lines: (
-                    item.account_id == account
-                    and item.partner_id == lines.partner_id[:1]
-                    and not item.reconciled
-                    and item.balance < 0
-                )
-            )
-            due = lines.filtered(lambda line: not line.reconciled)
-            if due and taken_back:
-                (due + taken_back).reconcile()
-            rest = taken_back.filtered(lambda item: not item.reconciled)
-            invoice = self.account_move.sudo().line_ids.filtered(
-                lambda item, account=account: (
-                    item.account_id == account
-                    and item.display_type == "payment_term"
-                    and not item.reconciled
-                )
-            )
-            if rest and invoice:
-                (rest + invoice).reconcile()
+        entries = self.env["billpay.till.entries"]
+        taken_back = entries._open(reversal.line_ids, lambda item: item.balance)
+        waiting = entries._open(self.payment_ids._billpay_lines(), bool)
+        entries._reconcile_own(waiting, taken_back)
+        invoice = entries._open(
+            self.account_move.sudo().line_ids,
+            lambda item: item.display_type == "payment_term",
+        )
+        taken_back = entries._open(taken_back, bool)
+        entries._reconcile_own(invoice, taken_back)
         return result
+
+    def _generate_pos_order_invoice(self):
+        """Override: a credit note for what was never paid pays the order's invoice."""
+        invoice = super()._generate_pos_order_invoice()
+        entries = self.env["billpay.till.entries"].sudo()
+        entries._meet(self._billpay_refunded())
+        self._billpay_compare()
+        return invoice
 
     # === ACTION METHODS === #
 

@@ -11,6 +11,9 @@ from odoo.addons.billpay_odoo.transactions import each
 
 _logger = logging.getLogger(__name__)
 
+# What decides how much is wanted of an order.
+_COUNTED = frozenset({"amount", "payment_method_id", "pos_order_id", "billpay_number"})
+
 
 class PosPayment(models.Model):
     _name = "pos.payment"
@@ -70,7 +73,14 @@ class PosPayment(models.Model):
         for payment in self:
             payment.billpay_paid = bool(payment.billpay_payment_id)
 
-    # === WHAT IS PAID STAYS === #
+    # === WHAT IS PAID STAYS, WHAT CHANGES IS COMPARED === #
+
+    @api.model_create_multi
+    def create(self, vals_list):
+        # EXTENDS point_of_sale
+        payments = super().create(vals_list)
+        payments.pos_order_id._billpay_compare()
+        return payments
 
     def write(self, vals):
         # EXTENDS point_of_sale
@@ -81,7 +91,17 @@ class PosPayment(models.Model):
                     line, self._fields[name], vals[name]
                 ):
                     line._billpay_refuse()
-        return super().write(vals)
+        result = super().write(vals)
+        if not _COUNTED.isdisjoint(vals):
+            self.pos_order_id._billpay_compare()
+        return result
+
+    def unlink(self):
+        # EXTENDS point_of_sale
+        orders = self.pos_order_id
+        result = super().unlink()
+        orders._billpay_compare()
+        return result
 
     @api.ondelete(at_uninstall=False)
     def _unlink_except_billpay_paid(self):
@@ -118,28 +138,10 @@ class PosPayment(models.Model):
     def _billpay_entries(self):
         """Return the journal items of the money that came for these."""
         numbers = self.sudo().billpay_number_id | self.pos_order_id._billpay_numbers()
-        payments = numbers._money(("posted",))
-        return payments.account_payment_ids.move_id.line_ids.filtered(
-            lambda line: (
-                line.account_id.account_type == "asset_receivable"
-                and line.parent_state == "posted"
-                and not line.reconciled
-                and line.amount_residual < 0
-            )
-        )
+        return self._billpay_entries_of(numbers)
 
-    def _billpay_meet(self):
-        """Reconcile what waits on the customer's account with the money that came."""
-        for payments in self.grouped("pos_order_id").values():
-            due = payments._billpay_lines().filtered(
-                lambda line: line.parent_state == "posted" and not line.reconciled
-            )
-            for account, lines in due.grouped("account_id").items():
-                money = payments._billpay_entries().filtered(
-                    lambda line, account=account: line.account_id == account
-                )
-                if money and account.reconcile:
-                    (lines + money).reconcile()
+    def _billpay_entries_of(self, numbers):
+        return numbers._money(("posted",))._open_credit_lines()
 
     @api.model
     def _cron_billpay_meet(self):
@@ -172,7 +174,7 @@ class PosPayment(models.Model):
         for order in orders:
             each(
                 order.with_company(order.company_id),
-                lambda order: order.payment_ids.filtered("is_billpay")._billpay_meet(),
+                self.env["billpay.till.entries"]._meet,
                 # The others meet all the same; this one is looked at again.
                 lambda order, error: _logger.error(
                     "Till order %s did not meet its money.", order.id, exc_info=error

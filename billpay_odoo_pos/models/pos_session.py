@@ -37,15 +37,23 @@ class PosSession(models.Model):
                 if method.use_payment_terminal == "billpay":
                     del amounts[key]
         billpay = defaultdict(lambda: {"amount": 0.0, "amount_converted": 0.0})
+        rounding = {"amount": 0.0, "amount_converted": 0.0}
         for order in self._get_closed_orders().filtered(lambda o: not o.is_invoiced):
-            for payment in order.payment_ids.filtered("is_billpay"):
-                if not order.currency_id.is_zero(payment.amount):
+            payments = order.payment_ids.filtered("is_billpay")
+            rounded = order._billpay_rounding_of_lines()
+            for payment in payments:
+                amount = payment.amount
+                if payment == payments[-1:]:
+                    amount += rounded  # customers pay whole shillings
+                if not order.currency_id.is_zero(amount):
                     billpay[payment] = self._update_amounts(
-                        billpay[payment],
-                        {"amount": payment.amount},
-                        payment.payment_date,
+                        billpay[payment], {"amount": amount}, payment.payment_date
                     )
-        data["billpay_receivables"] = billpay
+            if more := order._billpay_rounding_not_of_odoo():
+                rounding = self._update_amounts(
+                    rounding, {"amount": more}, order.date_order
+                )
+        data.update(billpay_receivables=billpay, billpay_rounding=rounding)
         return data
 
     def _create_pay_later_receivable_lines(self, data):
@@ -54,20 +62,43 @@ class PosSession(models.Model):
         for payment, amounts in data["billpay_receivables"].items():
             vals = self._billpay_receivable_vals(payment, amounts)
             payment.sudo().billpay_line_id = data["MoveLine"].create(vals)
+        rounding = data["billpay_rounding"]
+        if not self.currency_id.is_zero(rounding["amount"]):
+            entries = self.env["billpay.till.entries"]
+            line = entries._rounding_line(self.config_id, rounding["amount"])
+            data["MoveLine"].create(
+                self._credit_amounts(
+                    {**line, "move_id": self.move_id.id},
+                    rounding["amount"],
+                    rounding["amount_converted"],
+                )
+            )
         return data
 
     def _billpay_receivable_vals(self, payment, amounts):
         """Return the journal item that waits for a payment's money.
 
-        On the account and customer on which the money was booked, where it was.
+        On the account and customer on which the money was booked, where it was; a
+        refund's where its order is.
         """
         order = payment.pos_order_id
-        money = payment._billpay_entries()[:1]
-        partner = money.partner_id or self.env["res.partner"]._find_accounting_partner(
+        numbers = payment.sudo().billpay_number_id
+        refunded = order._billpay_refunded()
+        terms = refunded.account_move.line_ids.filtered(
+            lambda line: line.display_type == "payment_term"
+        )
+        items = (
+            (terms | refunded.payment_ids._billpay_lines())
+            if payment.amount < 0
+            else payment.sudo().billpay_payment_id._open_credit_lines()
+            | payment._billpay_entries_of(numbers)
+            | payment._billpay_entries()
+        )[:1]
+        partner = items.partner_id or self.env["res.partner"]._find_accounting_partner(
             order.partner_id or order.config_id._billpay_customer()
         )
         account = (
-            money.account_id
+            items.account_id
             or partner.with_company(self.company_id).property_account_receivable_id
         )
         number = payment.billpay_number_id
@@ -99,49 +130,18 @@ class PosSession(models.Model):
         payments = self.env["pos.payment"].browse(
             payment.id for payment in data["billpay_receivables"]
         )
-        payments._billpay_meet()
+        orders = payments.pos_order_id
+        self.env["billpay.till.entries"]._meet(orders | orders._billpay_refunded())
         return data
 
     def _validate_session(self, *args, **kwargs):
         # EXTENDS point_of_sale
         result = super()._validate_session(*args, **kwargs)
         if self.state == "closed":
-            self.sudo()._billpay_flag_left_over()
+            self.env["billpay.till.balance"].sudo()._ask_session(self.sudo())
             if self.sudo().order_ids.payment_ids.billpay_line_id:
                 # Money that is being booked at this moment is not seen from here.
                 self.env["payment.provider"]._billpay_trigger(
                     "billpay_odoo_pos.ir_cron_meet"
                 )
         return result
-
-    def _billpay_flag_left_over(self):
-        """Money that was paid at this till in this session, for no order of it."""
-        payments = self.env["billpay.payment"].search(
-            [
-                ("pos_config_id", "=", self.config_id.id),
-                ("state", "=", "posted"),
-                ("posted_at", ">=", self.start_at),
-                ("attention", "=", False),
-            ]
-        )
-        for payment in payments:
-            open_items = payment.account_payment_ids.move_id.line_ids.filtered(
-                lambda line: (
-                    line.account_id.account_type == "asset_receivable"
-                    and not line.reconciled
-                )
-            )
-            order = payment.control_number_id._till_order()
-            if not open_items or order.session_id.state == "opened":
-                continue
-            if order.payment_ids.filtered("is_billpay"):
-                continue
-            payment._flag_till(
-                self.env._(
-                    "Paid at the till %(till)s, but no order of the session "
-                    "%(session)s took it: it is kept as customer credit. Ask at the "
-                    "till; an order that comes later is paid by it.",
-                    till=self.config_id.name,
-                    session=self.name,
-                )
-            )

@@ -1,7 +1,11 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 from . import (
+    test_billpay_till_balance,
+    test_billpay_till_entries,
     test_pos_config,
+    test_pos_order,
+    test_pos_order_tours,
     test_pos_session,
     test_rights_generated,
     test_self_order,

@@ -140,10 +140,42 @@ class TillSteps:
             **values,
         }
 
+    def _refund_sale(self, session, order, payments, amount=None, **values):
+        """A refund of an order, as the till sends it.
+
+        :param float amount: of what is returned; below the order's for a part of it
+        """
+        amount = amount or order.amount_total
+        line = order.lines[:1]
+        return self._sale(
+            session,
+            payments,
+            amount=-amount,
+            is_refund=True,
+            partner_id=order.partner_id.id,
+            lines=[
+                Command.create(
+                    {
+                        "product_id": self.product.id,
+                        "price_unit": amount,
+                        "qty": -1,
+                        "discount": 0,
+                        "tax_ids": [Command.clear()],
+                        "price_subtotal": -amount,
+                        "price_subtotal_incl": -amount,
+                        "refunded_orderline_id": line.id,
+                        "uuid": str(uuid4()),
+                    }
+                )
+            ],
+            **{"amount_return": 0, **values},
+        )
+
     def _send(self, sale):
         """The till sends an order; return it."""
-        answer = self.env["pos.order"].sync_from_ui([dict(sale)])
-        return self.env["pos.order"].browse(answer["pos.order"][0]["id"])
+        orders = self.env["pos.order"]
+        orders.sync_from_ui([dict(sale)])
+        return orders.search([("uuid", "=", sale["uuid"])])
 
     def _ask(self, uuid, amount=45000, till=None, **values):
         with self._workers():
@@ -188,6 +220,35 @@ class TillSteps:
 
     def _lease(self, device="0d1f6a44-aaaa", till=None, used=()):
         return (till or self.till).billpay_lease(device, used)
+
+    def assertItems(self, move, *items):
+        """The journal items of an entry: account, customer and balance."""
+        self.assertEqual(move.state, "posted")
+        self.assertCountEqual(
+            [
+                (line.account_id, line.partner_id, line.balance)
+                for line in move.line_ids
+            ],
+            [
+                (account, partner or self.env["res.partner"], balance)
+                for account, partner, balance in items
+            ],
+        )
+
+    def _owed(self, partner):
+        """What a customer owes, by the books."""
+        lines = self.env["account.move.line"].search(
+            [
+                ("partner_id", "=", partner.id),
+                ("account_id.account_type", "=", "asset_receivable"),
+                ("parent_state", "=", "posted"),
+            ]
+        )
+        return sum(lines.mapped("amount_residual"))
+
+    def _receivable(self, partner):
+        partner = partner.with_company(self.company)
+        return partner.property_account_receivable_id
 
     def assertSettled(self, order, amount):
         """The order's item on the customer's account and the money meet: no rest."""

@@ -92,6 +92,22 @@ class TestSessionReports(TillSteps, BillPayCommon):
         self._sell(20000, 25000)
         self.assertEqual(self._closing()["billpay"], standing(65000, 2, 45000, 1))
 
+    def test_a_refund_takes_off_what_waits(self):
+        waiting = self._sell(45000)
+        self._sell(20000, 20000)
+        back = [(self.billpay, -45000, False)]
+        self._send(self._refund_sale(self.session, waiting, back))
+        closing = self._closing()
+        self.assertEqual(closing["amount"], 20000)
+        self.assertEqual(closing["billpay"], standing(20000, 1, 0, 0))
+        # Of an order of the day before: less is owed than this session sold.
+        later = self._sell(30000)
+        self._close_till(self.session)
+        self.session = self._open()
+        back = [(self.billpay, -10000, False)]
+        self._send(self._refund_sale(self.session, later, back, 10000))
+        self.assertEqual(self._closing()["billpay"], standing(0, 0, -10000, 1))
+
     def test_of_a_day_at_several_tills(self):
         other = self._make_till("Duka la Posta")
         session = self._open(other)

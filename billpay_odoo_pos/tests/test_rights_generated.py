@@ -178,6 +178,7 @@ class TestTillMethods(TillRightsCommon):
             "billpay_search": f"{_SELLS}; what a cashier knows something of",
             "billpay_settings": f"{_SELLS}; what its receipts print",
             "billpay_status": f"{_SELLS}; orders of this till alone",
+            "billpay_unpaid": f"{_SELLS}; orders of this company alone",
         },
         "pos.order": {
             "action_view_billpay_payments": "whoever reads it; bound by rules",
@@ -208,6 +209,7 @@ class TestTillMethods(TillRightsCommon):
                 "billpay_cancel": [order.uuid],
                 "billpay_search": [order.billpay_number],
                 "billpay_status": [order.mapped("uuid")],
+                "billpay_unpaid": [order.uuid],
             }
         return super()._call(record, user, method)
 
@@ -310,6 +312,7 @@ class TestTillRoutes(TillSteps, RoutesCommon):
                 ("pos.config", "billpay_ask", [{"uuid": str(uuid4()), "amount": 5}]),
                 ("pos.config", "billpay_status", [[stand["uuid"]]]),
                 ("pos.config", "billpay_cancel", [stand["uuid"]]),
+                ("pos.config", "billpay_unpaid", [stand["uuid"]]),
                 ("pos.config", "billpay_search", [stand["number"]]),
                 ("pos.config", "billpay_lease", ["0d1f6a44-aaaa"]),
                 ("pos.config", "billpay_settings", []),

@@ -15,8 +15,7 @@ from odoo.addons.point_of_sale.tests.common import archive_products
 from .common import TillSteps
 
 
-@tagged("post_install", "-at_install", "slow")
-class TestTillTours(TillSteps, BillPayHttpCommon):
+class TillTourCommon(TillSteps, BillPayHttpCommon):
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -66,6 +65,9 @@ class TestTillTours(TillSteps, BillPayHttpCommon):
         [order] = session.order_ids
         return session, order
 
+
+@tagged("post_install", "-at_install", "slow")
+class TestTillTours(TillTourCommon):
     def test_a_sale_online(self):
         session, order = self._tour("billpay_till_online")
         [line] = order.payment_ids

@@ -61,7 +61,7 @@ export class BillPayTill {
 
     /** Whether a line that waits asks for more than the order still comes to. */
     givesChange(order, line) {
-        return line.amount - order.remainingDue > this.pos.currency.rounding / 2;
+        return line.amount - order.billpayToPay > this.pos.currency.rounding / 2;
     }
 
     money(amount) {
@@ -346,7 +346,7 @@ export class BillPayTill {
         }
         const { order, line } = entry;
         // Without what only waits.
-        const due = order.remainingDue;
+        const due = order.billpayToPay;
         const fits = entry.isWhole ? line.amount === due : line.amount <= due;
         if (fits || (this.config.billpay_change && line.amount > due)) {
             this.open(entry);
@@ -595,8 +595,8 @@ export class BillPayTill {
                 (unfinished && order.remainingDue <= 0)
             ) {
                 line.delete();
-            } else if (unfinished && line.amount > order.remainingDue) {
-                line.setAmount(order.remainingDue);
+            } else if (unfinished && line.amount > order.billpayToPay) {
+                line.setAmount(order.billpayToPay);
             }
         }
     }

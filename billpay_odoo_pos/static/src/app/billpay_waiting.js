@@ -22,7 +22,7 @@ export class BillPayWaiting {
         this.lineUuid = line.uuid;
         this.over = false;
         // It follows what the order comes to.
-        this.isWhole = line.amount === order.remainingDue;
+        this.isWhole = line.amount === order.billpayToPay;
         // What ClickPesa was asked for last (TZS).
         this.asked = 0;
         this.url = "";

@@ -13,7 +13,7 @@ patch(OrderReceipt.prototype, {
     get billpay() {
         const order = this.order;
         const words = order.config._billpay?.[order.config.billpay_lang || "sw"];
-        const left = order.finalized ? order.billpayDue : order.remainingDue;
+        const left = order.finalized ? order.billpayDue : order.billpayToPay;
         // Without its page a number cannot be paid now, as the server says.
         if (!order.billpay_number || !order.billpay_url || !words || left <= 0) {
             return null;
