@@ -717,7 +717,9 @@ class PosConfig(models.Model):
             "problem": self._billpay_problem(living),
             "order": order.state or "",
             "lines": lines._load_pos_data_read(lines, self),
-            "left": received - sum(lines.billpay_payment_id.mapped("amount")),
+            "left": max(
+                received - sum(whole_shillings(line.amount) for line in lines), 0
+            ),
             "payments": [
                 self._billpay_payment_for_till(payment)
                 for payment in payments.sorted("id", reverse=True)

@@ -226,6 +226,8 @@ registry.category("web_tour.tours").add("billpay_till_part", {
 });
 
 registry.category("web_tour.tours").add("billpay_till_warnings", {
+    // A machine may be busy (milliseconds a step).
+    timeout: 60000,
     steps: () =>
         [
             ...open,
@@ -241,7 +243,7 @@ registry.category("web_tour.tours").add("billpay_till_warnings", {
             customerPays(50000),
             // Finished by itself; the customer still stands there.
             ReceiptScreen.isShown(),
-            isSaid("too much came"),
+            { ...isSaid("too much came"), timeout: 8000 },
             ReceiptScreen.clickNextOrder(),
             isSaidNoMore("too much came"),
         ].flat(),
