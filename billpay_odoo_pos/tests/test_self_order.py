@@ -203,8 +203,10 @@ class TestSelfOrder(CheckoutSteps, TillSteps, BillPayHttpCommon):
         kiosk.payment_method_ids += self.online
         self.assertEqual(kiosk.billpay_self_order, "offered")
         # Online payment by somebody else only.
-        other = self.env["payment.provider"].sudo().create(
-            {"name": "Other", "company_id": self.company.id}
+        other = (
+            self.env["payment.provider"]
+            .sudo()
+            .create({"name": "Other", "company_id": self.company.id})
         )
         self.online.online_payment_provider_ids = other
         kiosk.invalidate_recordset()

@@ -2,8 +2,8 @@
 """Tills in a real browser."""
 
 import json
-from uuid import uuid4
 from unittest.mock import patch
+from uuid import uuid4
 
 from odoo import Command
 from odoo.tests import new_test_user, tagged
@@ -205,7 +205,11 @@ class TestTillTours(TillTourCommon):
     def test_rewards_and_points_of_an_order_that_finishes_by_itself(self):
         programs = self.env["loyalty.program"].sudo()
         programs.search([]).active = False
-        discount = {"reward_type": "discount", "discount": 10, "discount_mode": "percent"}
+        discount = {
+            "reward_type": "discount",
+            "discount": 10,
+            "discount_mode": "percent",
+        }
         programs.create(
             {
                 "name": "Ten percent",
