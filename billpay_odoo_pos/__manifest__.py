@@ -15,6 +15,7 @@
         "views/pos_order_views.xml",
         "views/pos_payment_method_views.xml",
         "views/billpay_views.xml",
+        "views/report_sale_details.xml",
         "views/res_config_settings_views.xml",
     ],
     "assets": {
@@ -24,6 +25,9 @@
         "point_of_sale.customer_display_assets": [
             "billpay_odoo_pos/static/src/app/billpay_steps/**/*",
             "billpay_odoo_pos/static/src/customer_display/**/*",
+        ],
+        "point_of_sale.customer_display_assets_test": [
+            "billpay_odoo_pos/static/tests/customer_display/*.js",
         ],
         "web.assets_tests": ["billpay_odoo_pos/static/tests/tours/*.js"],
     },

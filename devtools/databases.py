@@ -27,7 +27,7 @@ from odoo.addons.{CORE}.tests.company import store
 store(env)
 """
 # What an add-on does not need, but has to get on with: its tests use it.
-BESIDE = {"billpay_odoo_pos": ("pos_restaurant",)}
+BESIDE = {"billpay_odoo_pos": ("pos_hr", "pos_loyalty", "pos_restaurant")}
 
 
 def name(kind):
@@ -63,9 +63,10 @@ def template_tests(addons):
     return _template(kind, key, parent, (), title, COMPANY)
 
 
-def needed(addons):
+def needed(addons, beside=BESIDE):
     """Return the add-ons of ours that these depend on, themselves included.
 
+    :param dict beside: what their tests use besides
     :return: their names, and those of Odoo's own modules below them
     :rtype: tuple[list[str], tuple[str]]
     """
@@ -76,7 +77,7 @@ def needed(addons):
         if addon in ours:
             continue
         ours.add(addon)
-        modules.update(BESIDE.get(addon, ()))
+        modules.update(beside.get(addon, ()))
         manifest = paths.ROOT / addon / "__manifest__.py"
         # What Odoo reads in a manifest: one literal.
         for module in ast.literal_eval(manifest.read_text()).get("depends", ()):

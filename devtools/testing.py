@@ -405,7 +405,9 @@ def _beside(modules):
     """
     there = {*databases.BASE_MODULES, *modules}
     return [
-        addon for addon in paths.addons() if set(databases.needed([addon])[1]) <= there
+        addon
+        for addon in paths.addons()
+        if set(databases.needed([addon], beside={})[1]) <= there
     ]
 
 

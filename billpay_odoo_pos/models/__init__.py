@@ -17,5 +17,6 @@ from . import (
     pos_payment,
     pos_payment_method,
     pos_session,
+    report_sale_details,
     res_config_settings,
 )

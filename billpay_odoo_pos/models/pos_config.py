@@ -47,6 +47,8 @@ SHORTEST_SEARCH = 3
 # Fewer last digits would find what a cashier does not know.
 SHORTEST_END = 6
 MOST_FOUND = 5
+# Settings that the page of a till knows.
+SETTINGS = ("billpay_later", "billpay_change", "billpay_lang")
 # No till order is worth more: what ClickPesa takes in one payment (TZS).
 LARGEST = 10**10
 
@@ -94,7 +96,47 @@ class PosConfig(models.Model):
         "customer.",
     )
 
+    billpay_self_order = fields.Selection(
+        [
+            ("missing", "Not offered: Online Payment is missing"),
+            ("offered", "Offered by Online Payment"),
+        ],
+        string="BillPay on Kiosks and Phones",
+        compute="_compute_billpay_self_order",
+        compute_sudo=True,
+        help="Customers who order at a kiosk or on their phones pay by control number "
+        "through Odoo's Online Payment with ClickPesa as its provider.",
+    )
+
     # === COMPUTE METHODS === #
+
+    # Self ordering is not installed everywhere.
+    @api.depends(
+        lambda self: [
+            name
+            for name in (
+                "payment_method_ids.use_payment_terminal",
+                "self_ordering_mode",
+                "self_order_online_payment_method_id",
+            )
+            if name.partition(".")[0] in self._fields
+        ]
+    )
+    def _compute_billpay_self_order(self):
+        for config in self:
+            mode = "self_ordering_mode" in config._fields and config.self_ordering_mode
+            if not mode or mode == "nothing" or not config._billpay_method():
+                config.billpay_self_order = False
+                continue
+            if mode == "mobile":
+                methods = (
+                    "self_order_online_payment_method_id" in config._fields
+                    and config.self_order_online_payment_method_id
+                )
+            else:
+                methods = config.payment_method_ids
+            offered = methods and methods._billpay_is_online()
+            config.billpay_self_order = "offered" if offered else "missing"
 
     @api.depends("payment_method_ids.use_payment_terminal")
     def _compute_billpay(self):
@@ -165,6 +207,26 @@ class PosConfig(models.Model):
                 "Nothing was changed and no money is affected: ask one of them."
             )
         )
+
+    # === NEW TILLS === #
+
+    def _default_payment_methods(self):
+        """Override of `point_of_sale`: a till takes BillPay by its tick only.
+
+        Else the first method that Odoo finds would be ours, and a new till would have
+        neither cash nor cards, or could not sell in another currency.
+        """
+        tills = self.with_context(billpay_by_tick_only=True)
+        methods = super(PosConfig, tills)._default_payment_methods()
+        return methods.with_env(self.env)
+
+    def _create_journal_and_payment_methods(self, *args, **kwargs):
+        """Override of `point_of_sale`: ours is no *Customer Account*."""
+        tills = self.with_context(billpay_by_tick_only=True)
+        journal, method_ids = super(
+            PosConfig, tills
+        )._create_journal_and_payment_methods(*args, **kwargs)
+        return journal.with_env(self.env), method_ids
 
     # === BUSINESS METHODS === #
 
@@ -240,6 +302,15 @@ class PosConfig(models.Model):
         if read and config.billpay:
             read[0]["_billpay"] = config._billpay_texts()
         return read
+
+    def billpay_settings(self):
+        """Return the settings and texts of this till that change while it is open.
+
+        :return: dict of values of ``pos.config`` as the till loads them
+        """
+        config = self._billpay_till()
+        settings = {name: config[name] for name in SETTINGS}
+        return {**settings, "_billpay": config._billpay_texts()}
 
     def _billpay_texts(self):
         """Return ways to pay and words for receipts and the customer display.
@@ -646,7 +717,9 @@ class PosConfig(models.Model):
             "problem": self._billpay_problem(living),
             "order": order.state or "",
             "lines": lines._load_pos_data_read(lines, self),
-            "left": received - sum(lines.billpay_payment_id.mapped("amount")),
+            "left": max(
+                received - sum(whole_shillings(line.amount) for line in lines), 0
+            ),
             "payments": [
                 self._billpay_payment_for_till(payment)
                 for payment in payments.sorted("id", reverse=True)

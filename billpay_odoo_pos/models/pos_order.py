@@ -451,6 +451,31 @@ class PosOrder(models.Model):
         """Override: what ClickPesa has counts at a till, booked or not."""
         return super()._billpay_received(states)
 
+    def _billpay_standing(self):
+        """Return what was paid of these orders' BillPay lines, and what still waits.
+
+        What a refund takes off an order that is not among these waits no more.
+
+        :return: ``paid`` and ``waiting``, each ``amount`` (TZS) and ``count`` (orders;
+            one that is paid in part counts in both)
+        """
+        paid, waiting = [], []
+        for order in self:
+            refunded = order._billpay_refunded()
+            if order._billpay_own() < 0 and refunded:
+                if not refunded <= self.sudo():
+                    waiting.append(order._billpay_own())
+                continue
+            waiting.append(order.billpay_due)
+            paid.append(order._billpay_asked() - order.billpay_due)
+        return {
+            kind: {
+                "amount": sum(amounts),
+                "count": sum(amount != 0 for amount in amounts),
+            }
+            for kind, amounts in (("paid", paid), ("waiting", waiting))
+        }
+
     def _billpay_left(self):
         """Override: the accountant may have taken a part of it in another way."""
         left = super()._billpay_left() - self._billpay_paid_otherwise()

@@ -2,6 +2,7 @@
 
 from odoo import api, fields, models
 from odoo.exceptions import ValidationError
+from odoo.fields import Domain
 
 from odoo.addons.billpay_odoo.models.billpay_guarded import BillpayGuarded
 
@@ -23,6 +24,21 @@ class PosPaymentMethod(models.Model):
         groups="point_of_sale.group_pos_manager",
         help="Empty: the company's.",
     )
+
+    @api.model
+    def _search(self, domain, *args, **kwargs):
+        """Override: what Odoo gives to a new till by itself is none of ours.
+
+        It takes a method without a journal for its *Customer Account*.
+        """
+        if self.env.context.get("billpay_by_tick_only"):
+            ours = Domain("use_payment_terminal", "=", "billpay")
+            domain = Domain(domain) & ~ours
+        return super()._search(domain, *args, **kwargs)
+
+    def _is_write_forbidden(self, fields):
+        """Override: the server takes another application for the next number."""
+        return super()._is_write_forbidden(fields - {"billpay_provider_id"})
 
     @api.constrains("billpay_provider_id", "company_id")
     def _check_billpay_provider_id(self):
@@ -53,3 +69,21 @@ class PosPaymentMethod(models.Model):
                         method.name,
                     )
                 )
+
+    def _billpay_is_online(self):
+        """Tell whether one of these lets customers pay online with ClickPesa."""
+        if "is_online_payment" not in self._fields:
+            return False
+        online = self.filtered("is_online_payment")
+        providers = self.env["payment.provider"].sudo()
+        for method in online:
+            providers |= method._get_online_payment_providers(error_if_invalid=False)
+        return bool(
+            providers.filtered(
+                lambda provider: (
+                    provider.code == "clickpesa"
+                    and provider.company_id in online.company_id
+                    and provider._billpay_is_on()
+                )
+            )
+        )

@@ -10,6 +10,20 @@ from odoo import models
 class PosSession(models.Model):
     _inherit = "pos.session"
 
+    def get_closing_control_data(self):
+        """Override: what of BillPay was paid, and what the customers still owe."""
+        data = super().get_closing_control_data()
+        orders = self._get_closed_orders()
+        for method in data["non_cash_payment_methods"]:
+            lines = orders.payment_ids.filtered(
+                lambda p, known=method["id"]: (
+                    p.is_billpay and p.payment_method_id.id == known
+                )
+            )
+            if lines:
+                method["billpay"] = lines.pos_order_id._billpay_standing()
+        return data
+
     def _accumulate_amounts(self, data):
         """Override: BillPay payments stand one by one, not in a sum per method.
 

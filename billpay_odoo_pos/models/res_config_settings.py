@@ -19,3 +19,6 @@ class ResConfigSettings(models.TransientModel):
     pos_billpay_partner_id = fields.Many2one(
         related="pos_config_id.billpay_partner_id", readonly=False
     )
+    pos_billpay_self_order = fields.Selection(
+        related="pos_config_id.billpay_self_order"
+    )

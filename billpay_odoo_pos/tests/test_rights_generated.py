@@ -100,7 +100,12 @@ class TillRightsCommon(RightsCommon):
     def _new_values(self, model, user):
         till, order = self.own["pos.config"].sudo(), self.own["pos.order"]
         return {
-            "pos.config": {"name": "Duka jipya", "company_id": self.company.id},
+            # Journals are not made by everybody who makes tills.
+            "pos.config": {
+                "name": "Duka jipya",
+                "company_id": self.company.id,
+                "payment_method_ids": [],
+            },
             "pos.payment.method": {"name": "Mpya", "company_id": self.company.id},
             "pos.order": {
                 "session_id": self.own["pos.session"].id,
@@ -171,6 +176,7 @@ class TestTillMethods(TillRightsCommon):
             "billpay_cancel": f"{_SELLS}; orders of this till alone",
             "billpay_lease": f"{_SELLS}; no more than MOST_LEASED",
             "billpay_search": f"{_SELLS}; what a cashier knows something of",
+            "billpay_settings": f"{_SELLS}; what its receipts print",
             "billpay_status": f"{_SELLS}; orders of this till alone",
             "billpay_unpaid": f"{_SELLS}; orders of this company alone",
         },
@@ -309,6 +315,7 @@ class TestTillRoutes(TillSteps, RoutesCommon):
                 ("pos.config", "billpay_unpaid", [stand["uuid"]]),
                 ("pos.config", "billpay_search", [stand["number"]]),
                 ("pos.config", "billpay_lease", ["0d1f6a44-aaaa"]),
+                ("pos.config", "billpay_settings", []),
                 ("pos.order", "action_pos_order_cancel", []),
                 ("pos.session", "close_session_from_ui", []),
             ):

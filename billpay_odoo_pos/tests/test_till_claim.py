@@ -109,6 +109,21 @@ class TestTillClaim(TillSteps, BillPayCommon):
 
     # === One payment, one line === #
 
+    def test_what_is_too_much_is_said(self):
+        for amount, paid, change, left in (
+            (45000, 50000, False, 5000),
+            (45000, 50000, True, 0),
+            (2500.5, 2501, False, 0),
+            (2500.5, 2600, False, 99),
+        ):
+            with self.subTest(amount=amount, paid=paid, change=change):
+                self.till.billpay_change = change
+                device, _order, number = self._waiting(amount)
+                self._money(number, paid)
+                [stand] = self.till.billpay_status([device.uuid])
+                self.assertEqual(stand["left"], left)
+                self.assertEqual(stand["received"], paid)
+
     def test_the_line_of_the_device_becomes_the_paid_one(self):
         device, order, number = self._waiting()
         row = self._money(number)

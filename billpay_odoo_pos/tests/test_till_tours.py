@@ -3,6 +3,7 @@
 
 import json
 from unittest.mock import patch
+from uuid import uuid4
 
 from odoo import Command
 from odoo.tests import new_test_user, tagged
@@ -47,11 +48,14 @@ class TillTourCommon(TillSteps, BillPayHttpCommon):
             ).sudo().method_direct_trigger()
             return True
 
-        pays = patch.object(
-            tills, "billpay_pay_in_test", billpay_pay_in_test, create=True
-        )
-        pays.start()
-        self.addCleanup(pays.stop)
+        def billpay_set_in_test(till, values):
+            till.sudo().write(values)
+            return True
+
+        for method in (billpay_pay_in_test, billpay_set_in_test):
+            known = patch.object(tills, method.__name__, method, create=True)
+            known.start()
+            self.addCleanup(known.stop)
 
     def _tour(self, name, till=None):
         till = till or self.till
@@ -122,6 +126,23 @@ class TestTillTours(TillTourCommon):
         self._close_till(session)
         self.assertSettled(order, 30000)
 
+    def test_warnings_go_with_their_order(self):
+        self.provider.clickpesa_checkout_mode = "flexible"
+        self.till.with_user(self.cashier).open_ui()
+        url = f"/pos/ui/{self.till.id}"
+        self.start_tour(url, "billpay_till_warnings", login="till_cashier")
+        finished = self.till.current_session_id.order_ids.filtered(
+            lambda order: order.state == "paid"
+        )
+        self.assertEqual(finished.billpay_state, "over")
+
+    def test_the_customer_display_follows_the_order(self):
+        self.start_tour(
+            f"/pos_customer_display/{self.till.id}/{self.till.access_token}",
+            "billpay_customer_display",
+            login="till_cashier",
+        )
+
     def test_cancelled_and_paid_in_cash(self):
         _session, order = self._tour("billpay_till_cancel")
         self.assertEqual(order.payment_ids.payment_method_id, self.cash)
@@ -130,3 +151,101 @@ class TestTillTours(TillTourCommon):
         )
         self.assertEqual(numbers.mapped("state"), ["closed"])
         self.assertTrue(numbers.pos_given_up)
+
+    def test_a_setting_that_changes_reaches_the_till_after_a_reload(self):
+        self.till.write({"billpay_later": "never", "billpay_lang": "sw"})
+        session = self._open()
+        self.start_tour(
+            f"/pos/ui/{self.till.id}", "billpay_till_settings", login="till_cashier"
+        )
+        self.assertFalse(session.order_ids)
+
+    def test_closing_and_a_range_that_is_used_up(self):
+        session = self._open()
+        for amount, paid in ((45000, True), (20000, True), (30000, False)):
+            uuid = str(uuid4())
+            stand = self._ask(uuid, amount)
+            if paid:
+                self._paid_at_till(stand["number"], amount)
+            line = (self.billpay, amount, stand["number"])
+            self._send(self._sale(session, [line], amount=amount, uuid=uuid))
+        self.start_tour(
+            f"/pos/ui/{self.till.id}", "billpay_till_walks", login="till_cashier"
+        )
+        self.assertEqual(len(session.order_ids), 4)
+        self._close_till(session)
+
+    def test_every_cashier_takes_billpay(self):
+        names = ("Msaidizi", "Keshia", "Meneja")
+        employees = (
+            self.env["hr.employee"]
+            .sudo()
+            .create([{"name": name, "company_id": self.company.id} for name in names])
+        )
+        minimal, basic, advanced = employees
+        self.till.write(
+            {
+                "module_pos_hr": True,
+                "minimal_employee_ids": [Command.set(minimal.ids)],
+                "basic_employee_ids": [Command.set(basic.ids)],
+                "advanced_employee_ids": [Command.set(advanced.ids)],
+            }
+        )
+        session = self._open()
+        self.start_tour(
+            f"/pos/ui/{self.till.id}", "billpay_till_cashiers", login="till_cashier"
+        )
+        orders = session.order_ids
+        self.assertEqual(orders.employee_id, employees)
+        self.assertEqual(orders.mapped("billpay_state"), ["paid"] * 3)
+        self._close_till(session)
+        for order in orders:
+            self.assertSettled(order, 45000)
+
+    def test_rewards_and_points_of_an_order_that_finishes_by_itself(self):
+        programs = self.env["loyalty.program"].sudo()
+        programs.search([]).active = False
+        discount = {
+            "reward_type": "discount",
+            "discount": 10,
+            "discount_mode": "percent",
+        }
+        programs.create(
+            {
+                "name": "Ten percent",
+                "program_type": "promotion",
+                "trigger": "auto",
+                "applies_on": "current",
+                "company_id": self.company.id,
+                "currency_id": self.tzs.id,
+                "rule_ids": [Command.create({"minimum_qty": 1})],
+                "reward_ids": [Command.create(discount)],
+            }
+        )
+        points = programs.create(
+            {
+                "name": "Points",
+                "program_type": "loyalty",
+                "trigger": "auto",
+                "applies_on": "both",
+                "company_id": self.company.id,
+                "currency_id": self.tzs.id,
+                "rule_ids": [
+                    Command.create(
+                        {"reward_point_mode": "order", "reward_point_amount": 7}
+                    )
+                ],
+                "reward_ids": [Command.create({**discount, "required_points": 100})],
+            }
+        )
+        session = self._open()
+        self.start_tour(
+            f"/pos/ui/{self.till.id}", "billpay_till_loyalty", login="till_cashier"
+        )
+        [order] = session.order_ids
+        self.assertEqual((order.state, order.amount_total), ("paid", 40500))
+        self.assertEqual(order.billpay_state, "paid")
+        [card] = points.coupon_ids
+        self.assertEqual((card.partner_id, card.points), (self.partner, 7))
+        self._close_till(session)
+        self.assertSettled(order, 40500)

@@ -7,6 +7,7 @@ import { generateQRCodeDataUrl } from "@point_of_sale/utils";
 import OrderPaymentValidation from "@point_of_sale/app/utils/order_payment_validation";
 import { moneyText } from "./money_text";
 import { NumberRange } from "./number_range";
+import { OrderWarnings } from "./order_warnings";
 import { BillPayWaiting, WAITING, isBillPay } from "./billpay_waiting";
 import { BillPayPopup } from "./billpay_popup/billpay_popup";
 import { BillPaySearch } from "./billpay_search/billpay_search";
@@ -25,6 +26,7 @@ export class BillPayTill {
         this.waiting = new Map();
         // Orders that are being finished at this moment.
         this.finishing = new Set();
+        this.warnings = new OrderWarnings(pos);
     }
 
     get config() {
@@ -280,7 +282,7 @@ export class BillPayTill {
         if (entry.isOnScreen) {
             this.alert(text);
         } else {
-            this.say(`${entry.order.getName()}: ${text}`);
+            this.warnings.add(entry.order, `${entry.order.getName()}: ${text}`, true);
         }
     }
 
@@ -478,7 +480,7 @@ export class BillPayTill {
                 if (entry?.close) {
                     entry.shown.message = text;
                 } else {
-                    this.say(text);
+                    this.warnings.add(order, text, true);
                 }
                 return false;
             }
@@ -607,7 +609,8 @@ export class BillPayTill {
             order.uiState.billpayLeft = left;
             const values = { name: order.getName(), amount: this.money(left) };
             if (came.length || due <= 0) {
-                this.say(
+                this.warnings.add(
+                    order,
                     this.paidLines(order).length
                         ? _t(
                               "%s too much came: it is kept as the customer's credit. Send the customer to the accountant for it.",
@@ -625,32 +628,36 @@ export class BillPayTill {
         }
         const change = order.change;
         if (change > 0 && this.config.billpay_change) {
-            this.say(
+            this.warnings.add(
+                order,
                 _t("%s too much came: it is given back as change.", this.money(change))
             );
         } else if (due > 0) {
             // The number is used up; the rest gets one of its own.
             this.forget(order);
-            this.say(
+            this.warnings.add(
+                order,
                 _t(
                     "Only a part came. %s is left to pay: choose a payment method for it, BillPay again or another one.",
                     this.money(due)
-                )
+                ),
+                true
             );
         } else if (change > 0) {
-            this.say(
+            this.warnings.add(
+                order,
                 _t(
                     "Order %(name)s: %(amount)s came by BillPay, but it has other payment lines already. Remove them if the customer did not pay twice.",
                     { name: order.getName(), amount }
-                )
+                ),
+                true
             );
         } else if (!ended) {
             this.say(
                 _t("Order %(name)s: %(amount)s came by BillPay.", {
                     name: order.getName(),
                     amount,
-                }),
-                "success"
+                })
             );
         }
     }
@@ -661,7 +668,7 @@ export class BillPayTill {
             this.end(entry);
         }
         if (order.state !== "cancel") {
-            this.say(_t("Order %s was finished on another device.", order.getName()), "success");
+            this.say(_t("Order %s was finished on another device.", order.getName()));
         }
         if (onScreen) {
             const next = this.pos.defaultPage;
@@ -694,7 +701,7 @@ export class BillPayTill {
     }
 
     sayPaid(order) {
-        this.say(_t("Order %s is paid. Open it to finish it.", order.getName()), "success");
+        this.say(_t("Order %s is paid. Open it to finish it.", order.getName()));
     }
 
     /** A parked order: the cashier serves somebody else, whose screen stays. */
@@ -718,8 +725,7 @@ export class BillPayTill {
             // The list of orders shows it until its receipt is printed, or not.
             done?.setScreenData({ name: "ReceiptScreen", props: { orderUuid: done.uuid } });
             this.say(
-                _t("Order %s is paid and finished. Print its receipt from the orders.", order.getName()),
-                "success"
+                _t("Order %s is paid and finished. Print its receipt from the orders.", order.getName())
             );
         }
     }
@@ -761,8 +767,8 @@ export class BillPayTill {
         this.pos.dialog.add(AlertDialog, { title: _t("BillPay"), body });
     }
 
-    say(text, type = "warning") {
-        this.pos.notification.add(text, { type, sticky: type === "warning" });
+    say(text) {
+        this.pos.notification.add(text, { type: "success" });
     }
 
     /** The page was loaded anew while customers were paying: go on from there. */
@@ -796,7 +802,7 @@ export class BillPayTill {
         }
         if (order.finalized) {
             await this.noteOn(order);
-            this.say(_t("Order %s: a BillPay payment came.", order.getName()), "success");
+            this.say(_t("Order %s: a BillPay payment came.", order.getName()));
             return;
         }
         const entry = this.waiting.get(order.uuid);

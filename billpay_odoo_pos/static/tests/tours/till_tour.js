@@ -25,6 +25,15 @@ function customerPays(amount, trigger = ".modal .billpay-number") {
     };
 }
 
+const isSaid = (text) => ({
+    content: `It is said: ${text}`,
+    trigger: `.o_notification:contains('${text}')`,
+});
+const isSaidNoMore = (text) => ({
+    content: `It is said no more: ${text}`,
+    trigger: `body:not(:has(.o_notification:contains('${text}')))`,
+});
+
 const open = [Chrome.startPoS(), Dialog.confirm("Open Register")];
 const sell = [
     ProductScreen.clickDisplayedProduct("Kitenge"),
@@ -212,6 +221,31 @@ registry.category("web_tour.tours").add("billpay_till_part", {
             PaymentScreen.clickPaymentMethod("Cash"),
             PaymentScreen.clickValidate(),
             ReceiptScreen.isShown(),
+            isSaidNoMore("Only a part came"),
+        ].flat(),
+});
+
+registry.category("web_tour.tours").add("billpay_till_warnings", {
+    // A machine may be busy (milliseconds a step).
+    timeout: 60000,
+    steps: () =>
+        [
+            ...open,
+            ...sell,
+            PaymentScreen.clickPaymentMethod("BillPay"),
+            customerPays(30000),
+            isSaid("Only a part came"),
+            // The next customer is served: the words are of the one before.
+            Chrome.createFloatingOrder(),
+            isSaidNoMore("Only a part came"),
+            ...sell,
+            PaymentScreen.clickPaymentMethod("BillPay"),
+            customerPays(50000),
+            // Finished by itself; the customer still stands there.
+            ReceiptScreen.isShown(),
+            { ...isSaid("too much came"), timeout: 8000 },
+            ReceiptScreen.clickNextOrder(),
+            isSaidNoMore("too much came"),
         ].flat(),
 });
 

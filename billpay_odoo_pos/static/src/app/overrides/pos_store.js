@@ -78,6 +78,7 @@ patch(PosStore.prototype, {
         if (this.billpay.method && !(await this.billpay.mayDelete(order))) {
             return false;
         }
+        this.billpay.warnings.forget(order);
         return super._onBeforeDeleteOrder(...arguments);
     },
 });
