@@ -52,8 +52,7 @@ class BillSteps(OrderSteps):
         return (tx, payable)
 
     def _by_wire(self, order, amount, state="done", invoices=None):
-        kind = type(self.env["payment.transaction"])
-        self.patch(kind, "_check_state_authorized_supported", lambda tx: None)
+        self.wire.support_manual_capture = "full_only"
         tx = self._transaction(
             amount,
             provider_id=self.wire.id,

@@ -643,7 +643,8 @@ class PaymentTransaction(models.Model):
         numbers = self.sudo().billpay_number_ids
         ours = Domain("control_number_id", "in", numbers.ids)
         ours |= Domain("number", "in", numbers.mapped("name"))
-        ours &= Domain("provider_id", "in", (self.provider_id | numbers.provider_id).ids)
+        applications = self.provider_id | numbers.provider_id
+        ours &= Domain("provider_id", "in", applications.ids)
         ours &= Domain("state", "in", ("received", "confirmed", "failed"))
         return bool(self.env["billpay.payment"].sudo().search_count(ours, limit=1))
 
