@@ -47,6 +47,7 @@ TEXTS = {
     "clickpesa": _lt("Payments are received through ClickPesa BillPay."),
     "receipt": _lt("Receipt number"),
     "received": _lt("We received %(received)s."),
+    "before": _lt("A part is paid: we received %(before)s. This is the rest."),
     "received_label": _lt("Received"),
     "paid_title": _lt("Paid – thank you!"),
     "settled_title": _lt("This bill is already paid"),
@@ -90,6 +91,7 @@ TEXTS = {
     "card_title": _lt("Control number"),
     "card_scan": _lt("Scan for the steps"),
     "cancelled_title": _lt("This invoice was cancelled"),
+    "order_cancelled_title": _lt("This order was cancelled"),
     "cancelled_body": _lt(
         "Please do not pay it. If you have paid, %(payee)s keeps the money for you as "
         "credit."

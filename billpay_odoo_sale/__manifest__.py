@@ -2,7 +2,7 @@
 
 {
     "name": "BillPay for Sales Orders",
-    "version": "19.0.1.0.0",
+    "version": "19.0.1.1.0",
     "category": "Sales/Sales",
     "summary": "Orders are paid by control number and confirm themselves",
     "author": "BillPay Odoo contributors",

@@ -413,6 +413,7 @@ class TestPayPageModel(BillPayCommon):
             "payee": "@1",
             "amount": "@2",
             "received": "@3",
+            "before": "@_",
             "ussd": "@4",
             "bill": "@5",
             "what": "@6",
