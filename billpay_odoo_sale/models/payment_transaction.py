@@ -2,6 +2,7 @@
 """Orders that changed after their number was handed out."""
 
 from odoo import models
+from odoo.exceptions import UserError
 
 
 class PaymentTransaction(models.Model):
@@ -9,14 +10,36 @@ class PaymentTransaction(models.Model):
 
     def _check_amount_and_confirm_order(self):
         """Override of `sale`: tell the shop when money came and the order waits."""
-        confirmed = super()._check_amount_and_confirm_order()
-        for tx in self.filtered(
-            lambda t: t.provider_code == "clickpesa" and t.state == "done"
+        confirmed = self.env["sale.order"]
+        for tx in self:
+            if tx.provider_code == "clickpesa":
+                confirmed |= tx._billpay_confirm_order()
+            else:
+                confirmed |= super(
+                    PaymentTransaction, tx
+                )._check_amount_and_confirm_order()
+        return confirmed
+
+    def _billpay_confirm_order(self):
+        """Confirm the order of this transaction, or call a person.
+
+        Days may lie between the number and the money: what the order counted on may be
+        gone, such as a gift card that was used elsewhere. The money is there all the
+        same, and Odoo would try again and again without a word.
+        """
+        confirmed, error = self.env["sale.order"], None
+        try:
+            with self.env.cr.savepoint():
+                confirmed = super()._check_amount_and_confirm_order()
+        except UserError as problem:
+            error = problem
+        for order in self.sale_order_ids.filtered(
+            lambda o: self.state == "done" and o.state in ("draft", "sent")
         ):
-            for order in tx.sale_order_ids.filtered(
-                lambda o: o.state in ("draft", "sent")
-            ):
-                tx._billpay_tell_changed(order)
+            if error:
+                self._billpay_tell_unconfirmed(order, error)
+            else:
+                self._billpay_tell_changed(order)
         return confirmed
 
     def _billpay_rivals(self):
@@ -47,5 +70,20 @@ class PaymentTransaction(models.Model):
                 reference=self.reference,
                 order=order.name,
                 total=order.currency_id.format(order.amount_total),
+            )
+        )
+
+    def _billpay_tell_unconfirmed(self, order, error):
+        payment = self.sudo()._billpay_booked().sorted("id")[-1:]
+        if not payment:
+            return
+        payment._flag_checkout(
+            self.env._(
+                "%(reference)s is paid, but the order %(order)s could not be "
+                "confirmed: %(error)s The money is the customer's credit until then. "
+                "Correct the order, then confirm it.",
+                reference=self.reference,
+                order=order.name,
+                error=str(error).strip(),
             )
         )
