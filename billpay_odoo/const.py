@@ -13,6 +13,9 @@ SEND_CRON = "account.ir_cron_account_move_send"
 # States of a control number that asks for money, or is about to.
 LIVING = ("pending", "open", "failed")
 
+# States of a checkout that waits for money.
+WAITING = ("draft", "pending")
+
 # What a control number may ask for.
 INVOICES = ("out_invoice", "out_receipt")
 # Payment states of invoices of which something may be due: a part may be on its way.

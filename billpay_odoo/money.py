@@ -255,7 +255,41 @@ def due(move):
             shown.remove(found[0])
         else:
             on_its_way += amount
+    on_its_way += _reported(move)
     return max(move.amount_residual - on_its_way, 0.0)
+
+
+def _reported(move):
+    """Return what other providers say is paid of an invoice, before it is booked.
+
+    Odoo books it when it processes the transaction, some minutes later.
+    """
+    processing = move.env.context.get("billpay_processing", ())
+    reported = move.sudo().transaction_ids.filtered(
+        lambda tx: (
+            tx.state == "done"
+            and tx.provider_code != "clickpesa"
+            and not tx.payment_id
+            and tx.operation not in ("validation", "refund")
+            and (not tx.is_post_processed or tx.id in processing)
+        )
+    )
+    amount = 0.0
+    for tx in reported:
+        left = convert(
+            tx.amount,
+            tx.currency_id,
+            move.currency_id,
+            move.company_id,
+            move.company_id._billpay_today(),
+        )
+        # Of several invoices the first ones are paid.
+        for other in tx.invoice_ids.sorted("id"):
+            if other == move:
+                break
+            left -= other.amount_residual
+        amount += max(left, 0.0)
+    return amount
 
 
 def is_due(move):

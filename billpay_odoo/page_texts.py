@@ -90,6 +90,7 @@ TEXTS = {
     "card_title": _lt("Control number"),
     "card_scan": _lt("Scan for the steps"),
     "cancelled_title": _lt("This invoice was cancelled"),
+    "order_cancelled_title": _lt("This order was cancelled"),
     "cancelled_body": _lt(
         "Please do not pay it. If you have paid, %(payee)s keeps the money for you as "
         "credit."

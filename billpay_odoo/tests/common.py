@@ -127,7 +127,8 @@ class BillPayCommon(CompanyCommon):
     @contextmanager
     def _workers(self):
         """Let scheduled actions commit inside the test's transaction."""
-        self.env.flush_all()
+        # As a commit does, with what waits for the end of a transaction.
+        self.env.cr.flush()
         with self.enter_registry_test_mode():
             yield
         self.env.invalidate_all()
@@ -226,7 +227,7 @@ class BillPayHttpCommon(BillPayCommon, HttpCase):
     @contextmanager
     def _workers(self):
         # The registry of an HTTP test is in test mode already.
-        self.env.flush_all()
+        self.env.cr.flush()
         yield
         self.env.invalidate_all()
 

@@ -6,6 +6,7 @@ from odoo import api, fields, models
 
 from odoo.addons.billpay_odoo import money
 from odoo.addons.billpay_odoo.actions import window
+from odoo.addons.billpay_odoo.const import INVOICES, WAITING
 
 
 class SaleOrder(models.Model):
@@ -71,23 +72,166 @@ class SaleOrder(models.Model):
                 p.reason for p in payments if p.attention and p.reason
             )
 
-    # === BUSINESS METHODS === #
+    # === CRUD METHODS === #
 
-    def _action_cancel(self):
+    def write(self, vals):
         """Override of `sale`: what was ordered by nobody asks for no money."""
-        result = super()._action_cancel()
-        # sudo: a salesperson need not be allowed to change transactions.
-        waiting = self.sudo().transaction_ids.filtered(
-            lambda tx: (
-                tx.provider_code == "clickpesa"
-                and tx.state in ("draft", "pending")
-                and set(tx.sale_order_ids.mapped("state")) == {"cancel"}
-            )
-        )
-        waiting._set_canceled(
-            state_message=self.env._("The order is cancelled. Its number is closed.")
-        )
+        changed = self.browse()
+        if "state" in vals:
+            changed = self.filtered(lambda order: order.state != vals["state"])
+        back = changed.filtered(lambda order: order.state == "cancel")
+        result = super().write(vals)
+        if changed and vals["state"] == "cancel":
+            changed._billpay_cancelled()
+        elif back:
+            back._billpay_ask_again()
         return result
+
+    @api.ondelete(at_uninstall=False)
+    def _unlink_billpay_checkouts(self):
+        """What is deleted asks for nothing: its number may be with a payer."""
+        for order in self.sudo():
+            checkouts = order.transaction_ids._billpay_waiting_ones()
+            for tx in checkouts.filtered(lambda tx, o=order: tx.sale_order_ids == o):
+                tx._billpay_give_up(
+                    self.env._(
+                        "The order %s was deleted. Its number is closed.", order.name
+                    ),
+                    self.env._(
+                        "The order %(reference)s was deleted, but %(received)s of it "
+                        "is paid. The amount is customer credit: pay it back, or use "
+                        "it."
+                    ),
+                )
+
+    # === THE BILL === #
+
+    def _compute_amounts(self):
+        """Override of `sale`: numbers ask for what the order comes to."""
+        result = super()._compute_amounts()
+        self._billpay_follow_later()
+        return result
+
+    def _billpay_follow_later(self):
+        """Let the numbers of these orders follow once, at the end of the transaction."""
+        ids = [id_ for id_ in self._ids if isinstance(id_, int)]
+        if not ids:
+            return  # in a form
+        precommit = self.env.cr.precommit
+        noted = precommit.data.setdefault("billpay.changed_orders", set())
+        if not noted:
+            orders_sudo = self.browse().sudo()
+
+            @precommit.add
+            def follow():
+                checkouts = orders_sudo.transaction_ids.search(
+                    [
+                        ("sale_order_ids", "in", sorted(noted)),
+                        ("provider_code", "=", "clickpesa"),
+                        ("state", "in", WAITING),
+                    ]
+                )
+                checkouts._billpay_follow()
+
+        noted.update(ids)
+
+    def _billpay_invoices(self):
+        """Return the posted invoices of these orders."""
+        return self.sudo().invoice_ids.filtered(
+            lambda move: move.state == "posted" and move.move_type in INVOICES
+        )
+
+    def _billpay_uninvoiced(self):
+        """Return what of this order no posted invoice asks for."""
+        posted = self.sudo().invoice_ids.filtered(lambda move: move.state == "posted")
+        invoiced = posted._get_sale_order_invoiced_amount(self.sudo())
+        return max(self.currency_id.round(self.amount_total - invoiced), 0.0)
+
+    def _billpay_owed(self, checkout=None):
+        """Return what is left to pay of this order, in its currency.
+
+        What is not invoiced yet, and what its invoices owe; less what was paid at
+        checkouts of any provider and does not pay those invoices yet.
+
+        :param checkout: what came there counts as owed
+        """
+        if self.state == "cancel":
+            return 0.0
+        checkout = checkout or self.env["payment.transaction"].sudo()
+        others = self.sudo().transaction_ids - checkout
+        invoices = self._billpay_invoices()
+        owed = self._billpay_uninvoiced() + sum(map(money.due, invoices))
+        if checkout:
+            owed += checkout._billpay_applied(invoices)
+        for tx in others:
+            owed -= tx._billpay_paid_here() - tx._billpay_applied(invoices)
+        return max(self.currency_id.round(owed), 0.0)
+
+    def _billpay_missing(self, but=None):
+        """Return what has to be paid before this order is confirmed.
+
+        That is the down payment where one is wanted, else all of it.
+
+        :param but: the checkout whose own amount is not paid yet
+        """
+        left = self._billpay_owed()
+        if not self.require_payment:
+            return left
+        others = self.sudo().transaction_ids - (but or self.transaction_ids.browse())
+        paid = sum(tx._billpay_paid_here() for tx in others)
+        required = self._get_prepayment_required_amount()
+        return min(self.currency_id.round(required - paid), left)
+
+    def _billpay_is_down_paid(self):
+        """Tell whether parts that came reach the down payment of a quotation."""
+        return (
+            self.state in ("draft", "sent")
+            and self.require_payment
+            and self.currency_id.compare_amounts(self._billpay_missing(), 0) <= 0
+        )
+
+    def _billpay_is_underpaid(self, checkout):
+        """Tell whether an order came to more after it was asked for at a checkout.
+
+        Where a payment is required, Odoo compares with the down payment.
+        """
+        compare = self.currency_id.compare_amounts
+        if self.require_payment:
+            return False
+        asked = checkout.billpay_owed or checkout.amount
+        return (
+            compare(self._billpay_owed(checkout), asked) > 0
+            and compare(self._billpay_owed(), 0) > 0
+        )
+
+    def _billpay_cancelled(self):
+        """Close the numbers of cancelled orders, and call a person for their money."""
+        # sudo: a salesperson need not be allowed to change transactions.
+        for tx in self.sudo().transaction_ids._billpay_waiting_ones():
+            if set(tx.sale_order_ids.mapped("state")) == {"cancel"}:
+                tx._billpay_give_up(
+                    self.env._("The order is cancelled. Its number is closed."),
+                    self.env._(
+                        "%(reference)s was cancelled, but %(received)s of it is paid. "
+                        "The amount is customer credit: pay it back, or use it."
+                    ),
+                )
+            else:
+                tx._billpay_follow()
+
+    def _billpay_ask_again(self):
+        """Open the numbers again that were closed because an order was cancelled."""
+        for order in self.sudo():
+            last = order.transaction_ids._billpay_ours().sorted("id")[-1:]
+            number = last._billpay_numbers()[-1:]
+            if (
+                last.state == "cancel"
+                and not last._billpay_is_too_old()
+                and not number.move_id
+                and number._can_return(last.provider_id)
+            ):
+                last._set_pending(extra_allowed_states=("cancel",))
+                last._billpay_follow()
 
     # === ACTION METHODS === #
 

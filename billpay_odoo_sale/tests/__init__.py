@@ -2,6 +2,7 @@
 
 from . import test_order_life
 from . import test_order_loyalty
+from . import test_payment_transaction
 from . import test_rights_generated
 from . import test_sale_order
 from . import test_translations

@@ -53,6 +53,7 @@ class LoyaltySteps(OrderSteps):
                                 "discount_mode": "per_point",
                                 "discount_applicability": "order",
                                 "required_points": 1,
+                                "description": "Kadi ya zawadi",
                             }
                         )
                     ],
@@ -202,4 +203,5 @@ class TestOrderLoyalty(LoyaltySteps, BillPayCommon):
         row = self._paid(self._number_of(tx), 135000)
         self._post_process()
         self.assertBooked(row, 135000)
-        print("ENDED", order.state, order.amount_total, row.attention, row.reason)
+        self.assertEqual((order.state, order.amount_total), ("sale", 135000))
+        self.assertFalse(row.attention, row.reason)

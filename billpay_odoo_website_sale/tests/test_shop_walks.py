@@ -4,9 +4,11 @@
 from datetime import timedelta
 
 from odoo import Command, fields
+from odoo.http import root
 from odoo.tests import tagged
 
 from odoo.addons.billpay_odoo_sale.tests.test_order_loyalty import LoyaltySteps
+from odoo.addons.website_sale.models.website import CART_SESSION_CACHE_KEY
 
 from .test_shop import ShopCommon
 
@@ -77,7 +79,7 @@ class TestShopWalks(LoyaltySteps, ShopCommon):
         self.start_tour(order.get_portal_url(), "billpay_order_expired", login=None)
         path = self.env["billpay.pay.page"]._get_pay_path(number)
         page = self._page(path + "?lang=en")
-        self.assertIn("is closed", page)
+        self.assertIn("Do not pay this control number any more", page)
         self._event(payment)
         self._process()
         row = self._ledger(payment)
@@ -114,13 +116,7 @@ class TestShopWalks(LoyaltySteps, ShopCommon):
         tx = self._order_checkout(order, partner_id=guest.id)
         number = self._number_of(tx)
         self.authenticate("juma_shop", "juma_shop")
-        self.session["sale_order_id"] = order.id
-        self.session["cart_id"] = order.id
-        from odoo.addons.website_sale.models.website import CART_SESSION_CACHE_KEY
-
         self.session[CART_SESSION_CACHE_KEY] = order.id
-        from odoo.http import root
-
         root.session_store.save(self.session)
         self._page("/shop/cart")
         self._page("/shop/cart")
@@ -137,8 +133,6 @@ class TestShopWalks(LoyaltySteps, ShopCommon):
         self.assertEqual(old.state, "draft")
         new = self._cart()
         self.authenticate("juma_shop", "juma_shop")
-        from odoo.http import root
-
         self.session["sale_order_id"] = new.id
         root.session_store.save(self.session)
         token = old._portal_ensure_token()

@@ -540,9 +540,22 @@ class AccountMove(models.Model):
             "customer": self.commercial_partner_id.name or "",
         }
 
+    def _billpay_letter(self):
+        # EXTENDS billpay.bill.mixin
+        return self._billpay_posted()
+
     def _billpay_reserve(self, wake=True):
         # EXTENDS billpay.bill.mixin: for all that want one, as far as they may
         return self.env["billpay.reservation"]._reserve(self)
+
+    def _billpay_on_money(self, payment):
+        """Override: checkouts of what it paid are over. Called on no invoice for money
+        on a customer's number.
+        """
+        lines = payment.account_payment_ids.move_id.line_ids
+        paid = lines.matched_debit_ids.debit_move_id.move_id
+        moves = (self | paid).with_context(billpay_posting=False)
+        self.env["billpay.reservation"]._follow_checkouts(moves)
 
     @api.ondelete(at_uninstall=False)
     def _unlink_never_billpay(self):
@@ -585,6 +598,7 @@ class AccountMove(models.Model):
     def button_cancel(self):
         result = super().button_cancel()
         self._billpay_numbers()._close()
+        self.env["billpay.reservation"]._back_to_orders(self)
         return result
 
     def _billpay_booked_payments(self):
@@ -618,7 +632,7 @@ class AccountMove(models.Model):
         due = posted.filtered(money.is_due)
         (posted - due).sudo().billpay_number_ids._close()
         reservation = self.env["billpay.reservation"]
-        reservation._end_checkouts(posted - due)
+        reservation._follow_checkouts(posted)
         if due:
             reservation._follow(due)
             # Money on a customer's number is no wish for one of the invoice's own.
@@ -733,7 +747,7 @@ class AccountMoveLine(models.Model):
         checkout = entry.payment_transaction_id
         if checkout.state in ("draft", "pending", "done"):
             # The money of an order waits for the invoice of that order.
-            invoices = checkout.invoice_ids.filtered(lambda m: m.state == "posted")
+            invoices = checkout._billpay_invoices()
             if self.move_id not in invoices and not invoices:
                 return False
         payment = entry.billpay_payment_id

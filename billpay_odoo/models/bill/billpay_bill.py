@@ -57,6 +57,10 @@ class BillpayBill(models.AbstractModel):
         name = self._billpay_title() or ""
         return {"name": name, "due": False, "customer": "", "label": "order"}
 
+    def _billpay_letter(self):
+        """Return the document on which its customer is told of a number for a rest."""
+        return self.browse()
+
     def _billpay_reserve(self, wake=True):
         """Return the number that asks for what is left, made where it is missing.
 

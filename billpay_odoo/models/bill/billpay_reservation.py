@@ -626,11 +626,7 @@ class BillpayReservation(models.AbstractModel):
                 continue
             if not money.is_due(move):
                 # Of a larger order the rest is still asked for.
-                living.filtered(
-                    lambda number, move=move: (
-                        number.transaction_id.amount <= move.amount_total
-                    )
-                )._close()
+                living.transaction_id._billpay_follow()
                 continue
             number = (move._billpay_living() or living)[-1:]
             (living - number)._close()
@@ -689,7 +685,7 @@ class BillpayReservation(models.AbstractModel):
         the numbers all the same.
         """
         moves = moves.filtered(lambda move: move.move_type in INVOICES)
-        self._end_checkouts(moves)
+        self._follow_checkouts(moves)
         numbers_sudo = moves.sudo().billpay_number_ids
         numbers_sudo = numbers_sudo.filtered(lambda number: number.kind == "order")
         again = moves.browse()
@@ -715,30 +711,40 @@ class BillpayReservation(models.AbstractModel):
                 again |= move
         self._reserve_or_say(again)
 
-    def _end_checkouts(self, moves):
-        """Ask for nothing at checkouts of what was paid in another way.
+    def _follow_checkouts(self, moves):
+        """Let checkouts of these invoices ask for what is left of their bills.
 
-        That of several invoices, and of one that carries the customer's number, has a
-        number of its own.
+        That of several invoices, and of a larger order, has a number of its own.
         """
         # sudo: whoever takes money need not see transactions.
-        paid = moves.sudo().filtered(
-            lambda move: move.state == "posted" and not money.is_due(move)
-        )
-        waiting = paid.transaction_ids.filtered(
-            lambda tx: (
-                tx.provider_code == "clickpesa"
-                and tx.state in ("draft", "pending")
-                and not any(
-                    move.state == "draft" or money.is_due(move)
-                    for move in tx.invoice_ids
-                )
-                # Of a larger order the rest is still asked for.
-                and tx.amount <= sum(tx.invoice_ids.mapped("amount_total"))
-            )
-        )
-        if waiting:
-            waiting._billpay_ask_no_more()
+        checkouts_sudo = moves.browse().sudo().transaction_ids
+        for move_sudo in moves.sudo():
+            checkouts_sudo |= self._checkouts(move_sudo)
+        checkouts_sudo._billpay_follow()
+
+    def _follow_transactions(self, transactions):
+        """Let others ask for what is left of the bills that these were to pay."""
+        transactions = transactions.sudo()
+        others = transactions._billpay_siblings() - transactions
+        others._billpay_follow()
+        # A payment that another provider reports is in the books a while later.
+        invoices = transactions.invoice_ids
+        if others := transactions - transactions._billpay_ours():
+            self._follow(others.invoice_ids & invoices)
+
+    def _back_to_orders(self, moves):
+        """Let numbers of cancelled invoices ask again for the orders that had them."""
+        for number in moves.sudo().billpay_number_ids.sorted("id"):
+            checkout = number.transaction_id._billpay_waiting_ones()
+            if (
+                checkout
+                and number.move_id.state == "cancel"
+                and number._can_return(checkout.provider_id)
+                and checkout._billpay_left()
+                and not checkout._billpay_living()
+            ):
+                number.move_id = False
+                checkout._billpay_follow()
 
     def _follow_dates(self):
         """Let numbers of invoices whose discount for paying early has ended follow.

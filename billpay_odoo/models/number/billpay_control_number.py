@@ -639,7 +639,8 @@ class BillpayControlNumber(models.Model):
         if move_id := values.get("move_id"):
             return f"invoice:{move_id}"
         if transaction_id := values.get("transaction_id"):
-            return f"checkout:{transaction_id}"
+            tx_sudo = self.env["payment.transaction"].sudo().browse(transaction_id)
+            return tx_sudo._billpay_key()
         partner_id, purpose_id = values.get("partner_id"), values.get("purpose_id")
         if values.get("kind") == "customer" and partner_id and purpose_id:
             return f"purpose:{partner_id}:{purpose_id}"

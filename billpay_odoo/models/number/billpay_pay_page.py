@@ -305,6 +305,10 @@ class BillpayPayPage(models.AbstractModel):
             return float(money.whole_shillings(asked))
         if number.kind == "customer":
             return self._get_asked_of_customer(number)
+        if checkout := number.transaction_id:
+            # What the bill still owes, by whatever number: the next one may ask more.
+            following = self._get_next_number(number)._living()
+            return following.amount or checkout._billpay_left()
         return max(number.amount - number.amount_paid, 0.0)
 
     def _early_values(self, number, move, state, lang):
@@ -342,7 +346,8 @@ class BillpayPayPage(models.AbstractModel):
         if move and not money.is_due(move):
             return "settled"
         if number.state == "closed":
-            return "replaced" if number.successor_id else "closed"
+            over = not move and number.transaction_id._billpay_over()
+            return over or ("replaced" if number.successor_id else "closed")
         if obstacle := number._obstacle():
             # The worker is at it, unless it has met trouble.
             soon = obstacle in ("unknown", "changing") and not number.sync_error
@@ -489,6 +494,7 @@ class BillpayPayPage(models.AbstractModel):
         query = f"&since={since}" if since else ""
         if carrying:
             query += f"&invoice={self._carrying_token(carrying)}"
+        bill = (carrying or number._bill())._billpay_page_bill(number)
         values = {
             "lang": lang,
             "state": state,
@@ -506,7 +512,7 @@ class BillpayPayPage(models.AbstractModel):
             **self._early_values(number, carrying or number.move_id, state, lang),
             **self._paid_values(number, since),
             "since": since,
-            "bill": (carrying or number._bill())._billpay_page_bill(number),
+            "bill": bill,
             "next_url": following and self._get_pay_url(following, lang=lang),
             "next_groups": (following._payable().display_number or "").split(),
             "watch_url": f"{path}/state" + (f"?since={since}" if since else ""),
@@ -620,7 +626,7 @@ class BillpayPayPage(models.AbstractModel):
         )
 
     def _tell_payers(self, numbers):
-        """Write to the payers of invoices of which a part was paid, once per number.
+        """Write to the payers of bills of which a part was paid, once per number.
 
         Only a number that ClickPesa knows is told. The e-mail goes through Odoo's
         queue: nothing is sent in this transaction.
@@ -630,20 +636,25 @@ class BillpayPayPage(models.AbstractModel):
                 lambda number: (
                     not number.told_at
                     and number.predecessor_id.state == "paid"
-                    and number.move_id.state == "posted"
-                    and number.move_id.company_id.billpay_tell_successor
-                    and number.move_id.partner_id.email
+                    and (document := self._letter_of(number))
+                    and document.company_id.billpay_tell_successor
+                    and document.partner_id.email
                 )
             ),
             self._tell_payer,
             self._note_untold,
         )
 
+    def _letter_of(self, number):
+        """Return the invoice or order on which the payer is told of a number."""
+        bill = number.move_id or number.transaction_id
+        return bill._billpay_letter()
+
     def _note_untold(self, number, error):
         """ClickPesa has the number: a template that somebody broke must not keep
         that, and what stands beside it, from being stored."""
         _logger.error("The payer of number %s was not told.", number.id, exc_info=error)
-        number.move_id._message_log(
+        self._letter_of(number)._message_log(
             body=self.env._(
                 "The e-mail with the control number %s for the rest could not be "
                 "written; the server's log says why. The number can be paid: send the "
@@ -653,31 +664,36 @@ class BillpayPayPage(models.AbstractModel):
         )
 
     def _tell_payer(self, number):
-        move = number.move_id
-        lang = move.partner_id.lang
-        pay_block = self._document_for(move, lang)
+        document = self._letter_of(number)
+        lang, company = document.partner_id.lang, document.company_id
+        if number.move_id:
+            pay_block = self._document_for(document, lang)
+        else:
+            printed = self._billpay_printed(number)
+            pay_block = printed and self._block_values(printed, company, lang)
         if not pay_block:
             return
         asked = number.amount or self._get_amount_due(number)
         received = number.predecessor_id.amount_paid
         t = page_texts.texts(
             pay_block["lang"],
-            payee=move.company_id.name,
-            bill=move.name,
+            payee=company.name,
+            bill=document.name,
             amount=page_texts.amount_text(asked, number.currency_id),
             received=page_texts.amount_text(received, number.currency_id),
         )
-        author = move.invoice_user_id.partner_id or move.company_id.partner_id
-        move = move.with_context(lang=lang)
-        move.message_post(
+        seller = document["invoice_user_id" if number.move_id else "user_id"]
+        author = seller.partner_id or company.partner_id
+        document = document.with_context(lang=lang)
+        document.message_post(
             body=Markup("<p>%s</p>") % t["rest_body"]
             + self._render_mail_block(pay_block),
             subject=t["rest_subject"],
-            partner_ids=move.partner_id.ids,
+            partner_ids=document.partner_id.ids,
             author_id=author.id,
             email_layout_xmlid="mail.mail_notification_layout",
             # Else the mail's button says "View Journal Entry".
-            model_description=move.type_name,
+            model_description=document.type_name,
             force_send=False,
         )
         number.told_at = fields.Datetime.now()

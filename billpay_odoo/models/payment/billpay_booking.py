@@ -170,9 +170,7 @@ class BillpayBooking(models.AbstractModel):
             ]
         if payments.matched_partner_id:
             return []
-        invoices = payments.transaction_id.invoice_ids.filtered(
-            lambda move: move.state == "posted"
-        )
+        invoices = payments.transaction_id._billpay_invoices()
         if moves := payments.move_id | invoices:
             return [
                 (self._open_lines(payments, move), payments.amount) for move in moves
