@@ -177,9 +177,7 @@ class TestOrderLoyalty(LoyaltySteps, BillPayCommon):
             checkouts.append(self._order_checkout(order))
         rows = [self._paid(self._number_of(tx), 100000) for tx in checkouts]
         self._post_process()
-        self.assertEqual(
-            sorted(order.state for order in orders), ["draft", "sale"]
-        )
+        self.assertEqual(sorted(order.state for order in orders), ["draft", "sale"])
         [waiting] = [order for order in orders if order.state == "draft"]
         row = rows[orders.index(waiting)]
         self.assertBooked(row, 100000)

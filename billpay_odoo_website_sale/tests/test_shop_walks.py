@@ -111,7 +111,9 @@ class TestShopWalks(LoyaltySteps, ShopCommon):
 
     def test_a_guest_who_logs_in_after_pay_now(self):
         """What the guest ordered stays as it is, and its money confirms it."""
-        guest = self.env["res.partner"].sudo().create({"name": "Mgeni", "email": "m@x.tz"})
+        guest = (
+            self.env["res.partner"].sudo().create({"name": "Mgeni", "email": "m@x.tz"})
+        )
         order = self._cart(guest)
         tx = self._order_checkout(order, partner_id=guest.id)
         number = self._number_of(tx)
@@ -173,11 +175,14 @@ class TestShopWalks(LoyaltySteps, ShopCommon):
         number = self._number_of(tx)
         self.authenticate("juma_shop", "juma_shop")
         self._page("/shop/cart")
-        self.make_jsonrpc_request("/shop/cart/add", {
-            "product_template_id": self.product.product_tmpl_id.id,
-            "product_id": self.product.id,
-            "quantity": 1,
-        })
+        self.make_jsonrpc_request(
+            "/shop/cart/add",
+            {
+                "product_template_id": self.product.product_tmpl_id.id,
+                "product_id": self.product.id,
+                "quantity": 1,
+            },
+        )
         self.assertEqual(order.amount_total, 150000)
         order.set_delivery_line(carrier, 5000)
         self.assertEqual(order.amount_total, 155000)

@@ -548,7 +548,9 @@ class PaymentTransaction(models.Model):
             if left > 0:
                 # Odoo would take it for the payment of what comes next.
                 self.payment_id = False
-                self._update_state(("done",), "pending", self._billpay_returned(payment))
+                self._update_state(
+                    ("done",), "pending", self._billpay_returned(payment)
+                )
                 reason = " ".join((reason, self._billpay_ask_for_rest(left)))
         super()._billpay_on_taken_back(payment, reason)
 
@@ -667,7 +669,9 @@ class PaymentTransaction(models.Model):
         numbers = self.sudo().billpay_number_ids
         ours = Domain("control_number_id", "in", numbers.ids)
         ours |= Domain("number", "in", numbers.mapped("name"))
-        ours &= Domain("provider_id", "in", (self.provider_id | numbers.provider_id).ids)
+        ours &= Domain(
+            "provider_id", "in", (self.provider_id | numbers.provider_id).ids
+        )
         ours &= Domain("state", "in", ("received", "confirmed", "failed"))
         return bool(self.env["billpay.payment"].sudo().search_count(ours, limit=1))
 

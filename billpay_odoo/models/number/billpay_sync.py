@@ -756,8 +756,12 @@ class BillpaySync(models.AbstractModel):
                 if rank is not None:
                     down[provider.id] = 0
                 # Once more only if the call led to another one: new digits, a change.
-                led_on = Domain("sync_error", "=", False) & Domain("sync_at", "!=", False)
-                left -= claimed - claimed.search(Domain("id", "in", claimed.ids) & led_on)
+                led_on = Domain("sync_error", "=", False) & Domain(
+                    "sync_at", "!=", False
+                )
+                left -= claimed - claimed.search(
+                    Domain("id", "in", claimed.ids) & led_on
+                )
                 if time.monotonic() > deadline:
                     break
             numbers.invalidate_recordset()
