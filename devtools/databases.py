@@ -68,9 +68,10 @@ def template_tests(addons):
     return _template(kind, key, parent, (), title, COMPANY)
 
 
-def needed(addons):
+def needed(addons, beside=BESIDE):
     """Return the add-ons of ours that these depend on, themselves included.
 
+    :param dict beside: modules of Odoo that are wanted beside some of them
     :return: their names, and those of Odoo's own modules below them
     :rtype: tuple[list[str], tuple[str]]
     """
@@ -81,7 +82,7 @@ def needed(addons):
         if addon in ours:
             continue
         ours.add(addon)
-        modules.update(BESIDE.get(addon, ()))
+        modules.update(beside.get(addon, ()))
         manifest = paths.ROOT / addon / "__manifest__.py"
         # What Odoo reads in a manifest: one literal.
         for module in ast.literal_eval(manifest.read_text()).get("depends", ()):
