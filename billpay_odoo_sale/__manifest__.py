@@ -1,8 +1,8 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 {
-    "name": "BillPay control numbers for sales orders",
-    "version": "19.0.1.0.0",
+    "name": "BillPay for Sales Orders",
+    "version": "19.0.1.1.0",
     "category": "Sales/Sales",
     "summary": "Orders are paid by control number and confirm themselves",
     "author": "BillPay Odoo contributors",

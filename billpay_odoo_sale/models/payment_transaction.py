@@ -80,7 +80,9 @@ class PaymentTransaction(models.Model):
         return {order: order.user_id for order in orders}
 
     def _billpay_letter(self):
-        # EXTENDS billpay_odoo
+        """Override of `billpay_odoo`: who paid for an order and has to pay more is told
+        in any case, as by the e-mail that carried the first number.
+        """
         return self.sudo().sale_order_ids[:1] or super()._billpay_letter()
 
     def _billpay_too_late_text(self):

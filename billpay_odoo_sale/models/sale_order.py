@@ -142,10 +142,15 @@ class SaleOrder(models.Model):
         )
 
     def _billpay_uninvoiced(self):
-        """Return what of this order no posted invoice asks for."""
+        """Return what of this order no posted invoice asks for.
+
+        Lines are rounded one by one on an invoice: that is no rest.
+        """
         posted = self.sudo().invoice_ids.filtered(lambda move: move.state == "posted")
         invoiced = posted._get_sale_order_invoiced_amount(self.sudo())
-        return max(self.currency_id.round(self.amount_total - invoiced), 0.0)
+        left = self.currency_id.round(self.amount_total - invoiced)
+        rounding = self.currency_id.rounding * len(self.order_line)
+        return left if left > rounding or not invoiced else 0.0
 
     def _billpay_owed(self, checkout=None):
         """Return what is left to pay of this order, in its currency.

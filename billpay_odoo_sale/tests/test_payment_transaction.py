@@ -21,16 +21,18 @@ class BillSteps(OrderSteps):
         cls.wire = cls.wire.create(
             {"name": "Wire", "code": "none", "state": "test", "company_id": cls.company.id}
         )
-        journal = cls.company_data["default_journal_bank"]
+        line = cls.provider.journal_id.inbound_payment_method_line_ids.filtered(
+            lambda line: line.payment_provider_id == cls.provider
+        )
         cls.env["account.payment.method.line"].create(
             {
                 "name": "Wire",
-                "journal_id": journal.id,
+                "journal_id": line.journal_id.id,
                 "payment_method_id": cls.env.ref(
                     "account.account_payment_method_manual_in"
                 ).id,
                 "payment_provider_id": cls.wire.id,
-                "payment_account_id": cls.inbound_payment_method_line.payment_account_id.id,
+                "payment_account_id": line.payment_account_id.id,
             }
         )
 
@@ -43,15 +45,18 @@ class BillSteps(OrderSteps):
         tx = self._transaction(
             order.amount_total if amount is None else amount,
             sale_order_ids=[Command.set(order.ids)],
+            reference=f"{order.name}/{len(order.transaction_ids)}",
             **values,
         )
         payable = self._checkout(tx)
         return (tx, payable)
 
     def _by_wire(self, order, amount, state="done", invoices=None):
+        self.wire.support_manual_capture = "full_only"
         tx = self._transaction(
             amount,
             provider_id=self.wire.id,
+            reference=f"wire/{self.env['payment.transaction'].search_count([])}",
             sale_order_ids=[Command.set(order.ids if order else [])],
             invoice_ids=[Command.set(invoices.ids if invoices else [])],
         )
@@ -125,9 +130,9 @@ class TestNumberAsksWhatTheOrderOwes(BillSteps, BillPayCommon):
         order = self._orders()
         tx, _payable = self._press_pay_now(order)
         number = self._number_of(tx)
-        order.order_line.product_uom_qty = 0
+        order.order_line.price_unit = 0
         self.assertEqual((self._asked(tx), number.state), ({}, "closed"))
-        order.order_line.product_uom_qty = 2
+        order.order_line.price_unit = 300000
         self.assertEqual(self._asked(tx), {number.name: 300000})
 
     def test_pay_now_again_shows_the_same_number(self):
@@ -181,9 +186,7 @@ class TestNumberAsksWhatTheOrderOwes(BillSteps, BillPayCommon):
         self.assertEqual(self._open_credit(part | row), 0)
 
     def test_other_application_takes_over(self):
-        other = self._make_application(
-            self.company, clickpesa_client_id="IDother", clickpesa_billpay_namba="1122"
-        )
+        other = self._make_application(self.company)
         order = self._orders()
         first, _payable = self._press_pay_now(order)
         second, payable = self._press_pay_now(order, provider_id=other.id)
@@ -479,7 +482,7 @@ class TestChangedOrder(BillSteps, BillPayCommon):
                 self.assertEqual(tx._billpay_page()["amount"], "TZS\u00a050,000")
                 self._todo_of(row, order.name, "50,000", rest.display_number)
                 letters = [b for b in order.message_ids.mapped("body") if "50,000" in b]
-                self.assertTrue([b for b in letters if rest.name in b])
+                self.assertTrue([b for b in letters if rest.name in b], letters)
                 last = self._paid(rest, 50000)
                 self._post_process()
                 self.assertEqual((tx.state, order.state), ("done", "sale"))
@@ -511,7 +514,7 @@ class TestChangedOrder(BillSteps, BillPayCommon):
                 self.assertEqual(order.get_portal_last_transaction(), rest)
                 self.assertEqual(rest._billpay_page()["number"], number.name)
                 letters = [b for b in order.message_ids.mapped("body") if number.name in b]
-                self.assertTrue([b for b in letters if "50,000" in b])
+                self.assertTrue([b for b in letters if "50,000" in b], letters)
                 self._paid(number, 50000)
                 self._post_process()
                 self.assertEqual((rest.state, order.state), ("done", "sale"))

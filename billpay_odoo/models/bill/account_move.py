@@ -542,7 +542,8 @@ class AccountMove(models.Model):
 
     def _billpay_letter(self):
         # EXTENDS billpay.bill.mixin
-        return self._billpay_posted()
+        told = self.company_id.billpay_tell_successor
+        return self._billpay_posted() if told else self.browse()
 
     def _billpay_reserve(self, wake=True):
         # EXTENDS billpay.bill.mixin: for all that want one, as far as they may

@@ -383,6 +383,7 @@ class PaymentTransaction(models.Model):
         if posting or self._billpay_left() or self._billpay_money_on_its_way():
             return
         if self._billpay_booked():
+            self._billpay_follow_amount()
             self._billpay_finish()
         elif self.state == "pending" and not self._billpay_numbers():
             # The customer's own number, which the invoice carries, was shown.
@@ -524,6 +525,7 @@ class PaymentTransaction(models.Model):
             payment.account_payment_ids.payment_transaction_id = self
             text = self._billpay_ask_for_rest(asked - received)
         else:
+            self._billpay_follow_amount()
             self._billpay_finish()
             if not asked:
                 text = self.env._(
@@ -573,7 +575,6 @@ class PaymentTransaction(models.Model):
         """
         rows = self._billpay_booked().sorted("id")
         rows.account_payment_ids.payment_transaction_id = self
-        self._billpay_follow_amount()
         self.payment_id = rows[-1:].account_payment_ids[:1]
         self.provider_reference = rows[-1:].reference
         self._set_done()
@@ -588,7 +589,6 @@ class PaymentTransaction(models.Model):
         """End a checkout in favour of another one: what came here was paid here."""
         if self._billpay_booked():
             self.amount = self._billpay_paid_here()
-            self.billpay_owed = self.amount
             self._billpay_finish()
         else:
             self._set_canceled(state_message=reason)
@@ -669,9 +669,8 @@ class PaymentTransaction(models.Model):
         numbers = self.sudo().billpay_number_ids
         ours = Domain("control_number_id", "in", numbers.ids)
         ours |= Domain("number", "in", numbers.mapped("name"))
-        ours &= Domain(
-            "provider_id", "in", (self.provider_id | numbers.provider_id).ids
-        )
+        applications = self.provider_id | numbers.provider_id
+        ours &= Domain("provider_id", "in", applications.ids)
         ours &= Domain("state", "in", ("received", "confirmed", "failed"))
         return bool(self.env["billpay.payment"].sudo().search_count(ours, limit=1))
 

@@ -637,7 +637,6 @@ class BillpayPayPage(models.AbstractModel):
                     not number.told_at
                     and number.predecessor_id.state == "paid"
                     and (document := self._letter_of(number))
-                    and document.company_id.billpay_tell_successor
                     and document.partner_id.email
                 )
             ),
