@@ -148,9 +148,13 @@ class PaymentTransaction(models.Model):
         :param confirm: does it
         :return: what that returns; None where the order cannot be confirmed
         """
+        totals = {order: order.amount_total for order in self.sale_order_ids}
         try:
             with self.env.cr.savepoint():
-                return confirm()
+                result = confirm()
+                for order, total in totals.items():
+                    order._billpay_check_total(total)
+                return result
         except UserError as problem:
             error = str(problem).strip()
         payment = self.sudo()._billpay_booked().sorted("id")[-1:]

@@ -143,7 +143,8 @@ class TestOrderLoyalty(LoyaltySteps, BillPayCommon):
                 if tx:
                     self._sync()
                     self.assertFalse(tx._billpay_living())
-                    self.assertIsNone(tx._billpay_page())
+                    page = tx._billpay_page()
+                    self.assertEqual((page["state"], page["qr"]), ("settled", ""))
                 order.action_confirm()
                 move = order._create_invoices()
                 move.action_post()
@@ -186,13 +187,17 @@ class TestOrderLoyalty(LoyaltySteps, BillPayCommon):
         self.assertIn(waiting.name, row.reason)
         self.assertIn("rewards", row.reason)
         self.assertIn(waiting.name, str(row.activity_ids.note))
-        # The seller takes the card off: the order comes to more, and is not confirmed
-        # by what was paid.
+        # The seller takes the card off and confirms: the invoice asks for the rest.
         waiting.order_line.filtered("is_reward_line").unlink()
-        self.assertEqual(waiting.amount_total, 150000)
+        waiting.action_confirm()
+        move = waiting._create_invoices()
+        move.action_post()
+        self._sync()
+        self.assertEqual(move.amount_residual, 50000)
+        self.assertEqual(move._billpay_living().mapped("amount"), [50000])
 
     def test_a_coupon_that_ended_meanwhile(self):
-        """What the customer was asked for confirms the order."""
+        """Odoo would confirm the order at the full price: a person decides."""
         program = self._program()
         order = self._goods(self._order())
         self._use_code(order, "KARIBU")
@@ -201,5 +206,17 @@ class TestOrderLoyalty(LoyaltySteps, BillPayCommon):
         row = self._paid(self._number_of(tx), 135000)
         self._post_process()
         self.assertBooked(row, 135000)
-        self.assertEqual((order.state, order.amount_total), ("sale", 135000))
-        self.assertFalse(row.attention, row.reason)
+        self.assertNotEqual(order.state, "sale")
+        self.assertEqual(order.amount_total, 135000)
+        self.assertTrue(tx.is_post_processed)
+        self.assertTrue(row.attention)
+        for text in (order.name, "150,000", "135,000"):
+            self.assertIn(text, row.reason)
+        self.assertIn(order.name, str(row.activity_ids.note))
+        # The seller keeps the promise: a discount by hand, then Confirm.
+        order.order_line.filtered("is_reward_line").unlink()
+        order.order_line.price_unit = 135000
+        order.action_confirm()
+        move = order._create_invoices()
+        move.action_post()
+        self.assertPaidBy(move, row)
