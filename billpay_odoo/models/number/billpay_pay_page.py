@@ -458,6 +458,7 @@ class BillpayPayPage(models.AbstractModel):
         English on a customer is Odoo's default and says nothing; Swahili was chosen.
         """
         partner = numbers.partner_id or numbers.move_id.partner_id
+        partner.fetch(["lang"])  # all that the page reads of a contact
         if page_texts.page_language(partner.lang) == "sw":
             return "sw"
         accepted = request.httprequest.accept_languages if request else []

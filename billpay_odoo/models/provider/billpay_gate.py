@@ -41,7 +41,8 @@ class BillpayGate(models.AbstractModel):
                 *provider_sudo._billpay_on_domain(),
                 ("clickpesa_client_id", "=", client_id),
                 ("clickpesa_base_url", "in", (address, address + "/")),
-            ]
+            ],
+            order="id",
         )
         budget = hmac(provider_sudo.env, "billpay-call-budget", (address, client_id))
         limits = sharing.mapped("clickpesa_calls_per_minute")
@@ -105,7 +106,7 @@ class BillpayGate(models.AbstractModel):
         troubled |= Domain("billpay_trouble_count", ">", 0)
         troubled &= Domain("id", "in", providers.ids)
         # Asked of the database: another worker may have met trouble meanwhile.
-        for provider in providers.sudo().search(troubled):
+        for provider in providers.sudo().search(troubled, order="id"):
             self._resume(provider.sudo(providers.env.su))
 
     def _resume(self, providers):
