@@ -204,6 +204,8 @@ class TestShopWalks(LoyaltySteps, ShopCommon):
                 "inverse_company_rate": 2500,
             }
         )
+        # Its price is in the company's shillings.
+        self.product.company_id = self.company
         pricelists = self.env["product.pricelist"].sudo()
         pricelists.search([("website_id", "=", self.website.id)]).active = False
         pricelists.create(
