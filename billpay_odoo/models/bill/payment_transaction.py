@@ -680,8 +680,8 @@ class PaymentTransaction(models.Model):
         """Return what the customer reads whose money came when the time was over."""
         env = self.with_context(lang=self.partner_lang or self.env.lang).env
         return env._(
-            "We received %s on this number after the time to pay was over. Your money "
-            "is not lost: please do not pay again, we will contact you.",
+            "We received %s after the time to pay was over. Your money is not lost: "
+            "please do not pay again, we will contact you.",
             payment.currency_id.format(payment.amount),
         )
 
