@@ -14,8 +14,9 @@ class PaymentTransaction(models.Model):
 
     def _billpay_claim_bill(self):
         # EXTENDS billpay_odoo
-        super()._billpay_claim_bill()
+        result = super()._billpay_claim_bill()
         self._billpay_touch(self.sudo().sale_order_ids)
+        return result
 
     def _billpay_key(self):
         # EXTENDS billpay_odoo
@@ -111,12 +112,28 @@ class PaymentTransaction(models.Model):
 
     def _billpay_on_money(self, payment):
         # EXTENDS billpay_odoo
-        super()._billpay_on_money(payment)
+        result = super()._billpay_on_money(payment)
         if self.state == "pending" and any(
             order._billpay_is_down_paid() for order in self.sudo().sale_order_ids
         ):
             self.is_post_processed = False
             self._billpay_post_process_soon()
+        return result
+
+    def _billpay_ask_for_rest(self, left):
+        """Override of `billpay_odoo`: what the order comes to, which may have changed."""
+        text, order = super()._billpay_ask_for_rest(left), self.sudo().sale_order_ids
+        if len(order) != 1 or order.state not in ("draft", "sent"):
+            return text
+        if order._billpay_is_down_paid():
+            return text
+        more = self.env._(
+            "The order comes to %(total)s, of which %(paid)s is paid: it is not "
+            "confirmed before the rest is.",
+            total=order.currency_id.format(order.amount_total),
+            paid=order.currency_id.format(order.amount_total - order._billpay_owed()),
+        )
+        return f"{text} {more}"
 
     def _check_amount_and_confirm_order(self):
         """Override of `sale`: an order that came to more meanwhile waits for the rest,

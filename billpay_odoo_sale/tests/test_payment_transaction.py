@@ -19,7 +19,12 @@ class BillSteps(OrderSteps):
         super().setUpClass()
         cls.wire = cls.env["payment.provider"].sudo()
         cls.wire = cls.wire.create(
-            {"name": "Wire", "code": "none", "state": "test", "company_id": cls.company.id}
+            {
+                "name": "Wire",
+                "code": "none",
+                "state": "test",
+                "company_id": cls.company.id,
+            }
         )
         line = cls.provider.journal_id.inbound_payment_method_line_ids.filtered(
             lambda line: line.payment_provider_id == cls.provider
@@ -115,9 +120,9 @@ class TestNumberAsksWhatTheOrderOwes(BillSteps, BillPayCommon):
             order.order_line.price_unit = price
             self.assertEqual(self._asked(tx), {number.name: price})
             self.assertEqual(tx.amount, price)
-        order.order_line = [
-            Command.create({"product_id": order.order_line.product_id.id, "price_unit": 5})
-        ]
+        goods = order.order_line.product_id
+        line = {"product_id": goods.id, "price_unit": 5}
+        order.order_line = [Command.create(line)]
         self.assertEqual(self._asked(tx), {number.name: 90005})
         row = self._paid(number, 90005)
         self._post_process()
@@ -475,12 +480,15 @@ class TestChangedOrder(BillSteps, BillPayCommon):
                 self._post_process()
                 row = self._ledger(payment)
                 self.assertBooked(row, 150000)
-                down = settings["require_payment"] and settings["prepayment_percent"] < 1
+                percent = settings["prepayment_percent"]
+                down = settings["require_payment"] and percent < 1
                 self.assertEqual(order.state == "sale", down)
                 rest = self._number_of(tx)
                 self.assertEqual(self._asked(tx), {rest.name: 50000})
                 self.assertEqual(tx._billpay_page()["amount"], "TZS\u00a050,000")
                 self._todo_of(row, order.name, "50,000", rest.display_number)
+                if not down:
+                    self._todo_of(row, "200,000", "150,000", "not confirmed")
                 letters = [b for b in order.message_ids.mapped("body") if "50,000" in b]
                 self.assertTrue([b for b in letters if rest.name in b], letters)
                 last = self._paid(rest, 50000)
@@ -513,7 +521,8 @@ class TestChangedOrder(BillSteps, BillPayCommon):
                 self.assertIn("50,000", str(order.activity_ids.note))
                 self.assertEqual(order.get_portal_last_transaction(), rest)
                 self.assertEqual(rest._billpay_page()["number"], number.name)
-                letters = [b for b in order.message_ids.mapped("body") if number.name in b]
+                bodies = order.message_ids.mapped("body")
+                letters = [body for body in bodies if number.name in body]
                 self.assertTrue([b for b in letters if "50,000" in b], letters)
                 self._paid(number, 50000)
                 self._post_process()
@@ -591,8 +600,8 @@ class TestChangedOrder(BillSteps, BillPayCommon):
                 self._post_process()
                 self.assertEqual(tx.state, "done")
                 self.assertEqual(order.state == "sale", not changed)
-                left = [] if not changed else [155000]
-                self.assertEqual(sorted(self._asked(*order.transaction_ids).values()), left)
+                asked = self._asked(*order.transaction_ids).values()
+                self.assertEqual(list(asked), [155000] if changed else [])
 
     def test_part_reaches_the_down_payment(self):
         self.provider.clickpesa_checkout_mode = "flexible"

@@ -27,8 +27,14 @@ class SaleRightsCommon(RightsCommon):
         env = cls.env(su=True)
         env = env(context={**env.context, "allowed_company_ids": company.ids})
         number = records["billpay.control.number"].sudo()
+        goods = env["product.product"].create(
+            {"name": "Kitenge", "type": "service", "taxes_id": [Command.clear()]}
+        )
         order = env["sale.order"].create(
             {
+                "order_line": [
+                    Command.create({"product_id": goods.id, "price_unit": 5000})
+                ],
                 "name": f"S{number.name}",
                 "partner_id": number.partner_id.id,
                 "company_id": company.id,
