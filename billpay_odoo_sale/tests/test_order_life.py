@@ -1,5 +1,5 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
-"""What becomes of an order beside the straight way: down payments, taken back, again."""
+"""What becomes of an order beside the straight way: down payments, taken back."""
 
 from datetime import timedelta
 

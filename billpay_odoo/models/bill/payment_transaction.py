@@ -689,8 +689,8 @@ class PaymentTransaction(models.Model):
         """Return what the customer reads whose money was taken back."""
         env = self.with_context(lang=self.partner_lang or self.env.lang).env
         return env._(
-            "Your payment of %s was taken back by your operator or bank, so this is not "
-            "paid. Please pay again, or contact us.",
+            "Your payment of %s was taken back by your operator or bank, so this is "
+            "not paid. Please pay again, or contact us.",
             payment.currency_id.format(payment.amount),
         )
 
