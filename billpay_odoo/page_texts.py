@@ -47,6 +47,7 @@ TEXTS = {
     "clickpesa": _lt("Payments are received through ClickPesa BillPay."),
     "receipt": _lt("Receipt number"),
     "received": _lt("We received %(received)s."),
+    "before": _lt("A part is paid: we received %(before)s. This is the rest."),
     "received_label": _lt("Received"),
     "paid_title": _lt("Paid – thank you!"),
     "settled_title": _lt("This bill is already paid"),

@@ -145,6 +145,8 @@ class PaymentTransaction(models.Model):
     def _billpay_reserve(self, wake=True):
         # EXTENDS billpay.bill.mixin
         self._billpay_claim_bill()
+        if self.state not in WAITING and (heir := self._billpay_heir()):
+            return heir._billpay_living()[-1:] or heir._billpay_reserve(wake)
         payable, provider_sudo = self.env["billpay.payable"], self.provider_id.sudo()
         living = payable._revive(self._billpay_living(), provider_sudo)[-1:]
         if not living and not self._billpay_left():
@@ -208,7 +210,8 @@ class PaymentTransaction(models.Model):
         if number:
             # The values are asked of this checkout: its rivals' money counts as theirs.
             number.transaction_id = self
-        for rival in waiting:
+        # A newer one that has no number yet is about to ask, or was left.
+        for rival in waiting.filtered(lambda tx: tx.id < self.id):
             rival._billpay_end_with_parts(self._billpay_yields_to(self))
         if number:
             number._want(self._billpay_values())

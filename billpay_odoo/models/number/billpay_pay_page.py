@@ -428,6 +428,14 @@ class BillpayPayPage(models.AbstractModel):
             or bool(following),
         }
 
+    def _paid_before(self, number):
+        """Return what came on the numbers whose rest this one collects, in TZS."""
+        seen, paid = number, 0.0
+        while (number := number.predecessor_id) and number not in seen:
+            seen |= number
+            paid += number.amount_paid
+        return paid
+
     def _paid_values(self, number, since=None):
         """Return what was paid and the operators' receipts, newest first.
 
@@ -496,6 +504,7 @@ class BillpayPayPage(models.AbstractModel):
         if carrying:
             query += f"&invoice={self._carrying_token(carrying)}"
         bill = (carrying or number._bill())._billpay_page_bill(number)
+        before = self._paid_before(number)
         values = {
             "lang": lang,
             "state": state,
@@ -512,6 +521,7 @@ class BillpayPayPage(models.AbstractModel):
             "foreign_amount": self._get_foreign_amount(number, carrying),
             **self._early_values(number, carrying or number.move_id, state, lang),
             **self._paid_values(number, since),
+            "paid_before": before,
             "since": since,
             "bill": bill,
             "next_url": following and self._get_pay_url(following, lang=lang),
@@ -530,6 +540,7 @@ class BillpayPayPage(models.AbstractModel):
             payee=values["payee"],
             amount=values["amount"],
             received=values["amount_paid_text"],
+            before=page_texts.amount_text(before, number.currency_id),
             early=values["early_amount"],
             early_date=values["early_date"],
         )
