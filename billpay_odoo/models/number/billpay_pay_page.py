@@ -346,7 +346,8 @@ class BillpayPayPage(models.AbstractModel):
         if move and not money.is_due(move):
             return "settled"
         if number.state == "closed":
-            over = not move and number.transaction_id._billpay_over()
+            checkout = number.transaction_id if not move else None
+            over = checkout and checkout._billpay_over()
             return over or ("replaced" if number.successor_id else "closed")
         if obstacle := number._obstacle():
             # The worker is at it, unless it has met trouble.
