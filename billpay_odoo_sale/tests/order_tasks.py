@@ -69,9 +69,16 @@ def cancel(env, company, order):
 def invoice(env, company, order):
     """Confirm and invoice an order by hand; return the invoice's page and number."""
     order = _at(env, company)["sale.order"].browse(order)
-    order.action_confirm()
-    move = order._create_invoices()
-    move.action_post()
+
+    def make():
+        order.action_confirm()
+        move = order._create_invoices()
+        move.action_post()
+        return move
+
+    # The customer's open page writes on the checkout, too.
+    move = retrying(make, order.env)
+    env.cr.commit()
     return {
         "id": move.id,
         "url": move.get_portal_url(),
