@@ -121,7 +121,7 @@ class PaymentTransaction(models.Model):
         return result
 
     def _billpay_ask_for_rest(self, left):
-        """Override of `billpay_odoo`: what the order comes to, which may have changed."""
+        """Override of `billpay_odoo`: what the order comes to, as changed."""
         text, order = super()._billpay_ask_for_rest(left), self.sudo().sale_order_ids
         if len(order) != 1 or order.state not in ("draft", "sent"):
             return text

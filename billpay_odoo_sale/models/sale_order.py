@@ -114,7 +114,7 @@ class SaleOrder(models.Model):
         return result
 
     def _billpay_follow_later(self):
-        """Let the numbers of these orders follow once, at the end of the transaction."""
+        """Let the numbers of these orders follow once, when the transaction ends."""
         ids = [id_ for id_ in self._ids if isinstance(id_, int)]
         if not ids:
             return  # in a form

@@ -188,9 +188,7 @@ def make_overdue(env, company, amounts):
                 "invoice_date_due": "2026-01-15",
                 "currency_id": env.ref("base.TZS").id,
                 "invoice_line_ids": [
-                    Command.create(
-                        {"name": "Ada", "price_unit": amount, "tax_ids": []}
-                    )
+                    Command.create({"name": "Ada", "price_unit": amount, "tax_ids": []})
                 ],
             }
             for amount in amounts

@@ -447,9 +447,7 @@ class TestNumberAsksWhatTheOrderOwes(BillSteps, BillPayCommon):
         move = order._create_invoices()
         move.action_post()
         self.assertEqual(move.amount_residual, 90000)
-        self.assertEqual(
-            self._asked(move), {move.billpay_number_id.sudo().name: 90000}
-        )
+        self.assertEqual(self._asked(move), {move.billpay_number_id.sudo().name: 90000})
 
 
 @tagged("post_install", "-at_install")
