@@ -73,8 +73,11 @@ class PaymentTransaction(models.Model):
             return super()._get_specific_rendering_values(processing_values)
         # With the transaction itself: all that it needs has just been read. What keeps
         # it from a number is told by the page to which the form leads.
-        with suppress(NumberSpaceExhausted, UserError), self.env.cr.savepoint():
-            self.sudo()._billpay_reserve(wake=False)
+        # So is whose number it takes over: that one's page goes on asking until then.
+        tx_sudo = self.sudo()
+        if not tx_sudo._billpay_rivals()._billpay_waiting_ones():
+            with suppress(NumberSpaceExhausted, UserError), self.env.cr.savepoint():
+                tx_sudo._billpay_reserve(wake=False)
         return {"api_url": const.CHECKOUT_URL}
 
     def _billpay_checkout(self):
