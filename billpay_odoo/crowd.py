@@ -39,15 +39,17 @@ class _Waiting:
 class Registrar:
     """Does for many what each of them would do alone.
 
-    :param work: ``work(env, keys)`` returns ``{key: outcome}``. One thread at a time
-        calls it, with its own environment and with what gathered meanwhile
+    :param work: ``work(env, keys)`` returns ``{key: outcome}``. A thread calls it with
+        its own environment, and with its own key and what gathered meanwhile
     :param int most: keys in one call at most
+    :param int calls: calls at once: who comes while fewer are on their way need not
+        wait for one to end
     """
 
-    def __init__(self, work, most):
-        self._work, self._most = work, most
+    def __init__(self, work, most, calls=1):
+        self._work, self._most, self._free = work, most, calls
         self._lock = threading.Lock()
-        self._gathered, self._led = [], False
+        self._gathered = []
 
     def __call__(self, env, key, patience):
         """Return the outcome of one key, ``None`` when the time was over.
@@ -57,8 +59,11 @@ class Registrar:
         """
         me = _Waiting(key)
         with self._lock:
-            self._gathered.append(me)
-            me.leads, self._led = not self._led, True
+            if self._free:
+                self._free -= 1
+                me.leads = True
+            else:
+                self._gathered.append(me)
         deadline = time.monotonic() + patience
         while not me.done and not me.leads:
             if me.woken.wait(max(deadline - time.monotonic(), 0)):
@@ -80,20 +85,20 @@ class Registrar:
         return me.outcome
 
     def _lead(self, env, me):
-        """Do what gathered, mine included, then let another one lead."""
+        """Do mine and what gathered, then let another one lead."""
+        with self._lock:
+            batch = [me, *self._gathered[: self._most - 1]]
+            del self._gathered[: self._most - 1]
         try:
-            while not me.done:
-                with self._lock:
-                    batch = self._gathered[: self._most]
-                    del self._gathered[: self._most]
-                self._do(env, batch)
+            self._do(env, batch)
         finally:
             with self._lock:
                 if self._gathered:
-                    self._gathered[0].leads = True
-                    self._gathered[0].woken.set()
+                    following = self._gathered.pop(0)
+                    following.leads = True
+                    following.woken.set()
                 else:
-                    self._led = False
+                    self._free += 1
 
     def _do(self, env, batch):
         outcomes, error = {}, None

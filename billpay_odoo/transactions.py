@@ -52,6 +52,7 @@ def own_transaction(env):
     :raise UserError: a row stayed locked
     """
     with env.registry.cursor() as cr:
+        # Cursors are pooled. The pool resets one before the next user gets it.
         cr.execute("SET lock_timeout = %s", (LOCK_TIMEOUT_MS,))
         cr.commit()  # pylint: disable=invalid-commit
         try:
@@ -65,11 +66,6 @@ def own_transaction(env):
                     "Nothing was done and no money is affected: try again."
                 )
             ) from None
-        finally:
-            # Cursors are pooled: the next user wants the server's own setting.
-            cr.rollback()
-            cr.execute("RESET lock_timeout")
-            cr.commit()  # pylint: disable=invalid-commit
 
 
 def end_transaction(env):

@@ -27,7 +27,12 @@ from odoo.addons.{CORE}.tests.company import store
 store(env)
 """
 # What an add-on does not need, but has to get on with: its tests use it.
-BESIDE = {"billpay_odoo_pos": ("pos_hr", "pos_loyalty", "pos_restaurant")}
+BESIDE = {
+    "billpay_odoo_pos": ("pos_hr", "pos_loyalty", "pos_restaurant"),
+    # Coupons and gift cards change what an order comes to. With the webshop, Odoo
+    # brings their page there.
+    "billpay_odoo_sale": ("sale_loyalty",),
+}
 
 
 def name(kind):

@@ -17,11 +17,11 @@ class TestCrowd(BaseCase):
         self.batches = []
         self.busy = threading.Event()
         self.go = threading.Event()
-        self.inside = 0
+        self.inside, self.most = 0, 1
 
     def work(self, env, keys):
         self.inside += 1
-        assert self.inside == 1, "two at a time"
+        assert self.inside <= self.most, "too many at a time"
         self.batches.append(list(keys))
         self.busy.set()
         assert self.go.wait(30)
@@ -77,3 +77,26 @@ class TestCrowd(BaseCase):
             self.assertEqual(first.result(), ("e", "first"))
             self.assertEqual(last.result(), ("e", "last"))
         self.assertEqual(self.batches, [["first"], ["last"]])
+
+    def test_two_do_not_wait_for_each_other(self):
+        self.most = 2
+        registrar = Registrar(self.work, 50, calls=2)
+        with ThreadPoolExecutor(10) as pool:
+            first = pool.submit(registrar, "e", "first", 30)
+            second = pool.submit(registrar, "e", "second", 30)
+            deadline = time.monotonic() + 30
+            while len(self.batches) < 2:
+                assert time.monotonic() < deadline
+                time.sleep(0.01)
+            others = [pool.submit(registrar, "e", key, 30) for key in range(5)]
+            self.gathered(registrar, 5)
+            self.go.set()
+            self.assertEqual(first.result(), ("e", "first"))
+            self.assertEqual(second.result(), ("e", "second"))
+            for key, other in enumerate(others):
+                self.assertEqual(other.result(), ("e", key))
+        self.assertCountEqual(self.batches[:2], [["first"], ["second"]])
+        self.assertCountEqual(
+            [key for batch in self.batches[2:] for key in batch], range(5)
+        )
+        self.assertEqual(registrar("f", "next", 30), ("f", "next"))

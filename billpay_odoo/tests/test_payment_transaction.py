@@ -4,6 +4,7 @@
 from contextlib import ExitStack
 from datetime import timedelta
 from itertools import count
+from unittest.mock import patch
 
 from odoo import Command, fields
 from odoo.http import root
@@ -95,6 +96,38 @@ class TestCheckout(CheckoutSteps, BillPayCommon):
         # A reload finds it again.
         self.assertTrue(self._checkout(tx))
         self.assertEqual(len(tx.billpay_number_ids), 1)
+
+    def test_number_is_reserved_with_the_transaction(self):
+        tx = self._transaction()
+        values = tx._get_specific_rendering_values({})
+        self.assertEqual(values, {"api_url": "/payment/clickpesa/checkout"})
+        number = self._number_of(tx)
+        self.assertEqual((tx.state, number.state), ("draft", "pending"))
+        self.assertFalse(self.sandbox.numbers())
+        self.assertTrue(self._checkout(tx))
+        self.assertEqual(tx.billpay_number_ids, number)
+        self.assertEqual((tx.state, number.state), ("pending", "open"))
+
+    def test_what_keeps_it_from_a_number_is_told_at_the_page(self):
+        tx, numbering = self._transaction(), type(self.env["billpay.numbering"])
+
+        def used_up(*_args, **_how):
+            raise NumberSpaceExhausted("The digits are used up.")
+
+        with patch.object(numbering, "_next_references", used_up):
+            tx._get_specific_rendering_values({})
+            self.assertEqual((tx.state, tx.billpay_number_ids.ids), ("draft", []))
+            self.assertFalse(self._checkout(tx))
+        self.assertEqual(tx.state, "error")
+        # The next one finds the digits that an administrator has added.
+        self.assertTrue(self._checkout(self._transaction()))
+
+    def test_an_application_that_was_switched_off_after_pay_now(self):
+        tx = self._transaction()
+        tx._get_specific_rendering_values({})
+        self.provider.state = "disabled"
+        self.assertFalse(self._checkout(tx))
+        self.assertEqual((tx.state, tx._billpay_living().ids), ("error", []))
 
     def test_paid_once_and_booked_once(self):
         tx = self._transaction()

@@ -106,7 +106,8 @@ class PaymentTransaction(models.Model):
             order = tx.sale_order_ids
             if len(order) == 1 and order._billpay_is_down_paid():
                 order = order.with_company(order.company_id)
-                order.with_context(send_email=True).action_confirm()
+                order = order.with_context(send_email=True)
+                tx._billpay_confirm(order.action_confirm)
         return result
 
     def _billpay_on_money(self, payment):
@@ -142,14 +143,47 @@ class PaymentTransaction(models.Model):
         held = ours.filtered(
             lambda tx: any(o._billpay_is_underpaid(tx) for o in tx.sale_order_ids)
         )
-        others = super(PaymentTransaction, self - held)
+        others = super(PaymentTransaction, self - ours)
         confirmed = others._check_amount_and_confirm_order()
+        for tx in ours - held:
+            confirm = super(PaymentTransaction, tx)._check_amount_and_confirm_order
+            confirmed |= tx._billpay_confirm(confirm) or confirmed.browse()
         for tx in ours:
             for order in tx.sale_order_ids.filtered(
                 lambda o: o.state in ("draft", "sent")
             ):
                 tx._billpay_ask_the_rest(order)
         return confirmed
+
+    def _billpay_confirm(self, confirm):
+        """Confirm the order of this checkout, or call a person.
+
+        Days may lie between the number and the money: what the order counted on may be
+        gone, such as a gift card that was used elsewhere. The money is there all the
+        same, and Odoo would try again and again without a word.
+
+        :param confirm: does it
+        :return: what that returns; None where the order cannot be confirmed
+        """
+        totals = {order: order.amount_total for order in self.sale_order_ids}
+        try:
+            with self.env.cr.savepoint():
+                result = confirm()
+                for order, total in totals.items():
+                    order._billpay_check_total(total)
+                return result
+        except UserError as problem:
+            error = str(problem).strip()
+        payment = self.sudo()._billpay_booked().sorted("id")[-1:]
+        for order in self.sale_order_ids if payment else ():
+            text = self.env._(
+                "%(order)s is paid, but could not be confirmed: %(error)s The money is "
+                "the customer's credit until then. Correct the order, then confirm it.",
+                order=order.name,
+                error=error,
+            )
+            payment._flag_checkout(text)
+        return None
 
     def _billpay_ask_the_rest(self, order):
         """Give what an order lacks a number, and tell both sides."""

@@ -3,6 +3,7 @@
 from markupsafe import Markup
 
 from odoo import api, fields, models
+from odoo.exceptions import UserError
 
 from odoo.addons.billpay_odoo import money
 from odoo.addons.billpay_odoo.actions import window
@@ -194,6 +195,21 @@ class SaleOrder(models.Model):
             and self.require_payment
             and self.currency_id.compare_amounts(self._billpay_missing(), 0) <= 0
         )
+
+    def _billpay_check_total(self, total):
+        """Odoo looks at coupons and offers once more when it confirms an order.
+
+        :raise UserError: the order comes to more than the customer was asked for
+        """
+        if self.currency_id.compare_amounts(self.amount_total, total) > 0:
+            raise UserError(
+                self.env._(
+                    "It would come to %(now)s instead of %(asked)s, because a coupon "
+                    "or an offer has ended since the customer was asked for it.",
+                    now=self.currency_id.format(self.amount_total),
+                    asked=self.currency_id.format(total),
+                )
+            )
 
     def _billpay_is_underpaid(self, checkout):
         """Tell whether an order came to more after it was asked for at a checkout.

@@ -54,6 +54,23 @@ class OrderSteps(CheckoutSteps):
                 "payment.cron_post_process_payment_tx"
             ).sudo().method_direct_trigger()
 
+    def _take_back(self, row, status="REVERSED"):
+        self.sandbox.set_status(row.reference, status)
+        told = Payment.parse(
+            {
+                "id": row.reference,
+                "status": status,
+                "orderReference": row.number,
+                "collectedAmount": row.amount,
+                "collectedCurrency": "TZS",
+                "updatedAt": "2099-01-01T00:00:00Z",
+            }
+        )
+        self.env["billpay.ledger"]._upsert(
+            self.provider.sudo(), [told], source="poll", trusted=True
+        )
+        self._process()
+
 
 @tagged("post_install", "-at_install")
 class TestSaleOrder(OrderSteps, BillPayCommon):
@@ -143,23 +160,6 @@ class TestSaleOrder(OrderSteps, BillPayCommon):
         self.assertEqual(tx.state, "pending")
 
     # === Money that is taken back === #
-
-    def _take_back(self, row, status="REVERSED"):
-        self.sandbox.set_status(row.reference, status)
-        told = Payment.parse(
-            {
-                "id": row.reference,
-                "status": status,
-                "orderReference": row.number,
-                "collectedAmount": row.amount,
-                "collectedCurrency": "TZS",
-                "updatedAt": "2099-01-01T00:00:00Z",
-            }
-        )
-        self.env["billpay.ledger"]._upsert(
-            self.provider.sudo(), [told], source="poll", trusted=True
-        )
-        self._process()
 
     def test_an_order_whose_money_is_taken_back_hears_of_it(self):
         seller = self._user("order_seller", "sales_team.group_sale_salesman")

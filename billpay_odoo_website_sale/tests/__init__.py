@@ -2,3 +2,4 @@
 
 from . import test_rights_generated
 from . import test_shop
+from . import test_shop_walks

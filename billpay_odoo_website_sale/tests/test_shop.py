@@ -8,8 +8,9 @@ from odoo.addons.billpay_odoo.tests.common import BillPayHttpCommon
 from odoo.addons.billpay_odoo_sale.tests.test_sale_order import OrderSteps
 
 
-@tagged("post_install", "-at_install", "slow")
-class TestShop(OrderSteps, BillPayHttpCommon):
+class ShopCommon(OrderSteps, BillPayHttpCommon):
+    """A shop in shillings, and a customer with a login."""
+
     @classmethod
     def setUpClass(cls):
         super().setUpClass()
@@ -65,6 +66,13 @@ class TestShop(OrderSteps, BillPayHttpCommon):
             )
         )
 
+    def _last_order(self):
+        order = self.env["sale.order"].sudo()
+        return order.search([("partner_id", "=", self.partner.id)], limit=1)
+
+
+@tagged("post_install", "-at_install", "slow")
+class TestShop(ShopCommon):
     def test_from_the_cart_to_the_confirmed_order(self):
         url = self.product.product_tmpl_id.website_url
         self.start_tour(url, "billpay_shop", login="juma_shop")

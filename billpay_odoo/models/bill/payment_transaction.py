@@ -1,6 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 import logging
+from contextlib import suppress
 from datetime import timedelta
 
 from odoo import api, fields, models
@@ -13,6 +14,7 @@ from ...const import LIVING, WAITING
 from ...crowd import turn
 from ...exceptions import NumberSpaceExhausted
 from ...transactions import CONFLICTS, committed, own_transaction
+from ..number.billpay_control_number import LOST
 from .billpay_bill import BillpayBill
 
 _logger = logging.getLogger(__name__)
@@ -69,6 +71,13 @@ class PaymentTransaction(models.Model):
         """Override of `payment`: the form leads to the page that makes the number."""
         if self.provider_code != "clickpesa":
             return super()._get_specific_rendering_values(processing_values)
+        # With the transaction itself: all that it needs has just been read. What keeps
+        # it from a number is told by the page to which the form leads.
+        # So is whose number it takes over: that one's page goes on asking until then.
+        tx_sudo = self.sudo()
+        if not tx_sudo._billpay_rivals()._billpay_waiting_ones():
+            with suppress(NumberSpaceExhausted, UserError), self.env.cr.savepoint():
+                tx_sudo._billpay_reserve(wake=False)
         return {"api_url": const.CHECKOUT_URL}
 
     def _billpay_checkout(self):
@@ -115,16 +124,20 @@ class PaymentTransaction(models.Model):
         )
 
     def _billpay_make_payable(self):
-        with turn(self._billpay_patience) as mine:
-            if not mine:
-                return False
-            with own_transaction(self.env) as env:
-                # Another tab's checkout of the same bill may be first: once more then.
-                own = self.with_env(env)
-                number_id = committed(env, own._billpay_reserve, False).id
-        number, sync = self.env["billpay.control.number"], self.env["billpay.sync"]
-        number = number.browse(number_id)
-        outcome = sync._sync_with_others(number, self._billpay_patience)
+        sync, patience = self.env["billpay.sync"], self._billpay_patience
+        # Made with the transaction, unless something kept it from a number.
+        number = self._billpay_living()[-1:]
+        outcome = number and sync._sync_with_others(number, patience)
+        if not number or outcome["obstacle"] in LOST:
+            with turn(patience) as mine:
+                if not mine:
+                    return False
+                with own_transaction(self.env) as env:
+                    # Another tab's checkout of the same bill may be first: once more
+                    # then.
+                    own = self.with_env(env)
+                    number_id = committed(env, own._billpay_reserve, False).id
+            outcome = sync._sync_with_others(number.browse(number_id), patience)
         if not outcome["obstacle"]:
             return True
         if not self.provider_id.clickpesa_checkout_offline:
@@ -512,6 +525,7 @@ class PaymentTransaction(models.Model):
                 values["reference"],
             )
         elif not waiting:
+            self.state_message = self._billpay_came_late(payment)
             text = self._billpay_too_late_text()
         elif received < asked:
             payment.account_payment_ids.payment_transaction_id = self
@@ -532,6 +546,21 @@ class PaymentTransaction(models.Model):
                 )
         if text:
             payment._flag_checkout(text)
+
+    def _billpay_on_taken_back(self, payment, reason):
+        # EXTENDS billpay.bill.mixin
+        # Else the order counts as paid, and nobody can pay it again. An invoice that is
+        # open again asks for itself.
+        if self.state == "done" and not any(map(money.is_due, self.invoice_ids)):
+            left = self._billpay_asked() - self._billpay_received()
+            if left > 0:
+                # Odoo would take it for the payment of what comes next.
+                self.payment_id = False
+                self._update_state(
+                    ("done",), "pending", self._billpay_returned(payment)
+                )
+                reason = " ".join((reason, self._billpay_ask_for_rest(left)))
+        super()._billpay_on_taken_back(payment, reason)
 
     def _billpay_heir(self):
         return self._billpay_rivals()._billpay_waiting_ones().sorted("id")[-1:]
@@ -652,6 +681,24 @@ class PaymentTransaction(models.Model):
         return bool(self.env["billpay.payment"].sudo().search_count(ours, limit=1))
 
     # === WHAT THE CUSTOMER SEES === #
+
+    def _billpay_came_late(self, payment):
+        """Return what the customer reads whose money came when the time was over."""
+        env = self.with_context(lang=self.partner_lang or self.env.lang).env
+        return env._(
+            "We received %s after the time to pay was over. Your money is not lost: "
+            "please do not pay again, we will contact you.",
+            payment.currency_id.format(payment.amount),
+        )
+
+    def _billpay_returned(self, payment):
+        """Return what the customer reads whose money was taken back."""
+        env = self.with_context(lang=self.partner_lang or self.env.lang).env
+        return env._(
+            "Your payment of %s was taken back by your operator or bank, so this is "
+            "not paid. Please pay again, or contact us.",
+            payment.currency_id.format(payment.amount),
+        )
 
     def _billpay_page(self, lang=None):
         """Return the values of the pay block for this transaction, if there is one."""

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 import qrcode
 from markupsafe import Markup
+from PIL import Image
 
 from odoo import fields, models
 from odoo.http import request
@@ -248,8 +249,15 @@ class BillpayPayPage(models.AbstractModel):
         )
         code.add_data(data)
         code.make(fit=True)
+        # One pixel per module, then larger: the library draws each module alone.
+        rows = code.get_matrix()
+        image = Image.new("1", (len(rows), len(rows)))
+        image.putdata([not dark for row in rows for dark in row])
+        if box_size > 1:
+            size = (len(rows) * box_size,) * 2
+            image = image.resize(size, Image.Resampling.NEAREST)
         stream = io.BytesIO()
-        code.make_image().save(stream, format="PNG", optimize=True)
+        image.save(stream, format="PNG", optimize=box_size > 1)
         return stream.getvalue()
 
     def _qr_data_uri(self, data, **options):
@@ -459,6 +467,7 @@ class BillpayPayPage(models.AbstractModel):
         English on a customer is Odoo's default and says nothing; Swahili was chosen.
         """
         partner = numbers.partner_id or numbers.move_id.partner_id
+        partner.fetch(["lang"])  # all that the page reads of a contact
         if page_texts.page_language(partner.lang) == "sw":
             return "sw"
         accepted = request.httprequest.accept_languages if request else []
@@ -553,7 +562,10 @@ class BillpayPayPage(models.AbstractModel):
             }
             for channel in number.env["billpay.channel"]._for_company(number.company_id)
         ]
-        values["qr"] = self._qr_data_uri(self._get_pay_url(number), mask=SCREEN_MASK)
+        # The page draws it larger.
+        values["qr"] = self._qr_data_uri(
+            self._get_pay_url(number), mask=SCREEN_MASK, box_size=1
+        )
         return values
 
     # === DOCUMENTS === #

@@ -6,6 +6,7 @@ adopted when it is ours (docs/decisions/leases.rst). Methods named ``_store_…`
 fresh transaction, maybe more than once.
 """
 
+import json
 import logging
 import threading
 import time
@@ -41,6 +42,9 @@ from ...transactions import (
 
 _logger = logging.getLogger(__name__)
 
+# Calls at once with which one process registers what payers wait for: two of them do
+# not wait for each other, and a crowd still needs a handful of calls.
+CALLS = 2
 _registrars, _lock = {}, threading.Lock()
 
 
@@ -67,6 +71,8 @@ class BillpaySync(models.AbstractModel):
 
     # Numbers of one bulk call.
     _bulk_limit = const.BULK_LIMIT
+    # What of a number says how far it is at ClickPesa.
+    _facts = ("state", "sync_at", "sync_attempts", "sent")
 
     # === CALLS === #
 
@@ -90,7 +96,7 @@ class BillpaySync(models.AbstractModel):
         """Register new numbers, up to 50 in one call.
 
         :param dict earlier: what was sent of each number before this claim
-        :return: whether ClickPesa answered
+        :return: whether ClickPesa answered and that is not stored yet
         :raise ClickPesaError: trouble of the application, not of one number
         """
         requests = {}
@@ -109,10 +115,10 @@ class BillpaySync(models.AbstractModel):
         numbers = records.browse(requests)
         if earlier is None:
             earlier = {number.id: number.sent or [] for number in numbers}
+        order = numbers[0].kind == "order"
         numbers = committed(records.env, self._note_sent, numbers, requests, tries)
         if not numbers:
             return False
-        order = numbers[0].kind == "order"
         create = (
             client.create_order_numbers if order else client.create_customer_numbers
         )
@@ -139,7 +145,7 @@ class BillpaySync(models.AbstractModel):
         for number, reason in refused.items():
             if committed(records.env, self._renew_lease, number, tries):
                 self._settle_refusal(number, client, reason, tries, earlier[number.id])
-        return True
+        return not made
 
     def _settle_closed(self, numbers, client, tries):
         """These were given up before ClickPesa confirmed them: it gets none of them.
@@ -177,16 +183,34 @@ class BillpaySync(models.AbstractModel):
 
         :return: the rows that are still leased, and so may be sent
         """
-        numbers = self._still_leased(records, tries)
-        for number in self._quiet(numbers):
-            request, sent = requests[number.id], number.sent or []
-            item = {
-                "amount": float(request.amount or 0),
-                "description": request.description or "",
+        records.flush_model(["sent", "sync_at", "sync_attempts"])
+        items = [
+            {
+                "amount": float(requests[number.id].amount or 0),
+                "description": requests[number.id].description or "",
             }
-            if item not in sent:
-                number.sent = [*sent, item]
-        return numbers
+            for number in records
+        ]
+        rows = self.env.execute_query(
+            SQL(
+                """
+                    UPDATE billpay_control_number n
+                       SET sent = COALESCE(n.sent, '[]') || CASE
+                           WHEN COALESCE(n.sent, '[]') @> jsonb_build_array(item)
+                           THEN '[]' ELSE jsonb_build_array(item) END
+                      FROM unnest(%s, %s, %s::jsonb[]) AS noted (id, tries, item)
+                     WHERE n.id = noted.id AND n.sync_at IS NOT NULL
+                       AND n.sync_attempts = noted.tries
+                 RETURNING n.id
+                    """,
+                records.ids,
+                [tries[number.id] for number in records],
+                [json.dumps(item) for item in items],
+            )
+        )
+        records.invalidate_recordset(["sent"])
+        leased = {number_id for (number_id,) in rows}
+        return records.filtered(lambda number: number.id in leased)
 
     def _settle_refusal(self, number, client, reason, tries, sent):
         """A creation was refused: is the number there already, and is it ours?
@@ -324,7 +348,7 @@ class BillpaySync(models.AbstractModel):
         """
         with _lock:
             registrar = _registrars.setdefault(
-                number.env.cr.dbname, Registrar(_register, self._bulk_limit)
+                number.env.cr.dbname, Registrar(_register, self._bulk_limit, CALLS)
             )
         outcome = registrar(number.env, (number.id, patience), patience)
         # Not read: it may have been made after the caller's snapshot.
@@ -338,8 +362,12 @@ class BillpaySync(models.AbstractModel):
         what it learned is old then, and acting on it would harm.
         """
         numbers.invalidate_recordset()
-        return numbers.exists().filtered(
-            lambda number: number.sync_at and number.sync_attempts == tries[number.id]
+        # What others do with them is read at once, too.
+        leased = numbers.search_fetch(
+            [("id", "in", numbers.ids), ("sync_at", "!=", False)], self._facts
+        )
+        return numbers.filtered(
+            lambda number: number in leased and number.sync_attempts == tries[number.id]
         )
 
     def _renew_lease(self, numbers, tries):
@@ -374,6 +402,7 @@ class BillpaySync(models.AbstractModel):
                 }
             )
         numbers._schedule_if_different()
+        self.env["billpay.gate"]._answered(records.provider_id)
         # A run ends with its last number, not at the next full minute; and what waits
         # to be sent goes.
         records.env["billpay.run"]._wake_running()
@@ -635,7 +664,8 @@ class BillpaySync(models.AbstractModel):
             return numbers
         provider_id, kind, new, in_trouble = first[0]
         provider = providers.browse(provider_id)
-        if not provider._billpay_may_call():
+        # That it is on, the question above said.
+        if not provider._billpay_is_real():
             return numbers
         if in_trouble and not even_paused:
             self.env["billpay.gate"]._probe(provider, lease)
@@ -711,57 +741,82 @@ class BillpaySync(models.AbstractModel):
         :param bool even_paused: ask even an application in trouble
         :return: ``{id: {"name": str, "state": str, "error": str, "off": str,
             "obstacle": str, "problem": str}}`` afterwards, for the numbers that are
-            committed; ``off``: why the application makes no calls, if it is so
+            committed; ``off``: why the application makes no calls, where a number
+            cannot be paid for that
         :rtype: dict
         """
         deadline = time.monotonic() + patience
         with own_transaction(numbers.env(su=True)) as env:
-            sync, numbers = env[self._name], numbers.with_env(env).exists()
+            sync, numbers = env[self._name], numbers.with_env(env)
             committed(env, sync._make_due, numbers)
             left, down = numbers, {}
-            while claimed := sync._claim(left.ids, down, even_paused):
+            while left and (claimed := sync._claim(left.ids, down, even_paused)):
                 provider = claimed.provider_id
                 rank = sync._sync_claimed(claimed, person=even_paused)
                 if rank is not None:
                     down[provider.id] = 0
-                numbers.invalidate_recordset()
                 # Once more only if the call led to another one: new digits, a change.
-                left -= claimed.filtered(lambda n: n.sync_error or not n.sync_at)
+                led_on = Domain("sync_error", "=", False) & Domain(
+                    "sync_at", "!=", False
+                )
+                left -= claimed - claimed.search(
+                    Domain("id", "in", claimed.ids) & led_on
+                )
                 if time.monotonic() > deadline:
                     break
-            while time.monotonic() < deadline and sync._leased_elsewhere(numbers):
+            numbers.invalidate_recordset()
+            while time.monotonic() < deadline and sync._leased_elsewhere(left):
                 time.sleep(0.1)
                 end_transaction(env)
                 env.invalidate_all()
-            gate = env["billpay.gate"]
-            return {
-                number.id: {
-                    "name": number.name,
-                    "state": number.state,
-                    "error": sync._why_not_called(number),
-                    "off": gate._refusal(number.provider_id),
-                    "obstacle": (obstacle := number._obstacle()),
-                    "problem": number._problem_text() if obstacle else "",
-                }
-                for number in numbers
+            return sync._outcomes(numbers)
+
+    def _outcomes(self, numbers):
+        """Return what became of these, as ``_sync_now`` says, in one query if all can
+        be paid."""
+        gate, nothing = self.env["billpay.gate"], dict.fromkeys(("error", "off"), "")
+        chosen = Domain("id", "in", numbers.ids)
+        payable = numbers.search_fetch(
+            chosen & self.env["billpay.payable"]._domain(), ["name", "state"]
+        )
+        outcomes = {
+            number.id: {
+                **nothing,
+                "name": number.name,
+                "state": number.state,
+                "obstacle": "",
+                "problem": "",
             }
+            for number in payable
+        }
+        for number in (numbers - payable).exists():
+            outcomes[number.id] = {
+                "name": number.name,
+                "state": number.state,
+                "error": self._why_not_called(number),
+                "off": gate._refusal(number.provider_id),
+                "obstacle": (obstacle := number._obstacle()),
+                "problem": number._problem_text() if obstacle else "",
+            }
+        return outcomes
 
     def _make_due(self, numbers):
         """Refused numbers get another try when somebody waits for them."""
-        numbers.filtered(lambda n: n.state == "failed" and n.origin == "api").write(
+        refused = Domain("id", "in", numbers.ids)
+        refused &= Domain("state", "=", "failed") & Domain("origin", "=", "api")
+        numbers.search(refused).write(
             {"state": "pending", "sync_at": fields.Datetime.now()}
         )
 
     def _leased_elsewhere(self, numbers):
+        if not numbers:
+            return numbers
         now = fields.Datetime.now()
-        return numbers.filtered(
-            lambda n: (
-                n.state == "pending"
-                and not n.sync_error
-                and n.sync_at
-                and now < n.sync_at <= now + FURTHEST_LEASE
-                and n.provider_id._billpay_may_call()
-            )
+        leased = Domain("id", "in", numbers.ids) & Domain("state", "=", "pending")
+        leased &= Domain("sync_error", "=", False) & Domain("sync_at", ">", now)
+        leased &= Domain("sync_at", "<=", now + FURTHEST_LEASE)
+        return numbers.search(leased).filtered(
+            lambda n: n.provider_id._billpay_may_call()
         )
 
     def _why_not_called(self, number):

@@ -41,7 +41,8 @@ class BillpayGate(models.AbstractModel):
                 *provider_sudo._billpay_on_domain(),
                 ("clickpesa_client_id", "=", client_id),
                 ("clickpesa_base_url", "in", (address, address + "/")),
-            ]
+            ],
+            order="id",
         )
         budget = hmac(provider_sudo.env, "billpay-call-budget", (address, client_id))
         limits = sharing.mapped("clickpesa_calls_per_minute")
@@ -101,10 +102,12 @@ class BillpayGate(models.AbstractModel):
 
     def _answered(self, providers):
         """ClickPesa answers (again): nothing of this application waits any longer."""
-        for provider in providers:
-            provider.invalidate_recordset(["billpay_paused_until"])
-            if provider.billpay_paused_until or provider.billpay_trouble_count:
-                self._resume(provider)
+        troubled = Domain("billpay_paused_until", "!=", False)
+        troubled |= Domain("billpay_trouble_count", ">", 0)
+        troubled &= Domain("id", "in", providers.ids)
+        # Asked of the database: another worker may have met trouble meanwhile.
+        for provider in providers.sudo().search(troubled, order="id"):
+            self._resume(provider.sudo(providers.env.su))
 
     def _resume(self, providers):
         providers.write(

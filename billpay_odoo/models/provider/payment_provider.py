@@ -751,9 +751,13 @@ class PaymentProvider(models.Model):
 
         Never in a neutralised copy of a database, whatever its fields say.
         """
+        return self._billpay_is_on() and self._billpay_is_real()
+
+    @api.model
+    def _billpay_is_real(self):
+        """Tell whether this database is no neutralised copy."""
         parameters_sudo = self.env["ir.config_parameter"].sudo()
-        neutralized = parameters_sudo.get_param("database.is_neutralized")
-        return self._billpay_is_on() and not neutralized
+        return not parameters_sudo.get_param("database.is_neutralized")
 
     def _billpay_client(self, patience=None, share="person"):
         """Return this process's gateway client; each request takes a call slot first.
