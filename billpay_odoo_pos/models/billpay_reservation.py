@@ -58,8 +58,9 @@ class BillpayReservation(models.AbstractModel):
 
     def _warn_of(self, moves, freed=()):
         """Override: what came too much at a till may be paid back or used by now."""
-        super()._warn_of(moves, freed)
+        result = super()._warn_of(moves, freed)
         if not (self.env.su and self.env.context.get("billpay_posting")):
             rows = {row.id for row, _move in freed if row.pos_config_id}
             payments = self.env["billpay.payment"].sudo().browse(rows)
             self.env["billpay.till.balance"].sudo()._ask_money(payments)
+        return result

@@ -560,7 +560,7 @@ class PaymentTransaction(models.Model):
                     ("done",), "pending", self._billpay_returned(payment)
                 )
                 reason = " ".join((reason, self._billpay_ask_for_rest(left)))
-        super()._billpay_on_taken_back(payment, reason)
+        return super()._billpay_on_taken_back(payment, reason)
 
     def _billpay_heir(self):
         return self._billpay_rivals()._billpay_waiting_ones().sorted("id")[-1:]
