@@ -205,13 +205,14 @@ class Statement:
         if isinstance(told, list):
             rows = tuple(StatementRow.parse(row) for row in told)
         opening = read_balance(details.get("openingBalance"))
+        closing = read_balance(details.get("closingBalance"))
         agrees = True
         if rows and opening is not None:
-            agrees, rows = _in_order(rows, opening)
+            agrees, rows = _in_order(rows, opening, closing)
         return cls(
             currency=read_text(details.get("currency"), 8).upper(),
             opening=opening,
-            closing=read_balance(details.get("closingBalance")),
+            closing=closing,
             credits=read_balance(details.get("totalCredits")),
             debits=read_balance(details.get("totalDebits")),
             rows=rows,
@@ -282,7 +283,7 @@ class Statement:
 # === ORDER AND SIGNS === #
 
 
-def _in_order(rows, opening):
+def _in_order(rows, opening, closing):
     """Return whether the running balances agree, and the rows in their order, signed.
 
     Rows come in any order. First the ones that lists usually have are tried, then the
@@ -298,11 +299,59 @@ def _in_order(rows, opening):
     for order in (list(rows), list(reversed(rows)), sorted_rows, latest_first):
         if signed := _walk(order, opening):
             return True, tuple(signed)
-    signed = _with_signs(sorted_rows, opening)
-    if all(r.amount is not None and r.balance is not None for r in signed):
-        if trail := _trail(signed, opening):
+    if all(row.size is not None and row.balance is not None for row in rows):
+        signed = _with_ways(sorted_rows, opening, closing)
+        if signed and (trail := _trail(signed, opening)):
             return True, tuple(trail)
-    return False, tuple(signed)
+    return False, tuple(_with_signs(sorted_rows, opening))
+
+
+def _with_ways(rows, opening, closing):
+    """Return rows with the signs with which they may follow each other, or ``None``.
+
+    Each row ends at its balance, so it is known how many rows begin at each balance:
+    as many as end there, one more at the opening, one less at the closing. A row
+    begins one amount below or above its own, where a place is left.
+    """
+    places = defaultdict(int)
+    for row in rows:
+        places[row.balance] += 1
+    places[opening] += 1
+    places[closing] -= 1
+    signs, at = [None] * len(rows), defaultdict(list)
+
+    def options(index):
+        row = rows[index]
+        ways = (row.sign,) if row.sign else (1, -1)
+        return [way for way in ways if places[row.balance - way * row.size] > 0]
+
+    for index, row in enumerate(rows):
+        for way in (1, -1):
+            at[row.balance - way * row.size].append(index)
+    # First those that have no choice; a place that is taken may leave others none.
+    waiting = list(range(len(rows)))[::-1]
+    undecided = list(range(len(rows)))[::-1]
+    while waiting or undecided:
+        index, chosen = (waiting or undecided)[-1], not waiting
+        (waiting or undecided).pop()
+        if signs[index] is not None:
+            continue
+        ways = options(index)
+        if not ways:
+            return None
+        if len(ways) > 1 and not chosen:
+            continue
+        row = rows[index]
+        way = _way(row.type, row.description) if len(ways) > 1 else ways[0]
+        signs[index] = way or ways[0]
+        begin = row.balance - signs[index] * row.size
+        places[begin] -= 1
+        if not places[begin]:
+            waiting += at[begin]
+    return [
+        row if row.sign else row.signed(sign)
+        for row, sign in zip(rows, signs, strict=True)
+    ]
 
 
 def _walk(rows, opening):

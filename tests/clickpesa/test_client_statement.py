@@ -260,6 +260,10 @@ SHAPES = {
     "reduced, latest first": lambda d: _without(
         {**d, "transactions": d["transactions"][::-1]}, *FULL
     ),
+    "reduced, shuffled": lambda d: _shuffled(_without(d, *FULL), 3),
+    "reduced, of days, shuffled": lambda d: _shuffled(
+        _without(_each(d, date="04-03-2026"), *FULL), 4
+    ),
     "no balances of rows": lambda d: _without(d, "balance"),
     "EAT": lambda d: _each(d, date="2026-03-03T21:00:00.000Z"),
 }
@@ -335,6 +339,18 @@ def test_any_order_is_put_right(amounts, chance):
     for told_row in told.rows:
         balance += told_row.amount
         assert told_row.balance == balance
+
+
+@given(
+    st.lists(st.integers(-(10**9), 10**9).filter(bool), max_size=40),
+    st.randoms(use_true_random=False),
+)
+def test_any_order_of_reduced_rows(amounts, chance):
+    data = _without(answered(amounts), *FULL)
+    chance.shuffle(data["transactions"])
+    told = Statement.parse(data)
+    assert told.problem(DAY, "TZS", Decimal(1000)) is None
+    assert sorted(r.amount for r in told.rows) == sorted(amounts)
 
 
 @given(
