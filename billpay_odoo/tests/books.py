@@ -26,9 +26,7 @@ class BooksCommon(LedgerCommon):
     def _go_to(self, ago=1, hour=9):
         """Set ClickPesa's clock to an hour (UTC) of so many days ago."""
         date = fields.Datetime.now().date() - timedelta(days=ago)
-        self.sandbox.clock.set(
-            datetime.combine(date, time.min) + timedelta(hours=hour)
-        )
+        self.sandbox.clock.set(datetime.combine(date, time.min) + timedelta(hours=hour))
 
     def _paid(self, amount, ago=1, hour=9, *, settle=True, number=None, **how):
         """A payer pays so many days ago; the money is in the balance at once."""

@@ -172,7 +172,7 @@ class BillpayComparison(models.AbstractModel):
         return {p.reference: p.merged_into_id or p for p in found}
 
     def _of_merchant(self, day):
-        """The account is the merchant's, whichever application a payment is filed at."""
+        """The account is the merchant's, wherever a payment is filed."""
         merchant = day.provider_id.billpay_merchant
         if merchant:
             return Domain("merchant", "=", merchant)

@@ -53,7 +53,8 @@ class BillpayDay(models.Model):
         readonly=True,
         help="Incomplete: ClickPesa's statement of this day is not here, or does not "
         "add up. Open: some money is still on its way. Agrees: every payment is the "
-        "same at ClickPesa and in Odoo, or it is explained why not. Differs: it is not.",
+        "same at ClickPesa and in Odoo, or it is explained why not. Differs: some are "
+        "not.",
     )
     trouble = fields.Char(
         readonly=True, help="Why the last statement that was fetched does not count."

@@ -71,7 +71,11 @@ class BillpayStatementFetch(models.AbstractModel):
                 return
             if not cron._commit_progress(remaining=left):
                 break
-        committed(self.env, self._compare_again)
+        # What does not agree yet may agree by what Odoo has learned meanwhile.
+        unsettled = self.env["billpay.day"].sudo()
+        unsettled = unsettled.search([("state", "in", ("open", "differs"))])
+        if unsettled:
+            committed(self.env, self.env["billpay.comparison"]._compare, unsettled)
 
     def _fetch_now(self, provider, dates):
         """Fetch these days for a person who waits; commits.
@@ -101,8 +105,12 @@ class BillpayStatementFetch(models.AbstractModel):
             [("code", "=", "clickpesa"), *providers._billpay_on_domain()], order="id"
         ).filtered(lambda provider: provider._billpay_can_ask())
         chosen = {}
-        latest = self.env["billpay.day"].sudo()._read_group(
-            [("provider_id", "in", live.ids)], ["provider_id"], ["date:max"]
+        latest = (
+            self.env["billpay.day"]
+            .sudo()
+            ._read_group(
+                [("provider_id", "in", live.ids)], ["provider_id"], ["date:max"]
+            )
         )
         latest = {provider.id: date for provider, date in latest}
         for provider in live:
@@ -157,9 +165,7 @@ class BillpayStatementFetch(models.AbstractModel):
             self._hear(run)
         except BudgetSpent as error:
             due = fields.Datetime.now() + timedelta(seconds=error.retry_after)
-            committed(
-                env, provider._billpay_trigger, "ir_cron_fetch_statement", due
-            )
+            committed(env, provider._billpay_trigger, "ir_cron_fetch_statement", due)
         except (ClickPesaError, UserError) as error:
             _logger.warning("Statement of application %s: %s", provider.id, error)
             waiting = list(run.waiting)
@@ -206,7 +212,7 @@ class BillpayStatementFetch(models.AbstractModel):
         committed(env, self._store, provider, date, told)
 
     def _hear(self, run):
-        """Ask for payments that the statement shows and Odoo does not have booked so."""
+        """Ask for payments that the statement shows otherwise than Odoo."""
         days = self.env["billpay.day"].sudo()
         days = days.search(
             [("provider_id", "=", run.provider.id), ("date", "in", run.asked)]
@@ -376,12 +382,6 @@ class BillpayStatementFetch(models.AbstractModel):
             values["asked_at"] = fields.Datetime.now()
         for date in dates:
             self._day_for(provider, date).write(values)
-
-    def _compare_again(self):
-        """What does not agree yet may agree by what Odoo has learned meanwhile."""
-        days = self.env["billpay.day"].sudo()
-        unsettled = days.search([("state", "in", ("open", "differs"))])
-        self.env["billpay.comparison"]._compare(unsettled)
 
     # === SENTENCES === #
 
