@@ -49,12 +49,10 @@ class TestComparison(BooksCommon):
                 "customerPhone": "255712345678",
             },
         )
-        for amount in (5000, 5000, 700):
-            payment = self._paid(amount, number=number)
-            if amount == 700:
-                break
-            self._event(payment)
+        for amount in (5000, 5000):
+            self._event(self._paid(amount, number=number))
         self._process()
+        payment = self._paid(700, number=number)
         # One of three is not known; the reference alone would hide it.
         with patch.object(ClickPesaClient, "payments", lambda *a: []):
             self._fetch()
