@@ -117,6 +117,30 @@ class TestComparison(BooksCommon):
         self.assertEqual(self._items(day), {"fee_kept": (3, -1200)})
         self.assertEqual(set(day.row_ids.mapped("verdict")), {"fee_kept"})
 
+    def test_charges_of_a_reversal_are_no_fees_of_payments(self):
+        self.sandbox.settings.update(
+            {"statement_fees": "netted", "channel_fee_percent": 2}
+        )
+        _row, old = self._booked(8000, 3)
+        for n in range(1, 4):
+            self._booked(10000 * n, hour=8 + n)
+        self._at(1, lambda: self.sandbox.reverse(old["id"], charges=True))
+        self._fetch()
+        self._process()
+        self._fetch()
+        self.assertDay(self._day(), "agrees", fees_way="netted", fees_amount=-1000)
+
+    def test_payment_in_another_currency_is_not_of_this_account(self):
+        self._booked(5000)
+        _row, payment = self._booked(700, hour=11)
+        row = self._ledger(payment).sudo()
+        row.write({"currency_id": False, "currency_code": "USD"})
+        with patch.object(ClickPesaClient, "payments", lambda *a: []):
+            self._fetch()
+        day = self._day()
+        self.assertDay(day, "differs", odoo_amount=5000, unexplained_amount=700)
+        self.assertEqual(self._items(day), {"unknown": (1, 700)})
+
     def test_fees_as_rows(self):
         self.sandbox.settings.channel_fee_percent = 2
         for n in range(1, 4):

@@ -21,6 +21,8 @@ TRANSIT = timedelta(days=7)
 MOST_FEE = 0.10
 # A payment that ClickPesa has, or had, the money of.
 COUNTED = ("confirmed", "posted", "unmatched", "failed", "reversed")
+# What is read of each payment.
+READ = ("reference", "amount", "currency_id", "state", "status", "paid_at")
 # What makes up the difference of a day. Reversals are rows of their own.
 OF_DIFFERENCE = ("transit", "other_day", "fee_kept", "reversed")
 
@@ -167,7 +169,7 @@ class BillpayComparison(models.AbstractModel):
         payments = self.env["billpay.payment"].sudo()
         found = payments.search_fetch(
             Domain("reference", "in", references) & self._of_merchant(day),
-            ["reference", "amount", "state", "status", "paid_at", "merged_into_id"],
+            [*READ, "merged_into_id"],
         )
         return {p.reference: p.merged_into_id or p for p in found}
 
@@ -197,11 +199,14 @@ class BillpayComparison(models.AbstractModel):
             & Domain("merged_into_id", "=", False)
             & Domain("state", "in", (*COUNTED, "ignored"))
             & self._of_merchant(day),
-            ["reference", "amount", "state", "status", "paid_at", "posted_at"],
+            [*READ, "posted_at"],
         )
         return found.filtered(self._is_counted)
 
     def _is_counted(self, payment):
+        """Tell whether ClickPesa has, or had, shillings of this payment."""
+        if not payment.currency_id:
+            return False
         if payment.state != "ignored":
             return payment.state in COUNTED
         kind = status_kind(payment.status)
@@ -240,8 +245,12 @@ class BillpayComparison(models.AbstractModel):
 
     def _fees_way(self, day, groups, known):
         """Return how ClickPesa shows fees, as this day's rows tell."""
-        if day.row_ids.filtered(lambda r: r.kind == "fee" and r.amount < 0):
-            return "rows"
+        # Those of withdraws and reversals say nothing about payments.
+        reversed_ = {r.reference for r in day.row_ids if r.kind == "reversal"}
+        for row in day.row_ids:
+            is_fee = row.kind == "fee" and row.amount < 0
+            if is_fee and row.reference in groups and row.reference not in reversed_:
+                return "rows"
         compared = [
             (known[ref].amount, sum(group.mapped("amount")))
             for ref, group in groups.items()
@@ -305,9 +314,11 @@ class BillpayComparison(models.AbstractModel):
         if not payments:
             return
         rows = self.env["billpay.statement.row"].sudo()
+        # Another application may have had the account before.
+        apps = day.provider_id._billpay_of_merchant()
         elsewhere = rows.search_fetch(
             [
-                ("provider_id", "=", day.provider_id.id),
+                ("provider_id", "in", apps.ids),
                 ("reference", "in", payments.mapped("reference")),
                 ("kind", "=", "payment"),
             ],

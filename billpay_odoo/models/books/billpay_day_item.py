@@ -65,7 +65,7 @@ class BillpayDayItem(models.Model):
         }
         if self.cause == "unknown":
             return env._(
-                "ClickPesa's statement shows %(count)s payments over %(amount)s that "
+                "ClickPesa's statement shows %(count)s payment(s) over %(amount)s that "
                 "Odoo has not booked, and ClickPesa does not report them when asked. "
                 "Open them and compare with the ClickPesa dashboard; if the money is "
                 "there, press Enter Payment in BillPay Payments.",
@@ -73,34 +73,35 @@ class BillpayDayItem(models.Model):
             )
         if self.cause == "amount":
             return env._(
-                "%(count)s payments have another amount in ClickPesa's statement, by "
+                "%(count)s payment(s) have another amount in ClickPesa's statement, by "
                 "%(amount)s together. Open them, compare with the ClickPesa dashboard "
                 "and correct the entry with the button Payment.",
                 **figures,
             )
         if self.cause == "missing":
             return env._(
-                "%(count)s payments over %(amount)s were paid more than a week ago and "
-                "are not in ClickPesa's statement, so the money is not in your balance "
-                "there. Open them and ask ClickPesa's support for their settlement.",
+                "%(count)s payment(s) over %(amount)s were paid more than a week ago "
+                "and are not in ClickPesa's statement, so the money is not in your "
+                "balance there. Open them and ask ClickPesa's support for their "
+                "settlement.",
                 **figures,
             )
         if self.cause == "not_reversed":
             return env._(
-                "ClickPesa's statement shows %(count)s payments over %(amount)s as "
+                "ClickPesa's statement shows %(count)s payment(s) over %(amount)s as "
                 "reversed that are still booked. Open them; if the money went back, "
                 "take the entry out of the books with the button Payment.",
                 **figures,
             )
         if self.cause == "transit":
             return env._(
-                "%(count)s payments over %(amount)s are in transit: ClickPesa has not "
-                "put them into the balance yet. Nothing is to be done.",
+                "%(count)s payment(s) over %(amount)s are in transit: ClickPesa has "
+                "not put them into the balance yet. Nothing is to be done.",
                 **figures,
             )
         if self.cause == "reversing":
             return env._(
-                "%(count)s payments over %(amount)s were reversed, and Odoo reverses "
+                "%(count)s payment(s) over %(amount)s were reversed, and Odoo reverses "
                 "their entries in the next minutes. Nothing is to be done.",
                 **figures,
             )

@@ -23,6 +23,8 @@ AGAIN = 7
 FURTHEST = 31
 # A day that was fetched so lately is left out by a run that is there to go on.
 LATELY = timedelta(minutes=10)
+# Without an answer the next try is so much later (seconds), not in the next night.
+NO_ANSWER = 3600
 DAY = timedelta(days=1)
 
 
@@ -163,13 +165,16 @@ class BillpayStatementFetch(models.AbstractModel):
                     # Odoo calls again, and the others are asked for then.
                     return len(dates) - len(run.waiting), False
             self._hear(run)
-        except BudgetSpent as error:
-            due = fields.Datetime.now() + timedelta(seconds=error.retry_after)
-            committed(env, provider._billpay_trigger, "ir_cron_fetch_statement", due)
         except (ClickPesaError, UserError) as error:
-            _logger.warning("Statement of application %s: %s", provider.id, error)
-            waiting = list(run.waiting)
-            committed(env, self._note, provider, waiting, str(error), False)
+            if isinstance(error, Unavailable):
+                wait = timedelta(seconds=error.retry_after or NO_ANSWER)
+                due = fields.Datetime.now() + wait
+                name = "ir_cron_fetch_statement"
+                committed(env, provider._billpay_trigger, name, due)
+            if not isinstance(error, BudgetSpent):
+                _logger.warning("Statement of application %s: %s", provider.id, error)
+                waiting = list(run.waiting)
+                committed(env, self._note, provider, waiting, str(error), False)
         return len(dates), True
 
     def _next(self, run):
