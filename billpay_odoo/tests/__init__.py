@@ -13,6 +13,7 @@ from . import test_billpay_channel
 from . import test_billpay_comparison
 from . import test_billpay_control_number
 from . import test_billpay_control_number_refused
+from . import test_billpay_day_crashes
 from . import test_billpay_decision
 from . import test_billpay_entries
 from . import test_billpay_entries_fees

@@ -55,7 +55,6 @@ class BillpayStatementFetch(models.AbstractModel):
         cron = self.env["ir.cron"]
         providers = self._providers()
         todo = {provider: self._dates(provider) for provider in providers}
-        todo = {provider: dates for provider, dates in todo.items() if dates}
         left = sum(map(len, todo.values()))
         if left:
             cron._commit_progress(remaining=left)
@@ -124,12 +123,13 @@ class BillpayStatementFetch(models.AbstractModel):
                 chosen[account] = provider
         return providers.union(*chosen.values())
 
-    def _dates(self, provider):
-        """Return the days to fetch, the oldest first.
+    def _yesterday(self):
+        """Return the last day that has ended, in UTC and in Dar es Salaam alike."""
+        return fields.Datetime.now().date() - DAY
 
-        Yesterday has ended in UTC and in Dar es Salaam, whichever ClickPesa's days are.
-        """
-        yesterday = fields.Datetime.now().date() - DAY
+    def _dates(self, provider):
+        """Return the days to fetch, the oldest first."""
+        yesterday = self._yesterday()
         days = self.env["billpay.day"].sudo()
         days = days.search(
             [
@@ -164,7 +164,9 @@ class BillpayStatementFetch(models.AbstractModel):
                 if not cron._commit_progress(1, remaining=left):
                     # Odoo calls again, and the others are asked for then.
                     return len(dates) - len(run.waiting), False
-            self._hear(run)
+            # Also of days that a run before this one has fetched.
+            first = self._yesterday() - AGAIN * DAY
+            self._hear(run, Domain("date", ">=", first))
         except (ClickPesaError, UserError) as error:
             if isinstance(error, Unavailable):
                 wait = timedelta(seconds=error.retry_after or NO_ANSWER)
@@ -216,11 +218,12 @@ class BillpayStatementFetch(models.AbstractModel):
                 self._fetch_day(run, before)
         committed(env, self._store, provider, date, told)
 
-    def _hear(self, run):
+    def _hear(self, run, more=Domain.FALSE):
         """Ask for payments that the statement shows otherwise than Odoo."""
         days = self.env["billpay.day"].sudo()
         days = days.search(
-            [("provider_id", "=", run.provider.id), ("date", "in", run.asked)]
+            Domain("provider_id", "=", run.provider.id)
+            & (Domain("date", "in", run.asked) | more)
         )
         self.env["billpay.third.ear"]._hear(run.provider, days)
 
