@@ -24,6 +24,7 @@ class TestDayCrashes(ConcurrencyCase):
 
     def _unheard(self):
         """Invoices that were paid and settled while webhook and poll were dead."""
+        self.again(billpay_book_from="2020-01-01 00:00:00")
         amounts = [1000 * n for n in range(1, 10)]
         made = self.invoices(*amounts)
         self.db(
