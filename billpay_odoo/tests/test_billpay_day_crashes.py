@@ -48,7 +48,8 @@ class TestDayCrashes(ConcurrencyCase):
         self.run_worker("process")
         self.assertBookedOnce(*payments)
         found = self.db(
-            "SELECT state, opening, closing, payments_amount, odoo_amount"
+            "SELECT state, coalesce(opening, 0), coalesce(closing, 0),"
+            " coalesce(payments_amount, 0), coalesce(odoo_amount, 0)"
             " FROM billpay_day WHERE provider_id = %s ORDER BY date",
             self.provider,
         )
