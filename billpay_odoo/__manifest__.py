@@ -40,6 +40,8 @@
         "views/billpay_purpose_views.xml",
         "wizards/billpay_run_wizard_views.xml",
         "views/billpay_run_views.xml",
+        "views/billpay_statement_row_views.xml",
+        "views/billpay_day_views.xml",
         "data/mail_template_data.xml",
         "views/payment_provider_views.xml",
         "views/payment_provider_health_views.xml",

@@ -25,4 +25,5 @@ from .errors import (
 )
 from .notification import Notification, form_bodies, parse_notification
 from .parsing import to_ascii
+from .statement import Statement, StatementRow
 from .values import BulkReply, NumberReply, NumberRequest, Payment, PaymentPage

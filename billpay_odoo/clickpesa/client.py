@@ -11,6 +11,8 @@ from urllib.parse import quote
 from . import errors
 from .bodies import LARGEST_BATCH, bulk_reply, create_body, update_body
 from .checksum import canonical_json, sign
+from .parsing import read_text
+from .statement import Statement, read_balance
 from .tokens import TokenKeeper, authorization
 from .transport import Transport, checked_url, new_session, parsed, retrying, unreadable
 from .values import NumberReply, Payment, PaymentPage
@@ -224,6 +226,46 @@ class ClickPesaClient:
         if isinstance(total, bool) or not isinstance(total, int) or total < 0:
             total = None
         return PaymentPage(tuple(_payments_of(rows)), total, len(rows))
+
+    # === ACCOUNT === #
+
+    def account_statement(self, start, end, currency="TZS"):
+        """Return the :class:`Statement` of the merchant's account.
+
+        The sandbox and the docs know no pages: it has all rows of these days.
+
+        :param start, end: ``datetime.date``, both included; in which time zone is not
+            documented
+        """
+        params = {
+            "currency": currency,
+            "startDate": start.isoformat(),
+            "endDate": end.isoformat(),
+        }
+        data = self._call("GET", "/account/statement", params=params)
+        if not isinstance(data, dict):
+            raise unreadable(write=False)
+        return Statement.parse(data)
+
+    def account_balance(self):
+        """Return ``{currency: Decimal}`` as it is now; empty for a new merchant."""
+        try:
+            data = self._call("GET", "/account/balance")
+        except errors.NotFound:
+            # API docs: "No balance account is linked to this merchant yet."
+            return {}
+        if isinstance(data, dict):
+            data = data.get("balances", [data] if "balance" in data else None)
+        if not isinstance(data, list):
+            raise unreadable(write=False)
+        found = {}
+        for row in data:
+            if isinstance(row, dict):
+                currency = read_text(row.get("currency"), 8).upper()
+                balance = read_balance(row.get("balance"))
+                if currency and balance is not None:
+                    found[currency] = balance
+        return found
 
     # === CALLS === #
 

@@ -7,5 +7,6 @@ from . import bill
 from . import payment
 from . import customer
 from . import run
+from . import books
 from . import res_company
 from . import res_config_settings

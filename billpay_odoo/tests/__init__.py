@@ -10,8 +10,10 @@ from . import test_billpay_booking_allocation
 from . import test_billpay_booking_currency
 from . import test_billpay_call_slot
 from . import test_billpay_channel
+from . import test_billpay_comparison
 from . import test_billpay_control_number
 from . import test_billpay_control_number_refused
+from . import test_billpay_day_crashes
 from . import test_billpay_decision
 from . import test_billpay_entries
 from . import test_billpay_entries_fees
@@ -34,6 +36,7 @@ from . import test_billpay_reversal
 from . import test_billpay_run
 from . import test_billpay_run_crashes
 from . import test_billpay_run_trouble
+from . import test_billpay_statement_fetch
 from . import test_billpay_sync
 from . import test_billpay_worker
 from . import test_company

@@ -8,6 +8,7 @@ each method is called on records of others, and each address is asked for by str
 
 import base64
 import json
+from datetime import timedelta
 from functools import partial
 
 import psycopg2
@@ -203,6 +204,7 @@ class RightsCommon(BillPayCommon):
         line = env["billpay.run.line"].create(
             {"run_id": run.id, "number_id": number.id, "row": 1}
         )
+        day, item, statement_row = cls._books(env, provider, payment)
         channel = env.ref("billpay_odoo.channel_mpesa")
         outstanding = env["account.payment"].create(
             {
@@ -224,6 +226,9 @@ class RightsCommon(BillPayCommon):
             event,
             run,
             line,
+            day,
+            item,
+            statement_row,
             outstanding,
             provider,
             department,
@@ -235,6 +240,30 @@ class RightsCommon(BillPayCommon):
             ),
         )
         return {record._name: record.sudo(False) for record in records}
+
+    @classmethod
+    def _books(cls, env, provider, payment):
+        """Return a day of the account, an item of it and a row with a payment.
+
+        Of any department: the account is that of all of them.
+        """
+        date = Date.today() - timedelta(days=payment.id % 3000)
+        common = {"provider_id": provider.id, "currency_id": payment.currency_id.id}
+        day = env["billpay.day"].create({**common, "date": date})
+        item = env["billpay.day.item"].create({"day_id": day.id, "cause": "transit"})
+        statement_row = env["billpay.statement.row"].create(
+            {
+                **common,
+                "day_id": day.id,
+                "day": date,
+                "key": payment.reference,
+                "reference": payment.reference,
+                "kind": "payment",
+                "amount": payment.amount,
+                "payment_id": payment.id,
+            }
+        )
+        return day, item, statement_row
 
     # === What there is === #
 

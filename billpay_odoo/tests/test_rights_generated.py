@@ -115,6 +115,13 @@ class TestMethods(RightsCommon):
             "action_retry": _BOOK,
             "action_take_another_number": _BOOK,
         },
+        "billpay.day": {
+            "action_fetch": "managers (_billpay_check); may read the days",
+            "action_fetch_week": "managers (_billpay_check); shows nothing",
+            "action_view_payments": "whoever reads the day; opens what rules allow",
+            "action_view_rows": _OPENS,
+        },
+        "billpay.day.item": {"action_view": "whoever reads the day of the item"},
         "billpay.event": {"action_replay": "managers (_billpay_check); may read it"},
         "billpay.import": {
             "action_back": "whoever opened the wizard",

@@ -297,6 +297,11 @@ def poll(env):
 
 
 @task
+def fetch_statement(env):
+    env["billpay.day"]._cron_fetch_statement()
+
+
+@task
 def poll_one(env, provider):
     env["billpay.poll"]._poll(env["payment.provider"].browse(provider))
 

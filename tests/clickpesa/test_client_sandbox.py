@@ -215,3 +215,50 @@ def test_deliveries_of_every_form(sandbox, client, form, amounts, place):
     assert note.payment.payer_name == "Zaïna – Juma"
     assert verify(note.payload, KEY, headers)
     assert not verify(note.payload, "another-key", headers)
+
+
+@pytest.mark.parametrize("form", ["full", "reduced"])
+@pytest.mark.parametrize("dates", ["moment", "day"])
+@pytest.mark.parametrize("amounts", ["number", "string"])
+@pytest.mark.parametrize("hours", [0, 3])
+def test_statements_of_every_form(sandbox, client, form, dates, amounts, hours):
+    sandbox.settings.update(
+        {
+            "statement_form": form,
+            "statement_dates": dates,
+            "statement_amounts": amounts,
+            "filter_utc_offset_hours": hours,
+            "channel_fee_percent": 2.5,
+            "token_lifetime": 10**9,
+        }
+    )
+    sandbox.clock.set(datetime.datetime(2026, 3, 4, 20, 30))
+    paid = [sandbox.pay(f"11228{i}", 1000 * (i + 1), deliver=False) for i in range(4)]
+    sandbox.settle()
+    sandbox.clock.advance(3600)  # 21:30 UTC is another day in Dar es Salaam
+    sandbox.reverse(paid[0]["id"], charges=True)
+    sandbox.withdraw(2000)
+    sandbox.deposit(700)
+    sandbox.faults.add("unordered_rows", times=-1)
+    before, kinds, day = 0, [], datetime.timedelta(days=1)
+    for date in (datetime.date(2026, 3, 3) + n * day for n in range(4)):
+        told = client.account_statement(date, date)
+        assert told.problem(date, "TZS", before) is None
+        before = told.closing
+        kinds += [row.kind for row in told.rows]
+    assert before == client.account_balance()["TZS"] == sandbox.balance()
+    assert sorted(kinds) == sorted(
+        ["payment", "fee"] * 4 + ["reversal", "fee", "withdraw", "deposit"]
+    )
+    for fault, code in (
+        ("half_statement", "sum"),
+        ("lost_row", "sum"),
+        ("foreign_currency", "currency"),
+        ("old_row", "day"),
+        ("no_details", "details"),
+    ):
+        sandbox.faults.clear()
+        sandbox.faults.add(fault)
+        date = datetime.date(2026, 3, 4)
+        found = client.account_statement(date, date).problem(date, "TZS", 0)
+        assert found[0] in ({code, "running"} if code == "sum" else {code})

@@ -11,7 +11,7 @@ from collections import defaultdict
 
 CORE = "billpay_odoo"
 # Each package of models knows only those before it.
-ORDER = ("provider", "number", "bill", "payment", "customer", "run")
+ORDER = ("provider", "number", "bill", "payment", "customer", "run", "books")
 OWNER = f"{CORE}/models/payment/billpay_payment.py"
 MONEY = f"{CORE}/money.py"
 # What says where a payment stands; only its owner writes it, by way of ``_move_to``.

@@ -9,7 +9,9 @@ import rules
 ROOT = Path(__file__).resolve().parents[2]
 ADDONS = sorted(path.parent.name for path in ROOT.glob("*/__manifest__.py"))
 READ = (".py", ".xml", ".js", ".csv", ".scss", ".cfg", ".toml")
-MOST_MODEL_FILES = 45
+# 45, and the six of books/: two records of what ClickPesa tells (row, day), one of what
+# explains a difference, and a service each for fetching, comparing and asking.
+MOST_MODEL_FILES = 45 + 6
 
 
 def read(*folders, without=(), endings=READ):

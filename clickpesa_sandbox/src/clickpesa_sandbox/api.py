@@ -274,6 +274,14 @@ def balance(sandbox):
     return _json(200, [{"currency": "TZS", "balance": sandbox.balance()}])
 
 
+@endpoint("/account/statement", "GET")
+def account_statement(sandbox):
+    values = request.args.to_dict()
+    day = values.get("startDate", "")
+    hits = sandbox.faults.strike("statement", f"STATEMENT {day}")
+    return _json(200, sandbox.account.statement(values, hits))
+
+
 @api.route(
     "/", defaults={"path": ""}, methods=["GET", "POST", "PUT", "PATCH", "DELETE"]
 )

@@ -146,6 +146,54 @@ def status():
     return jsonify(payment)
 
 
+@control.post("/reverse")
+def reverse():
+    values = body()
+    payment = sandbox().reverse(
+        wanted(values, "payment_id"), values.get("charges"), values.get("status")
+    )
+    return jsonify(payment)
+
+
+@control.post("/withdraw")
+def withdraw():
+    values = body()
+    return jsonify(
+        sandbox().withdraw(wanted(values, "amount"), values.get("rail") or "ACH")
+    )
+
+
+@control.post("/deposit")
+def deposit():
+    values = body()
+    return jsonify(
+        sandbox().deposit(wanted(values, "amount"), values.get("deliver", True))
+    )
+
+
+@control.post("/entry")
+def entry():
+    """A row of the account of any kind."""
+    values = body()
+    known = {
+        "entry_id": values.get("id"),
+        "kind": values.get("type") or "",
+        "reference": values.get("reference") or "",
+    }
+    return jsonify(
+        sandbox().account.enter(
+            wanted(values, "amount"), values.get("description") or "", **known
+        )
+    )
+
+
+@control.get("/account")
+def account():
+    limit = whole(request.args, "limit", 100)
+    box = sandbox()
+    return jsonify(balance=box.balance(), entries=box.account.latest(limit))
+
+
 @control.post("/announce")
 def announce():
     values = body()

@@ -58,6 +58,13 @@ KINDS = {
         {"form": "number"},
         'Amount as number (10000), string ("10000") or decimal ("10000.00").',
     ),
+    "half_statement": ("statement", {}, "Only the first half of the rows comes."),
+    "lost_row": ("statement", {}, "One row is missing; the balances count it."),
+    "unordered_rows": ("statement", {}, "The rows come in any order."),
+    "wrong_balance": ("statement", {}, "One row has a wrong running balance."),
+    "foreign_currency": ("statement", {}, "The account is said to be in USD."),
+    "old_row": ("statement", {}, "The first row says that it is ten years old."),
+    "no_details": ("statement", {}, "Opening and closing balance are missing."),
     "suffixed_reference": (
         "payment",
         {},

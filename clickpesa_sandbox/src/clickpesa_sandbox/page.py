@@ -30,6 +30,7 @@ GROUPS = (
 TARGETS = (
     ("call", "API calls"),
     ("webhook", "Webhooks"),
+    ("statement", "Account statement"),
     ("payment", "Payments"),
 )
 WORDS = {
@@ -125,6 +126,7 @@ def home():
         numbers=box.numbers(search, SHOWN),
         payments=box.payments(search, SHOWN),
         deliveries=box.deliveries(limit=SHOWN),
+        entries=box.account.latest(SHOWN),
         calls=box.calls()[: -SHOWN - 1 : -1],
         form=_form(box),
         fields=FIELDS,
@@ -198,6 +200,18 @@ def status():
         request.form.get("payment_id", ""), request.form.get("status", "")
     )
     flash(f"Payment {payment['id']} is {payment['status']} now.", "good")
+    return back()
+
+
+@page.post("/page/account")
+def account():
+    amount = request.form.get("amount", "").strip()
+    if request.form.get("way") == "deposit":
+        sandbox().deposit(amount)
+        flash(f"Deposited: {amount} TZS.", "good")
+    else:
+        sandbox().withdraw(amount, request.form.get("rail") or "ACH")
+        flash(f"Withdrawn to the merchant's bank: {amount} TZS.", "good")
     return back()
 
 

@@ -2,6 +2,7 @@
 """The simulator as one Python object; the HTTP faces are built on it."""
 
 from . import events, money, webhooks
+from .account import TAKEN_BACK, Account
 from .calls import Calls
 from .checksum import sign
 from .clock import Clock
@@ -44,6 +45,9 @@ class Sandbox:
         self.number_rules = Numbers(self.store, self.clock, self.settings)
         self.payment_rules = Payments(
             self.store, self.clock, self.settings, self.number_rules
+        )
+        self.account = Account(
+            self.store, self.clock, self.settings, self.payment_rules
         )
         self.webhooks = Webhooks(
             self.store, self.clock, self.settings, deliver, self.tick
@@ -127,19 +131,61 @@ class Sandbox:
 
     def settle(self, payment_id=None):
         """SUCCESS becomes SETTLED, without a webhook; ids of the payments moved."""
-        return self.payment_rules.settle(payment_id)
+        return self._settle(payment_id)
 
-    def set_status(self, payment_id, status):
-        """Give a payment a status (``"REVERSED"``…), without a webhook."""
-        row = self.payment_rules.set_status(payment_id, status)
+    def _settle(self, payment_id=None, before=None):
+        with self.store.transaction():
+            moved = self.payment_rules.settle(payment_id, before)
+            self.account.credit(moved)
+        return moved
+
+    def set_status(self, payment_id, status, charge=None):
+        """Give a payment a status (``"REVERSED"``…), without a webhook.
+
+        Money that was in the balance leaves it with a word such as REVERSED, and
+        enters it with SETTLED.
+        """
+        with self.store.transaction():
+            before = self.payment_rules.get(payment_id)["status"]
+            row = self.payment_rules.set_status(payment_id, status)
+            if row["status"].upper().startswith(TAKEN_BACK):
+                self.account.take_back(payment_id, row["status"], charge)
+            elif row["status"] == "SETTLED" != before:
+                self.account.credit([payment_id])
         return self.payment_rules.record(row)
+
+    def reverse(self, payment_id, charges=None, status=None):
+        """Take a payment back, however old it is; the payment.
+
+        ``charges``: True for those of the settings, or an amount in TZS.
+        """
+        charge = None
+        if charges and charges is not True:
+            try:
+                charge = money.parse(charges)
+            except ValueError:
+                raise SandboxError(f"{charges!r} is no amount in TZS.") from None
+        word = status or ("REVERSE WITH CHARGES" if charges else "REVERSED")
+        return self.set_status(payment_id, word, charge)
+
+    def withdraw(self, amount, rail="ACH"):
+        """Send ``amount`` (TZS) to the merchant's own bank, without an event."""
+        return self.account.withdraw(amount, rail)
+
+    def deposit(self, amount, deliver=True):
+        """Put ``amount`` (TZS) of the merchant's own money in; DEPOSIT RECEIVED."""
+        row = self.account.deposit(amount)
+        data = events.sample("DEPOSIT RECEIVED", row["at"])
+        data |= {"id": row["id"], "depositAmount": str(row["amount"])}
+        self.announce("DEPOSIT RECEIVED", data, deliver)
+        return row
 
     def tick(self):
         """Settle what is old enough (setting ``settle_after``)."""
         after = self.settings.settle_after
         if not after:
             return []
-        return self.payment_rules.settle(before=self.clock.now() - after)
+        return self._settle(before=self.clock.now() - after)
 
     # Webhooks --------------------------------------------------------------
 
@@ -319,18 +365,13 @@ class Sandbox:
         return counts
 
     def balance(self):
-        """Settled money in TZS, after fees."""
-        return money.number(
-            self.store.value(
-                "SELECT coalesce(sum(amount - fee), 0) FROM payment"
-                " WHERE status='SETTLED'"
-            )
-        )
+        """Money in the account in TZS: settled, after fees and withdraws."""
+        return money.number(self.account.balance())
 
     # Life ------------------------------------------------------------------
 
     def reset(self):
-        """Forget numbers, payments, deliveries, tokens, calls and faults."""
+        """Forget numbers, payments, account, deliveries, tokens, calls and faults."""
         self.store.clear()
         self.faults.clear()
         self.call_log.clear()

@@ -179,6 +179,31 @@ FIELDS = {
     "channel_fee_percent": Field(0.0, "Merchant's fee on every channel, percent."),
     "channel_fees": Field({}, "Fee per channel, percent; overrides the general one."),
     "collected_is_net": Field(False, "collectedAmount is what is left after the fee."),
+    "statement_fees": Field(
+        "rows",
+        "How the account statement shows fees: rows of their own, with the payment's "
+        "id; netted out of the credit; none (nothing is kept back).",
+        ("rows", "netted", "none"),
+    ),
+    "statement_form": Field(
+        "full",
+        "full; reduced (rows without entry, currency and type, as in the newest docs).",
+        ("full", "reduced"),
+    ),
+    "statement_dates": Field(
+        "moment",
+        "Dates of the statement's rows: moment (ISO, UTC) or day (DD-MM-YYYY).",
+        ("moment", "day"),
+    ),
+    "statement_amounts": Field(
+        "number", "Amounts in the statement.", ("number", "string")
+    ),
+    "statement_late": Field(
+        0.0, "Seconds after which the statement shows a new row, at its old date."
+    ),
+    "reversal_charge": Field(
+        1000.0, "What a reversal with charges costs the merchant, TZS."
+    ),
     "channel_limits": Field(
         CHANNEL_LIMITS, "Smallest and largest payment per channel, TZS."
     ),

@@ -58,6 +58,18 @@ CREATE TABLE IF NOT EXISTS payment (
 );
 CREATE INDEX IF NOT EXISTS payment_reference ON payment (reference_key);
 CREATE INDEX IF NOT EXISTS payment_created ON payment (created_at);
+CREATE TABLE IF NOT EXISTS entry (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL,                 -- the payment's, so several may share one
+    amount INTEGER NOT NULL,          -- credits above zero, debits below
+    description TEXT NOT NULL,
+    type TEXT NOT NULL,
+    reference TEXT,
+    at REAL NOT NULL,
+    visible_at REAL NOT NULL          -- from when on the statement shows it
+);
+CREATE INDEX IF NOT EXISTS entry_at ON entry (at);
+CREATE INDEX IF NOT EXISTS entry_id ON entry (id);
 CREATE TABLE IF NOT EXISTS delivery (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     event TEXT NOT NULL,
@@ -173,9 +185,9 @@ class Store:
             )
 
     def clear(self):
-        """Forget numbers, payments, deliveries and tokens; keep the settings."""
+        """Forget all but the settings."""
         with self.transaction() as db:
-            for table in ("token", "number", "payment", "delivery"):
+            for table in ("token", "number", "payment", "entry", "delivery"):
                 db.execute(f"DELETE FROM {table}")
 
     def close(self):
