@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Sequence, Set
 from dataclasses import replace
 from decimal import ROUND_HALF_UP, Context, Decimal
+from functools import lru_cache
 
 # A payment that is known by its receipt only is called so until ClickPesa names it.
 PROVISIONAL_PREFIX = "RECEIPT/"
@@ -19,8 +20,10 @@ OUR_NAMES = (PROVISIONAL_PREFIX, MERGED_PREFIX)
 
 # What people write into a cell that has nothing to say, in the form of `word_key`.
 PLACEHOLDERS = frozenset(
-    "na nil nill none null nan hana hakuna hamna haipo unknown haijulikani "
-    "notavailable notapplicable notgiven".split()
+    "na nil nill none null nan hana hakuna hamna haipo haina unknown haijulikani "
+    "notavailable notapplicable notgiven notprovided noemail nophone nonumber "
+    "hanasimu hanaemail hanabaruapepe hakunasimu hakunanamba hanakumbukumbu tba tbc "
+    "tbd xx xxx xxxx لايوجد غيرمتوفر 无 没有".split()
 )
 TANZANIA = "255"
 
@@ -28,6 +31,10 @@ _APOSTROPHES = dict.fromkeys(
     map(ord, "\u0060\u00b4\u02b9\u02bb\u02bc\u02bd\u02be\u02bf\u02c8\u02ca\u02cb"), "'"
 ) | dict.fromkeys(
     map(ord, "\u055a\u05f3\u2018\u2019\u201a\u201b\u2032\u2035\ua78b\ua78c\uff07"), "'"
+)
+# An apostrophe of one encoding read in another, and the signs of Windows-1252.
+_BROKEN_APOSTROPHE = re.compile(
+    "\u00e2\u20ac[\u2122\u02dc\u02c6]|\u00ca\u00bc|[\x91\x92]"
 )
 _DASHES = re.compile("[\u2010-\u2015\u2043\u2212\ufe58\ufe63\uff0d-]")
 # Signs that no reader sees: joiners, marks of direction, variants, the Arabic dash.
@@ -48,10 +55,17 @@ def _plain(text):
         return ""
     if text.isascii():
         return text.translate(_APOSTROPHES).upper()
-    text = unicodedata.normalize("NFKD", text.translate(_APOSTROPHES))
+    text = _BROKEN_APOSTROPHE.sub("'", text).translate(_APOSTROPHES)
+    text = unicodedata.normalize("NFKD", text)
     text = unicodedata.normalize("NFKD", text.casefold().upper())
-    kept = (_digit(sign) for sign in text if not _is_dropped(sign))
+    kept = (_kept(sign) for sign in text)
     return unicodedata.normalize("NFC", "".join(kept).translate(_APOSTROPHES))
+
+
+# A table that fills itself: a list of names has a hundred different signs.
+@lru_cache(maxsize=4096)
+def _kept(sign):
+    return "" if _is_dropped(sign) else _digit(sign)
 
 
 def _digit(sign):
@@ -70,10 +84,18 @@ def without_blanks(text):
     return "".join(text.split()) if isinstance(text, str) else ""
 
 
-def is_placeholder(text):
-    """Tell whether a cell says nothing: ``-``, ``N/A``, ``HANA``, ``none``."""
-    word = word_key(text)
+def is_blank(value):
+    """Tell whether a cell says nothing: ``None``, ``-``, ``N/A``, ``HANA``, ``none``.
+
+    A name is not asked: Hana is one.
+    """
+    if not isinstance(value, str):
+        return value is None or value is False
+    word = word_key(value)
     return not word or word in PLACEHOLDERS
+
+
+is_placeholder = is_blank
 
 
 def email_key(text):
@@ -106,6 +128,14 @@ def name_key(name):
     return " ".join(name_words(name))
 
 
+def name_hint(name):
+    """Return the key of a name whatever the order of its words.
+
+    For a person to judge: ``Juma Ali`` and ``Ali Juma`` may be two people.
+    """
+    return " ".join(sorted(name_words(name)))
+
+
 def word_key(text):
     """Return the key of a heading, a channel word or a choice: ``Tigo-Pesa``."""
     return "".join(name_words(text)).lower()
@@ -121,7 +151,7 @@ def reference_key(text):
 
     Without blanks, and the leading zeros and ``.0`` that spreadsheets drop and add.
     """
-    if is_placeholder(text):
+    if is_blank(text):
         return ""
     key = _DASHES.sub("-", without_blanks(_plain(text)))
     if whole := _WHOLE.fullmatch(key):
@@ -208,12 +238,12 @@ _LABEL = re.compile(
 
 def receipt_text(text):
     """Return a receipt as it is shown: without blanks and labels such as "No."."""
-    if not isinstance(text, str) or is_placeholder(text):
+    if not isinstance(text, str) or is_blank(text):
         return ""
     text = " ".join(unicodedata.normalize("NFKC", text).split())
     while label := _LABEL.match(text):
         rest = text[label.end() :].lstrip(" .:#=")
-        if is_placeholder(rest):
+        if is_blank(rest):
             return ""
         signs = sum(sign.isalnum() for sign in rest)
         if signs < 4 or (signs < 8 and not any(sign.isdecimal() for sign in rest)):
@@ -269,6 +299,7 @@ def _cents(amount):
 # === PHONES === #
 
 _BETWEEN_PHONES = re.compile(r"[/,;|&\n]+|\b(?:or|and|au|na)\b", re.IGNORECASE)
+_WHOLE_PHONE = re.compile(r"(?<=[0-9]{9})[.,]00?(?![0-9])")
 _EXTENSION = re.compile(r"(?:\bext|\bx)\W*[0-9]+\W*$", re.IGNORECASE)
 
 
@@ -279,6 +310,11 @@ def phone_key(text):
     Tanzanian; "" is none.
     """
     return next(_phones(text), "")
+
+
+def phones(text):
+    """Return the Tanzanian mobile numbers of a cell, as keys, the first one first."""
+    return list(dict.fromkeys(filter(_is_mobile, _phones(text))))
 
 
 def mobile_phone(text):
@@ -299,7 +335,10 @@ def phone_spellings(phone):
 
 
 def _is_mobile(key):
-    return len(key) == 12 and key.startswith(TANZANIA) and key[3] in "67"
+    # 0700 000 000 stands for no phone, 255713000000 for one that a sheet rounded.
+    is_made_up = key.endswith("000000")
+    is_number = len(key) == 12 and key.startswith(TANZANIA) and key[3] in "67"
+    return is_number and not is_made_up
 
 
 def _phones(text):
@@ -308,9 +347,7 @@ def _phones(text):
         return
     text = unicodedata.normalize("NFKC", text)
     text = "".join(map(_digit, text)).strip()
-    if whole := _WHOLE.fullmatch(text.removeprefix("+")):
-        text = whole[1]
-    text = _EXTENSION.sub("", text)
+    text = _EXTENSION.sub("", _WHOLE_PHONE.sub("", text))
     parts = _BETWEEN_PHONES.split(text)
     # Signs inside of one number may be what stands between two elsewhere.
     for part in [*parts, text] if len(parts) > 1 else parts:
