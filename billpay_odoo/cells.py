@@ -134,7 +134,10 @@ def read_phone(value):
         # What a sheet rounded away came out as zeros.
         if number != int(number) or kept < len(text):
             raise CellError("digits_lost")
-    elif not isinstance(value, str) and text.endswith("000000"):
+    # 0700000000 says that there is none, as people fill in a form.
+    if re.fullmatch(r"0?[67][0-9]{2}000000", bare):
+        return ""
+    if re.fullmatch(r"\+?2550?[67][0-9]{2}000000(\.0)?", bare):
         raise CellError("digits_lost")
     is_moment = isinstance(value, date | time) or re.search(r"[0-9]:[0-9]{2}", text)
     if is_moment or not identity.phone_key(text):

@@ -335,10 +335,7 @@ def phone_spellings(phone):
 
 
 def _is_mobile(key):
-    # 0700 000 000 stands for no phone, 255713000000 for one that a sheet rounded.
-    is_made_up = key.endswith("000000")
-    is_number = len(key) == 12 and key.startswith(TANZANIA) and key[3] in "67"
-    return is_number and not is_made_up
+    return len(key) == 12 and key.startswith(TANZANIA) and key[3] in "67"
 
 
 def _phones(text):
@@ -377,5 +374,7 @@ def _whole_phone(digits, plus):
             return ""  # of no country; as a key it would become a Tanzanian number
         digits = TANZANIA + digits
     if digits.startswith(TANZANIA):
-        return digits if len(digits) == 12 else ""
+        # 0700 000 000 stands for no phone, 255713000000 for one that a sheet rounded.
+        is_made_up = _is_mobile(digits) and digits.endswith("000000")
+        return digits if len(digits) == 12 and not is_made_up else ""
     return digits if 9 <= len(digits) <= 15 else ""

@@ -2,6 +2,7 @@
 
 from . import base_partner_merge
 from . import billpay_card_print
+from . import billpay_contact_match
 from . import billpay_import
 from . import billpay_number_change
 from . import billpay_number_import

@@ -302,6 +302,8 @@ def test_a_name_without_letters(value):
         ("-", ""),
         ("0", ""),
         (0, ""),
+        ("0700000000", ""),
+        ("0700 000 000", ""),
         (None, ""),
     ],
 )
@@ -313,6 +315,7 @@ def test_spoilt_phones():
     assert why(read_phone, "2.55713E+11") == "digits_lost"
     assert why(read_phone, 255713000000) == "digits_lost"
     assert why(read_phone, 255713000000.0) == "digits_lost"
+    assert why(read_phone, "255713000000") == "digits_lost"
     for value in ("0712", "see below", datetime(2026, 5, 12), "25/11/2026"):
         assert why(read_phone, value) == "not_a_phone"
 
