@@ -79,33 +79,20 @@ def insert_many(model, vals_list):
     if not vals_list:
         return
     env, now = model.env, fields.Datetime.now()
-    ours = {"create_uid": env.uid, "write_uid": env.uid}
-    names = [*vals_list[0], *ours, "create_date", "write_date"]
+    stored = [model._fields[name] for name in vals_list[0]]
+    own = {"create_uid": env.uid, "write_uid": env.uid}
+    own |= dict.fromkeys(("create_date", "write_date"), now)
     query = SQL(
-        "INSERT INTO %s (%s)",
+        "INSERT INTO %s (%s) VALUES",
         SQL.identifier(model._table),
-        SQL(", ").join(map(SQL.identifier, names)),
+        SQL(", ").join(map(SQL.identifier, [*vals_list[0], *own])),
     )
-    converters = [model._fields[name].convert_to_column_insert for name in vals_list[0]]
     for part in split_every(1000, vals_list):
-        rows = [
-            SQL(
-                "%s",
-                (
-                    *(
-                        convert(value, model)
-                        for convert, value in zip(
-                            converters, vals.values(), strict=True
-                        )
-                    ),
-                    *ours.values(),
-                    now,
-                    now,
-                ),
-            )
-            for vals in part
-        ]
-        env.cr.execute(SQL("%s VALUES %s", query, SQL(", ").join(rows)))
+        rows = []
+        for vals in part:
+            texts = [f.convert_to_column_insert(vals[f.name], model) for f in stored]
+            rows.append(SQL("%s", (*texts, *own.values())))
+        env.cr.execute(SQL("%s %s", query, SQL(", ").join(rows)))
     model.invalidate_model()
 
 
@@ -122,7 +109,8 @@ class BillpayImport(models.AbstractModel):
     # Set by each import: its part of the vocabulary, the fields without which the file
     # is the wrong one, and the models of its rows and columns.
     _billpay_server_fields = frozenset(
-        "state made_count ignored_columns download download_name content asks_order".split()
+        "state made_count ignored_columns download download_name content"
+        " asks_order".split()
     )
     _kind = None
     _needed = ()
@@ -265,22 +253,17 @@ class BillpayImport(models.AbstractModel):
             if known:
                 meaning = known.get(str(place), IGNORE)
             elif guess.rivals:
-                others = [headings[rival] for rival in guess.rivals]
-                meaning, note = (
-                    False,
-                    self.env._(
-                        "%(field)s? So may be: %(others)s.",
-                        field=LABELS[guess.field],
-                        others=", ".join(others),
-                    ),
+                meaning = False
+                note = self.env._(
+                    "%(field)s? So may be: %(others)s.",
+                    field=LABELS[guess.field],
+                    others=", ".join(headings[rival] for rival in guess.rivals),
                 )
             elif meaning == IGNORE and columns.is_telling(heading, texts):
-                meaning, note = (
-                    False,
-                    self.env._(
-                        "It may say which rows do not count. Choose Status, or say that it "
-                        "is not imported."
-                    ),
+                meaning = False
+                note = self.env._(
+                    "It may say which rows do not count. Choose Status, or say that it "
+                    "is not imported."
                 )
             vals_list.append(
                 {

@@ -6,9 +6,9 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ..actions import notify
+from ..cells import CellError, read_number, read_receipt
 from ..identity import without_blanks
 from ..models.billpay_guarded import BillpayGuarded
-from ..cells import CellError, read_number, read_receipt
 from .billpay_payment_import import told_payment, why_not_receipt
 
 

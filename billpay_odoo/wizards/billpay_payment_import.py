@@ -6,8 +6,14 @@ from datetime import datetime, time, timezone
 
 from odoo import fields, models
 
-from ..cells import CellError, read_amount, read_date, read_number, read_receipt
-from ..cells import read_reference
+from ..cells import (
+    CellError,
+    read_amount,
+    read_date,
+    read_number,
+    read_receipt,
+    read_reference,
+)
 from ..clickpesa import Payment
 from ..clickpesa.values import TAKEN_BACK, is_paid, status_key, status_kind
 from ..identity import (
