@@ -1,11 +1,11 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 {
-    "name": "BillPay control numbers (ClickPesa)",
+    "name": "BillPay Control Numbers",
     "version": "19.0.1.6.0",
     "category": "Accounting/Accounting",
-    "summary": "Mobile money and bank payments book themselves: "
-    "control numbers on invoices, paid by USSD, CRDB or Wakala",
+    "summary": "Invoices, schools and shops in Tanzania are paid by M-Pesa, other "
+    "mobile money or bank, and the payments book themselves",
     "author": "BillPay Odoo contributors",
     "license": "LGPL-3",
     "depends": ["account_payment", "phone_validation"],

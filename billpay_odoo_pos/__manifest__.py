@@ -1,7 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 {
-    "name": "BillPay control numbers at the till",
+    "name": "BillPay Point of Sale",
     "version": "19.0.1.2.0",
     "category": "Sales/Point of Sale",
     "summary": "Customers pay at the till by mobile money, also without network",

@@ -1,7 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 {
-    "name": "BillPay control numbers for sales orders",
+    "name": "BillPay for Sales Orders",
     "version": "19.0.1.0.0",
     "category": "Sales/Sales",
     "summary": "Orders are paid by control number and confirm themselves",

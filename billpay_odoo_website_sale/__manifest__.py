@@ -1,7 +1,7 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 {
-    "name": "BillPay control numbers for the webshop",
+    "name": "BillPay for eCommerce",
     "version": "19.0.1.0.0",
     "category": "Website/Website",
     "summary": "The shop's confirmation shows the control number and how to pay it",

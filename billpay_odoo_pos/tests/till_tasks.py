@@ -40,6 +40,7 @@ def make_till(env, company):
     product = env["product.product"].create(
         {
             "name": "Kitenge",
+            "list_price": 45000,
             "type": "consu",
             "available_in_pos": True,
             "taxes_id": [Command.clear()],
