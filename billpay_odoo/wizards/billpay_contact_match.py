@@ -207,10 +207,13 @@ class BillpayContactMatch(models.AbstractModel):
                 return Match(others[0], "contradicts", self._other_reference(others[0]))
         if not found:
             return None
+        # A phone or address that agrees is enough; the name of a parent is not.
+        reached = {"phone", "email"}
         against = {
-            p: "" if agreeing[p] else self._against(said, known[p], p) for p in found
+            p: "" if agreeing[p] & reached else self._against(said, known[p], p)
+            for p in found
         }
-        strong = found.filtered(lambda p: agreeing[p])
+        strong = found.filtered(lambda p: agreeing[p] and not against[p])
         fitting = strong or found.filtered(lambda p: not against[p])
         if not fitting:
             return Match(found[0], "contradicts", against[found[0]])

@@ -81,6 +81,23 @@ class BillpayRunLine(models.Model):
     new_email = fields.Char(string="E-Mail in the File", readonly=True)
     new_parent = fields.Char(string="Parent in the File", readonly=True)
     new_tag = fields.Char(string="Class in the File", readonly=True)
+    verdict = fields.Selection(
+        [
+            ("new", "New contact"),
+            ("known", "Known"),
+            ("looks_like", "Looks like another"),
+            ("contradicts", "Contradicts"),
+            ("same_as", "Same as another row"),
+            ("unusable", "Cannot be used"),
+        ],
+        string="Row",
+        readonly=True,
+        help="What a row of a spreadsheet is.",
+    )
+    match = fields.Char(readonly=True, help="By what the contact of a row is known.")
+    candidate_id = fields.Many2one(
+        "res.partner", string="Looks Like", readonly=True, ondelete="set null"
+    )
     error = fields.Char(readonly=True)
     number_id = fields.Many2one(
         "billpay.control.number",
@@ -195,13 +212,13 @@ class BillpayRunLine(models.Model):
         )
         return Domain("state", "=", "reserved") & Domain("number_id", "in", unsent)
 
-    @api.depends("state", "error", "number_id.state", "number_id.sync_error")
+    @api.depends("state", "error", "match", "number_id.state", "number_id.sync_error")
     def _compute_outcome(self):
         for line in self:
             number = line.number_id
             unsent = number.state == "open" and number.sync_at and not number.payable
             line.outcome = self._outcome(line.state, number.state, unsent)
-            line.reason = line.error or line.number_id.sync_error
+            line.reason = line.error or number.sync_error or line.match
 
     def _search_outcome(self, operator, value):
         if operator != "in":

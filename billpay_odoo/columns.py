@@ -1,0 +1,297 @@
+# Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
+"""Which column of a file is what: by its heading, and by what stands in it. No ORM.
+
+A heading that fits is no match when the contents contradict: a "name" without letters,
+a "phone" that is a date, an "amount" that counts pupils. Two columns that fit a field
+equally well are a choice for a person.
+"""
+
+import csv
+import re
+from collections import Counter, namedtuple
+from pathlib import Path
+
+from . import identity
+from .identity import is_blank, name_words, word_key
+
+# ``rivals``: the other columns that fit the field as well; then a person chooses.
+Guess = namedtuple("Guess", "column field score rivals")
+# ``strong`` headings mean the field; ``weak`` ones may, where no strong one stands.
+Words = namedtuple("Words", "kind strong weak")
+
+
+def _vocabularies():
+    """Return ``{import: {field: Words}}`` of the table beside this file."""
+    vocabularies = {}
+    with open(Path(__file__).with_suffix(".csv"), encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            words = Words(row["kind"], row["strong"], row["weak"])
+            vocabularies.setdefault(row["import"], {})[row["field"]] = words
+    return vocabularies
+
+
+# What each import takes. ClickPesa's own words, those of operators, banks, schools,
+# churches and landlords, in English and Swahili.
+VOCABULARIES = _vocabularies()
+
+# What tells of a row that does not count, or of a payment that did not stay.
+_STATUS = frozenset("status state result hali matokeo outcome".split())
+_TELLING = re.compile(
+    r"\b(fail(ed|ure)|declined|cancel+ed|reversed|reversal|refund(ed)?|pending|rejected"
+    r"|void(ed)?|expired|charge ?back|imeshindikana|imekataliwa|imeghairiwa|imerudi\w*"
+    r"|inasubiri)\b",
+    re.IGNORECASE,
+)
+TOTALS = frozenset(
+    "total totals grandtotal subtotal jumla jumlakuu jumlayote totalamount"
+    " openingbalance closingbalance balancebroughtforward salioanzia".split()
+)
+
+_DATE = re.compile(
+    r"[0-9]{1,4}[./-]([0-9]{1,2}|[A-Za-z]{3,9})[./-][0-9]{2,4}([ T,].*)?"
+    r"|[0-9]{1,2}(st|nd|rd|th)? [A-Za-z]{3,9},? [0-9]{2,4}.*|[A-Za-z]{3,9} [0-9]{1,2},? "
+    r"[0-9]{4}.*|20[0-9]{6}([0-9]{6})?"
+)
+_SERIAL = re.compile(r"[345][0-9]{4}(\.[0-9]+)?")
+_TIME = re.compile(r"[0-9]{1,2}[:.][0-9]{2}([:.][0-9]{2})?( ?[AaPp]\.?[Mm]\.?)?")
+_AMOUNT = re.compile(
+    r"[-+(]*(?:tzs|tshs?|sh|usd|kes)?[. ]*[-+(]*[0-9][0-9., ]*(?:/[=-]|\)|cr|dr|-|tzs|tshs?)*"
+)
+_CODE = re.compile(r"[\w./ +#:-]{1,64}")
+
+
+# === CONTENTS === #
+
+
+def _is_date(text):
+    return bool(_DATE.fullmatch(text))
+
+
+def _fits_name(text):
+    return any(map(str.isalpha, text)) and not _is_date(text) and "@" not in text
+
+
+def _fits_phone(text):
+    return not _is_date(text) and bool(identity.phone_key(text))
+
+
+def _fits_code(text):
+    has_digit = any(map(str.isdigit, text))
+    return has_digit and not _is_date(text) and bool(_CODE.fullmatch(text))
+
+
+_FITS = {
+    "text": lambda text: True,
+    "name": _fits_name,
+    "phone": _fits_phone,
+    "email": lambda text: "@" in text,
+    "code": _fits_code,
+    "amount": lambda text: bool(_AMOUNT.fullmatch(text.lower())) and not _is_date(text),
+    "date": lambda text: _is_date(text) or bool(_SERIAL.fullmatch(text)),
+    "time": lambda text: bool(_TIME.fullmatch(text)),
+}
+
+
+def _fits_all(kind, samples, is_sure):
+    """Tell whether what stands in a column may be of a kind; ``None`` when empty.
+
+    :param bool is_sure: its heading says so
+    """
+    filled = [text for text in samples if not is_blank(text)]
+    if not filled:
+        return None
+    if kind == "amount" and (
+        _counts(filled) or all(t[0] == "0" and t.strip("0") for t in filled)
+    ):
+        return False
+    if kind == "code" and not is_sure and _counts(filled) and int(filled[0]) < 2:
+        return False
+    good = sum(map(_FITS[kind], filled))
+    # A file of damaged cells has still its columns; a column of other things has not.
+    return good * 2 >= len(filled)
+
+
+def _counts(texts):
+    """Tell whether a column counts: 1, 2, 3, or admission numbers in a row."""
+    if len(texts) < 3 or not all(text.isdigit() and len(text) < 9 for text in texts):
+        return False
+    steps = Counter(int(b) - int(a) for a, b in zip(texts, texts[1:], strict=False))
+    return steps[1] * 5 >= sum(steps.values()) * 4
+
+
+def is_telling(heading, texts):
+    """Tell whether a column may say that payments failed or went back."""
+    if any(word_key(word) in _STATUS for word in heading.split()):
+        return True
+    return any(map(_TELLING.search, set(texts)))
+
+
+# === HEADINGS === #
+
+
+def _phrases(words):
+    return [phrase.strip() for phrase in words.split(",") if phrase.strip()]
+
+
+def _table(vocabulary):
+    """Return ``{key of a heading: {field: score}}`` and the phrases to look for."""
+    exact, within = {}, []
+    for field, words in vocabulary.items():
+        ranked = (
+            (100, [*_phrases(words.strong), field.replace("_", " ")]),
+            (60, _phrases(words.weak)),
+        )
+        for score, phrases in ranked:
+            for phrase in phrases:
+                scores = exact.setdefault(word_key(phrase), {})
+                scores[field] = max(score, scores.get(field, 0))
+                parts = frozenset(name_words(phrase))
+                within.append((parts, field, score // 2))
+    return exact, within
+
+
+_TABLES = {}
+
+
+def _scores(heading, vocabulary):
+    """Return ``{field: score}`` of the fields that a heading may mean."""
+    if id(vocabulary) not in _TABLES:
+        _TABLES[id(vocabulary)] = _table(vocabulary)
+    exact, within = _TABLES[id(vocabulary)]
+    if scores := exact.get(word_key(heading)):
+        return scores
+    words, found = frozenset(name_words(heading)), {}
+    for parts, field, score in within:
+        if parts <= words:
+            # The longer phrase means more of it.
+            score += 2 * sum(map(len, parts)) - len(words)
+            found[field] = max(score, found.get(field, 0))
+    return found
+
+
+def likeness(cells, vocabulary):
+    """Return how much a row looks like headings; less than nothing for a data row."""
+    score = 0
+    for text in cells:
+        if len(text) > 60 or _is_date(text) or identity.phone_key(text):
+            score -= 100
+        elif text:
+            score += min(100, max(_scores(text, vocabulary).values(), default=0))
+    return score
+
+
+def find_heading(rows, vocabulary):
+    """Find the row of headings among the first rows: ``(index, height, headings)``.
+
+    A title over the table is none, even when it names a field.
+
+    :param rows: lists of texts
+    """
+    best, place, height = 0, None, 1
+    for index, cells in enumerate(rows):
+        filled = sum(map(bool, cells))
+        score = likeness(cells, vocabulary) if filled > 1 or len(rows) == 1 else 0
+        if filled == 1 and max(map(len, rows)) == 1:
+            score = likeness(cells, vocabulary)
+        if score > best:
+            best, place, height = score, index, 1
+        if index and filled > 1 and not any(map(_has_digits, cells)):
+            joined = _joined(rows[index - 1], cells)
+            score = likeness(joined, vocabulary)
+            both = filled + sum(map(bool, rows[index - 1]))
+            if score > best and both > sum(map(bool, joined)):
+                best, place, height = score, index - 1, 2
+    if place is None:
+        # Nothing is known: the first row that is as wide as most rows.
+        widths = [sum(map(bool, cells)) for cells in rows]
+        usual = Counter(width for width in widths if width).most_common(1)
+        place = widths.index(usual[0][0]) if usual else 0
+    headings = rows[place] if rows else []
+    if height == 2:
+        headings = _joined(headings, rows[place + 1])
+    return place, height, headings
+
+
+def _has_digits(text):
+    return sum(map(str.isdigit, text)) > 2
+
+
+def _joined(top, bottom):
+    """Return headings that stand over two rows; what is above a group is said once."""
+    joined, above = [], ""
+    for index in range(max(len(top), len(bottom))):
+        over = top[index] if index < len(top) else ""
+        under = bottom[index] if index < len(bottom) else ""
+        above = over or (above if under else "")
+        joined.append(" ".join(filter(None, (above, under))))
+    return joined
+
+
+# === GUESSING === #
+
+
+def guess(headings, samples, vocabulary):
+    """Return the best :class:`Guess` for each column, left to right.
+
+    :param samples: per column what stands in it, in the order of the file
+    """
+    fitting = []
+    for heading, texts in zip(headings, samples, strict=True):
+        scores = {}
+        for field, score in _scores(heading, vocabulary).items():
+            fits = _fits_all(vocabulary[field].kind, texts, score == 100)
+            if fits is not False:
+                # An empty column means little.
+                scores[field] = score if fits else score / 10
+        fitting.append(scores)
+    chosen, rivals = {}, {}
+    for _turn in vocabulary:
+        _assign(fitting, chosen, rivals)
+    for field in ("phone", "payer_phone", "email", "paid_at"):
+        _guess_by_contents(field, headings, samples, vocabulary, chosen)
+    if "amount" in chosen.values() and "amount_out" in chosen.values():
+        # Which of the two is the money that came is for a person to say.
+        columns = {field: column for column, field in chosen.items()}
+        rivals[columns["amount"]] = [columns["amount_out"]]
+    return [
+        Guess(
+            column,
+            chosen.get(column),
+            fitting[column].get(chosen.get(column), 0),
+            rivals.get(column, []),
+        )
+        for column in range(len(headings))
+    ]
+
+
+def _assign(fitting, chosen, rivals):
+    """Give each field the one column that fits it best; equals become rivals."""
+    wanted = {}
+    for column, scores in enumerate(fitting):
+        free = {f: s for f, s in scores.items() if f not in chosen.values()}
+        if column not in chosen and free:
+            field = max(free, key=free.get)
+            wanted.setdefault(field, []).append((free[field], column))
+    for field, columns in wanted.items():
+        best = max(columns)[0]
+        # The same rank, whatever the exact words.
+        equal = sorted(column for score, column in columns if score > best * 0.75)
+        for column in equal:
+            chosen[column] = field
+            if len(equal) > 1:
+                rivals[column] = [other for other in equal if other != column]
+
+
+def _guess_by_contents(field, headings, samples, vocabulary, chosen):
+    if field not in vocabulary or field in chosen.values():
+        return
+    kind, found = vocabulary[field].kind, []
+    for column, texts in enumerate(samples):
+        filled = [text for text in texts if text]
+        if column in chosen or len(filled) < 2 or kind == "date" and headings[column]:
+            continue
+        good = [t for t in filled if kind != "phone" or identity.mobile_phone(t)]
+        if len(good) * 5 >= len(filled) * 4 and _fits_all(kind, filled, False):
+            found.append(column)
+    if len(found) == 1:
+        chosen[found[0]] = field
