@@ -7,6 +7,7 @@ what becomes of it is held against what stands beside it.
 
 import base64
 import json
+from datetime import datetime
 from pathlib import Path
 
 from odoo import Command, fields
@@ -45,13 +46,12 @@ class TestFiles(RunCommon, ManualCommon):
             partner = self._contact(values["contact"])
             self._customer_number(values["number"], partner)
         for values in here.get("payments", ()):
-            row = self._type(
-                values["number"],
-                receipt=values["receipt"],
-                amount=values["amount"],
-                paid_at="2025-03-01 09:00:00",
+            entry = ManualCommon._entry(
+                self, **values, paid_at=datetime(2025, 3, 1, 9, 0)
             )
-            self.assertEqual(row.state, "posted", row.reason)
+            entry.action_enter()
+            self._process()
+        self.assertEqual(set(self._rows().mapped("state")) - {"posted"}, set())
 
     def _contact(self, name, parent=None, **values):
         contact = self.env["res.partner"].create({"name": name, **values})
@@ -85,7 +85,10 @@ class TestFiles(RunCommon, ManualCommon):
             "filename": path.name,
         }
         if expected["import"] == "run":
-            values |= {"source": "sheet", "purpose_ids": [Command.set(self.tuition.ids)]}
+            values |= {
+                "source": "sheet",
+                "purpose_ids": [Command.set(self.tuition.ids)],
+            }
         else:
             values["application"] = str(self.provider.id)
             wizard = wizard.with_user(self.clerk)

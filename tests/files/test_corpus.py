@@ -60,7 +60,9 @@ def test_columns(path):
     ]
     assert sorted(asks) == sorted(expected["asks"])
     found = {
-        heading: guess.field for heading, guess in mapping.items() if heading not in asks
+        heading: guess.field
+        for heading, guess in mapping.items()
+        if heading not in asks
     }
     assert found == {name: expected["mapping"][name] for name in found}
 
@@ -80,7 +82,9 @@ def test_how_much_is_left_for_a_person():
     """Nine rows of ten need no hand; what is left out rightly is no work either."""
     assert len(EXPECTED) >= 40
     rows = [row for expected in EXPECTED.values() for row in expected["rows"]]
-    by_hand = [row for row in rows if row["verdict"] in LEFT_OUT and row.get("hand", True)]
+    by_hand = [
+        row for row in rows if row["verdict"] in LEFT_OUT and row.get("hand", True)
+    ]
     assert len(by_hand) <= len(rows) / 10, Counter(row["verdict"] for row in by_hand)
     for path in EXPECTED:
         assert path.stat().st_size < 30_000
