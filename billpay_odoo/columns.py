@@ -173,7 +173,8 @@ def _scores(heading, vocabulary):
         if set(parts) <= set(words):
             # The longer phrase means more of it, and most as it stands.
             score += 2 * sum(map(len, parts)) - len(words)
-            score += 20 if f" {' '.join(parts)} " in whole else 0
+            as_it_stands = len(parts) > 1 and f" {' '.join(parts)} " in whole
+            score += 20 if as_it_stands else 0
             found[field] = max(score, found.get(field, 0))
     return found
 

@@ -30,6 +30,7 @@ import xlwt
 
 HERE = Path(__file__).parent
 CASES = []
+MAKERS = []
 
 FIRST = (
     "Asha Baraka Consolata Daudi Esther Farida Godfrey Halima Ibrahim Jackline Khamis "
@@ -98,6 +99,11 @@ class Case:
         }
 
 
+def maker(function):
+    MAKERS.append(function)
+    return function
+
+
 def case(name, kind, mapping, **expected):
     asks = expected.pop("asks", [])
     return Case(name, kind, mapping=mapping, asks=asks, **expected)
@@ -106,7 +112,8 @@ def case(name, kind, mapping, **expected):
 # === CLASS LISTS === #
 
 
-def class_lists():
+@maker
+def plain_english():
     c = case(
         "class_lists/plain_english.xlsx",
         "run",
@@ -121,6 +128,9 @@ def class_lists():
             **{"name": name, "phone": key, "ref": f"S{n + 101:04d}", "amount": 350000},
         )
 
+
+@maker
+def swahili_title_lines():
     c = case(
         "class_lists/swahili_title_lines.xlsx",
         "run",
@@ -156,6 +166,9 @@ def class_lists():
         words="total",
     )
 
+
+@maker
+def arabic_and_chinese_names():
     c = case(
         "class_lists/arabic_and_chinese_names.xlsx",
         "run",
@@ -173,6 +186,9 @@ def class_lists():
         words="row 2",
     )
 
+
+@maker
+def split_names_two_heading_rows():
     c = case(
         "class_lists/split_names_two_heading_rows.xlsx",
         "run",
@@ -199,6 +215,9 @@ def class_lists():
             parent=parent,
         )
 
+
+@maker
+def semicolon_windows_1252():
     c = case(
         "class_lists/semicolon_windows_1252.csv",
         "run",
@@ -219,6 +238,9 @@ def class_lists():
             email=f"mzazi{n}@example.com",
         )
 
+
+@maker
+def utf_16_from_excel():
     c = case(
         "class_lists/utf_16_from_excel.csv",
         "run",
@@ -230,6 +252,9 @@ def class_lists():
         name, phone, key = c.person()
         c.row([name, "II", phone], name=name, phone=key)
 
+
+@maker
+def known_pupils():
     c = case(
         "class_lists/known_pupils.xlsx",
         "run",
@@ -262,6 +287,9 @@ def class_lists():
         name, phone, key = c.person()
         c.row([name, 100 + n, phone], name=name, phone=key)
 
+
+@maker
+def phones_as_people_write_them():
     c = case(
         "class_lists/phones_as_people_write_them.xlsx",
         "run",
@@ -284,6 +312,9 @@ def class_lists():
     c.row(["Zawadi Ndege", "022 211 1234"], "unusable", words="Parents Phone")
     c.row(["Tumaini Swai", "HANA"], "unusable", words="phone")
 
+
+@maker
+def csv_damaged_by_excel():
     c = case(
         "class_lists/csv_damaged_by_excel.csv",
         "run",
@@ -305,6 +336,9 @@ def class_lists():
     )
     c.row(["Lulu Urassa", "#REF!", "0714400001", "400000"], "unusable", words="#REF!")
 
+
+@maker
+def several_sheets():
     c = case(
         "class_lists/several_sheets.xlsx",
         "run",
@@ -319,6 +353,9 @@ def class_lists():
         name, phone, key = c.person()
         c.row([name, "East", c.person()[0], phone], name=name, phone=key)
 
+
+@maker
+def old_excel():
     c = case(
         "class_lists/old_excel.xls",
         "run",
@@ -329,6 +366,9 @@ def class_lists():
         name, phone, key = c.person()
         c.row([name, "Std 5", int(phone)], name=name, phone=key)
 
+
+@maker
+def libreoffice():
     c = case(
         "class_lists/libreoffice.ods",
         "run",
@@ -340,6 +380,9 @@ def class_lists():
         name, phone, key = c.person()
         c.row([name, "III", c.person()[0], phone], name=name, phone=key)
 
+
+@maker
+def copied_from_word():
     c = case(
         "class_lists/copied_from_word.csv",
         "run",
@@ -351,6 +394,9 @@ def class_lists():
         name, phone, key = c.person()
         c.row([n + 1, f"{n + 1}. {name}", "F", phone], name=name, phone=key)
 
+
+@maker
+def two_amounts():
     c = case(
         "class_lists/two_amounts.xlsx",
         "run",
@@ -366,6 +412,9 @@ def class_lists():
         c.row([name, phone, 500000, paid, 500000 - paid], name=name, phone=key)
         c.rows[-1]["amount"] = 500000 - paid
 
+
+@maker
+def status_column():
     c = case(
         "class_lists/status_column.xlsx",
         "run",
@@ -384,6 +433,9 @@ def class_lists():
         else:
             c.row([name, "Active", phone], name=name, phone=key)
 
+
+@maker
+def siblings_share_a_phone():
     c = case(
         "class_lists/siblings_share_a_phone.csv",
         "run",
@@ -410,6 +462,9 @@ def class_lists():
         name, number, key = c.person()
         c.row([name, c.person()[0], number, "3"], name=name, phone=key)
 
+
+@maker
+def bad_optional_cells():
     c = case(
         "class_lists/bad_optional_cells.xlsx",
         "run",
@@ -425,6 +480,9 @@ def class_lists():
             email = f"parent{n}@example.com"
             c.row([name, bad, email, "1"], name=name, email=email)
 
+
+@maker
+def repeated_headings_of_pages():
     c = case(
         "class_lists/repeated_headings_of_pages.xlsx",
         "run",
@@ -437,6 +495,9 @@ def class_lists():
         name, phone, key = c.person()
         c.row([name, f"S.0101/{n:04d}", phone], name=name, phone=key)
 
+
+@maker
+def one_reference_for_a_family():
     c = case(
         "class_lists/one_reference_for_a_family.csv",
         "run",
@@ -450,6 +511,9 @@ def class_lists():
         name, phone, key = c.person()
         c.row([name, f"F-{n + 20}", phone], name=name, phone=key)
 
+
+@maker
+def kept_zeros_and_sep_line():
     c = case(
         "class_lists/kept_zeros_and_sep_line.csv",
         "run",
@@ -470,7 +534,8 @@ def class_lists():
 # === MEMBERS, TENANTS, CUSTOMERS === #
 
 
-def member_lists():
+@maker
+def church_swahili():
     c = case(
         "member_lists/church_swahili.xlsx",
         "run",
@@ -488,6 +553,9 @@ def member_lists():
             amount=120000 + 10000 * n,
         )
 
+
+@maker
+def saccos():
     c = case(
         "member_lists/saccos.csv",
         "run",
@@ -508,6 +576,9 @@ def member_lists():
             amount=50000,
         )
 
+
+@maker
+def vicoba_mixed_languages():
     c = case(
         "member_lists/vicoba_mixed_languages.xlsx",
         "run",
@@ -520,6 +591,9 @@ def member_lists():
         c.row([name, "Upendo", "+255" + phone[1:], "Tsh 20,000"], name=name, phone=key)
         c.rows[-1]["amount"] = 20000
 
+
+@maker
+def mosque_arabic_names():
     c = case(
         "member_lists/mosque_arabic_names.csv",
         "run",
@@ -537,6 +611,9 @@ def member_lists():
             amount=50000,
         )
 
+
+@maker
+def tenants():
     c = case(
         "member_lists/tenants.xlsx",
         "run",
@@ -561,6 +638,9 @@ def member_lists():
         )
     c.row([None, "TOTAL", None, 7200000], "unusable", hand=False, words="total")
 
+
+@maker
+def tenants_swahili():
     c = case(
         "member_lists/tenants_swahili.ods",
         "run",
@@ -574,6 +654,9 @@ def member_lists():
             [f"Na. {n + 1}", name, phone, 200000], name=name, phone=key, amount=200000
         )
 
+
+@maker
+def quickbooks_customers():
     c = case(
         "member_lists/quickbooks_customers.csv",
         "run",
@@ -599,6 +682,9 @@ def member_lists():
             amount=125000,
         )
 
+
+@maker
+def sports_club_tabs():
     c = case(
         "member_lists/sports_club_tabs.tsv",
         "run",
@@ -616,6 +702,9 @@ def member_lists():
             phone=key,
         )
 
+
+@maker
+def bom_and_bad_encoding():
     c = case(
         "member_lists/bom_and_bad_encoding.csv",
         "run",
@@ -633,7 +722,8 @@ def member_lists():
 # === NUMBERS FROM ELSEWHERE === #
 
 
-def number_lists():
+@maker
+def clickpesa_dashboard_numbers():
     c = case(
         "number_lists/clickpesa_dashboard_numbers.csv",
         "numbers",
@@ -668,6 +758,9 @@ def number_lists():
     )
     c.rows[-1]["words"] = "another phone here, 0715800099"
 
+
+@maker
+def digits_of_all_kinds():
     c = case(
         "number_lists/digits_of_all_kinds.xlsx",
         "numbers",
@@ -689,6 +782,9 @@ def number_lists():
         name = f"{FIRST[n]} {LAST[n]}"
         c.row([number, name], contact=name, number=f"77013025{n + 1:04d}")
 
+
+@maker
+def by_reference_and_lost_zeros():
     c = case(
         "number_lists/by_reference_and_lost_zeros.csv",
         "numbers",
@@ -707,6 +803,9 @@ def number_lists():
         c.row([f"77014025{n:04d}", ref, name], contact=name)
     c.row(["770140259999", "10", "Neema Kessy"], "contradicts", words="Asha Mwampamba")
 
+
+@maker
+def nobody_of_that_name():
     c = case(
         "number_lists/nobody_of_that_name.csv",
         "numbers",
@@ -732,6 +831,13 @@ def number_lists():
 
 # === STATEMENTS AND PAYMENTS === #
 
+NUMBERS = [f"7702{n:08d}" for n in range(1, 21)]
+CUSTOMERS = {
+    "numbers": [
+        {"number": number, "contact": f"{FIRST[n]} {LAST[n]}"}
+        for n, number in enumerate(NUMBERS)
+    ]
+}
 STARTS = datetime(2025, 3, 3, 8, 15, 20)
 
 
@@ -748,15 +854,8 @@ def paid(moment):
     return moment.isoformat(" ")
 
 
-def statements():
-    numbers = [f"7702{n:08d}" for n in range(1, 21)]
-    here = {
-        "numbers": [
-            {"number": number, "contact": f"{FIRST[n]} {LAST[n]}"}
-            for n, number in enumerate(numbers)
-        ]
-    }
-
+@maker
+def clickpesa_dashboard():
     c = case(
         "statements/clickpesa_dashboard.csv",
         "payments",
@@ -765,7 +864,7 @@ def statements():
         | {"Customer Name": "payer_name", "Phone Number": "payer_phone"}
         | {"Collected Amount": "amount", "Collected Currency": "currency"}
         | {"Status": "status"},
-        here=here,
+        here=CUSTOMERS,
     )
     c.head(
         *("Date", "Payment ID", "Order Reference", "Payment Reference", "Channel"),
@@ -775,14 +874,17 @@ def statements():
     for n, moment in enumerate(moments(18)):
         name, phone, key = c.person()
         status = "FAILED" if n in (5, 11) else "SUCCESS"
-        cells = [moment.isoformat() + "+03:00", f"XCP{n:04d}TEST", numbers[n]]
+        cells = [moment.isoformat() + "+03:00", f"XCP{n:04d}TEST", NUMBERS[n]]
         cells += [f"DCR{n:03d}KQ41", "M-PESA", name, key, f"{money(n)}.00", "TZS"]
         if status == "FAILED":
             c.row([*cells, status], "unusable", hand=False, words="FAILED")
         else:
-            c.row([*cells, status], amount=money(n), number=numbers[n])
+            c.row([*cells, status], amount=money(n), number=NUMBERS[n])
             c.rows[-1].update(paid_at=paid(moment), receipt=f"DCR{n:03d}KQ41")
 
+
+@maker
+def mpesa_organisation_portal():
     c = case(
         "statements/mpesa_organisation_portal.xlsx",
         "payments",
@@ -797,7 +899,7 @@ def statements():
         | {"Linked Transaction ID": "linked", "A/C No.": "number"},
         asks=["Paid In", "Balance"],
         choose={"Paid In": "amount", "Balance": "ignore"},
-        here=here,
+        here=CUSTOMERS,
     )
     c.line("Organization:", "MFANO SCHOOL")
     c.line("Short Code:", "000000")
@@ -816,7 +918,7 @@ def statements():
         receipt = f"CC{n:02d}X9KQ4{n % 10}"
         balance += money(n)
         party = f"{key} - {name.upper()}"
-        details = f"Pay Bill from {party} Acc. {numbers[n]}"
+        details = f"Pay Bill from {party} Acc. {NUMBERS[n]}"
         state = "Completed"
         if n == 7:
             state = "Failed"
@@ -831,11 +933,11 @@ def statements():
             balance,
             "true",
         ]
-        cells += ["Pay Bill", party, None, numbers[n]]
+        cells += ["Pay Bill", party, None, NUMBERS[n]]
         if n == 7:
             c.row(cells, "unusable", hand=False, words="Failed")
             continue
-        c.row(cells, amount=money(n), number=numbers[n], receipt=receipt)
+        c.row(cells, amount=money(n), number=NUMBERS[n], receipt=receipt)
         c.rows[-1]["paid_at"] = paid(moment)
         if n in (3, 9):
             charge = [receipt, text, text, "Pay Bill Charge", "Completed", None, -200.0]
@@ -845,6 +947,9 @@ def statements():
                 hand=False,
             )
 
+
+@maker
+def mpesa_with_reversal():
     c = case(
         "statements/mpesa_with_reversal.csv",
         "payments",
@@ -857,7 +962,7 @@ def statements():
         | {"Balance": None, "Linked Transaction ID": "linked", "A/C No.": "number"},
         asks=["Paid In", "Balance"],
         choose={"Paid In": "amount", "Balance": "ignore"},
-        here=here,
+        here=CUSTOMERS,
     )
     c.head(
         *("Receipt No.", "Completion Time", "Details", "Transaction Status", "Paid In"),
@@ -867,9 +972,9 @@ def statements():
         text = moment.strftime("%d-%m-%Y %H:%M:%S")
         c.row(
             [f"CD{n:02d}Y8LR5{n % 10}", text, "Pay Bill", "Completed", f"{money(n)}.00"]
-            + ["", f"{30000 * (n + 1)}.00", "", numbers[n]],
+            + ["", f"{30000 * (n + 1)}.00", "", NUMBERS[n]],
             amount=money(n),
-            number=numbers[n],
+            number=NUMBERS[n],
             **({"state": "unmatched"} if n == 2 else {}),
         )
     c.rows[2]["words"] = "takes this money back"
@@ -887,6 +992,9 @@ def statements():
         words="takes back the payment in row 4",
     )
 
+
+@maker
+def mixx_by_yas():
     c = case(
         "statements/mixx_by_yas.xlsx",
         "payments",
@@ -899,7 +1007,7 @@ def statements():
         | {"Status": "status", "Balance": None},
         asks=["Amount", "Balance"],
         choose={"Amount": "amount", "Balance": "ignore"},
-        here=here,
+        here=CUSTOMERS,
     )
     c.line("Mixx by Yas Business Report").line("Merchant: MFANO").line()
     c.head(
@@ -909,13 +1017,16 @@ def statements():
     for n, moment in enumerate(moments(15, 1440)):
         name, _phone, key = c.person()
         cells = [f"MI250303.{n:04d}.A{n:05d}", moment.strftime("%d/%m/%Y %I:%M:%S %p")]
-        cells += [int(key), name.upper(), numbers[n], money(n)]
+        cells += [int(key), name.upper(), NUMBERS[n], money(n)]
         if n == 6:
             c.row([*cells, "Pending", 0], "unusable", hand=False, words="Pending")
             continue
-        c.row([*cells, "Success", 15000 * (n + 1)], amount=money(n), number=numbers[n])
+        c.row([*cells, "Success", 15000 * (n + 1)], amount=money(n), number=NUMBERS[n])
         c.rows[-1]["paid_at"] = paid(moment)
 
+
+@maker
+def tigo_pesa_swahili():
     c = case(
         "statements/tigo_pesa_swahili.csv",
         "payments",
@@ -927,7 +1038,7 @@ def statements():
         | {"Jina la Mlipaji": "payer_name", "Kumbukumbu Namba": "number"}
         | {"Kiasi": "amount", "Hali": "status"},
         write={"delimiter": ";", "encoding": "cp1252"},
-        here=here,
+        here=CUSTOMERS,
     )
     c.head(
         *("Namba ya Muamala", "Tarehe", "Simu ya Mlipaji", "Jina la Mlipaji"),
@@ -938,12 +1049,15 @@ def statements():
         name, phone, _key = c.person()
         text = f"{moment.day} {months[moment.month]} {moment.year} {moment:%H:%M}"
         c.row(
-            [f"TP{n:08d}", text, phone, name, numbers[n], f"{money(n)}", "Imefanikiwa"],
+            [f"TP{n:08d}", text, phone, name, NUMBERS[n], f"{money(n)}", "Imefanikiwa"],
             amount=money(n),
-            number=numbers[n],
+            number=NUMBERS[n],
             paid_at=paid(moment.replace(second=0)),
         )
 
+
+@maker
+def airtel_money():
     c = case(
         "statements/airtel_money.xls",
         "payments",
@@ -955,7 +1069,7 @@ def statements():
         | {"Service Name": "channel", "Sender MSISDN": "payer_phone"}
         | {"Payer Name": "payer_name", "Transaction Amount": "amount"}
         | {"Transaction Status": "status", "Bill Reference": "number"},
-        here=here,
+        here=CUSTOMERS,
     )
     c.head(
         *("Record No", "Transaction ID", "Transaction Date and Time", "Service Name"),
@@ -966,12 +1080,15 @@ def statements():
         name, phone, _key = c.person()
         c.row(
             [n + 1, f"PP250303.{n:04d}.B{n:05d}", moment, "Bill Pay", phone[1:], name]
-            + [float(money(n)), "Transaction Success", numbers[n]],
+            + [float(money(n)), "Transaction Success", NUMBERS[n]],
             amount=money(n),
-            number=numbers[n],
+            number=NUMBERS[n],
             paid_at=paid(moment),
         )
 
+
+@maker
+def crdb_bank():
     c = case(
         "statements/crdb_bank.xlsx",
         "payments",
@@ -980,7 +1097,7 @@ def statements():
         | {"Credit": "amount", "Book Balance": None},
         asks=["Credit"],
         choose={"Credit": "amount"},
-        here=here,
+        here=CUSTOMERS,
     )
     c.line("CRDB BANK PLC").line("ACCOUNT STATEMENT").line("Account: 0150000000000")
     c.line("Period: 01-03-2025 - 31-03-2025").line()
@@ -1025,6 +1142,9 @@ def statements():
         hand=False,
     )
 
+
+@maker
+def nmb_bank():
     c = case(
         "statements/nmb_bank.csv",
         "payments",
@@ -1033,7 +1153,7 @@ def statements():
         | {"Credit (TZS)": "amount", "Balance": None},
         asks=["Credit (TZS)", "Balance"],
         choose={"Credit (TZS)": "amount", "Balance": "ignore"},
-        here=here,
+        here=CUSTOMERS,
     )
     c.line("NMB BANK PLC").line("Statement of Account").line()
     c.head(
@@ -1051,33 +1171,39 @@ def statements():
             state="unmatched",
         )
 
+
+@maker
+def quickbooks_sales_receipts():
     c = case(
         "statements/quickbooks_sales_receipts.csv",
         "payments",
         {"Date": "paid_at", "Transaction Type": "details", "Num": "receipt"}
         | {"Name": "payer_name", "Memo/Description": "number", "Amount": "amount"},
-        here=here,
+        here=CUSTOMERS,
     )
     c.line("Mfano School").line("Transaction List by Date").line("March 2025").line()
     c.head("Date", "Transaction Type", "Num", "Name", "Memo/Description", "Amount")
     for n, moment in enumerate(moments(14, 1440)):
         name, _phone, _key = c.person()
         c.row(
-            [moment.strftime("%m/%d/%Y"), "Payment", f"MPX{n:05d}", name, numbers[n]]
+            [moment.strftime("%m/%d/%Y"), "Payment", f"MPX{n:05d}", name, NUMBERS[n]]
             + [f"{money(n):,}.00"],
             amount=money(n),
-            number=numbers[n],
+            number=NUMBERS[n],
             paid_at=f"{moment:%Y-%m-%d} 00:00:00",
         )
     c.row(["TOTAL", "", "", "", "", "1,260,091.00"], "unusable", hand=False)
 
+
+@maker
+def ambiguous_days():
     c = case(
         "statements/ambiguous_days.csv",
         "payments",
         {"Date": "paid_at", "Receipt": "receipt", "Control Number": "number"}
         | {"Amount": "amount"},
         order="dmy",
-        here=here,
+        here=CUSTOMERS,
     )
     c.head("Date", "Receipt", "Control Number", "Amount")
     for n in range(12):
@@ -1085,53 +1211,62 @@ def statements():
             [
                 f"{n % 4 + 1:02d}/{n // 4 + 2:02d}/2025 09:30",
                 f"AMB{n:05d}",
-                numbers[n],
+                NUMBERS[n],
                 5000,
             ],
             amount=5000,
-            number=numbers[n],
+            number=NUMBERS[n],
             paid_at=f"2025-{n // 4 + 2:02d}-{n % 4 + 1:02d} 09:30:00",
         )
 
+
+@maker
+def american_dates():
     c = case(
         "statements/american_dates.csv",
         "payments",
         {"Payment Date": "paid_at", "Receipt No": "receipt", "Bill Number": "number"}
         | {"Amount Paid": "amount"},
-        here=here,
+        here=CUSTOMERS,
     )
     c.head("Payment Date", "Receipt No", "Bill Number", "Amount Paid")
     for n, moment in enumerate(moments(14, 1440)):
         c.row(
-            [moment.strftime("%m/%d/%Y %I:%M %p"), f"USD{n:05d}", numbers[n], money(n)],
+            [moment.strftime("%m/%d/%Y %I:%M %p"), f"USD{n:05d}", NUMBERS[n], money(n)],
             amount=money(n),
-            number=numbers[n],
+            number=NUMBERS[n],
             paid_at=paid(moment.replace(second=0)),
         )
 
+
+@maker
+def days_swapped_by_excel():
     c = case(
         "statements/days_swapped_by_excel.xlsx",
         "payments",
         {"Date": "paid_at", "Receipt": "receipt", "Control Number": "number"}
         | {"Amount": "amount"},
-        here=here,
+        here=CUSTOMERS,
     )
     c.head("Date", "Receipt", "Control Number", "Amount")
     for n in range(14):
         day = date(2025, 3, 13) + timedelta(days=n)
         c.row(
-            [f"{day:%d/%m/%Y}", f"SWP{n:05d}", numbers[n], 7000],
+            [f"{day:%d/%m/%Y}", f"SWP{n:05d}", NUMBERS[n], 7000],
             amount=7000,
-            number=numbers[n],
+            number=NUMBERS[n],
             paid_at=f"{day} 00:00:00",
         )
     # 3 April, as the sheet of another country has read it: 4 March.
     c.row(
-        [datetime(2025, 3, 4), "SWP99999", numbers[15], 7000],
+        [datetime(2025, 3, 4), "SWP99999", NUMBERS[15], 7000],
         "unusable",
         words="swapped days and months",
     )
 
+
+@maker
+def excel_serials():
     c = case(
         "statements/excel_serials.csv",
         "payments",
@@ -1141,18 +1276,21 @@ def statements():
             "Namba": "number",
             "Kiasi": "amount",
         },
-        here=here,
+        here=CUSTOMERS,
     )
     c.head("Tarehe", "Risiti", "Namba", "Kiasi")
     for n, moment in enumerate(moments(14, 1440)):
         serial = (moment - datetime(1899, 12, 30)) / timedelta(days=1)
         c.row(
-            [f"{serial:.9f}", f"SER{n:05d}", f"{numbers[n]}.0", f"{money(n)}.0"],
+            [f"{serial:.9f}", f"SER{n:05d}", f"{NUMBERS[n]}.0", f"{money(n)}.0"],
             amount=money(n),
-            number=numbers[n],
+            number=NUMBERS[n],
             paid_at=paid(moment),
         )
 
+
+@maker
+def compact_moments():
     c = case(
         "statements/compact_moments.csv",
         "payments",
@@ -1162,29 +1300,32 @@ def statements():
             "MSISDN": "payer_phone",
         }
         | {"Account Number": "number", "Amount": "amount"},
-        here=here,
+        here=CUSTOMERS,
     )
     c.head("Trans Date", "Operator Receipt", "MSISDN", "Account Number", "Amount")
     for n, moment in enumerate(moments(14)):
         _name, _phone, key = c.person()
         c.row(
-            [f"{moment:%Y%m%d%H%M%S}", f"CMP{n:05d}", key, numbers[n], f"{money(n)}"],
+            [f"{moment:%Y%m%d%H%M%S}", f"CMP{n:05d}", key, NUMBERS[n], f"{money(n)}"],
             amount=money(n),
-            number=numbers[n],
+            number=NUMBERS[n],
             paid_at=paid(moment),
         )
 
+
+@maker
+def control_numbers_with_dashes():
     c = case(
         "statements/control_numbers_with_dashes.xlsx",
         "payments",
         {"Receipt": "receipt", "Date": "paid_at", "Control Number": "number"}
         | {"Amount": "amount"},
-        here=here,
+        here=CUSTOMERS,
     )
     c.head("Receipt", "Date", "Control Number", "Amount")
     arabic = str.maketrans("0123456789", "٠١٢٣٤٥٦٧٨٩")
     for n, moment in enumerate(moments(12)):
-        digits = numbers[n]
+        digits = NUMBERS[n]
         shown = (
             f"{digits[:4]}-{digits[4:8]}-{digits[8:]}",
             f"{digits[:4]} {digits[4:8]} {digits[8:]}",
@@ -1196,38 +1337,44 @@ def statements():
             amount=money(n),
             number=digits,
         )
-    c.rows[3]["number"] = numbers[3]
+    c.rows[3]["number"] = NUMBERS[3]
 
+
+@maker
+def already_here_and_twice():
     c = case(
         "statements/already_here_and_twice.csv",
         "payments",
         {"Receipt": "receipt", "Date": "paid_at", "Control Number": "number"}
         | {"Amount": "amount"},
-        here=here
+        here=CUSTOMERS
         | {
             "payments": [
-                {"receipt": "HERE00001", "number": numbers[0], "amount": 5000},
-                {"receipt": "HERE00002", "number": numbers[1], "amount": 5000},
+                {"receipt": "HERE00001", "number": NUMBERS[0], "amount": 5000},
+                {"receipt": "HERE00002", "number": NUMBERS[1], "amount": 5000},
             ]
         },
     )
     c.head("Receipt", "Date", "Control Number", "Amount")
-    c.row(["here 00001", "2025-03-03 09:00", numbers[0], 5000], "known")
-    c.row(["Receipt No. HERE-00002", "2025-03-03 09:00", numbers[1], 5000], "known")
+    c.row(["here 00001", "2025-03-03 09:00", NUMBERS[0], 5000], "known")
+    c.row(["Receipt No. HERE-00002", "2025-03-03 09:00", NUMBERS[1], 5000], "known")
     for n, moment in enumerate(moments(10)):
         c.row(
-            [f"NEW{n:05d}", f"{moment:%Y-%m-%d %H:%M}", numbers[n + 2], 5000],
+            [f"NEW{n:05d}", f"{moment:%Y-%m-%d %H:%M}", NUMBERS[n + 2], 5000],
             amount=5000,
-            number=numbers[n + 2],
+            number=NUMBERS[n + 2],
         )
-    c.row(["new-00000", "2025-03-03 08:15", numbers[2], 5000], "same_as", words="row 4")
+    c.row(["new-00000", "2025-03-03 08:15", NUMBERS[2], 5000], "same_as", words="row 4")
 
+
+@maker
+def cells_that_cannot_be_read():
     c = case(
         "statements/cells_that_cannot_be_read.csv",
         "payments",
         {"Receipt": "receipt", "Date": "paid_at", "Control Number": "number"}
         | {"Amount": "amount", "Phone": "payer_phone", "Currency": "currency"},
-        here=here,
+        here=CUSTOMERS,
     )
     c.head("Receipt", "Date", "Control Number", "Amount", "Phone", "Currency")
     for n, moment in enumerate(moments(16)):
@@ -1237,75 +1384,84 @@ def statements():
             [
                 f"BAD{n:05d}",
                 f"{moment:%d/%m/%Y %H:%M}",
-                numbers[n],
+                NUMBERS[n],
                 money(n),
                 phone,
                 "Tsh",
             ],
             amount=money(n),
-            number=numbers[n],
+            number=NUMBERS[n],
         )
     for cells, words in (
-        (["BAD00090", "31/02/2025", numbers[0], 3000, "", "TZS"], "31/02/2025"),
-        (["BAD00091", "13/03/2025", numbers[0], "150.000", "", "TZS"], "150.000"),
+        (["BAD00090", "31/02/2025", NUMBERS[0], 3000, "", "TZS"], "31/02/2025"),
+        (["BAD00091", "13/03/2025", NUMBERS[0], "150.000", "", "TZS"], "150.000"),
         (["BAD00092", "13/03/2025", "7.70201E+11", 3000, "", "TZS"], "7.70201E+11"),
-        (["BAD00093", "13/03/2095", numbers[0], 3000, "", "TZS"], "future"),
-        (["-", "13/03/2025", numbers[0], 3000, "", "TZS"], "identifies"),
+        (["BAD00093", "13/03/2095", NUMBERS[0], 3000, "", "TZS"], "future"),
+        (["-", "13/03/2025", NUMBERS[0], 3000, "", "TZS"], "identifies"),
     ):
         c.row(cells, "unusable", words=words)
 
+
+@maker
+def separate_time_column():
     c = case(
         "statements/separate_time_column.xlsx",
         "payments",
         {"Tarehe": "paid_at", "Muda": "clock", "Risiti": "receipt"}
         | {"Namba ya Malipo": "number", "Kiasi Kilicholipwa": "amount"},
-        here=here,
+        here=CUSTOMERS,
     )
     c.line("TAARIFA YA MALIPO")
     c.head("Tarehe", "Muda", "Risiti", "Namba ya Malipo", "Kiasi Kilicholipwa")
     for n, moment in enumerate(moments(12)):
         c.row(
-            [f"{moment:%Y-%m-%d}", f"{moment:%H:%M}", f"TIM{n:05d}", numbers[n]]
+            [f"{moment:%Y-%m-%d}", f"{moment:%H:%M}", f"TIM{n:05d}", NUMBERS[n]]
             + ["TZS 25,000/="],
             amount=25000,
-            number=numbers[n],
+            number=NUMBERS[n],
             paid_at=paid(moment.replace(second=0)),
         )
 
+
+@maker
+def cash_book():
     c = case(
         "statements/cash_book.ods",
         "payments",
         {"Date": "paid_at", "Payer": "payer_name", "Receipt No": "receipt"}
         | {"Control No": "number", "Amount (TZS)": "amount", "Remarks": "details"},
-        here=here,
+        here=CUSTOMERS,
     )
     c.line("FEES COLLECTION - MARCH 2025")
     c.head("Date", "Payer", "Receipt No", "Control No", "Amount (TZS)", "Remarks")
     for n, moment in enumerate(moments(12, 1440)):
         name, _phone, _key = c.person()
         c.row(
-            [moment, name, f"ODS{n:05d}", numbers[n], money(n), "M-Pesa"],
+            [moment, name, f"ODS{n:05d}", NUMBERS[n], money(n), "M-Pesa"],
             amount=money(n),
-            number=numbers[n],
+            number=NUMBERS[n],
             paid_at=paid(moment),
         )
 
+
+@maker
+def results_in_words():
     c = case(
         "statements/results_in_words.csv",
         "payments",
         {"Receipt": "receipt", "Date": "paid_at", "Control Number": "number"}
         | {"Amount": "amount", "Matokeo": "status"},
-        here=here,
+        here=CUSTOMERS,
     )
     c.head("Receipt", "Date", "Control Number", "Amount", "Matokeo")
     words = ["Imefanikiwa", "Imelipwa", "Completed", "SUCCESSFUL", "Paid", "Settled"]
     bad = ["Imeshindikana", "Declined", "Cancelled", "Reversed", "Pending", "Rejected"]
     for n, moment in enumerate(moments(18)):
-        cells = [f"RES{n:05d}", f"{moment:%Y-%m-%d %H:%M}", numbers[n], money(n)]
+        cells = [f"RES{n:05d}", f"{moment:%Y-%m-%d %H:%M}", NUMBERS[n], money(n)]
         if n % 3 == 2:
             c.row([*cells, bad[n // 3]], "unusable", hand=False)
         else:
-            c.row([*cells, words[n % 6]], amount=money(n), number=numbers[n])
+            c.row([*cells, words[n % 6]], amount=money(n), number=NUMBERS[n])
 
 
 # === WRITING === #
@@ -1397,7 +1553,7 @@ WRITERS = {
 def cases():
     """Return all cases, made once."""
     if not CASES:
-        for make in (class_lists, member_lists, number_lists, statements):
+        for make in MAKERS:
             make()
     return CASES
 
