@@ -287,8 +287,7 @@ def date_order(values, latest=None):
     found, doubtful, swapped = set(), [], 0
     for value in values:
         if isinstance(value, date):
-            swapped = max(swapped, value.day)
-            continue
+            value = value.isoformat()
         try:
             parts = _numeric(value)
         except CellError:
@@ -296,6 +295,10 @@ def date_order(values, latest=None):
         if not parts:
             continue
         first, second = parts[:2]
+        if first > 31:
+            # What a workbook took for a date.
+            swapped = max(swapped, parts[2])
+            continue
         if first > 12 >= second:
             found.add("dmy")
         elif second > 12 >= first:
@@ -330,11 +333,9 @@ def read_date(value, order=None):
     :raises CellError: "not_a_date"; "day_or_month" for ``05/06/2026`` without order
     """
     if isinstance(value, datetime):
-        _refuse_swapped(value, order)
-        return value.replace(microsecond=0)
+        return _refuse_swapped(value.replace(microsecond=0), order)
     if isinstance(value, date):
-        _refuse_swapped(value, order)
-        return value
+        return _refuse_swapped(value, order)
     if isinstance(value, bool | time):
         raise CellError("not_a_date")
     text = _date_text(value)
@@ -351,6 +352,7 @@ def read_date(value, order=None):
 def _refuse_swapped(value, order):
     if order == "mixed" and value.day <= 12:
         raise CellError("mixed_dates")
+    return value
 
 
 def _date_text(value):
@@ -449,7 +451,7 @@ def _day(text, order):
         raise CellError("not_a_date")
     one, two, three = match[1], match[3], match[4]
     if len(one) > 2:
-        return date(_full_year(one), int(two), int(three))
+        return _refuse_swapped(date(_full_year(one), int(two), int(three)), order)
     first, second = int(one), int(two)
     if first == second or first > 12 or second > 12:
         order = "mdy" if second > 12 else "dmy"
@@ -466,12 +468,12 @@ def _numeric(value):
         return None
     _clock_of, text = _clock(_date_text(value))
     match = _PARTS.fullmatch(re.sub(r"[^\W\d_]+", " ", text).strip(" ,"))
-    if not match or len(match[1]) > 2:
+    if not match:
         return None
+    if len(match[1]) > 2:
+        return int(match[1]), int(match[3]), int(match[4])
     parts = int(match[1]), int(match[3]), _full_year(match[4])
-    if parts[0] > 31 or parts[1] > 31:
-        return None
-    return parts
+    return parts if max(parts[:2]) <= 31 else None
 
 
 def _in_order(parts, order):

@@ -12,6 +12,7 @@ from collections import Counter, namedtuple
 from pathlib import Path
 
 from . import identity
+from .cells import CellError, read_amount
 from .identity import is_blank, name_words, word_key
 
 # ``rivals``: the other columns that fit the field as well; then a person chooses.
@@ -54,10 +55,7 @@ _DATE = re.compile(
 )
 _SERIAL = re.compile(r"[345][0-9]{4}(\.[0-9]+)?")
 _TIME = re.compile(r"[0-9]{1,2}[:.][0-9]{2}([:.][0-9]{2})?( ?[AaPp]\.?[Mm]\.?)?")
-_AMOUNT = re.compile(
-    r"[-+(]*(?:tzs|tshs?|sh|usd|kes)?[. ]*[-+(]*[0-9][0-9., ]*"
-    r"(?:/[=-]|\)|cr|dr|-|tzs|tshs?)*"
-)
+_DOUBTFUL_AMOUNT = re.compile(r"[-+]?[0-9]{1,3}\.[0-9]{3}")
 _CODE = re.compile(r"[\w./ +#:-]{1,64}")
 
 
@@ -81,13 +79,21 @@ def _fits_code(text):
     return has_digit and not _is_date(text) and bool(_CODE.fullmatch(text))
 
 
+def _fits_amount(text):
+    try:
+        return not _is_date(text) and read_amount(text) is not None
+    except CellError as error:
+        # 150.000 is an amount that can be read in two ways.
+        return error.code == "not_money" and bool(_DOUBTFUL_AMOUNT.fullmatch(text))
+
+
 _FITS = {
     "text": lambda text: True,
     "name": _fits_name,
     "phone": _fits_phone,
     "email": lambda text: "@" in text,
     "code": _fits_code,
-    "amount": lambda text: bool(_AMOUNT.fullmatch(text.lower())) and not _is_date(text),
+    "amount": _fits_amount,
     "date": lambda text: _is_date(text) or bool(_SERIAL.fullmatch(text)),
     "time": lambda text: bool(_TIME.fullmatch(text)),
 }
@@ -146,7 +152,7 @@ def _table(vocabulary):
             for phrase in phrases:
                 scores = exact.setdefault(word_key(phrase), {})
                 scores[field] = max(score, scores.get(field, 0))
-                parts = frozenset(name_words(phrase))
+                parts = name_words(phrase)
                 within.append((parts, field, score // 2))
     return exact, within
 
@@ -161,11 +167,14 @@ def _scores(heading, vocabulary):
     exact, within = _TABLES[id(vocabulary)]
     if scores := exact.get(word_key(heading)):
         return scores
-    words, found = frozenset(name_words(heading)), {}
+    words, found = name_words(heading), {}
+    whole = f" {' '.join(words)} "
     for parts, field, score in within:
-        if parts <= words:
-            # The longer phrase means more of it.
+        if set(parts) <= set(words):
+            # The longer phrase means more of it, and most as it stands.
             score += 2 * sum(map(len, parts)) - len(words)
+            as_it_stands = len(parts) > 1 and f" {' '.join(parts)} " in whole
+            score += 20 if as_it_stands else 0
             found[field] = max(score, found.get(field, 0))
     return found
 
@@ -189,18 +198,17 @@ def find_heading(rows, vocabulary):
     :param rows: lists of texts
     """
     best, place, height = 0, None, 1
+    is_narrow = max(map(len, rows), default=0) == 1
     for index, cells in enumerate(rows):
         filled = sum(map(bool, cells))
-        score = likeness(cells, vocabulary) if filled > 1 or len(rows) == 1 else 0
-        if filled == 1 and max(map(len, rows)) == 1:
-            score = likeness(cells, vocabulary)
+        score = likeness(cells, vocabulary) if filled > 1 or is_narrow else 0
         if score > best:
             best, place, height = score, index, 1
-        if index and filled > 1 and not any(map(_has_digits, cells)):
-            joined = _joined(rows[index - 1], cells)
-            score = likeness(joined, vocabulary)
-            both = filled + sum(map(bool, rows[index - 1]))
-            if score > best and both > sum(map(bool, joined)):
+        if index and filled > 1 and _are_groups(rows[index - 1], cells, vocabulary):
+            joined = likeness(_joined(rows[index - 1], cells), vocabulary)
+            # Below "Parent", a name is not the pupil's, though it fits better alone.
+            score = max(score, joined)
+            if joined > 0 and score >= best:
                 best, place, height = score, index - 1, 2
     if place is None:
         # Nothing is known: the first row that is as wide as most rows.
@@ -211,6 +219,22 @@ def find_heading(rows, vocabulary):
     if height == 2:
         headings = _joined(headings, rows[place + 1])
     return place, height, headings
+
+
+def _are_groups(top, bottom, vocabulary):
+    """Tell whether a row groups the headings below it: "Student | | | Parent"."""
+    if any(map(_has_digits, (*top, *bottom))) or sum(map(bool, top)) < 2:
+        return False
+    width = max(len(top), len(bottom))
+    below = [*bottom, *[""] * (width - len(bottom))]
+    above = [*top, *[""] * (width - len(top))]
+    is_apart = any(not one and two for one, two in zip(above, below, strict=True))
+    # A title block over the table names nothing that stands in it.
+    return is_apart and all(
+        not under or _scores(over, vocabulary)
+        for over, under in zip(above, below, strict=True)
+        if over
+    )
 
 
 def _has_digits(text):

@@ -375,7 +375,9 @@ class BillpayContactMatch(models.AbstractModel):
                 other = first_words.setdefault(what.ref, place)
                 if not _agree(what.words, said[other].words):
                     for one, two in ((place, other), (other, place)):
-                        result[one] = self._two_of_one_reference(rows, one, two)
+                        # Whoever is known by both is not in doubt.
+                        if matches[one].verdict == "new":
+                            result[one] = self._two_of_one_reference(rows, one, two)
                     continue
             who = what.ref or (what.words and " ".join(what.words), *_reached(what))
             asked = row.get("what")

@@ -18,6 +18,7 @@ from ..clickpesa import Payment
 from ..clickpesa.values import TAKEN_BACK, is_paid, status_key, status_kind
 from ..identity import (
     PROVISIONAL_PREFIX,
+    name_words,
     number_key,
     number_spellings,
     phone_key,
@@ -31,7 +32,15 @@ from .billpay_import import BillpayImport, BillpayImportColumn, BillpayImportLin
 _RECEIPT = re.compile(r"(?=.*[0-9])[A-Za-z0-9./_-]{4,64}|[A-Za-z]{8,64}")
 _ID = re.compile(r"[A-Za-z0-9._-]{4,128}")
 # What other programs write where ClickPesa says SUCCESS.
-_PAID = "successful succeeded paid completed imelipwa".split()
+_PAID = frozenset(
+    "successful successfully succeeded success paid complete completed approved posted"
+    " received confirmed done ok settled imefanikiwa imekamilika imelipwa imepokelewa"
+    " imethibitishwa yamefanikiwa umefanikiwa yamekamilika umekamilika".split()
+)
+# Words beside them that take nothing back: "Transaction Successful".
+_BESIDE = frozenset(
+    "transaction payment txn the is was has been muamala malipo".split()
+)
 # What takes money back in Swahili.
 _TAKEN_BACK = ("imerud", "imerej")
 _BACK = re.compile(r"revers|refund|charge ?back|imerud|imerej|marejesho", re.I)
@@ -41,6 +50,11 @@ _CHARGE = re.compile(r"charge(?! ?back)|\bfee\b|tozo|makato", re.IGNORECASE)
 def _takes_back(status):
     taken = status_kind(status) == TAKEN_BACK
     return taken or word_key(status).startswith(_TAKEN_BACK)
+
+
+def _says_paid(status):
+    words = {word.lower() for word in name_words(status)} - _BESIDE
+    return bool(words) and words <= _PAID
 
 
 def why_not_receipt(env, receipt):
@@ -255,7 +269,7 @@ class BillpayPaymentImport(models.TransientModel):
             yield self.env._("Control numbers collect TZS, not %s.", currency)
         if not amount:
             yield self.env._("There is no amount above zero in this row.")
-        known = is_paid(status) or _takes_back(status) or word_key(status) in _PAID
+        known = is_paid(status) or _takes_back(status) or _says_paid(status)
         if status and not known:
             text = self.env._("Its status is “%s”, not a completed payment.", status)
             yield self._of_column("status", text)
