@@ -180,9 +180,7 @@ def plain_folders():
     """Folders of tests that need no Odoo."""
     found = [path for path in paths.ROOT.glob("tests/*") if _has_tests(path)]
     for project in paths.ROOT.glob("*/pyproject.toml"):
-        # Add-ons have one too, for pip.
-        is_addon = (project.parent / "__manifest__.py").is_file()
-        if not is_addon and _has_tests(project.parent / "tests"):
+        if _has_tests(project.parent / "tests"):
             found.append(project.parent / "tests")
     return sorted(path.relative_to(paths.ROOT) for path in found)
 
