@@ -1,8 +1,7 @@
 """Which column of a file is what."""
 
-from plain.columns import VOCABULARIES, find_heading, guess, is_telling
-
 import pytest
+from plain.columns import VOCABULARIES, find_heading, guess, is_telling
 
 
 def guessed(kind, *columns):
