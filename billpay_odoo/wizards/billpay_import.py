@@ -115,6 +115,8 @@ class BillpayImport(models.AbstractModel):
     _kind = None
     _needed = ()
     _max_rows = 50_000
+    # Rows of one request.
+    _chunk = 1000
     _line_model = None
     _column_model = None
 
@@ -142,6 +144,7 @@ class BillpayImport(models.AbstractModel):
             ("upload", "File"),
             ("map", "Columns"),
             ("preview", "Check"),
+            ("running", "Started"),
             ("done", "Result"),
         ],
         default="upload",
@@ -152,9 +155,13 @@ class BillpayImport(models.AbstractModel):
     known_count = fields.Integer(compute="_compute_counts")
     doubtful_count = fields.Integer(compute="_compute_counts")
     unusable_count = fields.Integer(compute="_compute_counts")
+    progress = fields.Float(compute="_compute_counts")
     ignored_columns = fields.Char(readonly=True)
     made_count = fields.Integer(readonly=True)
 
+    @api.depends(
+        lambda s: ["made_count", *["line_ids.verdict"] * ("line_ids" in s._fields)]
+    )
     def _compute_counts(self):
         for wizard in self:
             count = {}
@@ -169,6 +176,8 @@ class BillpayImport(models.AbstractModel):
             wizard.doubtful_count = sum(count.get(name, 0) for name in DOUBTFUL)
             unusable = ("same_as", "unusable")
             wizard.unusable_count = sum(count.get(name, 0) for name in unusable)
+            done, new = count.get("done", 0), count.get("new", 0)
+            wizard.progress = 100.0 * done / (done + new) if done else 0.0
 
     # === FILE === #
 
@@ -368,21 +377,32 @@ class BillpayImport(models.AbstractModel):
         return False
 
     def action_import(self):
-        """Create what the check showed as new."""
+        """Create what the check showed as new, of many rows the next ones.
+
+        The window presses it again until nothing is left, and shows how far that is.
+        """
         self._check_clerk()
+        if self.state not in ("preview", "running"):
+            return self._reopen()
+        # sudo: what a row says is read from the file, and never typed.
+        lines_sudo = self.env[self._line_model].sudo()
+        new = [("wizard_id", "=", self.id), ("verdict", "=", "new")]
+        chunk = lines_sudo.search(new, limit=self._chunk)
         # Whatever was created meanwhile counts: look once more before creating.
-        self.line_ids.sudo()._judge_again()
-        good = self.line_ids.sudo().filtered(lambda line: line.verdict == "new")
-        if not good:
+        chunk._judge_again()
+        good = chunk.filtered(lambda line: line.verdict == "new")
+        rest = lines_sudo.search_count(new) - len(good)
+        if not good and not rest and self.state == "preview":
             raise UserError(
                 self.env._(
                     "No row can be imported. Nothing was created: each row says why, "
                     "and the list can be downloaded."
                 )
             )
-        made = self._import_lines(good)
+        made = self._import_lines(good) if good else 0
         good.filtered(lambda line: line.verdict == "new").verdict = "done"
-        self.sudo().write({"made_count": made, "state": "done"})
+        state = "running" if rest else "done"
+        self.sudo().write({"made_count": self.made_count + made, "state": state})
         return self._reopen()
 
     def action_back(self):

@@ -326,7 +326,9 @@ class BillpayPaymentImport(models.TransientModel):
     def action_import(self):
         """Override: ask ClickPesa about booked money that the file takes back."""
         self._check_clerk()
-        booked_sudo = self._booked_and_taken_back()
+        booked_sudo = self.env["billpay.payment"].sudo()
+        if self.state == "preview":
+            booked_sudo = self._booked_and_taken_back()
         for payment_sudo in booked_sudo:
             reason = self.env._(
                 "An imported file takes this money back. Odoo asks ClickPesa in the "
@@ -336,10 +338,10 @@ class BillpayPaymentImport(models.TransientModel):
             payment_sudo._ask_soon()
         if booked_sudo:
             self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
-        self.line_ids.sudo()._judge_again()
-        if booked_sudo and "new" not in self.line_ids.mapped("verdict"):
-            self.sudo().state = "done"
-            return self._reopen()
+            self.line_ids.sudo()._judge_again()
+            if "new" not in self.line_ids.mapped("verdict"):
+                self.sudo().state = "done"
+                return self._reopen()
         return super().action_import()
 
     def _booked_and_taken_back(self):
