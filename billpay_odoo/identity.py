@@ -42,6 +42,7 @@ _UNSEEN = re.compile("[\u034f\u0640\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01
 # A whole number as a spreadsheet writes it into a text file.
 _WHOLE = re.compile(r"([0-9]+)[.,]00?")
 _EMAIL = re.compile(r"[^\s<>,;\"]+@[^\s<>,;\"]+")
+_ASCII_WORD = re.compile("[A-Za-z0-9]+")
 _CENT = Decimal("0.01")
 _EXACTLY = Context(prec=400, rounding=ROUND_HALF_UP)
 
@@ -95,9 +96,6 @@ def is_blank(value):
     return not word or word in PLACEHOLDERS
 
 
-is_placeholder = is_blank
-
-
 def email_key(text):
     """Return the key of an e-mail address; "" is none."""
     found = _EMAIL.search(text.casefold()) if isinstance(text, str) else None
@@ -118,6 +116,8 @@ def name_parts(name):
 
 
 def _words(text):
+    if text.isascii():
+        return _ASCII_WORD.findall(text)
     kept = [c.isalnum() or unicodedata.category(c)[0] == "M" for c in text]
     signs = (c if keep else " " for c, keep in zip(text, kept, strict=True))
     return [word for word in "".join(signs).split() if any(map(str.isalnum, word))]
@@ -299,6 +299,8 @@ def _cents(amount):
 # === PHONES === #
 
 _BETWEEN_PHONES = re.compile(r"[/,;|&\n]+|\b(?:or|and|au|na)\b", re.IGNORECASE)
+# How most cells look, and quickly read.
+_SIMPLE_PHONE = re.compile(r"(?:\+?255|0)?([67][0-9]{8})")
 _WHOLE_PHONE = re.compile(r"(?<=[0-9]{9})[.,]00?(?![0-9])")
 _EXTENSION = re.compile(r"(?:\bext|\bx)\W*[0-9]+\W*$", re.IGNORECASE)
 
@@ -312,9 +314,14 @@ def phone_key(text):
     return next(_phones(text), "")
 
 
+def phone_keys(text):
+    """Return the keys of all phones of a cell, landlines and foreign ones too."""
+    return list(dict.fromkeys(_phones(text)))
+
+
 def phones(text):
     """Return the Tanzanian mobile numbers of a cell, as keys, the first one first."""
-    return list(dict.fromkeys(filter(_is_mobile, _phones(text))))
+    return list(filter(_is_mobile, phone_keys(text)))
 
 
 def mobile_phone(text):
@@ -342,8 +349,13 @@ def _phones(text):
     """Yield the phones of a cell, as keys."""
     if not isinstance(text, str):
         return
-    text = unicodedata.normalize("NFKC", text)
-    text = "".join(map(_digit, text)).strip()
+    if simple := _SIMPLE_PHONE.fullmatch(text):
+        if key := _whole_phone(TANZANIA + simple[1], True):
+            yield key
+        return
+    if not text.isascii():
+        text = "".join(map(_digit, unicodedata.normalize("NFKC", text)))
+    text = text.strip()
     text = _EXTENSION.sub("", _WHOLE_PHONE.sub("", text))
     parts = _BETWEEN_PHONES.split(text)
     # Signs inside of one number may be what stands between two elsewhere.

@@ -180,7 +180,10 @@ def plain_folders():
     """Folders of tests that need no Odoo."""
     found = [path for path in paths.ROOT.glob("tests/*") if _has_tests(path)]
     for project in paths.ROOT.glob("*/pyproject.toml"):
-        if _has_tests(project.parent / "tests"):
+        # An add-on has one for pip, and its tests need Odoo.
+        if project.parent.name not in paths.addons() and _has_tests(
+            project.parent / "tests"
+        ):
             found.append(project.parent / "tests")
     return sorted(path.relative_to(paths.ROOT) for path in found)
 

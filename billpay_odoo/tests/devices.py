@@ -380,13 +380,15 @@ class Device:
     def click(self, css, text=None, seconds=PATIENCE):
         """Press the first that is to be seen, with nothing over it."""
         script = _PLACE % {"css": json.dumps(css), "text": json.dumps(text)}
-        deadline = time.monotonic() + seconds
-        while "x" not in (place := self.run(script)):
+        deadline, before = time.monotonic() + seconds, None
+        # What still moves is not where it was seen.
+        while "x" not in (place := self.run(script)) or place != before:
             if time.monotonic() > deadline:
                 raise AssertionError(
-                    f"{self} cannot press {css} {text or ''} ({place['found']} are "
-                    f"there).\n{self._situation()}"
+                    f"{self} cannot press {css} {text or ''} ({place}).\n"
+                    f"{self._situation()}"
                 )
+            before = place
             time.sleep(0.05)
         for kind in ("mouseMoved", "mousePressed", "mouseReleased"):
             button = {} if kind == "mouseMoved" else {"button": "left", "clickCount": 1}

@@ -11,7 +11,7 @@ from odoo import models
 from odoo.fields import Domain
 from odoo.tools import SQL, format_list
 
-from ..identity import email_key, name_words, phone_key, phones, reference_key, word_key
+from ..identity import email_key, name_words, phone_keys, reference_key, word_key
 from ..likeness import name_likeness
 
 # ``partner``: the one that is meant, or that a person may mean. ``verdict``: "known",
@@ -48,6 +48,13 @@ class BillpayContactMatch(models.AbstractModel):
         matches = [
             self._match_row(row, what, found, family)
             for row, what in zip(rows, said, strict=True)
+        ]
+        # Thousands of rows are known by the same.
+        known = {match.text for match in matches if match.verdict == "known"}
+        by = {names: self._by(names) for names in known}
+        matches = [
+            match._replace(text=by[match.text]) if match.verdict == "known" else match
+            for match in matches
         ]
         return self._among_rows(rows, said, matches)
 
@@ -157,14 +164,14 @@ class BillpayContactMatch(models.AbstractModel):
             found = found & hits["hint"] or named
         if len(found) > 1:
             return self._several(found)
-        known = self._known(found)
         if not said.words:
             # A reference alone, against a phone.
-            if against := self._against(said, known, found):
+            if against := self._against(said, self._known(found), found):
                 return Match(found, "contradicts", against)
-            return Match(found, "known", self._by("ref"))
+            return Match(found, "known", ("ref",))
         owners = hits["hint"] & hits["phones"]
-        if owners and found not in owners and not said.phones & known.family[0]:
+        is_other = owners and found not in owners
+        if is_other and not said.phones & self._known(found).family[0]:
             return Match(
                 found,
                 "contradicts",
@@ -174,7 +181,7 @@ class BillpayContactMatch(models.AbstractModel):
                     other=self._title(owners[0]),
                 ),
             )
-        return Match(found, "known", self._by("ref", "name"))
+        return Match(found, "known", ("ref", "name"))
 
     def _other_name(self, row, said, partner):
         nearly = name_likeness(row["name"], partner.name) >= _NEARLY
@@ -236,7 +243,7 @@ class BillpayContactMatch(models.AbstractModel):
                     meant.display_name,
                 ),
             )
-        return Match(meant, "known", self._by("name", *by))
+        return Match(meant, "known", ("name", *sorted(by)))
 
     def _narrowed(self, said, found, known, agreeing, family):
         """Tell namesakes apart by the order of their words, by what agrees, by class;
@@ -293,8 +300,8 @@ class BillpayContactMatch(models.AbstractModel):
             return self._several(found)
         if not found:
             return Match(nobody, "new", "")
-        by = [name for name in ("phone", "email") if hits[name + "s"]]
-        return Match(found, "known", self._by(*by))
+        by = (name for name in ("phone", "email") if hits[name + "s"])
+        return Match(found, "known", tuple(by))
 
     # === EVIDENCE === #
 
@@ -346,7 +353,8 @@ class BillpayContactMatch(models.AbstractModel):
         text = self.env._("%s contacts fit this row.", len(found))
         return Match(found[0], "looks_like", text)
 
-    def _by(self, *names):
+    def _by(self, names):
+        """Return by what contacts are known, in words."""
         words = {
             "ref": self.env._("reference"),
             "name": self.env._("name"),
@@ -433,8 +441,7 @@ def _hint(words):
 
 
 def _phone_keys(text):
-    """Return the keys of all phones of a cell; landlines where there is no mobile."""
-    return text and {*phones(text), *filter(None, [phone_key(text)])} or set()
+    return set(phone_keys(text)) if text else set()
 
 
 def _email_keys(text):

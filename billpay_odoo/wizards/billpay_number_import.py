@@ -9,6 +9,7 @@ from .. import money
 from ..cells import CellError, read_amount, read_number, read_phone
 from ..const import LIVING, NUMBER_MODES
 from ..identity import is_blank, number_key, reference_key
+from ..likeness import with_zeros
 from .billpay_import import (
     DOUBTFUL,
     MODES,
@@ -256,6 +257,7 @@ class BillpayNumberImport(models.TransientModel):
         provider = self._provider()
         names = {number_key(v["name"]) for v in vals_list if v["name"]}
         taken = names and self.env["billpay.numbering"]._known(provider, names)
+        zeros = self._lost_zeros(provider, names)
         wanted = [v for v in vals_list if self._is_for_invoice(v)]
         ids = [v["move_id"] for v in wanted]
         others = self.line_ids.filtered_domain([("move_id", "in", ids)]) if ids else ()
@@ -266,6 +268,26 @@ class BillpayNumberImport(models.TransientModel):
                 first_rows.setdefault(v["move_id"], v["row"])
         for v in vals_list:
             v["verdict"], v["reason"] = self._judge(v, provider, taken, first_rows)
+            whole = zeros.get(number_key(v["name"]))
+            if whole and v["verdict"] == "new":
+                text = self.env._(
+                    "“%(number)s” is not in Odoo, but %(whole)s is: the sheet has "
+                    "dropped its zeros. Format the column as text and enter the number "
+                    "again.",
+                    number=v["name"],
+                    whole=whole,
+                )
+                v["verdict"], v["reason"] = "unusable", self._of_column("number", text)
+
+    def _lost_zeros(self, provider, names):
+        """Return ``{key: number that is here}`` of those that differ by zeros only."""
+        apps = provider._billpay_of_merchant()
+        domain = [("provider_id", "in", apps.ids), ("name", "=like", "0%")]
+        if not self.env["billpay.control.number"].sudo().search_count(domain, limit=1):
+            return {}
+        wanted = {whole: name for name in names for whole in with_zeros(name)}
+        known = self.env["billpay.numbering"]._known(provider, set(wanted))
+        return {wanted[whole]: whole for whole in known}
 
     @api.model
     def _is_for_invoice(self, v):

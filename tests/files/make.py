@@ -829,6 +829,67 @@ def nobody_of_that_name():
     )
 
 
+@maker
+def zeros_lost_from_numbers():
+    c = case(
+        "number_lists/zeros_lost_from_numbers.xlsx",
+        "numbers",
+        {"Bill Pay Number": "number", "Customer": "customer"},
+        here={
+            "contacts": [{"name": f"{FIRST[n]} {LAST[n]}"} for n in range(12)],
+            "numbers": [{"number": "007703250001", "contact": "Zuhura Omari"}],
+        },
+    )
+    c.head("Bill Pay Number", "Customer")
+    for n in range(12):
+        name = f"{FIRST[n]} {LAST[n]}"
+        c.row([f"77032600{n:02d}", name], contact=name, number=f"77032600{n:02d}")
+    # Two numbers that differ by zeros: one of them is a sheet's.
+    c.row([7703250001, "Zuhura Omari"], "unusable", words="007703250001")
+    c.row(["0077-0325-0001", "Zuhura Omari"], "known")
+
+
+@maker
+def invoices_with_numbers():
+    c = case(
+        "number_lists/invoices_with_numbers.csv",
+        "numbers",
+        {"Invoice No": "invoice", "Client": "customer", "Control No.": "number"}
+        | {"Amount Due": "amount", "Due Date": None},
+        here={
+            "invoices": [
+                {
+                    "name": f"INV/2026/{n + 1:05d}",
+                    "contact": f"{FIRST[n]} {LAST[n]}",
+                    "amount": 1000 * (n + 1),
+                }
+                for n in range(14)
+            ]
+        },
+    )
+    c.head("Invoice No", "Client", "Control No.", "Amount Due", "Due Date")
+    for n in range(13):
+        name = f"{FIRST[n]} {LAST[n]}"
+        c.row(
+            [f"inv/2026/{n + 1:05d} ", name, f"77042500{n:02d}", f"{1000 * (n + 1):,}"]
+            + ["31/03/2025"],
+            contact=name,
+            number=f"77042500{n:02d}",
+            invoice=f"INV/2026/{n + 1:05d}",
+        )
+    c.row(
+        [
+            "INV/2026/00014",
+            f"{FIRST[0]} {LAST[0]}",
+            "7704250099",
+            "14,000",
+            "31/03/2025",
+        ],
+        "unusable",
+        words="belongs to",
+    )
+
+
 # === STATEMENTS AND PAYMENTS === #
 
 NUMBERS = [f"7702{n:08d}" for n in range(1, 21)]
@@ -1462,6 +1523,59 @@ def results_in_words():
             c.row([*cells, bad[n // 3]], "unusable", hand=False)
         else:
             c.row([*cells, words[n % 6]], amount=money(n), number=NUMBERS[n])
+
+
+@maker
+def halopesa():
+    c = case(
+        "statements/halopesa.csv",
+        "payments",
+        {"No.": None, "Trans ID": "id", "Trans Date": "paid_at", "From": "payer_phone"}
+        | {"Payer": "payer_name", "Control Number": "number", "Amount (TZS)": "amount"}
+        | {"Fee": None, "Trans Status": "status"},
+        write={"delimiter": ";"},
+        here=CUSTOMERS,
+    )
+    c.line("HALOPESA BUSINESS").line("From 03/03/2025 to 31/03/2025").line()
+    c.head(
+        *("No.", "Trans ID", "Trans Date", "From", "Payer", "Control Number"),
+        *("Amount (TZS)", "Fee", "Trans Status"),
+    )
+    for n, moment in enumerate(moments(14, 1440)):
+        name, phone, _key = c.person()
+        c.row(
+            [n + 1, f"H{n:09d}", f"{moment:%d-%m-%Y %H:%M:%S}", phone, name, NUMBERS[n]]
+            + [f"{money(n)}", "0", "SUCCESSFUL"],
+            amount=money(n),
+            number=NUMBERS[n],
+            paid_at=paid(moment),
+        )
+
+
+@maker
+def two_currencies_and_another_amount():
+    c = case(
+        "statements/two_currencies_and_another_amount.xlsx",
+        "payments",
+        {"Receipt No": "receipt", "Paid On": "paid_at", "Order Reference": "number"}
+        | {"Amount": "amount", "Currency": "currency"},
+        here=CUSTOMERS
+        | {
+            "payments": [
+                {"receipt": "CUR00099", "number": NUMBERS[0], "amount": 5000},
+            ]
+        },
+    )
+    c.head("Receipt No", "Paid On", "Order Reference", "Amount", "Currency")
+    for n, moment in enumerate(moments(18)):
+        c.row(
+            [f"CUR{n:05d}", moment, NUMBERS[n], money(n), "TZS" if n % 2 else "Tshs"],
+            amount=money(n),
+            number=NUMBERS[n],
+            paid_at=paid(moment),
+        )
+    c.row(["CUR00090", STARTS, NUMBERS[0], 100, "USD"], "unusable", words="not USD")
+    c.row(["CUR00099", STARTS, NUMBERS[0], 6000, "TZS"], "contradicts", words="amount")
 
 
 # === WRITING === #
