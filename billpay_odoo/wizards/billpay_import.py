@@ -268,7 +268,9 @@ class BillpayImport(models.AbstractModel):
                     field=LABELS[guess.field],
                     others=", ".join(headings[rival] for rival in guess.rivals),
                 )
-            elif meaning == IGNORE and columns.is_telling(heading, texts):
+            elif self._may_tell(meaning) and columns.is_telling(
+                heading if meaning == IGNORE else "", texts
+            ):
                 meaning = False
                 note = self.env._(
                     "It may say which rows do not count. Choose Status, or say that it "
@@ -285,6 +287,12 @@ class BillpayImport(models.AbstractModel):
                 }
             )
         return vals_list
+
+    def _may_tell(self, meaning):
+        """Whether nothing would look at what such a column says of its rows."""
+        words = columns.VOCABULARIES[self._kind].get(meaning)
+        is_text = words is None or words.kind == "text"
+        return is_text and meaning not in ("status", "details")
 
     # === COLUMNS === #
 
