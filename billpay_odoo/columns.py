@@ -35,6 +35,10 @@ def _vocabularies():
 # churches and landlords, in English and Swahili.
 VOCABULARIES = _vocabularies()
 
+_REFERENCE = frozenset(
+    "REFERENCE REF REFNO NO NUMBER MEMO DESCRIPTION ACCOUNT TRX TXN TRANS TRANSACTION"
+    " BANK".split()
+)
 # What tells of a row that does not count, or of a payment that did not stay.
 _STATUS = frozenset("status state result hali matokeo outcome".split())
 _TELLING = re.compile(
@@ -56,6 +60,9 @@ _DATE = re.compile(
 _SERIAL = re.compile(r"[345][0-9]{4}(\.[0-9]+)?")
 _TIME = re.compile(r"[0-9]{1,2}[:.][0-9]{2}([:.][0-9]{2})?( ?[AaPp]\.?[Mm]\.?)?")
 _DOUBTFUL_AMOUNT = re.compile(r"[-+]?[0-9]{1,3}\.[0-9]{3}")
+# "Student's" and "Parents'" in headings.
+_OWNER = re.compile(r"(?<=\w)['\u2019]s?\b|(?<=s)['\u2019](?=\s)", re.IGNORECASE)
+_OF = frozenset("YA WA LA ZA CHA".split())
 _CODE = re.compile(r"[\w./ +#:-]{1,64}")
 
 
@@ -167,7 +174,10 @@ def _scores(heading, vocabulary):
     exact, within = _TABLES[id(vocabulary)]
     if scores := exact.get(word_key(heading)):
         return scores
-    words, found = name_words(heading), {}
+    words, found = name_words(_OWNER.sub("", heading)), {}
+    if scores := exact.get("".join(words).lower()):
+        return scores
+    is_swahili = not _OF.isdisjoint(words)
     whole = f" {' '.join(words)} "
     for parts, field, score in within:
         if set(parts) <= set(words):
@@ -175,6 +185,8 @@ def _scores(heading, vocabulary):
             score += 2 * sum(map(len, parts)) - len(words)
             as_it_stands = len(parts) > 1 and f" {' '.join(parts)} " in whole
             score += 20 if as_it_stands else 0
+            # "Risiti ya mtandao" is a receipt: what it is comes first.
+            score += 20 if is_swahili and parts[0] == words[0] else 0
             found[field] = max(score, found.get(field, 0))
     return found
 
@@ -272,6 +284,10 @@ def guess(headings, samples, vocabulary):
                 # An empty column means little.
                 scores[field] = score if fits else score / 10
         fitting.append(scores)
+    for heading, texts, scores in zip(headings, samples, fitting, strict=True):
+        # What a bank calls a reference is its own; numbers to pay have digits only.
+        if "receipt" in vocabulary and _is_reference(heading, texts):
+            scores.pop("number", None)
     chosen, rivals = {}, {}
     for _turn in vocabulary:
         _assign(fitting, chosen, rivals)
@@ -294,6 +310,13 @@ def guess(headings, samples, vocabulary):
         )
         for column in range(len(headings))
     ]
+
+
+def _is_reference(heading, texts):
+    if not _REFERENCE.issuperset(name_words(heading)):
+        return False
+    keys = [identity.number_key(text) for text in texts if not is_blank(text)]
+    return sum(map(str.isdecimal, keys)) * 5 < len(keys) * 4
 
 
 def _assign(fitting, chosen, rivals):

@@ -252,6 +252,23 @@ class TestDoubtful(RunCommon):
         self.assertEqual(run.line_ids.made_partner_ids, made)
         self.assertEqual(made.phone, "+255755000111")
 
+    def test_two_of_one_reference_become_two(self):
+        """Both rows got the first one's contact, and its money."""
+        run = self._sheet(
+            ("Name", "Reference", "Phone"),
+            ("Happy Swai", "F-12", "0714600001"),
+            ("Gaspar Swai", "F-12", "0714600001"),
+        )
+        self.assertEqual(run.line_ids.mapped("verdict"), ["contradicts"] * 2)
+        run.line_ids.action_new_contact()
+        run.action_start()
+        self._work()
+        lines = run.line_ids.sorted("row")
+        self.assertEqual(
+            lines.mapped("partner_id.name"), ["Happy Swai", "Gaspar Swai"]
+        )
+        self.assertEqual(len(lines.number_id.partner_id), 2)
+
     def test_it_is_a_third_one(self):
         other = self._pupil("Asha M. Mushi")
         run = self._doubtful()

@@ -536,7 +536,10 @@ class BillpayImport(models.AbstractModel):
                 "A formula that has no value yet. Open the file in your spreadsheet "
                 "program, save it, and choose it again."
             ),
-            "cell_error": self.env._("The sheet shows an error here: %s.", text),
+            "cell_error": self.env._(
+                "The sheet shows an error here: %s. Type the value, or empty the cell.",
+                text,
+            ),
             "not_money": self.env._(
                 "“%s” is not an amount. Write it as 150000 or 150,000.", text
             ),

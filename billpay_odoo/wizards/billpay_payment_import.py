@@ -261,22 +261,35 @@ class BillpayPaymentImport(models.TransientModel):
             yield self._of_column("id", text)
         if not reference and not receipt:
             yield self.env._(
-                "Neither a ClickPesa ID nor a receipt: nothing identifies this payment."
+                "Neither a ClickPesa ID nor a receipt: nothing identifies this "
+                "payment. Type one of them, or choose the column that holds it."
             )
         elif not reference:
             yield why_not_receipt(self.env, receipt)
         if currency not in ("", "TZS", "TSH", "TSHS", "SH"):
             yield self.env._("Control numbers collect TZS, not %s.", currency)
         if not amount:
-            yield self.env._("There is no amount above zero in this row.")
+            yield self.env._(
+                "There is no amount above zero in this row. Type what was paid, in TZS."
+            )
         known = is_paid(status) or _takes_back(status) or _says_paid(status)
         if status and not known:
-            text = self.env._("Its status is “%s”, not a completed payment.", status)
+            text = self.env._(
+                "Its status is “%s”, not a completed payment. If the money came, write "
+                "“Paid” there.",
+                status,
+            )
             yield self._of_column("status", text)
         if not paid_at:
-            yield self.env._("There is no date in this row.")
+            yield self.env._(
+                "There is no date in this row. Type it as 25/11/2026 14:30, day first."
+            )
         elif paid_at > fields.Datetime.now():
-            yield self.env._("Its date lies in the future.")
+            text = self.env._(
+                "“%s” lies in the future. Type when it was paid, as 25/11/2026 14:30.",
+                found["paid_at"],
+            )
+            yield self._of_column("paid_at", text)
 
     def _judge_all(self, vals_list):
         """Set verdict and reason of rows, as they stand now."""

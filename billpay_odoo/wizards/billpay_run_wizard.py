@@ -362,7 +362,8 @@ class BillpayRunWizard(models.TransientModel):
         ]
         name = parsed(read_name, "name") or " ".join(filter(None, parts))
         if not name and not problems:
-            problems.append(self.env._("The row has no name."))
+            text = self.env._("The row has no name. Type it, or delete the row.")
+            problems.append(text)
         if word_key(name) in TOTALS:
             problems.append(self.env._("It is a total, and no customer."))
         # A bad cell costs that cell; without phone or address a new contact says why.
@@ -453,7 +454,7 @@ class BillpayRunWizard(models.TransientModel):
         if not values["new_phone"] and not values["new_email"]:
             return values["match"] or self.env._(
                 "A new contact needs a phone number or an e-mail address: ClickPesa "
-                "requires one of them."
+                "requires one of them. Type one in this row."
             )
         return ""
 

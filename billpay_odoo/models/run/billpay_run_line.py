@@ -554,7 +554,9 @@ class BillpayRunLine(models.Model):
     def _identity_of(self, values):
         """Return what makes two rows of a file mean the same contact."""
         if values["new_ref"]:
-            return reference_key(values["new_ref"])
+            # Where a family has one reference, each child begins with its own name.
+            own = name_key(values["new_name"]).partition(" ")[0]
+            return reference_key(values["new_ref"]), own
         reached = values["new_phone"], values["new_email"]
         return (
             name_key(values["new_name"]),
