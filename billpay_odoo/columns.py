@@ -272,11 +272,14 @@ def guess(headings, samples, vocabulary):
 
     :param samples: per column what stands in it, in the order of the file
     """
-    fitting = []
-    for heading, texts in zip(headings, samples, strict=True):
+    fitting, refused = [], {}
+    for column, heading in enumerate(headings):
+        texts = samples[column]
         scores = {}
         for field, score in _scores(heading, vocabulary).items():
             fits = _fits_all(vocabulary[field].kind, texts, score == 100)
+            if fits is False and score == 100 and vocabulary[field].kind == "amount":
+                refused.setdefault(field, []).append(column)
             if fits is not False:
                 # An empty column means little.
                 scores[field] = score if fits else score / 10
@@ -290,6 +293,10 @@ def guess(headings, samples, vocabulary):
         _assign(fitting, chosen, rivals)
     for field in ("phone", "payer_phone", "email", "paid_at"):
         _guess_by_contents(field, headings, samples, vocabulary, chosen)
+    for column, field in chosen.items():
+        # An amount that looks like none gives way to no other without a word.
+        if others := [c for c in refused.get(field, ()) if c not in chosen]:
+            rivals.setdefault(column, others)
     if "amount" in chosen.values() and "amount_out" in chosen.values():
         # Which of the two is the money that came is for a person to say.
         columns = {field: column for column, field in chosen.items()}

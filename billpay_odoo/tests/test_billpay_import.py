@@ -402,4 +402,5 @@ class TestMappingOfLists(RunCommon):
         with self.assertRaisesRegex(UserError, "no column Name; its columns are"):
             wizard.action_prepare()
         wizard.action_back()
-        self.assertEqual((wizard.state, wizard.file), ("upload", False))
+        self.assertEqual((wizard.state, bool(wizard.file)), ("upload", True))
+        self.assertFalse(wizard.column_ids)

@@ -130,6 +130,7 @@ class BillpayImport(models.AbstractModel):
     filename = fields.Char()
     sheet_id = fields.Many2one("billpay.import.sheet", string="Sheet")
     sheet_ids = fields.Many2many("billpay.import.sheet")
+    has_sheets = fields.Boolean(compute="_compute_has_sheets")
     # The rows below the heading, packed: the file is read once.
     content = fields.Binary(attachment=False, readonly=True, copy=False)
     asks_order = fields.Boolean(readonly=True)
@@ -178,6 +179,11 @@ class BillpayImport(models.AbstractModel):
             wizard.unusable_count = sum(count.get(name, 0) for name in unusable)
             done, new = count.get("done", 0), count.get("new", 0)
             wizard.progress = 100.0 * done / (done + new) if done else 0.0
+
+    @api.depends("sheet_ids")
+    def _compute_has_sheets(self):
+        for wizard in self:
+            wizard.has_sheets = len(wizard.sheet_ids) > 1
 
     # === FILE === #
 
@@ -418,8 +424,7 @@ class BillpayImport(models.AbstractModel):
         self._check_clerk()
         values = {"state": "map"}
         if self.state == "map":
-            values = {"state": "upload", "file": False, "filename": False}
-            values |= {"content": False, "sheet_id": False}
+            values = {"state": "upload", "content": False, "sheet_id": False}
             self.column_ids.sudo().unlink()
         if self._line_model:
             self.line_ids.sudo().unlink()

@@ -37,6 +37,12 @@ def test_two_amounts_are_a_choice(kind, one, other, field):
         assert found == {one: (field, True), other: (field, True)}
 
 
+def test_a_damaged_amount_gives_way_to_no_other():
+    damaged = ("0042", "Form 1", "n/a x", "0077")
+    found = guessed("run", ("Amount", damaged), ("Balance", MONEY))
+    assert found["Balance"] == ("amount", True)
+
+
 def test_two_references_are_a_choice():
     digits = ("55042914871931", "55042914871945", "55042914871958", "5504291487196")
     for pair in (("Reference", "Control Number"), ("Control Number", "Reference")):
