@@ -163,7 +163,7 @@ def read_email(value):
 
 _MONEY_WORDS = re.compile(
     r"(?<![a-z])(tzs|t\.?\s?sh(illing)?s?|sh(illing)?s?|shilingi)\.?(?![a-z])"
-    r"|/=|/-|(?<=[0-9])=",
+    r"|/=|/-|(?<=[0-9])=|\b(?:only|tu)$",
     re.IGNORECASE,
 )
 _CENTS = r"(?:{}[0-9]{{1,2}})?"
@@ -174,7 +174,7 @@ _AMOUNTS = (
     (re.compile(r"[0-9]{1,2}(,[0-9]{2})+,[0-9]{3}" + _CENTS.format(r"\.")), "."),
     # 150000,00 and 1.500.000,00: with one dot, 150.000 may be either
     (re.compile(r"[0-9]+,[0-9]{1,2}"), ","),
-    (re.compile(r"[0-9]{1,3}(\.[0-9]{3})+,[0-9]{1,2}"), ","),
+    (re.compile(r"[0-9]{1,3}([. ][0-9]{3})+,[0-9]{1,2}"), ","),
     (re.compile(r"[0-9]{1,3}(\.[0-9]{3}){2,}"), ","),
 )
 _NEGATIVE = re.compile(
@@ -264,8 +264,11 @@ _CLOCK = re.compile(
     r"\s*(?P<zone>(?:utc|gmt)?[+-][0-9]{1,2}:?(?:[0-9]{2})?(?![0-9])"
     r"|(?:z|utc|gmt|eat)\b)?",
 )
-# 14.30 behind a date with dots.
-_DOTTED_CLOCK = re.compile(r"(?<=[0-9][ t])([0-9]{1,2})\.([0-9]{2})$")
+# 14.30 behind a date, and 02.30.15.000000 PM as Oracle writes it.
+_DOTTED_CLOCK = re.compile(
+    r"(?<=[0-9][ t])[0-9]{1,2}\.[0-9]{2}(?:\.[0-9]{2}(?:\.[0-9]{1,9})?)?"
+    r"\s*(?:[ap]\.?m\.?)?$"
+)
 _DIGITS = re.compile(
     r"(?P<year>(?:19|20)[0-9]{2})(?P<month>[0-9]{2})(?P<day>[0-9]{2})"
     r"(?:[ t]?(?P<hour>[0-9]{2})(?P<minute>[0-9]{2})"
@@ -395,11 +398,10 @@ def _of_text(text, order):
 
 def _clock(text):
     """Return hour, minute, second and zone of a text, and the text without them."""
+    if dotted := _DOTTED_CLOCK.search(text):
+        text = text[: dotted.start()] + dotted[0].replace(".", ":", 2)
     match = _CLOCK.search(text)
     if not match:
-        dotted = _DOTTED_CLOCK.search(text)
-        if dotted and _PARTS.match(text[: dotted.start()].strip()):
-            return (int(dotted[1]), int(dotted[2]), 0, None), text[: dotted.start()]
         return None, text
     hour, minute = int(match["hour"]), int(match["minute"])
     if half := match["half"]:
@@ -431,7 +433,7 @@ def _zone(text):
 def _day(text, order):
     text = re.sub(r"(?<=[0-9])(st|nd|rd|th)\b", "", text)
     # "2026-11-25T" keeps the letter in front of the clock.
-    text = re.sub(r"(?<=[0-9])t\s*$", "", text.strip(" ,"))
+    text = re.sub(r"[()]|(?<=[0-9])t\s*$", " ", text.strip(" ,"))
     words = re.findall(r"[^\W\d_]+", text)
     months = [_MONTH[word] for word in words if word in _MONTH]
     if not set(words) <= {*_MONTH, *_NO_DATE} or len(months) > 1:
