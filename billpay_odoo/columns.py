@@ -298,9 +298,10 @@ def guess(headings, samples, vocabulary):
         if others := [c for c in refused.get(field, ()) if c not in chosen]:
             rivals.setdefault(column, others)
     if "amount" in chosen.values() and "amount_out" in chosen.values():
-        # Which of the two is the money that came is for a person to say.
-        columns = {field: column for column, field in chosen.items()}
-        rivals[columns["amount"]] = [columns["amount_out"]]
+        # Which of them is the money that came is for a person to say.
+        [out] = [column for column, field in chosen.items() if field == "amount_out"]
+        for column in (c for c, field in chosen.items() if field == "amount"):
+            rivals[column] = [*rivals.get(column, ()), out]
     return [
         Guess(
             column,

@@ -17,9 +17,13 @@ from datetime import date, datetime, time
 
 import chardet
 import openpyxl
-import xlrd
 from lxml import etree
 from openpyxl.worksheet._reader import FORMULA_TAG, WorkSheetParser
+
+try:
+    import xlrd
+except ImportError:  # Odoo works without it
+    xlrd = None
 
 _logger = logging.getLogger(__name__)
 
@@ -49,7 +53,7 @@ class FileError(ValueError):
     """A file that cannot be read.
 
     :ivar str code: why, for the caller to put in words: "too_big", "too_many_cells",
-        "empty", "password", "not_a_sheet", "encoding", "broken"
+        "empty", "password", "no_xls", "not_a_sheet", "encoding", "broken"
     """
 
     def __init__(self, code):
@@ -197,6 +201,8 @@ def _fits(text, delimiter):
 
 
 def _xls_sheets(content):
+    if xlrd is None:
+        raise FileError("no_xls")
     try:
         book = xlrd.open_workbook(file_contents=content, on_demand=True)
     except (xlrd.XLRDError, xlrd.compdoc.CompDocError) as error:

@@ -2,12 +2,17 @@
 """The mapping step of the imports, long imports, doubtful rows, runs taken back."""
 
 import base64
+import io
+import zipfile
 from unittest.mock import patch
+
+import openpyxl
 
 from odoo import Command
 from odoo.exceptions import AccessError, UserError
 from odoo.tests import tagged
 
+from .. import files
 from .test_billpay_number_import import ImportCommon, csv_file, xlsx
 from .test_billpay_run import RunCommon
 
@@ -109,10 +114,6 @@ class TestMapping(ImportCommon):
             self.assertEqual(wizard.line_ids.paid_at.month, month)
 
     def test_another_sheet_is_read(self):
-        import io
-
-        import openpyxl
-
         book = openpyxl.load_workbook(io.BytesIO(xlsx(["Notes"], ["of the bursar"])))
         for title, receipt in (("March", "RA0001"), ("April", "RB0001")):
             sheet = book.create_sheet(title)
@@ -217,6 +218,70 @@ class TestMapping(ImportCommon):
 
 
 @tagged("post_install", "-at_install")
+class TestReaders(ImportCommon):
+    wizard_model = "billpay.payment.import"
+
+    def test_what_a_server_cannot_read_is_said(self):
+        old = files._OLD_EXCEL + b"\0" * 600
+        self.assertUnreadable(old, "password")
+        with patch.object(files, "xlrd", None):
+            self.assertUnreadable(old, "install the Python package xlrd")
+
+    def test_delimiters_are_found_below_titles(self):
+        for delimiter in ";\t|,":
+            text = "\n".join(
+                [
+                    "Bank of Mbezi, branch 4; Kinondoni",
+                    "",
+                    delimiter.join(("Receipt", "Date", "Amount", "Name")),
+                    delimiter.join(("RA0001", "2026-03-02", "5000", '"Ali, Juma"')),
+                    delimiter.join(("RA0002", "2026-03-02", "7000", '"Ali; Asha"')),
+                ]
+            )
+            for encoding in ("utf-8", "utf-8-sig", "utf-16", "cp1252"):
+                with self.subTest(delimiter, encoding=encoding):
+                    wizard = self._preview(text.encode(encoding))
+                    self.assertEqual(wizard.line_ids.mapped("row"), [4, 5])
+                    self.assertEqual(
+                        wizard.line_ids.mapped("payer_name"), ["Ali, Juma", "Ali; Asha"]
+                    )
+
+    def _ods(self, rows):
+        content = (
+            '<office:document-content xmlns:office="urn:oasis:names:tc:opendocument:'
+            'xmlns:office:1.0" xmlns:table="urn:oasis:names:tc:opendocument:xmlns:'
+            'table:1.0" xmlns:text="urn:oasis:names:tc:opendocument:xmlns:text:1.0">'
+            "<office:body><office:spreadsheet>"
+            f'<table:table table:name="One">{rows}</table:table>'
+            "</office:spreadsheet></office:body></office:document-content>"
+        )
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as book:
+            book.writestr("mimetype", "application/vnd.oasis.opendocument.spreadsheet")
+            book.writestr("content.xml", content)
+        return buffer.getvalue()
+
+    def test_repeated_cells_and_rows_of_ods(self):
+        cell = "<table:table-cell%s><text:p>x</text:p></table:table-cell>"
+        row = "<table:table-row%s>%s</table:table-row>"
+        many = ' table:number-%s-repeated="1048576"'
+        empty = row % (many % "rows", "<table:table-cell%s/>" % (many % "columns"))
+        book = files.read(
+            self._ods(row % ("", cell % "") + empty + row % ("", cell % ""))
+        )
+        self.assertEqual(list(book.sheets[0].rows), [(1, ["x"]), (1048578, ["x"])])
+        wide = files.read(self._ods(row % ("", cell % (many % "columns"))))
+        [(_number, texts)] = wide.sheets[0].rows
+        self.assertEqual(len(texts), files.MAX_COLUMNS)
+        bomb = files.read(self._ods(row % (many % "rows", cell % "")))
+        with (
+            patch.object(files, "MAX_CELLS", 10_000),
+            self.assertRaises(files.FileError),
+        ):
+            list(bomb.sheets[0].rows)
+
+
+@tagged("post_install", "-at_install")
 class TestDoubtful(RunCommon):
     HEADER = ("Name", "Reference", "Phone")
 
@@ -264,9 +329,7 @@ class TestDoubtful(RunCommon):
         run.action_start()
         self._work()
         lines = run.line_ids.sorted("row")
-        self.assertEqual(
-            lines.mapped("partner_id.name"), ["Happy Swai", "Gaspar Swai"]
-        )
+        self.assertEqual(lines.mapped("partner_id.name"), ["Happy Swai", "Gaspar Swai"])
         self.assertEqual(len(lines.number_id.partner_id), 2)
 
     def test_it_is_a_third_one(self):

@@ -509,6 +509,10 @@ class BillpayImport(models.AbstractModel):
                 "This file has a password, or is not an Excel file. Save it as XLSX "
                 "without a password."
             ),
+            "no_xls": self.env._(
+                "This server cannot read old Excel files (.xls). Save it as XLSX, or "
+                "ask your administrator to install the Python package xlrd."
+            ),
             "not_a_sheet": self.env._(
                 "This is not a spreadsheet. Choose an XLSX, ODS, XLS or CSV file."
             ),

@@ -98,7 +98,6 @@ class BillpayRunLine(models.Model):
             ("same_as", "Same as another row"),
             ("unusable", "Cannot be used"),
         ],
-        string="Row",
         readonly=True,
         help="What a row of a spreadsheet is.",
     )
