@@ -48,7 +48,9 @@ def read_text(value):
 
     :raises CellError: "formula" or "cell_error": the sheet has no value here
     """
-    text = _shown(value)
+    text = _short(cell_text(value))
+    if kept := _KEPT.fullmatch(text):
+        text = (kept[1] or kept[2] or "").strip()
     if text == NO_VALUE:
         raise CellError("formula")
     if text.upper() in _ERRORS:
@@ -56,9 +58,12 @@ def read_text(value):
     return text
 
 
-def _shown(value):
+def cell_text(value):
+    """Return a cell's value as text: ``150000.0`` as ``"150000"``."""
     if value is None:
         return ""
+    if isinstance(value, str):
+        return value.strip() if len(value) < 40 and "\n" not in value else _short(value)
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
@@ -70,10 +75,11 @@ def _shown(value):
         return value.isoformat(" ", "seconds")
     if isinstance(value, date | time):
         return value.isoformat()
-    text = " ".join(str(value).split())
-    if kept := _KEPT.fullmatch(text):
-        text = (kept[1] or kept[2] or "").strip()
-    return text[:LONGEST_CELL]
+    return _short(str(value))
+
+
+def _short(text):
+    return " ".join(text[: 2 * LONGEST_CELL].split())[:LONGEST_CELL]
 
 
 def read_name(value):

@@ -13,12 +13,13 @@ import re
 import zipfile
 from collections import Counter, namedtuple
 from contextlib import contextmanager
-from datetime import date, datetime, time
 
 import chardet
 import openpyxl
 from lxml import etree
 from openpyxl.worksheet._reader import FORMULA_TAG, WorkSheetParser
+
+from .cells import NO_VALUE, cell_text
 
 try:
     import xlrd
@@ -33,12 +34,9 @@ MAX_BYTES = 20 * 1024 * 1024
 MAX_UNPACKED = 300 * 1024 * 1024
 MAX_COLUMNS = 200
 MAX_CELLS = 1_500_000
-LONGEST_CELL = 1000
 # The delimiter, the heading and the right sheet are looked for in this many rows.
 HEAD = 40
 
-# What stands in a cell whose formula was never calculated.
-NO_VALUE = "#FORMULA"
 # ="00123": how some programs keep a sheet from eating zeros.
 _KEPT = re.compile(r'\A="(.*)"\Z', re.DOTALL)
 _SEP = re.compile(r"\Asep=(.)\r?\n", re.IGNORECASE)
@@ -125,30 +123,6 @@ def read(content, name=""):
             text = _decoded(content)
             sheets = [Sheet("", lambda: _csv_lines(text))]
     return Book(sheets)
-
-
-def cell_text(value):
-    """Return a cell's value as text: ``150000.0`` as ``"150000"``."""
-    if value is None:
-        return ""
-    if isinstance(value, str):
-        return value.strip() if len(value) < 40 and "\n" not in value else _short(value)
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        if value.is_integer() and abs(value) < 1e15:
-            return str(int(value))
-        # 15 digits are what a workbook keeps; more would be made up.
-        return format(value, ".15g")
-    if isinstance(value, datetime):
-        return value.isoformat(" ", "seconds")
-    if isinstance(value, date | time):
-        return value.isoformat()
-    return _short(str(value))
-
-
-def _short(text):
-    return " ".join(text[: 2 * LONGEST_CELL].split())[:LONGEST_CELL]
 
 
 # === TEXT FILES === #
