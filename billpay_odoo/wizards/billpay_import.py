@@ -1,9 +1,10 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 import binascii
+import gzip
+import io
 import json
 import re
-import zlib
 from datetime import datetime
 
 from odoo import api, fields, models
@@ -69,6 +70,19 @@ def find_word(text, words):
     """Return the key whose words have this text; ``None`` for none."""
     word = word_key(text)
     return next((key for key, texts in words.items() if word in texts), None)
+
+
+def _packed(rows):
+    """Return rows in few bytes, written one by one: as text they are many."""
+    buffer = io.BytesIO()
+    with gzip.open(buffer, "wt", compresslevel=1, encoding="utf-8") as lines:
+        lines.writelines(json.dumps(row) + "\n" for row in rows)
+    return buffer.getvalue()
+
+
+def _unpacked(content):
+    with gzip.open(io.BytesIO(content), "rt", encoding="utf-8") as lines:
+        yield from map(json.loads, lines)
 
 
 def insert_many(model, vals_list):
@@ -239,9 +253,7 @@ class BillpayImport(models.AbstractModel):
                 "sheet_ids": [fields.Command.set(sheets.ids)],
                 "sheet_id": sheets[place].id,
                 "asks_order": False,
-                "content": binaries.to_field(
-                    zlib.compress(json.dumps(rows).encode(), 1)
-                ),
+                "content": binaries.to_field(_packed(rows)),
             }
         )
         self.env[self._column_model].sudo().create(self._columns_of(headings, rows))
@@ -350,7 +362,7 @@ class BillpayImport(models.AbstractModel):
         indexes = [(name, column.position) for name, column in places.items()]
         return [
             (number, {n: t[i] if i < len(t) else "" for n, i in indexes})
-            for number, t in json.loads(zlib.decompress(packed))
+            for number, t in _unpacked(packed)
         ]
 
     def _missing(self, places):
