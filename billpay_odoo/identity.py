@@ -10,6 +10,7 @@ import unicodedata
 from collections.abc import Sequence, Set
 from dataclasses import replace
 from decimal import ROUND_HALF_UP, Context, Decimal
+from functools import lru_cache
 
 # A payment that is known by its receipt only is called so until ClickPesa names it.
 PROVISIONAL_PREFIX = "RECEIPT/"
@@ -19,8 +20,10 @@ OUR_NAMES = (PROVISIONAL_PREFIX, MERGED_PREFIX)
 
 # What people write into a cell that has nothing to say, in the form of `word_key`.
 PLACEHOLDERS = frozenset(
-    "na nil nill none null nan hana hakuna hamna haipo unknown haijulikani "
-    "notavailable notapplicable notgiven".split()
+    "na nil nill none null nan hana hakuna hamna haipo haina unknown haijulikani "
+    "notavailable notapplicable notgiven notprovided noemail nophone nonumber "
+    "hanasimu hanaemail hanabaruapepe hakunasimu hakunanamba hanakumbukumbu tba tbc "
+    "tbd xx xxx xxxx لايوجد غيرمتوفر 无 没有".split()
 )
 TANZANIA = "255"
 
@@ -29,12 +32,17 @@ _APOSTROPHES = dict.fromkeys(
 ) | dict.fromkeys(
     map(ord, "\u055a\u05f3\u2018\u2019\u201a\u201b\u2032\u2035\ua78b\ua78c\uff07"), "'"
 )
+# An apostrophe of one encoding read in another, and the signs of Windows-1252.
+_BROKEN_APOSTROPHE = re.compile(
+    "\u00e2\u20ac[\u2122\u02dc\u02c6]|\u00ca\u00bc|[\x91\x92]"
+)
 _DASHES = re.compile("[\u2010-\u2015\u2043\u2212\ufe58\ufe63\uff0d-]")
 # Signs that no reader sees: joiners, marks of direction, variants, the Arabic dash.
 _UNSEEN = re.compile("[\u034f\u0640\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
 # A whole number as a spreadsheet writes it into a text file.
 _WHOLE = re.compile(r"([0-9]+)[.,]00?")
 _EMAIL = re.compile(r"[^\s<>,;\"]+@[^\s<>,;\"]+")
+_ASCII_WORD = re.compile("[A-Za-z0-9]+")
 _CENT = Decimal("0.01")
 _EXACTLY = Context(prec=400, rounding=ROUND_HALF_UP)
 
@@ -48,10 +56,17 @@ def _plain(text):
         return ""
     if text.isascii():
         return text.translate(_APOSTROPHES).upper()
-    text = unicodedata.normalize("NFKD", text.translate(_APOSTROPHES))
+    text = _BROKEN_APOSTROPHE.sub("'", text).translate(_APOSTROPHES)
+    text = unicodedata.normalize("NFKD", text)
     text = unicodedata.normalize("NFKD", text.casefold().upper())
-    kept = (_digit(sign) for sign in text if not _is_dropped(sign))
+    kept = (_kept(sign) for sign in text)
     return unicodedata.normalize("NFC", "".join(kept).translate(_APOSTROPHES))
+
+
+# A table that fills itself: a list of names has a hundred different signs.
+@lru_cache(maxsize=4096)
+def _kept(sign):
+    return "" if _is_dropped(sign) else _digit(sign)
 
 
 def _digit(sign):
@@ -70,9 +85,14 @@ def without_blanks(text):
     return "".join(text.split()) if isinstance(text, str) else ""
 
 
-def is_placeholder(text):
-    """Tell whether a cell says nothing: ``-``, ``N/A``, ``HANA``, ``none``."""
-    word = word_key(text)
+def is_blank(value):
+    """Tell whether a cell says nothing: ``None``, ``-``, ``N/A``, ``HANA``, ``none``.
+
+    A name is not asked: Hana is one.
+    """
+    if not isinstance(value, str):
+        return value is None or value is False
+    word = word_key(value)
     return not word or word in PLACEHOLDERS
 
 
@@ -96,6 +116,8 @@ def name_parts(name):
 
 
 def _words(text):
+    if text.isascii():
+        return _ASCII_WORD.findall(text)
     kept = [c.isalnum() or unicodedata.category(c)[0] == "M" for c in text]
     signs = (c if keep else " " for c, keep in zip(text, kept, strict=True))
     return [word for word in "".join(signs).split() if any(map(str.isalnum, word))]
@@ -104,6 +126,14 @@ def _words(text):
 def name_key(name):
     """Return the key of a name; the order of its words counts."""
     return " ".join(name_words(name))
+
+
+def name_hint(name):
+    """Return the key of a name whatever the order of its words.
+
+    For a person to judge: ``Juma Ali`` and ``Ali Juma`` may be two people.
+    """
+    return " ".join(sorted(name_words(name)))
 
 
 def word_key(text):
@@ -121,7 +151,7 @@ def reference_key(text):
 
     Without blanks, and the leading zeros and ``.0`` that spreadsheets drop and add.
     """
-    if is_placeholder(text):
+    if is_blank(text):
         return ""
     key = _DASHES.sub("-", without_blanks(_plain(text)))
     if whole := _WHOLE.fullmatch(key):
@@ -208,12 +238,12 @@ _LABEL = re.compile(
 
 def receipt_text(text):
     """Return a receipt as it is shown: without blanks and labels such as "No."."""
-    if not isinstance(text, str) or is_placeholder(text):
+    if not isinstance(text, str) or is_blank(text):
         return ""
     text = " ".join(unicodedata.normalize("NFKC", text).split())
     while label := _LABEL.match(text):
         rest = text[label.end() :].lstrip(" .:#=")
-        if is_placeholder(rest):
+        if is_blank(rest):
             return ""
         signs = sum(sign.isalnum() for sign in rest)
         if signs < 4 or (signs < 8 and not any(sign.isdecimal() for sign in rest)):
@@ -269,6 +299,9 @@ def _cents(amount):
 # === PHONES === #
 
 _BETWEEN_PHONES = re.compile(r"[/,;|&\n]+|\b(?:or|and|au|na)\b", re.IGNORECASE)
+# How most cells look, and quickly read.
+_SIMPLE_PHONE = re.compile(r"(?:\+?255|0)?([67][0-9]{8})")
+_WHOLE_PHONE = re.compile(r"(?<=[0-9]{9})[.,]00?(?![0-9])")
 _EXTENSION = re.compile(r"(?:\bext|\bx)\W*[0-9]+\W*$", re.IGNORECASE)
 
 
@@ -279,6 +312,16 @@ def phone_key(text):
     Tanzanian; "" is none.
     """
     return next(_phones(text), "")
+
+
+def phone_keys(text):
+    """Return the keys of all phones of a cell, landlines and foreign ones too."""
+    return list(dict.fromkeys(_phones(text)))
+
+
+def phones(text):
+    """Return the Tanzanian mobile numbers of a cell, as keys, the first one first."""
+    return list(filter(_is_mobile, phone_keys(text)))
 
 
 def mobile_phone(text):
@@ -306,11 +349,14 @@ def _phones(text):
     """Yield the phones of a cell, as keys."""
     if not isinstance(text, str):
         return
-    text = unicodedata.normalize("NFKC", text)
-    text = "".join(map(_digit, text)).strip()
-    if whole := _WHOLE.fullmatch(text.removeprefix("+")):
-        text = whole[1]
-    text = _EXTENSION.sub("", text)
+    if simple := _SIMPLE_PHONE.fullmatch(text):
+        if key := _whole_phone(TANZANIA + simple[1], True):
+            yield key
+        return
+    if not text.isascii():
+        text = "".join(map(_digit, unicodedata.normalize("NFKC", text)))
+    text = text.strip()
+    text = _EXTENSION.sub("", _WHOLE_PHONE.sub("", text))
     parts = _BETWEEN_PHONES.split(text)
     # Signs inside of one number may be what stands between two elsewhere.
     for part in [*parts, text] if len(parts) > 1 else parts:
@@ -340,5 +386,7 @@ def _whole_phone(digits, plus):
             return ""  # of no country; as a key it would become a Tanzanian number
         digits = TANZANIA + digits
     if digits.startswith(TANZANIA):
-        return digits if len(digits) == 12 else ""
+        # 0700 000 000 stands for no phone, 255713000000 for one that a sheet rounded.
+        is_made_up = _is_mobile(digits) and digits.endswith("000000")
+        return digits if len(digits) == 12 and not is_made_up else ""
     return digits if 9 <= len(digits) <= 15 else ""

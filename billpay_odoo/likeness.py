@@ -39,10 +39,15 @@ def neighbours(number):
             found.update(head + sign + tail[1:] for sign in signs)
         if len(tail) > 1:
             found.add(head + tail[1] + tail[0] + tail[2:])
-    found.update("0" * zeros + text for zeros in range(1, _ZEROS + 1))
+    found.update(with_zeros(text))
     leading = min(len(text) - len(text.lstrip("0")), _ZEROS)
     found.update(text[zeros:] for zeros in range(1, leading + 1))
     return found - {text, ""}
+
+
+def with_zeros(number):
+    """Return the numbers that this one may be without the zeros a sheet has dropped."""
+    return ["0" * zeros + number for zeros in range(1, _ZEROS + 1)]
 
 
 def slip(typed, meant):

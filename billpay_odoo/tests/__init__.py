@@ -21,6 +21,7 @@ from . import test_billpay_event
 from . import test_billpay_health
 from . import test_billpay_ledger
 from . import test_billpay_ledger_binding
+from . import test_billpay_import
 from . import test_billpay_number_import
 from . import test_billpay_numbering
 from . import test_billpay_pay_page

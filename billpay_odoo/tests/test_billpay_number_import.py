@@ -3,7 +3,6 @@
 
 import base64
 import io
-import time
 import zipfile
 from unittest.mock import patch
 
@@ -14,8 +13,8 @@ from odoo.exceptions import AccessError, UserError
 from odoo.tests import BaseCase, tagged
 from odoo.tools import mute_logger
 
-from .. import spreadsheet
-from ..spreadsheet import SpreadsheetError
+from .. import files, spreadsheet
+from ..files import FileError
 from .test_billpay_receipt import ManualCommon
 
 
@@ -59,15 +58,21 @@ class ImportCommon(ManualCommon):
     def _preview(self, data, **values):
         wizard = self._wizard(data, **values)
         wizard.action_preview()
+        wizard.action_check()
         return wizard
 
     def assertVerdicts(self, wizard, *expected):
         """Each line's verdict, and a part of its reason."""
         lines = wizard.line_ids.sorted("row")
         found = [(line.verdict, line.reason or "") for line in lines]
+        # "skip": left out, for one reason or another.
+        left_out = ("looks_like", "contradicts", "same_as", "unusable")
         self.assertEqual(
-            [verdict for verdict, _reason in found],
-            [verdict for verdict, _part in expected],
+            [
+                "skip" if wanted == "skip" and verdict in left_out else verdict
+                for (verdict, _r), (wanted, _p) in zip(found, expected, strict=True)
+            ],
+            [wanted for wanted, _part in expected],
             found,
         )
         for (_verdict, reason), (_same, part) in zip(found, expected, strict=True):
@@ -77,6 +82,7 @@ class ImportCommon(ManualCommon):
         wizard = self._wizard(data)
         with self.assertRaises(UserError) as caught:
             wizard.action_preview()
+            wizard.action_check()
         self.assertIn(part, str(caught.exception))
         self.assertIn("Nothing was changed", str(caught.exception))
         self.assertFalse(wizard.line_ids)
@@ -141,9 +147,9 @@ class TestImportNumbers(ImportCommon):
         self.assertVerdicts(
             self._preview(data),
             ("skip", "has another phone here, +255 712 345 678"),
-            ("ok", ""),
-            ("ok", ""),
-            ("ok", ""),
+            ("new", ""),
+            ("new", ""),
+            ("new", ""),
         )
 
     def test_a_namesake_with_another_address_is_for_a_person(self):
@@ -158,8 +164,8 @@ class TestImportNumbers(ImportCommon):
         self.assertVerdicts(
             self._preview(data),
             ("skip", "has another e-mail address here, rehema@x.tz. Choose one"),
-            ("ok", ""),
-            ("ok", ""),
+            ("new", ""),
+            ("new", ""),
             ("skip", "another e-mail address"),
         )
 
@@ -178,7 +184,9 @@ class TestImportNumbers(ImportCommon):
             ("33", "Duka Kuu", ""),
         )
         wizard = self._preview(data)
-        self.assertVerdicts(wizard, ("skip", "2 customers fit"), ("ok", ""), ("ok", ""))
+        self.assertVerdicts(
+            wizard, ("skip", "2 contacts fit"), ("new", ""), ("new", "")
+        )
         self.assertEqual(wizard.line_ids.partner_id, mother | company)
 
     def test_signs_of_searches_are_letters(self):
@@ -197,7 +205,7 @@ class TestImportNumbers(ImportCommon):
         invoices = [("6" + n, "", "", move) for n, _name, _ref, move in rows]
         header = ("Number", "Customer", "Reference", "Invoice")
         wizard = self._preview(csv_file(header, *customers, *references, *invoices))
-        self.assertEqual(set(wizard.line_ids.mapped("verdict")), {"skip"})
+        self.assertEqual(set(wizard.line_ids.mapped("verdict")), {"unusable"})
         self.assertFalse(
             wizard.line_ids.partner_id | wizard.line_ids.move_id.partner_id
         )
@@ -216,7 +224,7 @@ class TestImportNumbers(ImportCommon):
             lines[:3].mapped("name"),
             ["55042914871931", "55042914871932", "55042914871933"],
         )
-        self.assertEqual(lines.mapped("verdict"), ["ok", "ok", "ok", "skip"])
+        self.assertEqual(lines.mapped("verdict"), ["new", "new", "new", "unusable"])
         self.assertIn("is no control number", lines[3].reason)
 
     def test_letter_case_of_an_imported_number_does_not_count(self):
@@ -282,11 +290,11 @@ class TestImportNumbers(ImportCommon):
             )
         )
         self.assertEqual(wizard.ignored_columns, "Rangi")
-        self.assertVerdicts(wizard, ("ok", ""), ("skip", "no invoice and no customer"))
+        self.assertVerdicts(wizard, ("new", ""), ("skip", "no invoice and no customer"))
         self.assertEqual(wizard.line_ids.mapped("row"), [3, 4])
         self.assertFalse(self._numbers(), "a preview creates nothing")
         wizard.line_ids[1].partner_id = self.asha
-        self.assertVerdicts(wizard, ("ok", ""), ("ok", ""))
+        self.assertVerdicts(wizard, ("new", ""), ("new", ""))
         wizard.action_import()
         self.assertEqual((wizard.state, wizard.made_count), ("done", 2))
         self._sync()
@@ -366,13 +374,13 @@ class TestImportNumbers(ImportCommon):
         )
         self.assertVerdicts(
             wizard,
-            ("ok", ""),
-            ("ok", ""),
-            ("ok", ""),
-            ("skip", "2 customers fit"),
-            ("ok", ""),
+            ("new", ""),
+            ("new", ""),
+            ("new", ""),
+            ("skip", "2 contacts fit"),
+            ("new", ""),
             ("skip", "different customers"),
-            ("ok", ""),
+            ("new", ""),
             ("skip", "No customer is called Nobody"),
         )
         partners = wizard.line_ids.mapped(lambda line: line.partner_id.id)
@@ -443,7 +451,7 @@ class TestImportNumbers(ImportCommon):
             ("skip", "paid already"),
             ("skip", "could be paid twice"),
             ("skip", "not confirmed"),
-            ("ok", ""),
+            ("new", ""),
             ("skip", "Row 5 has a number for this invoice"),
             ("skip", "No invoice is called INV/none"),
             ("skip", "belongs to Juma Hamisi, not to Asha Mrisho"),
@@ -479,8 +487,8 @@ class TestImportNumbers(ImportCommon):
         )
         self.assertVerdicts(
             wizard,
-            ("here", "in Odoo already"),
-            ("ok", ""),
+            ("known", "in Odoo already"),
+            ("new", ""),
             ("skip", "row 3"),
             ("skip", "1 to 20 letters and digits"),
             ("skip", "1 to 20 letters and digits"),
@@ -492,8 +500,8 @@ class TestImportNumbers(ImportCommon):
             ("skip", "not an amount"),
             ("skip", "no mode"),
             ("skip", "formula"),
-            ("ok", ""),
-            ("ok", ""),
+            ("new", ""),
+            ("new", ""),
         )
         wizard.action_import()
         self.assertEqual(
@@ -502,23 +510,22 @@ class TestImportNumbers(ImportCommon):
         )
         report = self._workbook(wizard, wizard.action_report())
         self.assertEqual(len(report), 16)
-        self.assertEqual(report[3][1], "Skipped")
+        self.assertEqual(report[3][1], "Same as Another Row")
         self.assertIn("row 3", report[3][2])
         self.assertEqual(report[2][1], "Imported")
 
     def test_template_is_understood_and_runs_nothing(self):
         wizard = self._wizard()
         header = self._workbook(wizard, wizard.action_template())[0]
-        columns = wizard._headings
-        self.assertEqual(len(header), len(columns))
+        self.assertEqual(header[0], "Control number")
         filled = self._preview(
             xlsx(header, ["N1", "order", 5, "", "=cmd()", "", "", "S-0042"])
         )
         self.assertFalse(filled.ignored_columns)
-        self.assertVerdicts(filled, ("ok", ""))
-        evil = self._preview(csv_file(["number", "customer"], ["N2", "=1+1"]))
+        self.assertVerdicts(filled, ("new", ""))
+        evil = self._preview(csv_file(["number", "customer"], ["N2", "=cmd()"]))
         rows = self._workbook(evil, evil.action_report())
-        self.assertIn("=1+1", rows[1][2])
+        self.assertIn("=cmd()", rows[1][2])
 
     def test_number_made_meanwhile_is_not_made_again(self):
         wizard = self._preview(csv_file(["number", "ref"], ["N1", "S-0042"]))
@@ -527,12 +534,12 @@ class TestImportNumbers(ImportCommon):
             wizard.action_import()
         self.assertEqual(len(self._numbers()), 1)
 
-    @mute_logger("odoo.addons.billpay_odoo.spreadsheet")
+    @mute_logger("odoo.addons.billpay_odoo.files")
     def test_files_that_are_no_table_are_refused(self):
         good = xlsx(["Number"], ["N1"])
         bomb = io.BytesIO()
         with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
-            archive.writestr("xl/workbook.xml", b"0" * (151 * 1024 * 1024))
+            archive.writestr("xl/workbook.xml", b"0" * (301 * 1024 * 1024))
         other = io.BytesIO()
         with zipfile.ZipFile(other, "w") as archive:
             archive.writestr("word/document.xml", b"<x/>")
@@ -540,17 +547,17 @@ class TestImportNumbers(ImportCommon):
             ("Choose an XLSX or CSV", None),
             ("no rows", b"\n\n"),
             ("no rows", csv_file(["number"])),
-            ("no column number", csv_file(["colour", "size"], ["red", "1"])),
-            ("larger than 10 MB", b"x" * (20 * 1024 * 1024)),
-            ("larger than 10 MB", bomb.getvalue()),
-            ("more than 10000", csv_file(["number"], *[["N1"]] * 100000)),
-            ("old Excel", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 100),
+            ("no column Control Number", csv_file(["colour", "size"], ["red", "1"])),
+            ("larger than 20 MB", b"x" * (21 * 1024 * 1024)),
+            ("larger than 20 MB", bomb.getvalue()),
+            ("more than 50000", csv_file(["number"], *[["N1"]] * 60000)),
+            ("password", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 100),
             ("not a spreadsheet", b"%PDF-1.7"),
             ("not a spreadsheet", b"\x89PNG\r\n\x1a\n\0\0"),
             ("not a spreadsheet", other.getvalue()),
             ("damaged", good[:-200]),
             ("damaged", b"PK\x03\x04" + b"1" * 50),
-            ("UTF-8", "number,mteja\nN1,Zaïna\n".encode("cp1252")),
+            ("UTF-8", "number,mteja\nN1,Zaïna\x81\n".encode("latin-1")),
         ):
             with self.subTest(part, size=len(data or b"")):
                 self.assertUnreadable(data, part)
@@ -568,7 +575,7 @@ class TestImportNumbers(ImportCommon):
         ):
             with self.subTest(data[:20]):
                 wizard = self._preview(data)
-                self.assertVerdicts(wizard, ("ok", ""))
+                self.assertVerdicts(wizard, ("new", ""))
                 self.assertEqual(wizard.line_ids.name, "N1")
 
     def test_closing_an_imported_number_says_what_it_does_not_do(self):
@@ -649,30 +656,27 @@ class TestSheets(BaseCase):
         cells = "".join(f'<c r="{c}{row}"><v>7</v></c>' for c in columns)
         return f'<row r="{row}">{cells}</row>'
 
-    def _read(self, data, most=5000):
-        return spreadsheet.read(data, most, lambda cells: "number" in cells)
+    def _read(self, data):
+        return [row for sheet in files.read(data).sheets for row in sheet.rows]
 
-    def assertRefused(self, data, code, seconds=20):
-        start = time.monotonic()
-        with self.assertRaises(SpreadsheetError) as caught:
+    def assertRefused(self, data, code):
+        with self.assertRaises(FileError) as caught:
             self._read(data)
         self.assertEqual(caught.exception.code, code)
-        self.assertLess(time.monotonic() - start, seconds)
 
     def test_rows_count_wherever_their_cell_is(self):
         for column in ("B", "GS", "XFD"):
             with self.subTest(column):
-                rows = [self._cells(row, column) for row in range(1, 5100)]
-                self.assertRefused(self._sheet(*rows), "too_many_rows")
-        far = "\n".join(["number", *["," * 300 + "x"] * 5100])
-        self.assertRefused(far.encode(), "too_many_rows")
+                rows = [self._cells(row, column) for row in range(1, 101)]
+                self.assertEqual(len(self._read(self._sheet(*rows))), 100)
+        far = "\n".join(["number", *["," * 300 + "x"] * 100])
+        self.assertEqual(len(self._read(far.encode())), 101)
 
     def test_few_bytes_are_not_much_work(self):
         corner = self._cells(1048576, "XFD")
-        sheet = self._read(self._sheet(self._cells(1, "A", "C"), corner))
-        self.assertEqual(sheet.header, ["7", "", "7"])
-        self.assertEqual(sheet.rows, [])
-        with patch.object(spreadsheet, "MAX_CELLS", 1000):
+        rows = self._read(self._sheet(self._cells(1, "A", "C"), corner))
+        self.assertEqual(rows, [(1, ["7", "", "7"]), (1048576, [])])
+        with patch.object(files, "MAX_CELLS", 1000):
             many = ['<row r="%d"/>' % row for row in range(1, 1100)]
             self.assertRefused(self._sheet(*many), "too_many_cells")
             wide = [self._cells(1, *["A"] * 1100)]
@@ -681,8 +685,8 @@ class TestSheets(BaseCase):
             self.assertRefused(texts, "too_many_cells")
 
     def test_gaps_and_their_numbers_stay(self):
-        sheet = self._read(self._sheet(self._cells(2, "A"), self._cells(9, "B")))
-        self.assertEqual(sheet.rows, [(9, ["", "7"])])
+        rows = self._read(self._sheet(self._cells(2, "A"), self._cells(9, "B")))
+        self.assertEqual(rows, [(2, ["7"]), (9, ["", "7"])])
 
     def test_any_text_may_name_a_sheet(self):
         for title, expected in (

@@ -17,6 +17,10 @@ HEADER = ["ClickPesa ID", "Control number", "Amount", "Receipt", "Date"]
 class TestImportPayments(ImportCommon):
     wizard_model = "billpay.payment.import"
 
+    def _wizard(self, *args, **values):
+        # As a person says who is asked.
+        return super()._wizard(*args, **{"date_order": "dmy", **values})
+
     def _registered_invoice(self, *args, **values):
         move = super()._registered_invoice(*args, **values)
         # Files tell of payments of days that are long over.
@@ -127,9 +131,9 @@ class TestImportPayments(ImportCommon):
         wizard = self._preview(data)
         self.assertVerdicts(
             wizard,
-            ("here", "already"),
+            ("known", "already"),
             ("skip", "row 2"),
-            ("here", "compare the amounts"),
+            ("contradicts", "compare the amounts"),
         )
         with self.assertRaises(UserError):
             wizard.action_import()
@@ -161,7 +165,7 @@ class TestImportPayments(ImportCommon):
                 + ["2026-03-02"],
             )
         )
-        self.assertVerdicts(wizard, ("ok", "gets its ClickPesa ID"))
+        self.assertVerdicts(wizard, ("new", "gets its ClickPesa ID"))
         wizard.action_import()
         self._process()
         self.assertEqual(self._rows(), typed)
@@ -238,7 +242,7 @@ class TestImportPayments(ImportCommon):
                         )
                     )
                     verdicts = wizard.line_ids.sorted("row").mapped("verdict")
-                    wanted = ["done", "skip", "done"]
+                    wanted = ["done", "unusable", "done"]
                     self.assertEqual(verdicts, wanted if first else wanted[::-1])
                     held = (self._rows() - known).filtered(lambda r: r.amount == 5000)
                     self.assertEqual(len(held), 1)
@@ -283,7 +287,7 @@ class TestImportPayments(ImportCommon):
                             csv_file([*HEADER, "Status"], *lines[0 if both else 1 :])
                         )
                         back = wizard.line_ids.sorted("row")[-1]
-                        self.assertEqual(back.verdict, "skip")
+                        self.assertEqual(back.verdict, "unusable")
                         self.assertIn("ClickPesa is asked", back.reason)
                         wizard.action_import()
                         self.assertTrue(row.attention)
@@ -323,7 +327,7 @@ class TestImportPayments(ImportCommon):
         )
 
     def test_rows_that_cannot_be_right_say_why(self):
-        tomorrow = (datetime.now() + timedelta(days=2)).strftime("%d/%m/%Y")
+        tomorrow = (datetime.now() + timedelta(days=2)).strftime("%Y-%m-%d")
         wizard = self._preview(
             csv_file(
                 [*HEADER, "Currency", "Status"],
@@ -358,7 +362,7 @@ class TestImportPayments(ImportCommon):
             ("skip", "FAILED"),
             ("skip", "PENDING"),
             ("skip", "no ClickPesa ID"),
-            ("ok", "Unmatched"),
+            ("new", "Unmatched"),
         )
         wizard.action_import()
         self._process()
@@ -384,7 +388,7 @@ class TestImportPayments(ImportCommon):
                 ["", number, "3000", "R0002", "2026-03-03"],
             )
         )
-        self.assertVerdicts(wizard, ("ok", "Before Go-Live"), ("ok", ""))
+        self.assertVerdicts(wizard, ("new", "Before Go-Live"), ("new", ""))
         wizard.action_import()
         self._process()
         early, later = self._rows().sorted("paid_at")
@@ -435,7 +439,7 @@ class TestImportPayments(ImportCommon):
             xlsx(header, ["", "1122", 5, "", "R0001", "", "", "", "2026-03-02"])
         )
         self.assertFalse(filled.ignored_columns)
-        self.assertVerdicts(filled, ("ok", "Unmatched"))
+        self.assertVerdicts(filled, ("new", "Unmatched"))
 
     def _imported_as(self, name, payment):
         return csv_file(
@@ -450,7 +454,7 @@ class TestImportPayments(ImportCommon):
         self._poll()
         self._process()
         wizard = self._preview(self._imported_as("OPERATOR123", payment))
-        self.assertVerdicts(wizard, ("here", "already"))
+        self.assertVerdicts(wizard, ("known", "already"))
         with self.assertRaises(UserError):
             wizard.action_import()
         self.assertEqual(self._rows(), self._ledger(payment))
@@ -551,12 +555,12 @@ class TestImportPayments(ImportCommon):
                         self._poll()
                         self._process()
                         self.assertVerdicts(
-                            self._preview(statement), ("here", "already")
+                            self._preview(statement), ("known", "already")
                         )
                     elif first == "typed":
                         self._type(number, receipt=payment["paymentReference"])
                         self.assertVerdicts(
-                            self._preview(statement), ("here", "already")
+                            self._preview(statement), ("known", "already")
                         )
                     else:
                         self._import(statement)

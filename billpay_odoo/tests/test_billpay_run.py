@@ -24,7 +24,10 @@ class RunCommon(PurposeCommon):
         return self.env["billpay.run.wizard"].with_company(self.company).create(values)
 
     def _prepared(self, **values):
-        action = self._wizard(**values).action_prepare()
+        wizard = self._wizard(**values)
+        if wizard.source == "sheet":
+            wizard.action_preview()
+        action = wizard.action_prepare()
         return self.env["billpay.run"].browse(action["res_id"])
 
     def _sheet(self, header, *rows, **values):
@@ -746,11 +749,11 @@ class TestRunSheets(RunCommon):
         contacts = self.env["res.partner"].search_count([])
         runs = self.env["billpay.run"].search_count([])
         for data, words in (
-            (b"a" * 20 * 1024 * 1024, "larger than 10 MB"),
+            (b"a" * 21 * 1024 * 1024, "larger than 20 MB"),
             (b"", "Choose an XLSX"),
             (b"\x89PNG nothing", "not a spreadsheet"),
             (b"PK\x03\x04 broken", "damaged"),
-            (b"Colour,Size\nred,4\n", "no column name"),
+            (b"Colour,Size\nred,4\n", "no column Name"),
             (b"Name,Phone\n", "no rows"),
         ):
             with self.assertRaisesRegex(UserError, words):
@@ -807,6 +810,9 @@ class TestRunSheets(RunCommon):
         self.assertEqual(run.line_ids.sorted("row")[0].partner_id, agent)
         run = self._sheet(("Name", "Reference"), ("Amina", "7"))
         self.assertEqual(run.line_ids.partner_id, seven)
+        run = self._sheet(("Name", "Reference"), ("Amina", "0007"))
+        self.assertEqual(run.line_ids.partner_id, seven)
+        agent.name = "Amina Juma"
         run = self._sheet(("Name", "Reference"), ("Amina", "0007"))
         self.assertIn("2 contacts fit", run.line_ids.reason)
 

@@ -695,7 +695,7 @@ class TestNamesakes(RunTrouble):
             ((("Mama Ana", "", "ana@x.tz"), ("mama  ana", "", "Ana@X.tz")), 1),
         ):
             with self.subTest(rows=rows):
-                named = [(f"Pupil {i}", *row) for i, row in enumerate(rows)]
+                named = [(f"Child {i} of {row[0]}", *row) for i, row in enumerate(rows)]
                 parents = self._parents(*named)
                 self.assertEqual(len(self.env["res.partner"].union(*parents)), count)
 

@@ -360,7 +360,7 @@ class TestWritten(BillPayCommon):
                 mine.write(values)
         for values in (
             {"is_made": True},
-            {"state": "waiting"},
+            {"state": "reserved"},
             {"move_id": stranger.id},
             {"number_id": registered.billpay_number_id.id},
         ):

@@ -12,7 +12,7 @@ from .test_payment_transaction import CheckoutSteps
 
 # What is written into one's own wizard is what its button acts on. The button checks
 # the right of the user, and the fields that only Odoo sets are refused.
-_UPLOADED = "application file filename"
+_UPLOADED = "application file filename date_order sheet_id sheet_ids"
 
 
 @tagged("post_install", "-at_install")
@@ -50,6 +50,14 @@ class TestFields(RightsCommon):
         ),
         "billpay.number.import": (_UPLOADED,),
         "billpay.payment.import": (_UPLOADED,),
+        # What a column of the file is taken for.
+        "billpay.number.import.column": ("meaning",),
+        "billpay.payment.import.column": ("meaning",),
+        "billpay.run.wizard.column": ("meaning",),
+        # The contact of a doubtful row, before the run starts.
+        "billpay.run.line": ("partner_id",),
+        # Which run is meant; its own rights count.
+        "billpay.run.undo": ("run_id",),
         # What a row of the file is for, where the file does not tell.
         "billpay.number.import.line": ("kind move_id partner_id",),
         "billpay.number.change": ("amount mode number_ids currency_id",),
@@ -125,6 +133,7 @@ class TestMethods(RightsCommon):
         "billpay.event": {"action_replay": "managers (_billpay_check); may read it"},
         "billpay.import": {
             "action_back": "whoever opened the wizard",
+            "action_check": _OWN,
             "action_import": _OWN,
             "action_preview": _OWN,
             "action_report": _OWN,
@@ -172,7 +181,12 @@ class TestMethods(RightsCommon):
             "action_view_problems": _OPENS,
             "action_view_unreachable": _OPENS,
         },
+        "billpay.run.line": {
+            "action_new_contact": _WRITES,
+            "action_same_contact": _WRITES,
+        },
         "billpay.run.send": {"action_send": _WRITES},
+        "billpay.run.undo": {"action_take_back": _OWN},
         "billpay.run.wizard": {"action_prepare": _OWN},
         "payment.provider": {
             "action_billpay_channels": _OPENS,
@@ -193,7 +207,7 @@ class TestMethods(RightsCommon):
     # The rows of a bulk run stand on the run that it makes.
     unused = {
         ("billpay.run.wizard", name): "has no rows"
-        for name in ("action_back", "action_import", "action_preview", "action_report")
+        for name in ("action_check", "action_import", "action_report")
     }
 
     def test_every_method_has_a_line(self):

@@ -1,24 +1,23 @@
 # Part of billpay_odoo. License LGPL-3.0 or later (https://www.gnu.org/licenses/lgpl).
 
 import re
-from functools import reduce
-from operator import and_
 
 from odoo import api, fields, models
 from odoo.tools import SQL
 
 from .. import money
+from ..cells import CellError, read_amount, read_number, read_phone
 from ..const import LIVING, NUMBER_MODES
-from ..identity import (
-    email_key,
-    is_placeholder,
-    name_key,
-    number_key,
-    phone_key,
-    reference_key,
+from ..identity import is_blank, number_key, reference_key
+from ..likeness import with_zeros
+from .billpay_import import (
+    DOUBTFUL,
+    MODES,
+    BillpayImport,
+    BillpayImportColumn,
+    BillpayImportLine,
+    find_word,
 )
-from ..spreadsheet import read_money, read_number
-from .billpay_import import MODES, BillpayImport, BillpayImportLine, find_word
 
 _NUMBER = re.compile(r"[A-Za-z0-9]{1,20}")
 _EMPTY = re.compile(r"[-–—.]*")
@@ -27,14 +26,8 @@ _KINDS = {
     "order": "order invoice bill onetime single agizo ankara".split(),
     "customer": "customer client reusable recurring mteja".split(),
 }
-# Columns that name a customer, and how each is compared with a field of contacts.
-_SAID = ("customer_ref", "customer", "phone", "email")
-_KEYS = {
-    "customer_ref": ("ref", reference_key),
-    "email": ("email_normalized", email_key),
-    "phone": ("phone", phone_key),
-    "customer": ("name", name_key),
-}
+# Columns that name a customer, as contacts are looked for by them.
+_SAID = {"customer_ref": "ref", "customer": "name", "phone": "phone", "email": "email"}
 
 
 class BillpayNumberImport(models.TransientModel):
@@ -44,38 +37,24 @@ class BillpayNumberImport(models.TransientModel):
     _inherit = [BillpayImport._name]
     _description = "Import Control Numbers"
 
-    _headings = {
-        "number": "Control number, control no, controlnumber, billpay number, "
-        "billpay namba, billpaynumber, bill reference, namba, namba ya malipo, "
-        "kumbukumbu namba, control namba",
-        "kind": "Kind, type, aina, number type",
-        "amount": "Amount, bill amount, amount asked, kiasi, jumla",
-        "mode": "Mode, payment mode, bill payment mode, njia, hali ya malipo",
-        "description": "Description, bill description, details, maelezo, purpose, memo",
-        "invoice": "Invoice, invoice number, invoice no, invoice reference, "
-        "payment reference, ankara, namba ya ankara",
-        "customer": "Customer, customer name, bill customer name, name, client, "
-        "partner, mteja, jina, jina la mteja",
-        "customer_ref": "Customer reference, customer code, customer id, account, "
-        "reference, ref, namba ya mteja, student number",
-        "phone": "Phone, customer phone, mobile, telephone, simu, namba ya simu",
-        "email": "Email, customer email, e-mail, barua pepe, mail",
-    }
+    _kind = "numbers"
     _needed = ("number",)
-    _max_rows = 10000
     _line_model = "billpay.number.import.line"
+    _column_model = "billpay.number.import.column"
 
+    column_ids = fields.One2many("billpay.number.import.column", "wizard_id")
     line_ids = fields.One2many("billpay.number.import.line", "wizard_id")
 
     def _prepare_lines(self, rows):
         """Return the lines' values of rows: ``(row number, {field: text})``."""
         first_rows, vals_list = {}, []
-        for number, cells in rows:
-            values = self._read_row(number, cells)
+        for number, found in rows:
+            values = self._read_row(number, found)
             if not values["problem"]:
                 key = number_key(values["name"])
                 first = first_rows.setdefault(key, number)
                 if first != number:
+                    values["verdict"] = "same_as"
                     values["problem"] = self.env._(
                         "The same number stands in row %s.", first
                     )
@@ -83,121 +62,118 @@ class BillpayNumberImport(models.TransientModel):
         self._match(rows, vals_list)
         return vals_list
 
-    def _read_row(self, number, cells):
+    def _read_row(self, number, found):
         problems = []
-        name = self._parsed(problems, read_number, cells, "number")
+        name = self._parsed(problems, read_number, found, "number")
         if name is not None and _EMPTY.fullmatch(name):
             problems.append(self.env._("There is no control number in this row."))
         elif name is not None and not _NUMBER.fullmatch(name):
-            problems.append(
-                self.env._(
-                    "“%s” is no control number: those have 1 to 20 letters and digits.",
-                    name,
-                )
+            text = self.env._(
+                "“%s” is no control number: those have 1 to 20 letters and digits.",
+                name,
             )
-        amount = self._parsed(problems, read_money, cells, "amount")
-        said_kind, said_mode = cells.get("kind", ""), cells.get("mode", "")
+            problems.append(self._of_column("number", text))
+        amount = self._parsed(problems, read_amount, found, "amount")
+        if amount is not None and amount < 0:
+            text = self._why_bad_value("not_money", found["amount"])
+            problems.append(self._of_column("amount", text))
+        said_kind, said_mode = found.get("kind", ""), found.get("mode", "")
         kind, mode = find_word(said_kind, _KINDS), find_word(said_mode, MODES)
         if said_kind and not kind:
-            problems.append(
-                self.env._(
-                    "“%s” is no kind of number: write “order” or “customer”.", said_kind
-                )
+            text = self.env._(
+                "“%s” is no kind of number: write “order” or “customer”.", said_kind
             )
+            problems.append(self._of_column("kind", text))
         if said_mode and not mode:
-            problems.append(
-                self.env._("“%s” is no mode: write “exact” or “flexible”.", said_mode)
+            text = self.env._(
+                "“%s” is no mode: write “exact” or “flexible”.", said_mode
             )
+            problems.append(self._of_column("mode", text))
+        if trouble := self._why_status(found):
+            problems.append(trouble)
         if not kind:
-            kind = "order" if cells.get("invoice") else "customer"
+            kind = "order" if found.get("invoice") else "customer"
+        said = [found[n] for n in _SAID if found.get(n)]
         return {
             "wizard_id": self.id,
             "row": number,
-            "name": (name or cells.get("number", ""))[:64],
+            "name": (name or found.get("number", ""))[:64],
             "kind": kind,
             "amount": float(amount or 0),
             # Without an amount the mode means nothing at ClickPesa.
             "mode": mode or "flexible",
-            "description": cells.get("description", "")[:500],
-            "said_invoice": cells.get("invoice", ""),
-            "said_customer": " · ".join(filter(None, map(cells.get, _SAID))),
+            "description": found.get("description", "")[:500],
+            "said_invoice": found.get("invoice", ""),
+            "said_customer": " · ".join(said),
+            "move_id": False,
+            "partner_id": False,
+            "match_verdict": False,
+            "match_problem": False,
             "problem": problems[0] if problems else False,
+            "verdict": False,
+            "reason": False,
         }
 
     def _match(self, rows, vals_list):
         """Set invoice, customer and why there is none on the values of the lines."""
-        invoices = self._find_invoices(cells.get("invoice") for _row, cells in rows)
-        company, partners = self._provider().company_id, {}
-        find = self.env["res.partner"]._billpay_find_same
-        for name, (field, key) in _KEYS.items():
-            texts = [cells.get(name) for _row, cells in rows]
-            partners[name] = find(field, key, texts, company)
-        for (_row, cells), values in zip(rows, vals_list, strict=True):
-            values.update(self._match_row(cells, invoices, partners))
+        invoices = self._find_invoices(found.get("invoice") for _row, found in rows)
+        said = [self._said(found) for _row, found in rows]
+        matcher = self.env["billpay.contact.match"]
+        matches = matcher._match(said, self._company())
+        for (_row, found), values, who, match in zip(
+            rows, vals_list, said, matches, strict=True
+        ):
+            values.update(self._match_row(found, invoices, who, match))
 
-    def _match_row(self, cells, invoices, partners):
-        partner, trouble = self._match_partner(cells, partners)
-        said = reference_key(cells.get("invoice"))
-        if not said:
-            return {"partner_id": partner.id, "match_problem": trouble}
-        found = invoices.get(said, self.env["account.move"])
-        if len(found) == 1:
-            # A customer that is named too is held against the invoice's.
-            return {"move_id": found.id, "partner_id": partner.id}
-        name = cells["invoice"]
-        problem = self.env._("No invoice is called %s. Choose one here.", name)
-        if found:
-            problem = self.env._(
-                "%(count)s invoices are called %(name)s. Choose one here.",
-                count=len(found),
-                name=name,
-            )
-        # A named invoice is what the number is for: the customer alone is not enough.
-        return {"match_problem": problem}
-
-    def _match_partner(self, cells, partners):
-        """Return the one customer that all columns allow, and why there is none."""
-        nobody = self.env["res.partner"]
-        hits, named = {}, []
-        for name, found in partners.items():
-            text = cells.get(name)
+    def _said(self, found):
+        """Return what a row says of its customer; a bad cell says nothing."""
+        said = {}
+        for name, key in _SAID.items():
+            text = found.get(name, "")
             # "Hana" is a name too.
-            if text and (name == "customer" or not is_placeholder(text)):
-                named.append(text)
-                if some := found.get(_KEYS[name][1](text)):
-                    hits[name] = some
-        if not named:
-            return nobody, ""
-        said = ", ".join(named)
-        if not hits:
-            return nobody, self.env._(
+            if text and (name == "customer" or not is_blank(text)):
+                said[key] = text
+        if "phone" in said:
+            try:
+                said["phone"] = read_phone(said["phone"])
+            except CellError:
+                del said["phone"]
+        return said
+
+    def _match_row(self, found, invoices, who, match):
+        name = found.get("invoice")
+        if said := reference_key(name):
+            moves = invoices.get(said, self.env["account.move"])
+            if len(moves) == 1:
+                # A customer that is named too is held against the invoice's.
+                known = match.partner if match.verdict == "known" else moves.browse()
+                return {"move_id": moves.id, "partner_id": known.id}
+            problem = self.env._("No invoice is called %s. Choose one here.", name)
+            if moves:
+                problem = self.env._(
+                    "%(count)s invoices are called %(name)s. Choose one here.",
+                    count=len(moves),
+                    name=name,
+                )
+            # A named invoice is what the number is for: the customer is not enough.
+            return {"match_verdict": "looks_like", "match_problem": problem}
+        if match.verdict == "known":
+            return {
+                "partner_id": match.partner.id,
+                "match_verdict": "known",
+                "match_problem": match.text,
+            }
+        if match.verdict in DOUBTFUL:
+            text = self.env._("%s Choose one here.", match.text)
+            return {"match_verdict": match.verdict, "match_problem": text}
+        if who:
+            text = self.env._(
                 "No customer is called %s. Choose one here, or make the customer "
                 "first.",
-                said,
+                ", ".join(who.values()),
             )
-        fitting = reduce(and_, hits.values())
-        if not fitting:
-            return nobody, self.env._(
-                "The columns mean different customers (%s). Choose one here.", said
-            )
-        if len(fitting) > 1:
-            # Of a company and its contacts, the company is meant.
-            company = fitting.commercial_partner_id
-            # Parents and children of one name are different people.
-            if not company[:1].is_company or company not in fitting:
-                return nobody, self.env._(
-                    "%(count)s customers fit %(said)s. Choose one here.",
-                    count=len(fitting),
-                    said=said,
-                )
-            fitting = company
-        if list(hits) == ["customer"]:
-            # A namesake: the name fits, the phone does not.
-            if other := fitting._billpay_other_identity(
-                cells.get("phone"), cells.get("email")
-            ):
-                return nobody, self.env._("%s Choose one here.", other)
-        return fitting, ""
+            return {"match_problem": text}
+        return {}
 
     def _find_invoices(self, texts):
         """Return ``{key: invoices}``, by name or reference."""
@@ -276,87 +252,79 @@ class BillpayNumberImport(models.TransientModel):
         self.env["payment.provider"]._billpay_trigger("ir_cron_process_payments")
         return len(lines)
 
-    def action_view_numbers(self):
-        return self._view("control_number", self.line_ids.number_id)
-
-
-class BillpayNumberImportLine(models.TransientModel):
-    _name = "billpay.number.import.line"
-    _inherit = [BillpayImportLine._name]
-    _description = "Control Number to Import"
-    _billpay_server_fields = BillpayImportLine._billpay_server_fields.union(
-        "name mode amount description said_invoice said_customer match_problem"
-        " number_id".split()
-    )
-
-    wizard_id = fields.Many2one(
-        "billpay.number.import", required=True, ondelete="cascade", index=True
-    )
-    name = fields.Char(string="Control Number", readonly=True)
-    kind = fields.Selection(
-        [("order", "Order"), ("customer", "Customer")], required=True
-    )
-    mode = fields.Selection(NUMBER_MODES, readonly=True)
-    amount = fields.Float(readonly=True, digits=(16, 2), help="In TZS.")
-    description = fields.Char(readonly=True)
-    said_invoice = fields.Char(string="Invoice in File", readonly=True)
-    said_customer = fields.Char(string="Customer in File", readonly=True)
-    # Why nothing was found, or more than one; a person may choose all the same.
-    match_problem = fields.Char(readonly=True)
-    move_id = fields.Many2one(
-        "account.move",
-        string="Invoice",
-        domain=[
-            ("move_type", "in", ("out_invoice", "out_receipt")),
-            ("state", "=", "posted"),
-        ],
-    )
-    partner_id = fields.Many2one("res.partner", string="Customer")
-    number_id = fields.Many2one("billpay.control.number", readonly=True)
-
-    @api.depends("problem", "match_problem", "kind", "move_id", "partner_id")
-    def _compute_verdict(self):
-        numbering = self.env["billpay.numbering"]
-        for wizard, lines in self.grouped("wizard_id").items():
-            provider = wizard._provider()
-            names = {number_key(line.name) for line in lines if line.name}
-            taken = names and numbering._known(provider, names)
-            first_lines = {}
-            for line in wizard.line_ids.sorted("row"):
-                if line.move_id and line.kind == "order" and not line.problem:
-                    first_lines.setdefault(line.move_id, line)
-            for line in lines:
-                line.verdict, line.reason = line._judge(provider, taken, first_lines)
-
-    def _partner(self):
-        return self.partner_id or self.move_id.partner_id
-
-    def _judge(self, provider, taken, first_lines):
-        if self.problem:
-            return "skip", self.problem
-        if number_key(self.name) in taken:
-            return "here", self.env._("This number is in Odoo already.")
-        if self.kind == "order" and self.move_id:
-            if trouble := self._why_not_this_invoice(provider):
-                return "skip", trouble
-            first = first_lines.get(self.move_id, self)
-            if first != self:
-                return "skip", self.env._(
-                    "Row %s has a number for this invoice already.", first.row
+    def _judge_all(self, vals_list):
+        """Set verdict and reason of rows, as they stand now."""
+        provider = self._provider()
+        names = {number_key(v["name"]) for v in vals_list if v["name"]}
+        taken = names and self.env["billpay.numbering"]._known(provider, names)
+        zeros = self._lost_zeros(provider, names)
+        wanted = [v for v in vals_list if self._is_for_invoice(v)]
+        ids = [v["move_id"] for v in wanted]
+        others = self.line_ids.filtered_domain([("move_id", "in", ids)]) if ids else ()
+        known = others and others.read(["row", "kind", "move_id", "problem"], load=None)
+        first_rows = {}
+        for v in sorted([*wanted, *known], key=lambda v: v["row"]):
+            if self._is_for_invoice(v):
+                first_rows.setdefault(v["move_id"], v["row"])
+        for v in vals_list:
+            v["verdict"], v["reason"] = self._judge(v, provider, taken, first_rows)
+            whole = zeros.get(number_key(v["name"]))
+            if whole and v["verdict"] == "new":
+                text = self.env._(
+                    "“%(number)s” is not in Odoo, but %(whole)s is: the sheet has "
+                    "dropped its zeros. Format the column as text and enter the number "
+                    "again.",
+                    number=v["name"],
+                    whole=whole,
                 )
-        if self.kind == "customer" and self.move_id:
-            return "ok", self.env._(
+                v["verdict"], v["reason"] = "unusable", self._of_column("number", text)
+
+    def _lost_zeros(self, provider, names):
+        """Return ``{key: number that is here}`` of those that differ by zeros only."""
+        apps = provider._billpay_of_merchant()
+        domain = [("provider_id", "in", apps.ids), ("name", "=like", "0%")]
+        if not self.env["billpay.control.number"].sudo().search_count(domain, limit=1):
+            return {}
+        wanted = {whole: name for name in names for whole in with_zeros(name)}
+        known = self.env["billpay.numbering"]._known(provider, set(wanted))
+        return {wanted[whole]: whole for whole in known}
+
+    @api.model
+    def _is_for_invoice(self, v):
+        return v["move_id"] and v["kind"] == "order" and not v["problem"]
+
+    def _judge(self, v, provider, taken, first_rows):
+        if v["problem"]:
+            return v["verdict"] or "unusable", v["problem"]
+        if number_key(v["name"]) in taken:
+            return "known", self.env._("This number is in Odoo already.")
+        move = self.env["account.move"].browse(v["move_id"] or ())
+        partner = self.env["res.partner"].browse(v["partner_id"] or ())
+        if v["kind"] == "order" and move:
+            if trouble := self._why_not_this_invoice(move, partner, provider):
+                return "unusable", trouble
+            first = first_rows.get(move.id, v["row"])
+            if first != v["row"]:
+                return "same_as", self.env._(
+                    "Row %s has a number for this invoice already.", first
+                )
+        if v["kind"] == "customer" and move:
+            return "new", self.env._(
                 "Customer numbers take many payments: linked to the customer of the "
                 "invoice."
             )
-        if self.move_id or self.partner_id:
-            return "ok", False
-        return "skip", self.match_problem or self.env._(
+        if move or partner:
+            if v["match_verdict"] != "known":
+                return "new", False
+            by = v["match_problem"]
+            return "new", self.env._("The customer is known by %s.", by)
+        is_doubtful = v["match_verdict"] in DOUBTFUL
+        verdict = v["match_verdict"] if is_doubtful else "unusable"
+        return verdict, v["match_problem"] or self.env._(
             "The row names no invoice and no customer. Choose one here."
         )
 
-    def _why_not_this_invoice(self, provider):
-        move = self.move_id
+    def _why_not_this_invoice(self, move, partner, provider):
         if provider.company_id not in move.company_id.sudo().parent_ids:
             return self.env._(
                 "Invoice %s belongs to a company that does not use this application.",
@@ -383,7 +351,7 @@ class BillpayNumberImportLine(models.TransientModel):
                 invoice=move.display_name,
                 number=other[0].display_number,
             )
-        customer, owner = self.partner_id, move.partner_id
+        customer, owner = partner, move.partner_id
         if customer and customer.commercial_partner_id != owner.commercial_partner_id:
             return self.env._(
                 "Invoice %(invoice)s belongs to %(owner)s, not to %(customer)s.",
@@ -393,9 +361,65 @@ class BillpayNumberImportLine(models.TransientModel):
             )
         return ""
 
+    def action_view_numbers(self):
+        return self._view("control_number", self.line_ids.number_id)
+
+
+class BillpayNumberImportLine(models.TransientModel):
+    _name = "billpay.number.import.line"
+    _inherit = [BillpayImportLine._name]
+    _description = "Control Number to Import"
+    _billpay_server_fields = BillpayImportLine._billpay_server_fields.union(
+        "name mode amount description said_invoice said_customer match_problem"
+        " match_verdict number_id".split()
+    )
+    _choices = ("kind", "move_id", "partner_id")
+    _judged = (*_choices, "name", "problem", "match_verdict", "match_problem")
+
+    wizard_id = fields.Many2one(
+        "billpay.number.import", required=True, ondelete="cascade", index=True
+    )
+    name = fields.Char(string="Control Number", readonly=True)
+    kind = fields.Selection(
+        [("order", "Order"), ("customer", "Customer")], required=True
+    )
+    mode = fields.Selection(NUMBER_MODES, readonly=True)
+    amount = fields.Float(readonly=True, digits=(16, 2), help="In TZS.")
+    description = fields.Char(readonly=True)
+    said_invoice = fields.Char(string="Invoice in File", readonly=True)
+    said_customer = fields.Char(string="Customer in File", readonly=True)
+    # Why nothing was found, or more than one; a person may choose all the same. Where
+    # one was found, by what.
+    match_problem = fields.Char(readonly=True)
+    match_verdict = fields.Char(readonly=True)
+    move_id = fields.Many2one(
+        "account.move",
+        string="Invoice",
+        domain=[
+            ("move_type", "in", ("out_invoice", "out_receipt")),
+            ("state", "=", "posted"),
+        ],
+    )
+    partner_id = fields.Many2one("res.partner", string="Customer")
+    number_id = fields.Many2one("billpay.control.number", readonly=True)
+
+    def _partner(self):
+        return self.partner_id or self.move_id.partner_id
+
     def _report_values(self):
         return {
             self.env._("Control Number"): self.name,
             self.env._("Invoice"): self.move_id.name or self.said_invoice,
             self.env._("Customer"): self._partner().display_name or self.said_customer,
         }
+
+
+class BillpayNumberImportColumn(models.TransientModel):
+    _name = "billpay.number.import.column"
+    _inherit = [BillpayImportColumn._name]
+    _description = "Column of Control Numbers to Import"
+    _kind = "numbers"
+
+    wizard_id = fields.Many2one(
+        "billpay.number.import", required=True, ondelete="cascade", index=True
+    )

@@ -6,9 +6,9 @@ from odoo import api, fields, models
 from odoo.exceptions import UserError
 
 from ..actions import notify
+from ..cells import CellError, read_number, read_receipt
 from ..identity import without_blanks
 from ..models.billpay_guarded import BillpayGuarded
-from ..spreadsheet import SpreadsheetError, read_number, read_receipt
 from .billpay_payment_import import told_payment, why_not_receipt
 
 
@@ -146,7 +146,7 @@ class BillpayPaymentEntry(models.TransientModel):
             number = read_number(self.number or "")
             # What says nothing is quoted below.
             receipt = read_receipt(typed) or without_blanks(typed)
-        except SpreadsheetError:
+        except CellError:
             number = receipt = ""
         if not number:
             trouble = self.env._("Enter the control number that was paid.")

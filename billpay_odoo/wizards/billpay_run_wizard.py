@@ -7,20 +7,29 @@ from odoo import Command, api, fields, models
 from odoo.exceptions import UserError
 
 from ..actions import window
+from ..cells import read_amount, read_email, read_name, read_phone, read_reference
+from ..columns import TOTALS
 from ..const import INVOICES, NUMBER_MODES, UNPAID
-from ..identity import (
-    is_placeholder,
-    mobile_phone,
-    name_key,
-    phone_key,
-    reference_key,
-    word_key,
+from ..identity import mobile_phone, word_key
+from .billpay_import import (
+    DOUBTFUL,
+    MODES,
+    BillpayImport,
+    BillpayImportColumn,
+    find_word,
+    insert_many,
 )
-from ..spreadsheet import check_value, read_money, read_phone, read_reference
-from .billpay_import import MODES, BillpayImport, find_word
 
 # More than this is better split: a person has to look through it.
-MAX_LINES = 20000
+MAX_LINES = 50_000
+
+
+_LINE = (
+    "move_id partner_id purpose_id amount mode new_name new_ref new_phone new_email"
+    " new_parent new_tag error verdict match candidate_id".split()
+)
+# What is looked at to find a contact.
+_SAID = "name ref parent phone email tag".split()
 
 
 class BillpayRunWizard(models.TransientModel):
@@ -28,23 +37,12 @@ class BillpayRunWizard(models.TransientModel):
     _inherit = [BillpayImport._name]
     _description = "Prepare a Bulk Run"
 
-    _headings = {
-        "name": "Name, customer, customer name, pupil, student, member, contact, jina, "
-        "jina la mwanafunzi, mwanafunzi, mteja",
-        "ref": "Reference, customer reference, customer id, admission number, "
-        "admission no, student number, member number, code, namba ya mwanafunzi",
-        "tag": "Class, group, category, stream, darasa, kikundi",
-        "parent": "Parent, parent name, guardian, mother, father, mzazi, mlezi",
-        "phone": "Phone, phone number, mobile, customer phone, parent phone, simu, "
-        "namba ya simu",
-        "email": "Email, e-mail, mail, customer email, barua pepe",
-        "purpose": "Purpose, bill, fee, kusudi, ada",
-        "amount": "Amount, bill amount, amount asked, kiasi",
-        "mode": "Mode, payment mode, njia",
-    }
     _billpay_server_fields = BillpayImport._billpay_server_fields | {"company_id"}
+    _kind = "run"
     _needed = ("name",)
-    _max_rows = MAX_LINES
+    _column_model = "billpay.run.wizard.column"
+
+    column_ids = fields.One2many("billpay.run.wizard.column", "wizard_id")
 
     # Whose numbers they are, the company or the purpose says: a branch has none itself.
     application = fields.Selection(required=False)
@@ -145,8 +143,11 @@ class BillpayRunWizard(models.TransientModel):
             )
         )
         rows = enumerate(vals_list, 1)
-        run.line_ids.create(
-            [{"run_id": run.id, "row": row, **vals} for row, vals in rows]
+        # Each line has every field, in one order.
+        empty = {"state": "waiting", **dict.fromkeys(_LINE, False)}
+        insert_many(
+            run.line_ids,
+            [{"run_id": run.id, "row": row, **empty, **vals} for row, vals in rows],
         )
         return run.sudo(False)._get_records_action()
 
@@ -200,8 +201,8 @@ class BillpayRunWizard(models.TransientModel):
         runs.action_start()
         return window(self.env, "action_billpay_run", domain=[("id", "in", runs.ids)])
 
-    def _problem(self, text):
-        return {"state": "problem", "error": text}
+    def _problem(self, text, verdict="unusable"):
+        return {"state": "problem", "error": text[:500], "verdict": verdict}
 
     def _lines_of_invoices(self):
         moves = self.move_ids
@@ -296,22 +297,25 @@ class BillpayRunWizard(models.TransientModel):
             text = self.env._("Has the number %s already.", number.display_number)
         return self._problem(text) if text else {}
 
+    def _company(self):
+        """Override: whose numbers they are, the company says."""
+        return self.company_id
+
+    def _provider(self):
+        """Override: not asked for."""
+        return self.env["payment.provider"]
+
+    def _missing(self, places):
+        """Override: a name may stand in several columns."""
+        has_name = "name" in places or {"first_name", "last_name"} & places.keys()
+        return [] if has_name else ["name"]
+
     def _lines_of_sheet(self):
-        rows = self._read_rows()
+        rows = self._mapped_rows()
         known = self._known_purposes()
         if "purpose" not in rows[0][1]:
             self._needed_purposes()
-        first_rows, read = {}, []
-        for number, cells in rows:
-            values = self._read_row(cells, known)
-            values["row"] = number
-            same = self.env["billpay.run.line"]._identity_of(values)
-            key = same, tuple(values["purposes"].ids)
-            first = first_rows.setdefault(key, number)
-            if first != number and not values.get("error"):
-                text = self.env._("The same stands in row %s already.", first)
-                values.update(self._problem(text))
-            read.append(values)
+        read = [{**self._read_row(found, known), "row": row} for row, found in rows]
         self._match_contacts(read)
         ids = {v["partner_id"] for v in read if v.get("partner_id")}
         partners = self.env["res.partner"].browse(ids)
@@ -332,7 +336,7 @@ class BillpayRunWizard(models.TransientModel):
                             contact=partner.display_name,
                             row=row,
                         )
-                        why = self._problem(text)
+                        why = self._problem(text, "same_as")
                     line.update(why)
                 lines.append(line)
         return self.filename or self.env._("Spreadsheet"), lines
@@ -346,36 +350,35 @@ class BillpayRunWizard(models.TransientModel):
             for lang, _name in self.env["res.lang"].get_installed()
         }
 
-    def _read_row(self, cells, known):
+    def _read_row(self, found, known):
         """Return the values of a line, with the first problem of the row."""
-        problems = []
+        problems, notes = [], []
 
-        def parsed(reader, name):
-            return self._parsed(problems, reader, cells, name)
+        def parsed(reader, name, into=problems):
+            return self._parsed(into, reader, found, name)
 
-        def text(value):
-            return " ".join(check_value(value).split())
-
-        name = parsed(text, "name") or ""
+        parts = [
+            parsed(read_name, n) for n in ("first_name", "middle_name", "last_name")
+        ]
+        name = parsed(read_name, "name") or " ".join(filter(None, parts))
         if not name and not problems:
-            problems.append(self.env._("The row has no name."))
-        phone = parsed(read_phone, "phone") or ""
-        if phone and not mobile_phone(phone):
-            problems.append(
-                self.env._(
-                    "“%s” is no Tanzanian mobile number. Write it as 0712345678.", phone
-                )
-            )
-        email = parsed(text, "email") or ""
-        if is_placeholder(email):
-            email = ""
-        if email and "@" not in email:
-            problems.append(self.env._("“%s” is no e-mail address.", email))
-        amount = parsed(read_money, "amount")
-        if amount is not None and amount != int(amount):
-            problems.append(self.env._("A number asks for whole shillings."))
+            text = self.env._("The row has no name. Type it, or delete the row.")
+            problems.append(text)
+        if word_key(name) in TOTALS:
+            problems.append(self.env._("It is a total, and no customer."))
+        # A bad cell costs that cell; without phone or address a new contact says why.
+        phone = parsed(read_phone, "phone", notes) or ""
+        mobile = mobile_phone(phone)
+        if phone and not mobile:
+            text = self._why_bad_value("not_a_phone", phone)
+            notes.append(self._of_column("phone", text))
+        email = parsed(read_email, "email", notes) or ""
+        amount = parsed(read_amount, "amount")
+        if amount is not None and (amount < 0 or amount != int(amount)):
+            text = self.env._("A number asks for whole shillings.")
+            problems.append(self._of_column("amount", text))
         purposes = self.purpose_ids
-        if word := cells.get("purpose"):
+        if word := found.get("purpose"):
             purposes = known.get(word_key(word), purposes.browse())
             if not purposes:
                 names = sorted({purpose.name for purpose in known.values()})
@@ -384,97 +387,84 @@ class BillpayRunWizard(models.TransientModel):
                     word=word,
                     known=", ".join(names) or "–",
                 )
-                problems.append(missing)
+                problems.append(self._of_column("purpose", missing))
         elif not purposes:
             problems.append(self.env._("The row says no purpose, and none is chosen."))
         mode = self.mode
-        if word := cells.get("mode"):
+        if word := found.get("mode"):
             mode = find_word(word, MODES)
             if not mode:
-                problems.append(self.env._("“%s” is neither “any” nor “exact”.", word))
+                text = self.env._("“%s” is neither “any” nor “exact”.", word)
+                problems.append(self._of_column("mode", text))
+        if trouble := self._why_status(found):
+            problems.append(trouble)
         values = {
             "new_name": name,
             "new_ref": parsed(read_reference, "ref") or "",
-            "new_tag": " ".join(cells.get("tag", "").split()),
-            "new_parent": " ".join(cells.get("parent", "").split()),
-            "new_phone": mobile_phone(phone) and "+%s" % mobile_phone(phone),
+            "new_tag": " ".join(found.get("tag", "").split()),
+            "new_parent": parsed(read_name, "parent", notes) or "",
+            "new_phone": mobile and "+%s" % mobile,
             "new_email": email,
             "amount": float(amount) if amount is not None else self.amount,
             "mode": mode,
             "purposes": purposes,
+            "match": " ".join(notes),
         }
         if problems:
             values.update(self._problem(problems[0]))
         return values
 
     def _match_contacts(self, read):
-        """Find the contacts that rows mean: by reference, else by name and parent."""
-        partners = self.env["res.partner"]
-        by_ref = partners._billpay_find_same(
-            "ref", reference_key, [v["new_ref"] for v in read], self.company_id
-        )
-        names = [v["new_name"] for v in read if not v["new_ref"]]
-        by_name = partners._billpay_find_same("name", name_key, names, self.company_id)
-        for values in read:
-            if values.get("error"):
-                continue
-            if ref := values["new_ref"]:
-                found = by_ref.get(reference_key(ref), partners)
-                # Of 7 and 007 the one as it is written.
-                found = found.filtered(lambda p, ref=ref: p.ref == ref) or found
-            else:
-                found = by_name.get(name_key(values["new_name"]), partners)
-                found = self._narrowed(found, values)
-            if problem := self._why_no_contact(found, values):
+        """Find the contacts that rows mean, and say what is doubtful."""
+        names = {name: "new_%s" % name for name in _SAID}
+        good = [values for values in read if not values.get("error")]
+        said = [
+            {
+                "row": values["row"],
+                "what": tuple(values["purposes"].ids),
+                **{name: values[field] for name, field in names.items()},
+            }
+            for values in good
+        ]
+        matcher = self.env["billpay.contact.match"]
+        matches = matcher._match(said, self.company_id, family=True)
+        for values, match in zip(good, matches, strict=True):
+            values["verdict"] = match.verdict
+            if match.verdict == "same_as":
+                values.update(self._problem(match.text, "same_as"))
+            elif match.verdict == "known":
+                values["partner_id"] = match.partner.id
+                by = self.env._("Known by %s.", match.text)
+                values["match"] = " ".join(filter(None, (by, values["match"])))
+            elif match.verdict in DOUBTFUL:
+                text = self.env._(
+                    "%s Choose the contact here, or press New Contact.", match.text
+                )
+                values.update(self._problem(text, match.verdict))
+                values["candidate_id"] = match.partner.id
+            elif problem := self._why_no_contact(values):
                 values.update(self._problem(problem))
-            else:
-                values["partner_id"] = found.id
 
-    def _why_no_contact(self, found, values):
-        """Return why a row means no contact, known or to be made; "" if it does."""
-        if len(found) > 1:
-            return self.env._(
-                "%(count)s contacts fit this row. Give it the reference of the right "
-                "one.",
-                count=len(found),
-            )
-        if found:
-            other = found._billpay_other_identity(
-                values["new_phone"], values["new_email"]
-            )
-            if not other or values["new_ref"]:
-                return ""
-            return self.env._(
-                "%s Give the row the reference of the right contact, or what is known "
-                "here.",
-                other,
-            )
+    def _why_no_contact(self, values):
+        """Return why a row cannot become a new contact; "" if it can."""
         if not self.create_contacts:
             return self.env._(
                 "No contact matches this name, and creating contacts is disabled."
             )
         if not values["new_phone"] and not values["new_email"]:
-            return self.env._(
+            return values["match"] or self.env._(
                 "A new contact needs a phone number or an e-mail address: ClickPesa "
-                "requires one of them."
+                "requires one of them. Type one in this row."
             )
         return ""
 
-    def _narrowed(self, found, values):
-        """Tell namesakes apart by parent, phone or class."""
-        if values["new_parent"]:
-            parent = name_key(values["new_parent"])
-            found = found.filtered(lambda p: name_key(p.parent_id.name) == parent)
-        if len(found) > 1 and values["new_phone"]:
-            phone = phone_key(values["new_phone"])
-            fitting = found.filtered(
-                lambda p: p._billpay_contact_values()["phone"] == phone
-            )
-            found = fitting or found
-        if len(found) > 1 and values["new_tag"]:
-            tag = word_key(values["new_tag"])
-            fitting = found.filtered(
-                lambda p: tag in map(word_key, p.category_id.mapped("name"))
-            )
-            found = fitting or found
-        return found
+
+class BillpayRunWizardColumn(models.TransientModel):
+    _name = "billpay.run.wizard.column"
+    _inherit = [BillpayImportColumn._name]
+    _description = "Column of a Class List"
+    _kind = "run"
+
+    wizard_id = fields.Many2one(
+        "billpay.run.wizard", required=True, ondelete="cascade", index=True
+    )

@@ -19,7 +19,7 @@ def load(*names):
         importlib.import_module(f"plain.{name}")
 
 
-load("identity", "likeness")
+load("identity", "likeness", "cells", "columns")
 
 # Busy machines are slow; a failing example is printed, so nothing needs to be kept.
 settings.register_profile("identity", deadline=None, database=None)

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from plain.identity import (
     email_key,
-    is_placeholder,
+    is_blank,
     mobile_phone,
+    name_hint,
     name_key,
     name_parts,
     name_words,
@@ -19,6 +20,7 @@ from plain.identity import (
     number_spellings,
     phone_key,
     phone_spellings,
+    phones,
     receipt_key,
     receipt_text,
     reference_key,
@@ -29,6 +31,7 @@ from plain.identity import (
 
 KEYS = {
     email_key,
+    name_hint,
     name_key,
     number_key,
     phone_key,
@@ -181,6 +184,8 @@ def test_what_a_sent_number_may_mean(sent, names):
     [
         ("Asha Juma", "ASHA JUMA", " asha  juma ", "Asha\u00a0Juma", "Áshá Jumá"),
         ("Ng'ombe", "Ng’ombe", "Ngʼombe", "Ng`ombe", "NG´OMBE", "Ng‘ombe", "Ng＇ombe"),
+        # As one encoding looks in another.
+        ("Ng'ombe", "Ngâ€™ombe", "Ngâ€˜ombe", "NGÊ¼OMBE", "Ng\x92ombe", "Ng\x91ombe"),
         ("Mary-Ann O'Neil", "mary ann o’neil", "Mary–Ann O'Neil"),
         ("J. Mushi", "J Mushi", "j.mushi"),
         ("محمد علي", "مُحَمَّد عَلِي", "محمـد  علي"),
@@ -209,6 +214,12 @@ def test_spellings_of_one_name(texts):
 )
 def test_different_names(texts):
     assert_different(name_key, texts)
+
+
+def test_the_order_of_words_is_a_hint():
+    assert_same(name_hint, ("Asha Juma Mushi", "MUSHI, Asha Juma", "juma  mushi asha"))
+    assert_different(name_hint, ("Asha Juma", "Asha Asha Juma", "Asha"))
+    assert_same(name_hint, ("محمد علي", "علي محمد"))
 
 
 def test_words_of_a_name():
@@ -258,15 +269,18 @@ def test_different_references(texts):
 
 @pytest.mark.parametrize(
     "text",
-    ["", " ", "-", "–", "--", "N/A", "n.a.", "NA", "HANA", "Hakuna", "none", None],
+    [
+        *("", " ", "-", "–", "--", "N/A", "n.a.", "NA", "HANA", "Hakuna", "none", None),
+        *("Not available", "hana simu", "TBA", "لا يوجد", "xxx", "...", "#", "Nil"),
+    ],
 )
 def test_placeholders_are_empty(text):
-    assert is_placeholder(text)
+    assert is_blank(text)
     assert reference_key(text) == receipt_key(text) == phone_key(text) == ""
 
 
 def test_no_placeholders():
-    assert not any(map(is_placeholder, ("0", "Hanania", "NA1", "王")))
+    assert not any(map(is_blank, ("0", "Hanania", "NA1", "王", 0, 0.0)))
 
 
 # === PHONES === #
@@ -322,6 +336,26 @@ def test_no_phone(text):
 )
 def test_mobile_phones_of_tanzania(text, mobile):
     assert mobile_phone(text) == mobile
+
+
+@pytest.mark.parametrize(
+    ("text", "mobiles"),
+    [
+        ("0712345678 / 0755 123 456", ["255712345678", "255755123456"]),
+        ("0712345678, 255712345678", ["255712345678"]),
+        ("022 211 1234 au 0712345678", ["255712345678"]),
+        ("0712345678 (mama) 0655123456 (baba)", ["255712345678", "255655123456"]),
+        ("mama 0712345678; baba: HANA", ["255712345678"]),
+        ("+255 (0) 712-345-678 or 0655123456.0", ["255712345678", "255655123456"]),
+        ("O712345678", ["255712345678"]),
+        # Stands for none, and what a sheet has rounded.
+        *(("0700000000", []), ("255713000000", []), ("0000000000", [])),
+        *(("022 211 1234", []), ("+254712345678", []), ("-", []), (None, [])),
+    ],
+)
+def test_all_mobile_numbers_of_a_cell(text, mobiles):
+    assert phones(text) == mobiles
+    assert mobile_phone(text) == next(iter(mobiles), "")
 
 
 def test_spellings_of_a_phone_to_look_for():

@@ -13,6 +13,7 @@ from plain.likeness import (
     nearly_same_receipt,
     neighbours,
     slip,
+    with_zeros,
 )
 
 
@@ -35,6 +36,11 @@ from plain.likeness import (
 def test_slips(typed, meant, kind):
     assert slip(typed, meant) == kind
     assert (meant.replace(" ", "") in neighbours(typed)) is bool(kind)
+
+
+def test_zeros_that_a_sheet_has_dropped():
+    assert with_zeros("12") == ["012", "0012", "00012", "000012"]
+    assert set(with_zeros("12")) <= neighbours("12")
 
 
 @given(number=st.text("0123456789AB", min_size=1, max_size=20))

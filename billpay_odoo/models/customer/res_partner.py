@@ -3,12 +3,12 @@
 from odoo import api, fields, models
 from odoo.exceptions import UserError
 from odoo.fields import Domain
-from odoo.tools import SQL, email_normalize
+from odoo.tools import email_normalize
 
 from ... import const
 from ...actions import dialog, window
 from ...const import LIVING
-from ...identity import email_key, mobile_phone, number_as_stored, phone_key
+from ...identity import mobile_phone, number_as_stored
 
 
 class ResPartner(models.Model):
@@ -172,62 +172,6 @@ class ResPartner(models.Model):
                 numbers_sudo.filtered(lambda n: n.partner_id in renamed)
             )
         return result
-
-    @api.model
-    def _billpay_find_same(self, field, key, texts, company):
-        """Find a company's active contacts that texts mean by one stored text field.
-
-        :param key: the function of ``identity`` that makes both sides alike
-        :return: ``{key: contacts}``
-        """
-        wanted = {key(text) for text in texts} - {""}
-        if not wanted:
-            return {}
-        self.flush_model([field, "active"])
-        rows = self.env.execute_query(
-            SQL(
-                "SELECT id, %(field)s FROM res_partner"
-                " WHERE active AND %(field)s IS NOT NULL",
-                field=SQL.identifier(field),
-            )
-        )
-        keys = {
-            partner_id: same
-            for partner_id, text in rows
-            if (same := key(text)) in wanted
-        }
-        # Through the ORM, which knows whom this user may see.
-        companies = [False, *company.parent_ids.ids]
-        domain = [("id", "in", list(keys)), ("company_id", "in", companies)]
-        return self.search(domain).grouped(lambda partner: keys[partner.id])
-
-    def _billpay_other_identity(self, phone, email):
-        """Return the sentence why a contact is not the one that a row means, or "".
-
-        The parent's phone and address are a pupil's too. Where either side knows none,
-        nothing contradicts, and one of them that agrees is enough.
-        """
-        self.ensure_one()
-        family = self | self.parent_id
-        phones = {phone_key(p.phone): p.phone for p in family if phone_key(p.phone)}
-        emails = {email_key(p.email): p.email for p in family if email_key(p.email)}
-        said = phone_key(phone), email_key(email)
-        if said[0] in phones or said[1] in emails:
-            return ""
-        name = self.display_name
-        if said[0] and phones:
-            return self.env._(
-                "%(contact)s has another phone here, %(phone)s.",
-                contact=name,
-                phone=next(iter(phones.values())),
-            )
-        if said[1] and emails:
-            return self.env._(
-                "%(contact)s has another e-mail address here, %(email)s.",
-                contact=name,
-                email=next(iter(emails.values())),
-            )
-        return ""
 
     def _billpay_contact_values(self):
         """Return ``name``, ``phone`` (``255…``) and ``email`` for ClickPesa.

@@ -471,7 +471,9 @@ class BillpayRun(models.Model):
         return self._view("run_line", "run_id")
 
     def action_view_problems(self):
-        return self._view("run_line", "run_id", *_PROBLEMS)
+        action = self._view("run_line", "run_id", *_PROBLEMS)
+        problems = self.env.ref("billpay_odoo.billpay_run_line_problem_list").sudo()
+        return {**action, "views": [(problems.id, "list"), (False, "kanban")]}
 
     def action_view_unreachable(self):
         return self._view("run_line", "run_id", ("unreachable", "=", True))

@@ -18,6 +18,7 @@ from ...identity import (
     word_key,
 )
 from ...transactions import CONFLICTS
+from ..billpay_guarded import BillpayGuarded
 
 _logger = logging.getLogger(__name__)
 
@@ -33,9 +34,16 @@ class BillpayRunLine(models.Model):
     """One invoice or customer of a run, and the number it gets."""
 
     _name = "billpay.run.line"
+    _inherit = [BillpayGuarded._name]
     _description = "Line of a Bulk Run"
     _order = "row, id"
     _rec_name = "number"
+    # All but the contact, which a person may choose for a doubtful row.
+    _billpay_server_fields = frozenset(
+        "run_id row state move_id purpose_id amount mode new_name new_ref new_phone"
+        " new_email new_parent new_tag verdict match candidate_id error number_id"
+        " is_made made_partner_ids".split()
+    )
 
     run_id = fields.Many2one(
         "billpay.run", required=True, ondelete="cascade", index=True, readonly=True
@@ -81,6 +89,30 @@ class BillpayRunLine(models.Model):
     new_email = fields.Char(string="E-Mail in the File", readonly=True)
     new_parent = fields.Char(string="Parent in the File", readonly=True)
     new_tag = fields.Char(string="Class in the File", readonly=True)
+    verdict = fields.Selection(
+        [
+            ("new", "New contact"),
+            ("known", "Known"),
+            ("looks_like", "Looks like another"),
+            ("contradicts", "Contradicts"),
+            ("same_as", "Same as another row"),
+            ("unusable", "Cannot be used"),
+        ],
+        readonly=True,
+        help="What a row of a spreadsheet is.",
+    )
+    match = fields.Char(readonly=True, help="By what the contact of a row is known.")
+    candidate_id = fields.Many2one(
+        "res.partner", string="Looks Like", readonly=True, ondelete="set null"
+    )
+    made_partner_ids = fields.Many2many(
+        "res.partner",
+        "billpay_run_line_made_rel",
+        string="Contacts Made",
+        readonly=True,
+        copy=False,
+        help="What the run made for this row: the contact, and its parent.",
+    )
     error = fields.Char(readonly=True)
     number_id = fields.Many2one(
         "billpay.control.number",
@@ -195,13 +227,13 @@ class BillpayRunLine(models.Model):
         )
         return Domain("state", "=", "reserved") & Domain("number_id", "in", unsent)
 
-    @api.depends("state", "error", "number_id.state", "number_id.sync_error")
+    @api.depends("state", "error", "match", "number_id.state", "number_id.sync_error")
     def _compute_outcome(self):
         for line in self:
             number = line.number_id
             unsent = number.state == "open" and number.sync_at and not number.payable
             line.outcome = self._outcome(line.state, number.state, unsent)
-            line.reason = line.error or line.number_id.sync_error
+            line.reason = line.error or number.sync_error or line.match
 
     def _search_outcome(self, operator, value):
         if operator != "in":
@@ -239,7 +271,70 @@ class BillpayRunLine(models.Model):
             for name in ("email", "phone")
         )
 
+    # === CRUD METHODS === #
+
+    def write(self, vals):
+        is_choice = not self.env.su and "partner_id" in vals
+        if is_choice:
+            self._check_doubtful()
+        result = super().write(vals)
+        if is_choice and vals["partner_id"]:
+            self._settle_doubt("known", self.env._("Chosen by %s.", self.env.user.name))
+        return result
+
+    # === ACTION METHODS === #
+
+    def action_same_contact(self):
+        """Take the contact that a doubtful row looks like."""
+        for line in self:
+            line.partner_id = line.candidate_id
+
+    def action_new_contact(self):
+        """Let the run make a new contact of a doubtful row."""
+        self.check_access("write")
+        self._check_doubtful()
+        for line in self:
+            if not line.run_id.create_contacts or not (
+                line.new_phone or line.new_email
+            ):
+                raise UserError(
+                    self.env._(
+                        "%s cannot become a new contact: that needs a phone number or "
+                        "an e-mail address, and a run that makes contacts. Nothing was "
+                        "changed.",
+                        line.new_name,
+                    )
+                )
+        text = self.env._("New, says %s.", self.env.user.name)
+        self.sudo().partner_id = False
+        self._settle_doubt("new", text)
+
     # === BUSINESS METHODS === #
+
+    def _check_doubtful(self):
+        """A person chooses the contact of a doubtful row, before its run starts."""
+        for line in self:
+            is_doubtful = line.verdict in ("looks_like", "contradicts")
+            if line.run_id.state != "draft" or not is_doubtful:
+                raise UserError(
+                    self.env._(
+                        "Row %s is not doubtful, or its run has started. Nothing was "
+                        "changed.",
+                        line.row,
+                    )
+                )
+
+    def _settle_doubt(self, verdict, text):
+        """Let these rows get their numbers, unless their contact cannot have one."""
+        living = self.env["billpay.purpose"]._living_of(self.partner_id)
+        problems = self.partner_id._billpay_contact_problems()
+        for line in self.sudo():
+            number = living.get((line.partner_id, line.purpose_id))
+            error = problems.get(line.partner_id, "")
+            if number:
+                error = self.env._("Has the number %s already.", number.display_number)
+            state = {"state": "problem" if error else "waiting", "error": error}
+            line.write({**state, "verdict": verdict, "match": text})
 
     def _sms_text(self):
         """Return a text of one SMS, in the customer's language."""
@@ -413,15 +508,19 @@ class BillpayRunLine(models.Model):
                 values = {"name": line.new_parent, "company_id": company.id}
                 reached = {"phone": line.new_phone, "email": line.new_email}
                 parents[key] = partners.create({**values, **reached})
+                line.made_partner_ids |= parents[key]
         tags, tag_sudo = {}, self.env["res.partner.category"].sudo()
         for name in set(rows.filtered("new_tag").mapped("new_tag")):
             found = tag_sudo.search([("name", "=", name)], limit=1)
             tags[name] = found or tag_sudo.create({"name": name})
         known = rows._known_contacts()
         for identity, lines in rows.grouped(self._identity_of).items():
-            lines.partner_id = known.get(identity) or partners.create(
-                lines[0]._contact_values(parents, tags)
-            )
+            if identity not in known:
+                known[identity] = partners.create(
+                    lines[0]._contact_values(parents, tags)
+                )
+                lines[0].made_partner_ids |= known[identity]
+            lines.partner_id = known[identity]
 
     @api.model
     def _parent_key(self, name, phone, email):
@@ -454,7 +553,9 @@ class BillpayRunLine(models.Model):
     def _identity_of(self, values):
         """Return what makes two rows of a file mean the same contact."""
         if values["new_ref"]:
-            return reference_key(values["new_ref"])
+            # Where a family has one reference, each child begins with its own name.
+            own = name_key(values["new_name"]).partition(" ")[0]
+            return reference_key(values["new_ref"]), own
         reached = values["new_phone"], values["new_email"]
         return (
             name_key(values["new_name"]),
