@@ -124,7 +124,7 @@ class BillpayImport(models.AbstractModel):
     # is the wrong one, and the models of its rows and columns.
     _billpay_server_fields = frozenset(
         "state made_count ignored_columns download download_name content"
-        " asks_order".split()
+        " asks_order sheet_ids".split()
     )
     _kind = None
     _needed = ()
@@ -143,7 +143,7 @@ class BillpayImport(models.AbstractModel):
     file = fields.Binary(string="Spreadsheet", attachment=False)
     filename = fields.Char()
     sheet_id = fields.Many2one("billpay.import.sheet", string="Sheet")
-    sheet_ids = fields.Many2many("billpay.import.sheet")
+    sheet_ids = fields.Many2many("billpay.import.sheet", readonly=True)
     has_sheets = fields.Boolean(compute="_compute_has_sheets")
     # The rows below the heading, packed: the file is read once.
     content = fields.Binary(attachment=False, readonly=True, copy=False)
