@@ -12,7 +12,7 @@ from .test_payment_transaction import CheckoutSteps
 
 # What is written into one's own wizard is what its button acts on. The button checks
 # the right of the user, and the fields that only Odoo sets are refused.
-_UPLOADED = "application file filename date_order sheet_id sheet_ids"
+_UPLOADED = "application file filename date_order"
 
 
 @tagged("post_install", "-at_install")
@@ -54,8 +54,6 @@ class TestFields(RightsCommon):
         "billpay.number.import.column": ("meaning",),
         "billpay.payment.import.column": ("meaning",),
         "billpay.run.wizard.column": ("meaning",),
-        # The contact of a doubtful row, before the run starts.
-        "billpay.run.line": ("partner_id",),
         # Which run is meant; its own rights count.
         "billpay.run.undo": ("run_id",),
         # What a row of the file is for, where the file does not tell.

@@ -124,7 +124,7 @@ class BillpayImport(models.AbstractModel):
     # is the wrong one, and the models of its rows and columns.
     _billpay_server_fields = frozenset(
         "state made_count ignored_columns download download_name content"
-        " asks_order".split()
+        " asks_order sheet_ids".split()
     )
     _kind = None
     _needed = ()
@@ -143,7 +143,7 @@ class BillpayImport(models.AbstractModel):
     file = fields.Binary(string="Spreadsheet", attachment=False)
     filename = fields.Char()
     sheet_id = fields.Many2one("billpay.import.sheet", string="Sheet")
-    sheet_ids = fields.Many2many("billpay.import.sheet")
+    sheet_ids = fields.Many2many("billpay.import.sheet", readonly=True)
     has_sheets = fields.Boolean(compute="_compute_has_sheets")
     # The rows below the heading, packed: the file is read once.
     content = fields.Binary(attachment=False, readonly=True, copy=False)
@@ -217,6 +217,10 @@ class BillpayImport(models.AbstractModel):
         return self._reopen()
 
     def _read_file(self, book):
+        # What is long is kept in memory once.
+        self.invalidate_recordset(["file"])
+        if not book.sheets:
+            raise files.FileError("empty")
         vocabulary = columns.VOCABULARIES[self._kind]
         wanted = self.sheet_id.position if self.sheet_id in self.sheet_ids else None
         best = None
@@ -226,7 +230,7 @@ class BillpayImport(models.AbstractModel):
             fit = (place == wanted, columns.likeness(found[2], vocabulary), bool(head))
             if best is None or fit > best[0]:
                 best = fit, place, found
-        _fit, place, (index, height, headings) = best or (0, 0, (0, 1, []))
+        _fit, place, (index, height, headings) = best
         rows = []
         for order, (number, texts) in enumerate(book.sheets[place].rows):
             # Sheets that were printed say the headings once a page.
@@ -236,14 +240,16 @@ class BillpayImport(models.AbstractModel):
                 raise files.FileError("too_many_rows")
         if not rows:
             raise files.FileError("empty")
+        vals_list = self._columns_of(headings, rows)
+        content = binaries.to_field(_packed(rows))
+        names = [sheet.name or "1" for sheet in book.sheets]
+        # The database's copy of a long file takes the room of these.
+        del rows, book, sheet
+        # sudo: what the file says is never typed.
         sheets = self.env["billpay.import.sheet"].sudo()
         sheets = sheets.create(
-            [
-                {"name": sheet.name or "1", "position": position}
-                for position, sheet in enumerate(book.sheets)
-            ]
+            [{"name": n, "position": i} for i, n in enumerate(names)]
         )
-        # sudo: what the file says is never typed.
         self.column_ids.sudo().unlink()
         if self._line_model:
             self.line_ids.sudo().unlink()
@@ -253,10 +259,10 @@ class BillpayImport(models.AbstractModel):
                 "sheet_ids": [fields.Command.set(sheets.ids)],
                 "sheet_id": sheets[place].id,
                 "asks_order": False,
-                "content": binaries.to_field(_packed(rows)),
+                "content": content,
             }
         )
-        self.env[self._column_model].sudo().create(self._columns_of(headings, rows))
+        self.env[self._column_model].sudo().create(vals_list)
 
     def _columns_of(self, headings, rows):
         """Return the values of the columns that hold anything."""
