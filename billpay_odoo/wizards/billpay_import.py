@@ -142,7 +142,7 @@ class BillpayImport(models.AbstractModel):
     )
     file = fields.Binary(string="Spreadsheet", attachment=False)
     filename = fields.Char()
-    sheet_id = fields.Many2one("billpay.import.sheet", string="Sheet")
+    sheet_id = fields.Many2one("billpay.import.sheet")
     sheet_ids = fields.Many2many("billpay.import.sheet", readonly=True)
     has_sheets = fields.Boolean(compute="_compute_has_sheets")
     # The rows below the heading, packed: the file is read once.

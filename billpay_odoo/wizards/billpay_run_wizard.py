@@ -354,7 +354,8 @@ class BillpayRunWizard(models.TransientModel):
         """Return the values of a line, with the first problem of the row."""
         problems, notes = [], []
 
-        def parsed(reader, name, into=problems):
+        def parsed(reader, name, into=None):
+            into = problems if into is None else into
             return self._parsed(into, reader, found, name)
 
         parts = [
