@@ -2,7 +2,7 @@
 
 {
     "name": "BillPay Control Numbers",
-    "version": "19.0.1.6.0",
+    "version": "19.0.1.7.0",
     "category": "Accounting/Accounting",
     "summary": "Invoices, schools and shops in Tanzania are paid by M-Pesa, other "
     "mobile money or bank, and the payments book themselves",

@@ -2,7 +2,7 @@
 
 {
     "name": "BillPay Point of Sale",
-    "version": "19.0.1.2.0",
+    "version": "19.0.1.3.0",
     "category": "Sales/Point of Sale",
     "summary": "Customers pay at the till by mobile money, also without network",
     "author": "BillPay Odoo contributors",

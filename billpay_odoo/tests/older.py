@@ -55,10 +55,21 @@ BROUGHT = {
             " REFERENCES billpay_control_number (id) ON DELETE RESTRICT",
         ),
     ),
+    "19.0.1.7.0": (
+        (
+            "billpay.run.line.candidate_id",
+            "billpay.run.line.match",
+            "billpay.run.line.verdict",
+            "payment.transaction.billpay_owed",
+        ),
+        (),
+    ),
 }
 # Where Odoo kept them in 19.0.1.0.0.
 EVENT_INDEXES = ("company_id", "provider_id")
-FIRST, BILL_KEY, LATEST = "19.0.1.0.0", "19.0.1.4.0", "19.0.1.6.0"
+FIRST, BILL_KEY = "19.0.1.0.0", "19.0.1.4.0"
+# What a database from before ``bill_key`` cannot have.
+RECENT = "19.0.1.6.0", "19.0.1.7.0"
 # Every version after which an update has something to do.
 VERSIONS = (FIRST, *sorted(BROUGHT)[:-1])
 
@@ -72,7 +83,8 @@ def make_older(db, indexes=(), versions=(("billpay_odoo", "19.0.1.3.0"),)):
     """
     # The unique index on it goes with the column.
     _forget(db, "billpay.control.number.bill_key")
-    _take_away(db, LATEST)
+    for brought in RECENT:
+        _take_away(db, brought)
     for name, definition in (*INDEXES.items(), *indexes):
         db(
             "CREATE UNIQUE INDEX billpay_control_number_%s ON billpay_control_number %s"
