@@ -4,7 +4,9 @@
 from itertools import product
 
 from odoo import Command
+from odoo.modules.module import load_script
 from odoo.tests import tagged
+from odoo.tools import file_path
 
 from odoo.addons.billpay_odoo.tests.common import BillPayCommon
 
@@ -749,3 +751,76 @@ class TestGroupsOfInvoices(BillSteps, BillPayCommon):
                 before = self.env["account.payment"].search_count([])
                 tx._post_process()
                 self.assertEqual(self.env["account.payment"].search_count([]), before)
+
+
+@tagged("post_install", "-at_install")
+class TestCheckoutsOfTheVersionBefore(BillSteps, BillPayCommon):
+    """Then each checkout had a number of its own, for what the order came to then."""
+
+    def _checkouts(self, order, count, **values):
+        """Checkouts of one order as the version before left them."""
+        made = self.env["payment.transaction"].sudo()
+        for _index in range(count):
+            other = self._orders()
+            tx, _payable = self._press_pay_now(other, **values)
+            self._sync()
+            number = self._number_of(tx)
+            # Nobody follows: the version before did not.
+            self.env.cr.execute(
+                "UPDATE sale_order_transaction_rel SET sale_order_id = %s"
+                " WHERE transaction_id = %s",
+                [order.id, tx.id],
+            )
+            self.env.cr.execute(
+                "UPDATE billpay_control_number SET bill_key = %s WHERE id = %s",
+                [f"checkout:{tx.id}", number.id],
+            )
+            made |= tx
+        self.env.invalidate_all()
+        return made
+
+    def _upgrade(self):
+        path = "billpay_odoo_sale/migrations/19.0.1.1.0/post-one_number.py"
+        load_script(file_path(path), "one_number").migrate(self.env.cr, "19.0.1.0.0")
+
+    def test_newest_of_several_asks_what_the_order_owes(self):
+        order = self._orders(120000)
+        old, newer, newest = self._checkouts(order, 3)
+        self._upgrade()
+        number = self._number_of(newest)
+        self.assertEqual(
+            [tx.state for tx in (old, newer, newest)], ["cancel", "cancel", "pending"]
+        )
+        self.assertEqual(number.bill_key, f"order:{order.id}")
+        self.assertEqual(self._asked(old, newer, newest), {number.name: 120000})
+        row = self._paid(number, 120000)
+        self._post_process()
+        self.assertBooked(row, 120000)
+        self.assertEqual((newest.state, order.state), ("done", "sale"))
+
+    def test_one_of_which_a_part_was_paid(self):
+        self.provider.clickpesa_checkout_mode = "flexible"
+        order = self._orders(150000)
+        old, newest = self._checkouts(order, 2)
+        part = self._paid(self._number_of(old), 50000)
+        self.assertBooked(part, 50000)
+        self._upgrade()
+        self.assertNotIn(old.state, ("draft", "pending"))
+        self.assertEqual(newest.state, "pending")
+        [(digits, left)] = self._asked(old, newest).items()
+        self.assertEqual(left, 100000)
+        numbers = (old | newest).billpay_number_ids
+        rest = self._paid(numbers.filtered(lambda n: n.name == digits), 100000)
+        self._post_process()
+        self.assertBooked(rest, 100000)
+        self.assertEqual((order.state, order.amount_paid), ("sale", 150000))
+
+    def test_cancelled_order_asks_for_nothing(self):
+        order = self._orders()
+        [tx] = self._checkouts(order, 1)
+        self.env.cr.execute(
+            "UPDATE sale_order SET state = 'cancel' WHERE id = %s", [order.id]
+        )
+        self.env.invalidate_all()
+        self._upgrade()
+        self.assertEqual(self._asked(tx), {})

@@ -200,7 +200,7 @@ class PaymentTransaction(models.Model):
         waiting = rivals._billpay_waiting_ones()
         newer = waiting.filtered(lambda tx: tx.id > self.id).sorted("id")[-1:]
         if newer and (number := newer._billpay_living()._not_lost()[-1:]):
-            self._set_canceled(state_message=self._billpay_yields_to(newer))
+            self._billpay_end_with_parts(self._billpay_yields_to(newer))
             return number
         numbers = rivals._billpay_numbers().filtered(
             lambda n: not n.move_id and n.provider_id == self.provider_id

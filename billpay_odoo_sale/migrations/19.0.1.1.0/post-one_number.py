@@ -19,9 +19,10 @@ def migrate(cr, version):
     for tx in waiting:
         # The newest is the one that an order's page shows.
         newer = tx._billpay_rivals()._billpay_waiting_ones()
-        if any(other.id > tx.id for other in newer) and not tx._billpay_booked():
-            tx._set_canceled(
-                state_message=env._("Another checkout asks for this order now.")
+        if any(other.id > tx.id for other in newer):
+            # One of which a part was paid is done, with that part.
+            tx._billpay_end_with_parts(
+                env._("Another checkout asks for this order now.")
             )
             continue
         tx._billpay_numbers().filtered("bill_key")._take_place()
