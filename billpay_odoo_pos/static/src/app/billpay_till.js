@@ -720,10 +720,13 @@ export class BillPayTill {
         validation.checkCashRoundingHasBeenWellApplied = () => true;
         validation.shouldHideValidationBehindFeedbackScreen = () =>
             validation.finalizeValidation();
-        if (await validation.validateOrder(true)) {
-            const done = this.find(order.uuid);
+        const { uuid } = order;
+        await validation.validateOrder(true);
+        // Add-ons that extend it do not all return whether it is finished.
+        const done = this.find(uuid);
+        if (done?.finalized) {
             // The list of orders shows it until its receipt is printed, or not.
-            done?.setScreenData({ name: "ReceiptScreen", props: { orderUuid: done.uuid } });
+            done.setScreenData({ name: "ReceiptScreen", props: { orderUuid: done.uuid } });
             this.say(
                 _t("Order %s is paid and finished. Print its receipt from the orders.", order.getName())
             );
