@@ -386,7 +386,8 @@ def _whole_phone(digits, plus):
             return ""  # of no country; as a key it would become a Tanzanian number
         digits = TANZANIA + digits
     if digits.startswith(TANZANIA):
-        # 0700 000 000 stands for no phone, 255713000000 for one that a sheet rounded.
-        is_made_up = _is_mobile(digits) and digits.endswith("000000")
+        # 0700 000 000 stands for no phone. A business may have 0713 000 000; in a file
+        # it is one that a sheet rounded: cells.py.
+        is_made_up = _is_mobile(digits) and digits.endswith("00000000")
         return digits if len(digits) == 12 and not is_made_up else ""
     return digits if 9 <= len(digits) <= 15 else ""
