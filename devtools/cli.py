@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 
-from . import bench, cleaning, demo, linting, locking, odoo, serve, testing
+from . import bench, cleaning, demo, linting, locking, odoo, pictures, serve, testing
 from .console import Problem, say, warn
 
 EXAMPLES = """\
@@ -102,6 +102,8 @@ def _parser():
     for server in (show, clean_db):
         server.add_argument("--host", default="127.0.0.1", help="listen here")
         server.add_argument("--workers", type=int, default=0, help="server processes")
+    shots = command("pictures", pictures.pictures, "make the documentation's pictures")
+    shots.add_argument("names", nargs="*", metavar="NAME", help="default: all of them")
     speed = command("bench", bench.bench, "how fast it is, beside Odoo's own way")
     speed.add_argument("names", nargs="*", metavar="NAME", help="default: all of them")
     speed.add_argument("--quick", action="store_true", help="a small run, to try it")
