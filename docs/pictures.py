@@ -3,19 +3,22 @@
 
 Run by ``./dev pictures``. A picture is a function: it makes what the demo does not
 have over Odoo's external API, opens a page in Chromium, clicks, and takes the picture.
+Those without a function (set-up, till, shop, runs, imports, prints) are made by
+hand.
 """
 
 import argparse
-import base64
 import contextlib
 import sys
 import time
 from pathlib import Path
 
+from PIL import Image
+
 # The checkout, for what is shared with ``./dev demo``.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from odoo.tools import config  # noqa: E402
+from odoo.tools import config
 
 config.parse_config([], setup_logging=False)
 
@@ -24,12 +27,11 @@ from odoo.addons.billpay_odoo.tests.devices import Chromium  # noqa: E402
 from devtools import rpc  # noqa: E402
 from devtools.billing import PATIENCE, Billing  # noqa: E402
 from devtools.console import Problem  # noqa: E402
-from devtools.till import SHOP  # noqa: E402
 
 FOLDER = Path(__file__).with_name("images")
 STORE = Path(__file__).parents[1] / "billpay_odoo/static/description"
 # Two of the store's pictures are the documentation's.
-ALSO = {"pay-page.png": STORE, "pay-page-phone.png": STORE, "invoice-pdf.png": STORE}
+ALSO = {"pay-page.png": STORE, "pay-page-phone.png": STORE}
 PICTURES = {}
 PHONE = 390, 844
 SCREEN = 1400, 900
@@ -69,8 +71,13 @@ class Photographer(Billing):
             time.sleep(0.3)
             height = device.run("return document.documentElement.scrollHeight")
         # What flew in says what happened, and hides where.
-        device.run("document.querySelectorAll('.o_notification').forEach((n) => n.remove())")
-        device.picture(FOLDER / name, width, height)
+        device.run(
+            "document.querySelectorAll('.o_notification').forEach((n) => n.remove())"
+        )
+        path = FOLDER / name
+        device.picture(path, width, height)
+        # A screen has few colours: a quarter of the size.
+        Image.open(path).convert("RGB").quantize(256).save(path, optimize=True)
         if name in ALSO:
             (ALSO[name] / name).write_bytes((FOLDER / name).read_bytes())
 
@@ -140,7 +147,9 @@ class Photographer(Billing):
             found = self.odoo.find(
                 "billpay.payment", [("reference", "=", reference)], ["state"]
             )
-            return found and found[0]["state"] not in ("received", "confirmed") and found
+            return (
+                found and found[0]["state"] not in ("received", "confirmed") and found
+            )
 
         return rpc.until(settled, PATIENCE, "the payment is settled")[0]["id"]
 
@@ -188,28 +197,6 @@ class Photographer(Billing):
         self.chromium.stop()
 
 
-# === SET UP === #
-
-
-@picture("apps.png", (1200, 500))
-def apps(it):
-    device = it.admin.open("/odoo/apps")
-    device.see(".o_kanban_record")
-    device.click(".o_facet_remove")
-    device.type(".o_searchview_input", "BillPay")
-    device.press("Enter")
-    device.wait("document.querySelectorAll('.o_kanban_record:not(.o_kanban_ghost)').length < 9")
-
-
-@picture("application.png", (1400, 1300))
-def application(it):
-    device = it.open("billpay_odoo.action_billpay_provider", it.application)
-    device.click("button[name='action_billpay_test_connection']")
-    device.see(".o_form_view", "BillPay-Namba")
-    device.wait("!document.querySelector('.o_blockUI')")
-    time.sleep(2)
-
-
 # === INVOICES === #
 
 
@@ -238,7 +225,15 @@ def pay_page_usd(it):
     dollar = odoo.ref("base.USD")
     odoo.call("res.currency", "write", [dollar], {"active": True})
     day = {"name": time.strftime("%Y-%m-01"), "company_id": odoo.company}
-    if not odoo.find("res.currency.rate", [("currency_id", "=", dollar), ("name", "=", day["name"]), ("company_id", "=", odoo.company)], ["id"]):
+    if not odoo.find(
+        "res.currency.rate",
+        [
+            ("currency_id", "=", dollar),
+            ("name", "=", day["name"]),
+            ("company_id", "=", odoo.company),
+        ],
+        ["id"],
+    ):
         odoo.call(
             "res.currency.rate",
             "create",
@@ -270,16 +265,6 @@ def pay_page_cancelled(it):
     path = it.page(number)
     it.press(move, "button_draft", "button_cancel")
     return it.payer.size(390).open(path)
-
-
-@picture("invoice-pdf.png", (900, 720))
-def invoice_pdf(it):
-    move, _number = it.billed(150_000)
-    it.admin.open("/odoo")
-    it.admin.run(f"document.cookie = 'cids={it.odoo.company}; path=/'")
-    device = it.admin.open(f"/report/html/account.report_invoice_with_payments/{move}")
-    device.run("document.querySelector('[class*=billpay]')?.scrollIntoView({block: 'center'})")
-    return device
 
 
 # === CUSTOMERS AND RUNS === #
@@ -344,26 +329,15 @@ def portal_invoice(it):
     return it.portal(customer, "rehema").open(f"/my/invoices/{move}")
 
 
-@picture("cards.png", (900, 1270))
-def cards(it):
-    numbers = it.odoo.call(
-        "billpay.control.number",
-        "search",
-        [("purpose_id.name", "=", "Tuition"), ("state", "=", "open")],
-        limit=10,
-    )
-    ids = ",".join(map(str, numbers))
-    device = it.admin.open(f"/report/html/billpay_odoo.report_billpay_cards/{ids}")
-    return device
-
-
 def mother(it):
     """The parent of three pupils, in the portal."""
     parents = it.odoo.call(
         "res.partner", "search", [("child_ids.ref", "like", "S-0")], order="id"
     )
     for parent in parents:
-        count = it.odoo.call("res.partner", "search_count", [("parent_id", "=", parent)])
+        count = it.odoo.call(
+            "res.partner", "search_count", [("parent_id", "=", parent)]
+        )
         if count == 3:
             return it.portal(parent, "neema")
     raise AssertionError("No family has three pupils.")
@@ -375,24 +349,13 @@ def mother(it):
 @picture("payment.png")
 def payment(it):
     _move, number = it.billed(450_000)
-    return it.open(
-        "billpay_odoo.action_billpay_payment", it.paid_by(number, 450_000)
-    )
+    return it.open("billpay_odoo.action_billpay_payment", it.paid_by(number, 450_000))
 
 
 @picture("number-successor.png", (1400, 1000))
 def number_successor(it):
     move, number = it.billed(450_000, billpay_mode="flexible")
     it.paid_by(number, 150_000)
-    return it.invoice_form(move)
-
-
-@picture("number-refused.png", (1400, 1000))
-def number_refused(it):
-    rpc.request(
-        f"{it.sandbox}/_sandbox/faults", {"kind": "error", "match": "none", "times": 1}
-    )
-    move, number = it.billed(150_000)
     return it.invoice_form(move)
 
 
@@ -484,48 +447,6 @@ def enter_payment(it):
 @picture("health.png")
 def health(it):
     return it.open("billpay_odoo.action_billpay_health", it.application)
-
-
-# === THE TILL === #
-
-
-def sell(it, device, *goods):
-    [till] = it.odoo.find("pos.config", [("name", "=", SHOP)], ["id"])
-    it.odoo.call("pos.config", "open_ui", [till["id"]])
-    device.open(f"/pos/ui/{till['id']}?from_backend=True")
-    device.wait("window.posmodel")
-    device.wait("document.querySelector('.pos .product-screen, .modal .opening-control')")
-    time.sleep(1)
-    if device.sees(".modal button", "Open Register"):
-        device.click(".modal button", "Open Register")
-    for name in goods:
-        device.click("article.product", name)
-    device.click("button.pay-order-button")
-    device.click(".paymentmethod", "BillPay")
-    device.see(".modal .billpay-number")
-    return device
-
-
-@picture("till.png")
-def till(it):
-    return sell(it, it.admin, "Kitenge", "Kanga")
-
-
-@picture("receipt.png", (500, 1100))
-def receipt(it):
-    device = sell(it, it.admin, "Kitenge", "Kanga")
-    device.click(".modal .billpay-later")
-    device.click("button.validation-button, .button.next")
-    device.see(".pos-receipt")
-    html = device.run("return document.querySelector('.pos-receipt-container').outerHTML")
-    device.run(f"document.body.innerHTML = atob('{base64.b64encode(html.encode()).decode()}')")
-    return device
-
-
-@picture("sandbox.png", (1200, None))
-def sandbox(it):
-    other = it.chromium.device(it.sandbox, "sandbox")
-    return other.open("/")
 
 
 def main():
