@@ -2,6 +2,8 @@
 
 from odoo import models
 
+from odoo.addons.billpay_odoo.const import ENTRY_NOT_AT_BANK
+
 
 class BillpayReservation(models.AbstractModel):
     _inherit = "billpay.reservation"
@@ -16,6 +18,8 @@ class BillpayReservation(models.AbstractModel):
         checkouts = orders.transaction_ids
         ours = checkouts._billpay_ours().filtered(lambda tx: tx.state != "cancel")
         others = (checkouts | move.sudo().transaction_ids).filtered(
-            lambda tx: tx.state == "done" and tx.payment_id.state == "in_process"
+            lambda tx: (
+                tx.state == "done" and tx.payment_id.state == ENTRY_NOT_AT_BANK
+            )
         )
         return super()._checkouts(move) | ours | others
