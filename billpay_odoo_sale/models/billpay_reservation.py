@@ -18,8 +18,6 @@ class BillpayReservation(models.AbstractModel):
         checkouts = orders.transaction_ids
         ours = checkouts._billpay_ours().filtered(lambda tx: tx.state != "cancel")
         others = (checkouts | move.sudo().transaction_ids).filtered(
-            lambda tx: (
-                tx.state == "done" and tx.payment_id.state == ENTRY_NOT_AT_BANK
-            )
+            lambda tx: tx.state == "done" and tx.payment_id.state == ENTRY_NOT_AT_BANK
         )
         return super()._checkouts(move) | ours | others
