@@ -66,6 +66,14 @@ LABELS = {
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 
 
+def _of_workbook(text):
+    """Return the moment that a workbook kept, else the text: ``2026-02-30 10:00:00``."""
+    try:
+        return datetime.fromisoformat(text) if _MOMENT.fullmatch(text) else text
+    except ValueError:
+        return text
+
+
 def find_word(text, words):
     """Return the key whose words have this text; ``None`` for none."""
     word = word_key(text)
@@ -378,10 +386,7 @@ class BillpayImport(models.AbstractModel):
         """Return how a column writes its dates, or ``None`` to ask for it."""
         # What was a date in a workbook comes as this.
         texts = [found.get(name, "") for _number, found in rows]
-        values = [
-            datetime.fromisoformat(text) if _MOMENT.fullmatch(text) else text
-            for text in texts
-        ]
+        values = map(_of_workbook, texts)
         return cells.date_order(values, fields.Datetime.now()) or self.date_order
 
     # === ROWS === #
