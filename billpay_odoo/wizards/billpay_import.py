@@ -293,15 +293,18 @@ class BillpayImport(models.AbstractModel):
             meaning, note = guess.field or IGNORE, ""
             if known:
                 meaning = known.get(str(place), IGNORE)
-            elif guess.rivals:
+            # What was chosen for one file says nothing of what stands in the next.
+            is_new = not known
+            asks = meaning == IGNORE or is_new and self._may_tell(meaning)
+            if is_new and guess.rivals:
                 meaning = False
                 note = self.env._(
                     "%(field)s? So may be: %(others)s.",
                     field=LABELS[guess.field],
                     others=", ".join(headings[rival] for rival in guess.rivals),
                 )
-            elif self._may_tell(meaning) and columns.is_telling(
-                heading if meaning == IGNORE else "", texts
+            elif asks and columns.is_telling(
+                heading if is_new and meaning == IGNORE else "", texts
             ):
                 meaning = False
                 note = self.env._(
