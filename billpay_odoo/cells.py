@@ -299,7 +299,8 @@ def date_order(values, latest=None):
             value = value.isoformat()
         try:
             parts = _numeric(value)
-        except CellError:
+        except ValueError:
+            # No date, or a zone that is none: +99:99.
             continue
         if not parts:
             continue
@@ -428,12 +429,12 @@ def _zone(text):
         return None
     if text == "eat":
         return timezone(timedelta(hours=3))
-    offset = re.sub(r"[^0-9+-]", "", text)
+    offset = re.search(r"([+-])([0-9]{1,2}?):?([0-9]{2})?$", text)
     if not offset:
         return timezone.utc
-    hours, minutes = int(offset[1:3]), int(offset[3:] or 0)
-    ahead = timedelta(hours=hours, minutes=minutes)
-    return timezone(-ahead if offset[0] == "-" else ahead)
+    # +03:00, +0300, +3:00, +300, +03 and +3
+    ahead = timedelta(hours=int(offset[2]), minutes=int(offset[3] or 0))
+    return timezone(-ahead if offset[1] == "-" else ahead)
 
 
 def _day(text, order):
@@ -481,7 +482,8 @@ def _numeric(value):
     if len(match[1]) > 2:
         return int(match[1]), int(match[3]), int(match[4])
     parts = int(match[1]), int(match[3]), _full_year(match[4])
-    return parts if max(parts[:2]) <= 31 else None
+    # 00/05/2026 and 05/06/0000 are no dates in any order.
+    return parts if min(parts) > 0 and max(parts[:2]) <= 31 else None
 
 
 def _in_order(parts, order):

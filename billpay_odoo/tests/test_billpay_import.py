@@ -102,6 +102,49 @@ class TestMapping(ImportCommon):
                 last = wizard.line_ids.sorted("row")[-1]
                 self.assertEqual(last.verdict, "unusable", last.reason)
 
+    def test_a_known_column_that_tells_of_failures_now_is_asked_for(self):
+        heading = ["Receipt", "Date", "Amount", "Teller"]
+        wizard, columns = self._read(
+            csv_file(heading, ["RA0001", "2026-03-02", "5000", "Term one"])
+        )
+        self.assertEqual(columns["Teller"].meaning, "ignore")
+        wizard.action_check()
+        # The headings are known now, what stands below them is not.
+        wizard, columns = self._read(
+            csv_file(
+                heading,
+                ["RA0002", "2026-03-03", "6000", "Term one"],
+                ["RA0003", "2026-03-03", "7000", "Transaction reversed"],
+            )
+        )
+        self.assertFalse(columns["Teller"].meaning)
+        self.assertEqual(columns["Amount"].meaning, "amount")
+        with self.assertRaisesRegex(UserError, "Teller"):
+            wizard.action_check()
+
+    def test_details_that_tell_of_a_failure_are_not_booked(self):
+        wizard, columns = self._read(
+            csv_file(
+                ["Receipt", "Date", "Amount", "Remarks"],
+                ["RA0001", "2026-03-02", "5000", "Term one"],
+                ["RA0002", "2026-03-02", "6000", "Transaction failed"],
+            )
+        )
+        self.assertEqual(columns["Remarks"].meaning, "details")
+        wizard.action_check()
+        self.assertVerdicts(wizard, ("new", "Unmatched"), ("unusable", "failed"))
+
+    def test_moments_that_cannot_be_are_told_of_the_row(self):
+        wizard, _columns = self._read(
+            csv_file(
+                ["Receipt", "Date", "Amount"],
+                ["RA0001", "2026-02-30 10:00:00", "5000"],
+                ["RA0002", "2026-03-02 10:00:00", "6000"],
+            )
+        )
+        wizard.action_check()
+        self.assertVerdicts(wizard, ("unusable", "is not a date"), ("new", "Unmatched"))
+
     def test_days_that_can_be_read_in_two_ways_are_asked_for(self):
         data = csv_file(["Receipt", "Date", "Amount"], ["RA0001", "05/06/2026", "5000"])
         wizard, _columns = self._read(data)

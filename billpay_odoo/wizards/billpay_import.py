@@ -66,6 +66,14 @@ LABELS = {
 _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 
 
+def _of_workbook(text):
+    """Return the moment that a workbook kept, else the text: ``2026-02-30 10:00:00``."""
+    try:
+        return datetime.fromisoformat(text) if _MOMENT.fullmatch(text) else text
+    except ValueError:
+        return text
+
+
 def find_word(text, words):
     """Return the key whose words have this text; ``None`` for none."""
     word = word_key(text)
@@ -285,15 +293,18 @@ class BillpayImport(models.AbstractModel):
             meaning, note = guess.field or IGNORE, ""
             if known:
                 meaning = known.get(str(place), IGNORE)
-            elif guess.rivals:
+            # What was chosen for one file says nothing of what stands in the next.
+            is_new = not known
+            asks = meaning == IGNORE or is_new and self._may_tell(meaning)
+            if is_new and guess.rivals:
                 meaning = False
                 note = self.env._(
                     "%(field)s? So may be: %(others)s.",
                     field=LABELS[guess.field],
                     others=", ".join(headings[rival] for rival in guess.rivals),
                 )
-            elif self._may_tell(meaning) and columns.is_telling(
-                heading if meaning == IGNORE else "", texts
+            elif asks and columns.is_telling(
+                heading if is_new and meaning == IGNORE else "", texts
             ):
                 meaning = False
                 note = self.env._(
@@ -378,10 +389,7 @@ class BillpayImport(models.AbstractModel):
         """Return how a column writes its dates, or ``None`` to ask for it."""
         # What was a date in a workbook comes as this.
         texts = [found.get(name, "") for _number, found in rows]
-        values = [
-            datetime.fromisoformat(text) if _MOMENT.fullmatch(text) else text
-            for text in texts
-        ]
+        values = map(_of_workbook, texts)
         return cells.date_order(values, fields.Datetime.now()) or self.date_order
 
     # === ROWS === #

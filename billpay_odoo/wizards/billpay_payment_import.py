@@ -6,6 +6,7 @@ from datetime import datetime, time, timezone
 
 from odoo import fields, models
 
+from .. import columns
 from ..cells import (
     CellError,
     read_amount,
@@ -280,6 +281,14 @@ class BillpayPaymentImport(models.TransientModel):
                 status,
             )
             yield self._of_column("status", text)
+        details = found.get("details", "")
+        if not status and columns.is_telling("", [details]) and not _BACK.search(
+            details
+        ):
+            text = self.env._(
+                "It says “%s”. If the money came, empty this cell.", details
+            )
+            yield self._of_column("details", text)
         if not paid_at:
             yield self.env._(
                 "There is no date in this row. Type it as 25/11/2026 14:30, day first."

@@ -372,3 +372,21 @@ def test_every_date_is_read_as_it_was_written(moment):
     # A workbook's number; noon keeps the rounding of seconds away from midnight.
     noon = moment.replace(hour=12, minute=0, second=0)
     assert read_date((noon - datetime(1899, 12, 30)) / timedelta(days=1)) == noon
+
+
+@pytest.mark.parametrize(
+    "text", ["0/5/2026", "05/06/0000", "05/06/2026 10:00 +99:99", "00/00/0000"]
+)
+def test_what_is_no_date_leaves_the_order_of_a_column_alone(text):
+    latest = datetime(2026, 12, 1)
+    assert date_order([text], latest) == "ymd"
+    assert date_order([text, "25/11/2026"], latest) == "dmy"
+
+
+@pytest.mark.parametrize(
+    ("zone", "hours"),
+    [("GMT+3:00", 3), ("+1:00", 1), ("+0300", 3), ("+03", 3), ("-5", -5), ("+12", 12)],
+)
+def test_zones_are_read_with_one_digit_too(zone, hours):
+    said = read_date(f"2026-11-25 14:30 {zone}")
+    assert said.utcoffset() == timedelta(hours=hours)
