@@ -210,6 +210,8 @@ def read_amount(value):
         raise CellError("not_money")
     if is_blank(text):
         return None
+    if _has_raised(text):
+        raise CellError("not_money")
     text = unicodedata.normalize("NFKC", text).translate(_SEPARATORS)
     text = "".join(map(identity._digit, text))
     bare = " ".join(_MONEY_WORDS.sub(" ", text).split())
@@ -363,6 +365,11 @@ def _refuse_swapped(value, order):
     if order == "mixed" and value.day <= 12:
         raise CellError("mixed_dates")
     return value
+
+
+def _has_raised(text):
+    """Tell whether a footnote's mark, as in 5000², would count as a digit."""
+    return not text.isascii() and any(unicodedata.category(c) == "No" for c in text)
 
 
 def _date_text(value):

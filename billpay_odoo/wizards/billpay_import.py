@@ -67,7 +67,7 @@ _MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2} [0-9]{2}:[0-9]{2}:[0-9]{2}")
 
 
 def _of_workbook(text):
-    """Return the moment that a workbook kept, else the text: ``2026-02-30 10:00:00``."""
+    """Return the moment that a workbook kept, else the text as it is."""
     try:
         return datetime.fromisoformat(text) if _MOMENT.fullmatch(text) else text
     except ValueError:

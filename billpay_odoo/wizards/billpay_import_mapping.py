@@ -35,7 +35,10 @@ class BillpayImportMapping(models.Model):
             ("headings", "=", self._key(headings)),
         ]
         # sudo: it is a company's memory, of those who may import.
-        return self.sudo().search(domain, limit=1).meanings or {}
+        meanings = self.sudo().search(domain, limit=1).meanings or {}
+        # What a version before knew, and this one does not, is guessed anew.
+        known = wizard.column_ids._fields["meaning"].get_values(self.env)
+        return meanings if {*meanings.values()} <= {*known} else {}
 
     @api.model
     def _remember(self, wizard):

@@ -282,8 +282,10 @@ class BillpayPaymentImport(models.TransientModel):
             )
             yield self._of_column("status", text)
         details = found.get("details", "")
-        if not status and columns.is_telling("", [details]) and not _BACK.search(
-            details
+        if (
+            not status
+            and columns.is_telling("", [details])
+            and not _BACK.search(details)
         ):
             text = self.env._(
                 "It says “%s”. If the money came, empty this cell.", details

@@ -231,7 +231,7 @@ def test_amounts_of_all_kinds(value, amount):
     [
         *("150.000", "15,0000", "150k", "1.5M", "USD 100", "12/05/2026", "abc"),
         *("150,000,00", "1 50", "15 000 5", "1" * 16, 1e16, float("nan"), float("inf")),
-        *(True, datetime(2026, 5, 12), "S.4521", "Paid", "100+50", "--5"),
+        *(True, datetime(2026, 5, 12), "S.4521", "Paid", "100+50", "--5", "5000²", "½"),
     ],
 )
 def test_no_amount(value):
