@@ -9,6 +9,7 @@ through, so that a test says what comes first.
 """
 
 import base64
+import contextlib
 import fnmatch
 import itertools
 import json
@@ -18,7 +19,6 @@ import tempfile
 import threading
 import time
 from concurrent.futures import Future
-from contextlib import contextmanager
 from pathlib import Path
 
 import requests
@@ -294,7 +294,7 @@ class Device:
             uploadThroughput=-1,
         )
 
-    @contextmanager
+    @contextlib.contextmanager
     def holding(self, pattern):
         """Hold requests whose address or body contains a pattern (``*`` for any).
 
@@ -414,6 +414,21 @@ class Device:
             ".dispatchEvent(new Event('change', { bubbles: true }))"
         )
         return self
+
+    def again_until(self, script, condition, every=5, seconds=PATIENCE):
+        """Run statements, and again every few seconds, until a condition holds."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            with contextlib.suppress(AssertionError):
+                # The page may be on its way to the next one.
+                self.run(script)
+            pause = min(time.monotonic() + every, deadline)
+            while time.monotonic() < pause:
+                with contextlib.suppress(AssertionError):
+                    if condition():
+                        return self
+                time.sleep(0.1)
+        raise AssertionError(f"{self} did it again in vain.\n{self._situation()}")
 
     def picture(self, path, width=SIZE[0], height=SIZE[1]):
         """Write a picture of the page, as wide as a screen or a phone."""

@@ -41,12 +41,21 @@ class OrderDevices(DevicesCase):
     def choose_number(self, device):
         """Where it is the only way to pay, Odoo shows nothing to choose."""
         device.wait(f'document.querySelector("{RADIO}")')
-        device.run(f'document.querySelector("{RADIO}").click()')
-        device.see(PAY)
+        # A form hears nothing before its script has come: a person chooses again.
+        device.again_until(
+            f'const radio = document.querySelector("{RADIO}");'
+            "radio.checked = false; radio.click();",
+            lambda: device.sees(PAY),
+        )
 
     def pay_now(self, device, url):
         self.choose(device, url)
-        device.click(PAY)
+        device.run("window.__before = true")
+        device.again_until(
+            f"document.querySelector({PAY!r})?.click()",
+            lambda: device.run("return !window.__before"),
+            every=20,
+        )
         device.see(NUMBER)
 
     def digits(self, device):
