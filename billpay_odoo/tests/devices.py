@@ -460,6 +460,12 @@ class DevicesCase(ConcurrencyCase):
     def device(self, name, login=None, password=None):
         device = self.chromium.device(self.server_url, name)
         self.devices.append(device)
+        # What it still asks must not meet the next test's beginning.
+        self.addCleanup(
+            self.chromium.call,
+            "Target.disposeBrowserContext",
+            browserContextId=device.context,
+        )
         return device.login(login, password) if login else device
 
     def gateway_takes(self, seconds):
